@@ -1,0 +1,60 @@
+"""The two errors that a user can meet, each a single message that says where and what to do."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+
+
+class InputError(ValueError):
+    """A file or an argument that came from outside is wrong.
+
+    Args:
+        problem: What was expected and what came, without a final full stop.
+        file: The file it is in.
+        clip: The id of the clip (``frame_dir``) it is in.
+        field: The field or argument that is wrong.
+        fix: One sentence that says what to do.
+
+    Example:
+        >>> str(InputError("expected 32 classes, got 31", file="a.npz", field="score"))
+        "a.npz: field 'score': expected 32 classes, got 31."
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str | os.PathLike[str] | None = None,
+        clip: object = None,
+        field: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        where = [os.fspath(file)] if file is not None else []
+        if clip is not None:
+            where.append(f"clip {clip!r}")
+        if field is not None:
+            where.append(f"field {field!r}")
+        self.problem, self.file, self.clip, self.field, self.fix = problem, file, clip, field, fix
+        message = ": ".join([*where, problem]) + "."
+        super().__init__(message + (f" {fix}" if fix else ""))
+
+
+class HostError(ImportError):
+    """A toolbox (MMAction2, PySKL) is missing or of a version that cannot work."""
+
+
+def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
+    """Make a tool's ``main`` end with one line on stderr and status 2 on an error of the user's input."""
+
+    @functools.wraps(main)
+    def wrapper() -> None:
+        try:
+            main()
+        except (InputError, HostError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+
+    return wrapper

@@ -1,0 +1,27 @@
+"""Packaging: a light core, and one extra for each host."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "pyskl_semloss" / "__init__.py").read_text(encoding="utf-8"))[1]
+
+setup(
+    name="pyskl_semloss",
+    version=VERSION,
+    description="Joint skeletal and semantic embedding loss for micro-gesture recognition, on MMAction2 and PySKL",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["pyskl_semloss", "pyskl_semloss.*"]),
+    install_requires=["numpy>=1.23", "numba>=0.58"],
+    extras_require={
+        "mmaction2": ["torch>=2.1", "mmengine>=0.10.5,<1", "mmcv-lite>=2.0.1,<2.1", "mmaction2>=1.1,<1.2"],
+        "pyskl": ["torch>=1.13", "numpy<2", "mmcv>=1.3.16,<2"],
+        "glove": ["gensim>=4.3"],
+        "dev": ["gensim>=4.3", "hypothesis", "mypy", "pre-commit", "pytest", "ruff", "scikit-learn"],
+    },
+)
