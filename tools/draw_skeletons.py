@@ -1,0 +1,63 @@
+"""Draw keypoint layouts, one PNG each: joints numbered, limbs drawn, left blue, right orange, central grey.
+
+    python tools/draw_skeletons.py --out docs/skeletons                  # every layout of the package
+    python tools/draw_skeletons.py openpose22 coco17 --out pictures      # some of them
+    python tools/draw_skeletons.py my_layout.json --out pictures         # an own one
+
+A JSON file holds one object with the fields name, joints, limbs, mirror_pairs and, for a better picture, rest_pose:
+an (x, y) per joint in a unit square, y down. The picture is <out>/<name>.png. Needs matplotlib.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from pathlib import Path
+
+from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.skeletons import SkeletonLayout, get_layout, layout_names
+from pyskl_semloss.skeletons.drawing import draw_layout
+
+
+def read_layout(spec: str) -> SkeletonLayout:
+    """The layout of a name, or of a JSON file if the argument ends in .json."""
+    if not spec.endswith(".json"):
+        return get_layout(spec)
+    try:
+        fields = json.loads(Path(spec).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"expected a JSON file with a layout's fields, but it cannot be read ({error})", file=spec
+        ) from None
+    try:
+        return get_layout(fields)
+    except InputError as error:
+        raise InputError(error.problem, file=spec, field=error.field, fix=error.fix) from None
+
+
+@exit_on_error
+def main() -> None:
+    """Parse the arguments and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("layouts", nargs="*", metavar="LAYOUT", help="names or JSON files; default: every layout")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
+    args = parser.parse_args()
+    with warnings.catch_warnings():
+        # A layout with mistakes says so in its picture.
+        warnings.simplefilter("ignore")
+        layouts = [read_layout(spec) for spec in args.layouts or layout_names()]
+    for layout in layouts:
+        if Path(layout.name).name != layout.name:
+            raise InputError(f"{layout.name!r} cannot be the name of a file", field="name")
+    for layout in layouts:
+        try:
+            draw_layout(layout, args.out / f"{layout.name}.png")
+        except OSError as error:
+            raise InputError(f"cannot write the picture ({error})", file=args.out) from None
+    names = ", ".join(f"{layout.name}.png" for layout in layouts)
+    print(f"wrote {len(layouts)} picture{'s' * (len(layouts) != 1)} to {args.out}: {names}")
+
+
+if __name__ == "__main__":
+    main()
