@@ -1,0 +1,61 @@
+"""What each channel of a volume shows: a joint or a limb, also in the mirrored volume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.skeletons import SkeletonLayout, get_layout, mirror_order
+
+MODALITIES = ("joint", "limb")
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The joints (C,) or limbs (C, 2) that the channels show, and the channel order (C,) of the mirror image."""
+
+    modality: str
+    parts: np.ndarray
+    mirror: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.modality not in MODALITIES:
+            raise InputError(f"expected 'joint' or 'limb', got {self.modality!r}", field="modality")
+        width = () if self.modality == "joint" else (2,)
+        if self.parts.shape[1:] != width or self.mirror.shape != self.parts.shape[:1]:
+            raise InputError(
+                f"expected parts (C{', 2' if width else ''}) and a mirror order (C,), "
+                f"got {self.parts.shape} and {self.mirror.shape}",
+                field="parts",
+            )
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def mirrored(self) -> Channels:
+        """The channels of the mirror image: channel c shows what channel ``mirror[c]`` showed."""
+        return Channels(self.modality, self.parts[self.mirror], self.mirror)
+
+    @classmethod
+    def joints(cls, num_joints: int, mirror_pairs: Iterable[Sequence[int]] = ()) -> Channels:
+        """One channel for each of ``num_joints`` joints; the pairs are (left, right) joints."""
+        mirror = mirror_order(num_joints, mirror_pairs)
+        return cls("joint", np.arange(num_joints), np.asarray(mirror, dtype=np.int64))
+
+    @classmethod
+    def limbs(cls, limbs: Sequence[Sequence[int]], mirror_pairs: Iterable[Sequence[int]] = ()) -> Channels:
+        """One channel for each limb (joint, joint); the pairs are (left, right) limbs."""
+        parts = np.asarray(limbs, dtype=np.int64).reshape(-1, 2)
+        mirror = mirror_order(len(parts), mirror_pairs, "limb", "limb_mirror_pairs")
+        return cls("limb", parts, np.asarray(mirror, dtype=np.int64))
+
+    @classmethod
+    def of_layout(cls, layout: str | Mapping | SkeletonLayout, modality: str) -> Channels:
+        """The channels of a layout in one modality."""
+        skeleton = get_layout(layout)
+        parts = skeleton.limbs if modality == "limb" else range(skeleton.num_joints)
+        mirror = skeleton.limb_mirror if modality == "limb" else skeleton.joint_mirror
+        return cls(modality, np.asarray(parts, dtype=np.int64), np.asarray(mirror, dtype=np.int64))
