@@ -1,0 +1,1 @@
+"""Score files, the numbers read from them, fusion, and the challenge's submission file."""

@@ -1,0 +1,297 @@
+"""Late fusion: the weighted sum of the scores of several models, clip by clip, aligned by id and never by position."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.metrics import mean_class_accuracy, top_k_accuracy
+from pyskl_semloss.evaluation.scores import Scores, first_ids
+
+ROW_SUM_TOLERANCE = 1e-2
+"""How far from 1 the sum of a clip's probabilities may be: what half precision leaves."""
+
+SEMANTIC_TEMPERATURE = 0.1
+"""Divides the cosines before their softmax; cosines alone differ too little to weigh against probabilities."""
+
+_MOST_WEIGHTINGS = 20_000
+
+
+class Weighting(NamedTuple):
+    """One weighting that a search tried, and its accuracies (fractions) on the validation scores."""
+
+    weights: tuple[float, ...]
+    top1: float
+    mean_class: float
+
+
+def as_semantic(scores: Scores) -> Scores:
+    """The same clips, scored by name: ``softmax(semantic_cosine / 0.1)`` in the place of the classifier's scores.
+
+    Raises:
+        InputError: There are no semantic scores.
+    """
+    if scores.semantic_cosine is None:
+        raise InputError(
+            "there are no semantic scores in it",
+            file=scores.source or None,
+            field="semantic_cosine",
+            fix="They are written by a test of a model with the semantic head.",
+        )
+    return replace(scores, score=_softmax(scores.semantic_cosine / SEMANTIC_TEMPERATURE))
+
+
+def align(parts: Sequence[Scores]) -> list[Scores]:
+    """Bring every part into the order of the first; a label that is known in one part becomes known in all.
+
+    Raises:
+        InputError: A part has other clips, another number of classes, other class names, or another label for a clip.
+            The message names the file and the first few clips.
+    """
+    if not parts:
+        raise InputError("expected at least one score file, got none")
+    first, named = parts[0], next((part for part in parts if part.class_names), parts[0])
+    aligned = []
+    for number, part in enumerate(parts):
+        _check_classes(first, part, number)
+        _check_names(named, part, number)
+        aligned.append(_taken(part, _order(first, part, number)))
+    label = _common_labels(aligned)
+    return [replace(part, label=label) for part in aligned]
+
+
+def normalised(weights: Sequence[float], parts: int) -> tuple[float, ...]:
+    """The weights scaled to sum 1.
+
+    Raises:
+        InputError: There are not as many as parts, one is negative, NaN or infinite, or all are zero.
+    """
+    given = [float(weight) for weight in weights]
+    if len(given) != parts:
+        raise InputError(f"expected one weight per score file, got {len(given)} for {parts}", field="weights")
+    if not all(math.isfinite(weight) and weight >= 0 for weight in given) or not any(given):
+        shown = " ".join(f"{weight:g}" for weight in given)
+        raise InputError(f"expected weights that are not negative and not all zero, got {shown}", field="weights")
+    scaled = [weight / max(given) for weight in given]
+    return tuple(weight / sum(scaled) for weight in scaled)
+
+
+def fuse(parts: Sequence[Scores], weights: Sequence[float], softmax: bool = False) -> Scores:
+    """Weighted sum of the scores, ``sum_i w_i * score_i`` with the weights scaled to sum 1.
+
+    All parts must hold probabilities (rows that are not negative and sum to 1 within 0.01), or none. If none does,
+    their scores are summed as they are, with a warning. Semantic cosines are fused in the same way if every part has
+    them; distances are not fused.
+
+    Args:
+        parts: Score files of the same clips, in any order.
+        weights: One per part, not negative, not all zero.
+        softmax: Turn the scores of the parts that are not probabilities into such first.
+
+    Returns:
+        The fused scores, in the order of the first part.
+
+    Raises:
+        InputError: The weights are wrong, the parts do not belong together (see :func:`align`), or some hold
+            probabilities and others do not.
+    """
+    share = normalised(weights, len(parts))
+    aligned = align(parts)
+    cosines = [part.semantic_cosine for part in aligned if part.semantic_cosine is not None]
+    return Scores(
+        sample_id=aligned[0].sample_id,
+        score=_weighted_sum(_comparable(aligned, softmax), share),
+        label=aligned[0].label,
+        semantic_cosine=_weighted_sum(cosines, share) if len(cosines) == len(aligned) else None,
+        class_names=next((part.class_names for part in aligned if part.class_names), ()),
+    )
+
+
+def search_weights(
+    parts: Sequence[Scores], step: float = 0.05, softmax: bool = False
+) -> tuple[tuple[float, ...], list[Weighting]]:
+    """Try every weighting on a grid and choose the one of the highest Top-1; use validation scores, not the test's.
+
+    Of equal Top-1 the higher mean-class accuracy wins, then the weights nearest to equal ones, then the first tried.
+
+    Args:
+        parts: Validation scores, in the order in which the weights will be used.
+        step: Grid step; a whole number of steps makes 1.
+        softmax: As in :func:`fuse`.
+
+    Returns:
+        The weights (sum 1), and all weightings tried, best first.
+
+    Raises:
+        InputError: As :func:`fuse`; no label is known; the step does not divide 1, or makes too many weightings.
+    """
+    tried = _grid(len(parts), step)
+    aligned = align(parts)
+    stack, label = _comparable(aligned, softmax), aligned[0].label
+    if (label < 0).all():
+        raise InputError(
+            "no clip has a label, so that no weights can be searched on it", file=_name(parts[0], 0), field="label"
+        )
+    table = []
+    for weights in tried:
+        fused = _weighted_sum(stack, weights)
+        table.append(
+            Weighting(weights, top_k_accuracy(fused, label, 1) or 0.0, mean_class_accuracy(fused, label) or 0.0)
+        )
+    table.sort(key=_preference)
+    return table[0].weights, table
+
+
+def _preference(row: Weighting) -> tuple[float, float, float]:
+    unequal = sum((weight - 1 / len(row.weights)) ** 2 for weight in row.weights)
+    # Rounded: of two weightings as far from equal ones, the last bit must not choose.
+    return -row.top1, -row.mean_class, round(unequal, 12)
+
+
+def _name(part: Scores, number: int) -> str:
+    return part.source or f"part {number + 1}"
+
+
+def _check_classes(first: Scores, part: Scores, number: int) -> None:
+    if part.score.shape[1] != first.score.shape[1]:
+        raise InputError(
+            f"it has {part.score.shape[1]} classes, but {_name(first, 0)} has {first.score.shape[1]}",
+            file=_name(part, number),
+            field="score",
+        )
+
+
+def _check_names(named: Scores, part: Scores, number: int) -> None:
+    if part.class_names and part.class_names != named.class_names:
+        index = next(n for n, (a, b) in enumerate(zip(part.class_names, named.class_names, strict=True)) if a != b)
+        raise InputError(
+            f"class {index} is {part.class_names[index]!r}, but {named.class_names[index]!r} in {named.source}",
+            file=_name(part, number),
+            field="class_names",
+            fix="Models of different class lists cannot be fused.",
+        )
+
+
+def _order(first: Scores, part: Scores, number: int) -> np.ndarray:
+    place = {one: n for n, one in enumerate(part.sample_id.tolist())}
+    wanted = first.sample_id.tolist()
+    lacks = [one for one in wanted if one not in place]
+    extra = sorted(place.keys() - set(wanted))
+    if lacks or extra:
+        problem = f"it lacks {len(lacks)} of the {len(wanted)} clips of {_name(first, 0)}: {first_ids(lacks)}"
+        more = f"it has {len(extra)} clips that {_name(first, 0)} lacks: {first_ids(extra)}"
+        raise InputError(
+            "; ".join(([problem] if lacks else []) + ([more] if extra else [])),
+            file=_name(part, number),
+            field="sample_id",
+            fix="Test both models on the same split.",
+        )
+    return np.asarray([place[one] for one in wanted])
+
+
+def _taken(part: Scores, order: np.ndarray) -> Scores:
+    cosine, distance = part.semantic_cosine, part.semantic_distance
+    return replace(
+        part,
+        sample_id=part.sample_id[order],
+        score=part.score[order],
+        label=part.label[order],
+        semantic_cosine=None if cosine is None else cosine[order],
+        semantic_distance=None if distance is None else distance[order],
+    )
+
+
+def _common_labels(aligned: Sequence[Scores]) -> np.ndarray:
+    label = np.full(len(aligned[0].label), -1, dtype=np.int64)
+    giver = np.zeros(len(label), dtype=np.int64)
+    for number, part in enumerate(aligned):
+        wrong = np.flatnonzero((label >= 0) & (part.label >= 0) & (label != part.label))
+        if wrong.size:
+            clip, other = wrong[0], int(giver[wrong[0]])
+            raise InputError(
+                f"it is {part.label[clip]}, but {label[clip]} in {_name(aligned[other], other)} (clips that "
+                f"disagree: {first_ids(part.sample_id[wrong])})",
+                file=_name(part, number),
+                clip=str(part.sample_id[clip]),
+                field="label",
+            )
+        new = (label < 0) & (part.label >= 0)
+        label[new], giver[new] = part.label[new], number
+    return label
+
+
+def _comparable(aligned: Sequence[Scores], softmax: bool) -> list[np.ndarray]:
+    """The scores of each part, after the rule on probabilities; float64 wherever a softmax was taken."""
+    fine_rows = [_probability_rows(part, number) for number, part in enumerate(aligned)]
+    probable = [bool(rows.all()) for rows in fine_rows]
+    if softmax:
+        return [part.score if fine else _softmax(part.score) for part, fine in zip(aligned, probable, strict=True)]
+    if any(probable) and not all(probable):
+        odd, fine = probable.index(False), probable.index(True)
+        clip = int(np.flatnonzero(~fine_rows[odd])[0])
+        row = aligned[odd].score[clip]
+        raise InputError(
+            f"its scores are no probabilities (they sum to {row.sum():.4g}, the lowest is {row.min():.4g}), but those "
+            f"of {_name(aligned[fine], fine)} are",
+            file=_name(aligned[odd], odd),
+            clip=str(aligned[odd].sample_id[clip]),
+            field="score",
+            fix="If they are logits, say so with --softmax (softmax=True).",
+        )
+    if not all(probable):
+        warnings.warn(
+            "the scores are no probabilities; they are summed as they are (--softmax makes them probabilities first)",
+            stacklevel=3,
+        )
+    return [part.score for part in aligned]
+
+
+def _probability_rows(part: Scores, number: int) -> np.ndarray:
+    total = part.score.sum(axis=1, dtype=np.float64)
+    fine = (part.score >= 0).all(axis=1) & (np.abs(total - 1) <= ROW_SUM_TOLERANCE)
+    if 0.5 <= fine.mean() < 1:
+        odd = np.flatnonzero(~fine)
+        raise InputError(
+            f"the scores of {odd.size} of {len(fine)} clips are no probabilities, those of the others are: "
+            f"{first_ids(part.sample_id[odd])}",
+            file=_name(part, number),
+            field="score",
+            fix="Test these clips again.",
+        )
+    return fine
+
+
+def _softmax(score: np.ndarray) -> np.ndarray:
+    power = np.exp(score.astype(np.float64) - score.max(axis=1, keepdims=True))
+    return power / power.sum(axis=1, keepdims=True)
+
+
+def _weighted_sum(stack: Sequence[np.ndarray], share: Sequence[float]) -> np.ndarray:
+    # Element by element: a matrix product may round a row differently where it stands elsewhere in the file.
+    total = np.zeros(stack[0].shape)
+    for score, weight in zip(stack, share, strict=True):
+        total += weight * score.astype(np.float64)
+    return total.astype(np.float32)
+
+
+def _grid(parts: int, step: float) -> list[tuple[float, ...]]:
+    steps = round(1 / step) if math.isfinite(step) and 0 < step <= 1 else 0
+    if not steps or abs(steps * step - 1) > 1e-6:
+        raise InputError(f"expected a step of which a whole number makes 1, like 0.05, got {step}", field="step")
+    count = math.comb(steps + parts - 1, max(parts - 1, 0))
+    if count > _MOST_WEIGHTINGS:
+        raise InputError(
+            f"{parts} files with a step of {step} make {count} weightings to try, more than {_MOST_WEIGHTINGS}",
+            field="step",
+            fix="Choose a larger step.",
+        )
+    bars = itertools.combinations(range(steps + parts - 1), max(parts - 1, 0))
+    ends = steps + parts - 1
+    return [tuple((right - left - 1) / steps for left, right in itertools.pairwise((-1, *bar, ends))) for bar in bars]

@@ -1,0 +1,121 @@
+"""Fusion configs: files of literal assignments in Python's syntax, parsed and never executed."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.fusion_plan import FusionPlan, Part
+
+_AnyPath = str | os.PathLike[str]
+_OPTIONS: dict[str, tuple[type, ...]] = {
+    "ann_file": (str,),
+    "split": (str,),
+    "search_split": (str,),
+    "search_step": (int, float),
+    "softmax": (bool,),
+    "out": (str,),
+    "submission": (str,),
+}
+_PART: dict[str, tuple[type, ...]] = {"scores": (str,), "weight": (int, float), "search_on": (str,)}
+
+
+def plan_from_config(path: _AnyPath, **overrides: Any) -> FusionPlan:
+    """Read a fusion config; its paths are relative to the working directory.
+
+    Args:
+        path: A file that assigns ``parts``, a dict of ``name=dict(scores=…, weight=…)`` or
+            ``name=dict(scores=…, search_on=…)``, and optionally the other fields of :class:`FusionPlan`.
+        **overrides: Fields of :class:`FusionPlan` that replace the config's; None replaces nothing.
+
+    Raises:
+        InputError: The file is absent, holds anything but literal assignments, or a name or value is wrong.
+    """
+    values = read_literals(path)
+    _check_keys(path, "the config", values, ["parts", *_OPTIONS])
+    parts = values.pop("parts", None)
+    if not isinstance(parts, dict) or not parts:
+        raise InputError("expected a dict of parts", file=path, field="parts")
+    for name, value in values.items():
+        _check_type(path, name, value, _OPTIONS[name])
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    try:
+        return FusionPlan(tuple(_part(path, str(name), one) for name, one in parts.items()), **values)
+    except InputError as error:
+        raise InputError(error.problem, file=error.file or path, field=error.field, fix=error.fix) from None
+
+
+def read_literals(path: _AnyPath) -> dict[str, Any]:
+    """Read ``name = literal`` assignments; ``dict(key=literal, …)`` counts as a literal.
+
+    Raises:
+        InputError: The file is absent, is not Python's syntax, or holds anything else. The message gives the line.
+    """
+    try:
+        tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("there is no such file", file=path) from None
+    except SyntaxError as error:
+        raise InputError(f"line {error.lineno}: {error.msg}", file=path) from None
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"it cannot be read ({error})", file=path) from None
+    values: dict[str, Any] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            continue
+        if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)):
+            raise InputError(f"line {node.lineno}: expected 'name = value', nothing else", file=path)
+        name = node.targets[0].id
+        if name in values:
+            raise InputError(f"line {node.lineno}: it is assigned twice", file=path, field=name)
+        try:
+            values[name] = ast.literal_eval(_DictCalls().visit(node.value))
+        except (ValueError, TypeError, RecursionError, MemoryError):
+            raise InputError(
+                f"line {node.lineno}: expected strings, numbers, True, False, None, lists and dicts only",
+                file=path,
+                field=name,
+                fix="A fusion config is never executed.",
+            ) from None
+    return values
+
+
+class _DictCalls(ast.NodeTransformer):
+    """``dict(a=1)`` into ``{"a": 1}``; a call in any other form stays and is then refused."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+        self.generic_visit(node)
+        plain = isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args
+        if not plain or any(keyword.arg is None for keyword in node.keywords):
+            return node
+        keys: list[ast.expr | None] = [ast.Constant(keyword.arg) for keyword in node.keywords]
+        return ast.Dict(keys=keys, values=[keyword.value for keyword in node.keywords])
+
+
+def _part(path: _AnyPath, name: str, value: object) -> Part:
+    where = f"parts.{name}"
+    if not isinstance(value, dict) or "scores" not in value:
+        raise InputError("expected dict(scores=…, weight=…)", file=path, field=where)
+    _check_keys(path, where, value, list(_PART))
+    for key, one in value.items():
+        _check_type(path, f"{where}.{key}", one, _PART[key])
+    return replace(Part(**{"name": name, **value}), name=f"{name} ({value['scores']})")
+
+
+def _check_keys(path: _AnyPath, where: str, given: Mapping[Any, Any], known: list[str]) -> None:
+    unknown = [str(key) for key in given if key not in known]
+    if unknown:
+        raise InputError(
+            f"{where} knows {', '.join(known)}; it does not know {', '.join(unknown)}", file=path, field=unknown[0]
+        )
+
+
+def _check_type(path: _AnyPath, name: str, value: object, types: tuple[type, ...]) -> None:
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        expected = "text" if str in types else "True or False" if bool in types else "a number"
+        raise InputError(f"expected {expected}, got {value!r}", file=path, field=name)

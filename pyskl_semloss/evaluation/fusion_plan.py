@@ -1,0 +1,239 @@
+"""A fusion as a whole: which files, with which weights, written where; from arguments or from a config."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.accuracy_table import accuracy_table
+from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalised, search_weights
+from pyskl_semloss.evaluation.scores import Scores, read_scores
+from pyskl_semloss.evaluation.submission import submission_csv, write_submission
+
+_SEMANTIC = ":semantic"
+_PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One model of a fusion.
+
+    Args:
+        name: What the table calls it.
+        scores: Its score file; with ``:semantic`` at the end its semantic scores are meant.
+        weight: Its weight; None where weights are searched.
+        search_on: Its validation scores, on which weights are searched.
+    """
+
+    name: str
+    scores: str
+    weight: float | None = None
+    search_on: str | None = None
+
+
+@dataclass(frozen=True)
+class FusionPlan:
+    """What to fuse, how, and what to write.
+
+    Args:
+        parts: The models.
+        ann_file: The annotation file of the parts that are a toolbox's pickles.
+        split: The split of it that was tested.
+        search_split: The split of it that ``search_on`` pickles are of.
+        search_step: Grid step of the search.
+        softmax: Turn scores that are no probabilities into such.
+        out: The score file to write (.npz).
+        submission: The submission to write (.zip).
+    """
+
+    parts: tuple[Part, ...]
+    ann_file: str | None = None
+    split: str | None = None
+    search_split: str | None = None
+    search_step: float = 0.05
+    softmax: bool = False
+    out: str | None = None
+    submission: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise InputError("expected at least one part, got none", field="parts")
+        self._check_weights()
+        self._check_outputs()
+        if (self.split or self.search_split) and not self.ann_file:
+            raise InputError("a split was named, but no annotation file to look it up in", field="ann_file")
+        read = [spec for part in self.parts for spec in (part.scores, part.search_on) if spec]
+        if self.ann_file and all(_path(spec).lower().endswith(".npz") for spec in read):
+            raise InputError(
+                "it is read for toolbox results (.pkl) only, and no part is one", file=self.ann_file, field="ann_file"
+            )
+
+    def _check_weights(self) -> None:
+        searched = [part for part in self.parts if part.search_on is not None]
+        for part in self.parts:
+            if searched and part.search_on is None:
+                raise InputError(
+                    f"part {part.name!r} has no validation scores, but {searched[0].name!r} has", field="search_on"
+                )
+            if (part.weight is None) == (part.search_on is None):
+                got = "neither" if part.weight is None else "both"
+                raise InputError(
+                    f"part {part.name!r}: expected a weight, or validation scores to search it on, got {got}",
+                    field="weight",
+                )
+        if not searched:
+            normalised([part.weight for part in self.parts if part.weight is not None], len(self.parts))
+        for part in searched:
+            both = (part.scores, part.search_on or "")
+            kinds = {modality(spec) for spec in both} - {None}
+            if len(kinds) > 1 or len({spec.endswith(_SEMANTIC) for spec in both}) > 1:
+                raise InputError(
+                    f"the scores {both[0]} would get the weight found on {both[1]}, another modality",
+                    field="search_on",
+                    fix="Give the validation scores in the order of the parts.",
+                )
+
+    def _check_outputs(self) -> None:
+        inputs = {
+            os.path.realpath(_path(spec)) for part in self.parts for spec in (part.scores, part.search_on) if spec
+        }
+        for path, suffix in ((self.out, ".npz"), (self.submission, ".zip")):
+            if path is not None and Path(path).suffix != suffix:
+                raise InputError(f"expected a name that ends in {suffix}", file=path)
+            if path is not None and os.path.realpath(path) in inputs:
+                raise InputError("it is one of the inputs and would be overwritten", file=path)
+
+
+@dataclass(frozen=True)
+class FusionReport:
+    """What a fusion gave.
+
+    Args:
+        scores: The fused scores.
+        weights: The weights used, as given, or as found.
+        table: Accuracies of the parts and of the fusion.
+        notes: Sentences that belong under the table.
+        written: The files written.
+    """
+
+    scores: Scores
+    weights: tuple[float, ...]
+    table: str
+    notes: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+
+
+def plan_parts(
+    files: Sequence[str], weights: Sequence[float] | None = None, search_on: Sequence[str] | None = None
+) -> tuple[Part, ...]:
+    """Parts from lists that belong together by position; the names come from the paths.
+
+    Without weights and validation scores, two files get the paper's 2 : 3 if their paths say ``joint`` and ``limb``, in
+    this order.
+
+    Raises:
+        InputError: A list has another length than ``files``, both kinds of weights are given, or none that is needed.
+    """
+    if not files:
+        raise InputError("expected score files to fuse, got none", fix="Name them, or give --config.")
+    if weights is not None and search_on is not None:
+        raise InputError("expected weights, or validation scores to search them on, got both", field="weights")
+    kinds = [modality(one) for one in files]
+    if weights is None and search_on is None:
+        weights = _default_weights(files, kinds)
+    for name, given in (("weights", weights), ("search_on", search_on)):
+        if given is not None and len(given) != len(files):
+            raise InputError(f"expected one per score file, got {len(given)} for {len(files)}", field=name)
+    once = [kind if kind and kinds.count(kind) == 1 else None for kind in kinds]
+    names = [f"{kind} ({one})" if kind else one for kind, one in zip(once, files, strict=True)]
+    return tuple(
+        Part(names[n], files[n], weights[n] if weights else None, search_on[n] if search_on else None)
+        for n in range(len(files))
+    )
+
+
+def modality(spec: str) -> str | None:
+    """``joint`` or ``limb``, whichever word stands in the name of the file, else of its nearest folder; else None."""
+    path = Path(_path(spec))
+    for component in (path.stem, *reversed(path.parent.parts)):
+        words = set(re.split("[^a-z]+", component.lower())) & _PAPER_WEIGHTS.keys()
+        if words:
+            return words.pop() if len(words) == 1 else None
+    return None
+
+
+def run_fusion(plan: FusionPlan) -> FusionReport:
+    """Read, fuse, measure, write.
+
+    Raises:
+        InputError: A file is refused, or the files do not belong together.
+    """
+    parts = [_read(part.scores, plan.ann_file, plan.split) for part in plan.parts]
+    aligned = align(parts)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        weights, notes = _weights(plan, aligned[0])
+        fused = fuse(aligned, weights, softmax=plan.softmax)
+    notes += dict.fromkeys(f"Note: {one.message}." for one in caught)
+    total = sum(weights)
+    rows = [
+        (part.name, f"{weight:g} ({weight / total:.2f})", scores)
+        for part, weight, scores in zip(plan.parts, weights, aligned, strict=True)
+    ]
+    table = accuracy_table([*rows, ("fusion", "", fused)])
+    unknown = int((fused.label < 0).sum())
+    if unknown:
+        which = "No clip has a label" if unknown == len(fused.label) else f"{unknown} clips have no label"
+        notes.append(f"{which}: accuracies are over the others." if unknown < len(fused.label) else f"{which}.")
+    if plan.submission is not None:
+        submission_csv(fused)  # refuses ids before anything is written
+    if plan.out is not None:
+        fused.save(plan.out)
+    if plan.submission is not None:
+        write_submission(fused, plan.submission)
+    return FusionReport(fused, weights, table, notes, [path for path in (plan.out, plan.submission) if path])
+
+
+def _default_weights(files: Sequence[str], kinds: Sequence[str | None]) -> list[float]:
+    if list(kinds) == list(_PAPER_WEIGHTS) and not any(one.endswith(_SEMANTIC) for one in files):
+        return list(_PAPER_WEIGHTS.values())
+    raise InputError(
+        "expected one weight per score file, got none; 2 3 is assumed only for two files whose paths say joint and "
+        f"limb, in this order, and these say {', '.join(kind or 'neither' for kind in kinds)}",
+        field="weights",
+        fix="Give --weights, or --search-on with validation scores.",
+    )
+
+
+def _path(spec: str) -> str:
+    return spec.removesuffix(_SEMANTIC)
+
+
+def _read(spec: str, ann_file: str | None, split: str | None) -> Scores:
+    scores = read_scores(_path(spec), ann_file, split)
+    return as_semantic(scores) if spec.endswith(_SEMANTIC) else scores
+
+
+def _weights(plan: FusionPlan, tested: Scores) -> tuple[tuple[float, ...], list[str]]:
+    given = [part.weight for part in plan.parts if part.weight is not None]
+    if given:
+        return tuple(given), []
+    files = [part.search_on for part in plan.parts if part.search_on is not None]
+    validation = [_read(one, plan.ann_file, plan.search_split) for one in files]
+    weights, table = search_weights(validation, plan.search_step, plan.softmax)
+    best = table[0].top1
+    shown = " ".join(f"{weight:g}" for weight in weights)
+    notes = [
+        f"The weights {shown} were searched on {', '.join(files)} ({len(validation[0].label)} clips, step "
+        f"{plan.search_step:g}): Top-1 {100 * best:.2f} there, reached by {sum(row.top1 == best for row in table)} of "
+        f"{len(table)} weightings."
+    ]
+    seen = len(set(validation[0].sample_id.tolist()) & set(tested.sample_id.tolist()))
+    if seen:
+        notes.append(f"Caution: {seen} clips of the table were also searched on, so its fusion is too optimistic.")
+    return weights, notes

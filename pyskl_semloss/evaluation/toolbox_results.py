@@ -1,0 +1,183 @@
+"""What the toolboxes themselves write after a test: PySKL's ``result.pkl``, MMAction2's ``--dump`` file.
+
+Neither is keyed by clip. Both keep the order of the toolbox's PoseDataset, which is the order of the annotation file,
+reduced to the clips of one split.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss import safe_pickle
+from pyskl_semloss.errors import InputError
+
+_AnyPath = str | os.PathLike[str]
+
+
+def read_results(
+    path: _AnyPath, ann_file: _AnyPath | None, split: str | None
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Read a toolbox's results and give every one its id.
+
+    Args:
+        path: A pickle: a list of (C,) arrays (PySKL), or a list of dicts of torch tensors (MMAction2).
+        ann_file: The annotation file that was tested. Not needed where each dict has its own ``frame_dir``.
+        split: The split of it that was tested; None if all clips were.
+
+    Returns:
+        The ids, the scores (N, C), the labels (N,).
+
+    Raises:
+        InputError: The pickle is of another kind, its length or its labels contradict the annotations.
+    """
+    results = safe_pickle.load(path, extra=_TENSOR_GLOBALS)
+    if not isinstance(results, list) or not results:
+        raise InputError(f"expected a list of results, got {_kind(results)}", file=path)
+    if not all(isinstance(one, dict) for one in results):
+        ids, labels = _clips_of(path, ann_file, split, len(results))
+        return ids, _stack(path, ids, results), np.asarray(labels, dtype=np.int64)
+    scores = [_item(path, number, one, "pred_score") for number, one in enumerate(results)]
+    dumped = [_label(path, number, one) for number, one in enumerate(results)]
+    if all(isinstance(one.get("frame_dir"), str) for one in results):
+        ids = [one["frame_dir"] for one in results]
+    else:
+        ids, labels = _clips_of(path, ann_file, split, len(results))
+        _check_order(path, ann_file, ids, dumped, labels)
+        dumped = [known if known >= 0 else given for known, given in zip(dumped, labels, strict=True)]
+    return ids, _stack(path, ids, scores), np.asarray(dumped, dtype=np.int64)
+
+
+def read_clips(ann_file: _AnyPath, split: str | None) -> tuple[list[str], list[int]]:
+    """The ids and labels of a PySKL annotation file in the order in which both toolboxes test them.
+
+    Raises:
+        InputError: The file is no annotation file, or has no such split.
+    """
+    content = safe_pickle.load(ann_file)
+    if isinstance(content, dict) and "annotations" in content:
+        chosen = _split_ids(content, ann_file, split)
+        annotations = content["annotations"]
+    else:
+        chosen, annotations = None, content
+        if split is not None:
+            raise InputError(f"expected a file with splits, but there are none to find {split!r} in", file=ann_file)
+    if not isinstance(annotations, list) or not all(isinstance(one, dict) for one in annotations):
+        raise InputError(f"expected a list of annotations, got {_kind(annotations)}", file=ann_file)
+    key = "filename" if annotations and "filename" in annotations[0] else "frame_dir"
+    try:
+        clips = [one for one in annotations if chosen is None or one[key] in chosen]
+        return [str(one[key]) for one in clips], [int(one.get("label", -1)) for one in clips]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"an annotation has no usable {key} and label ({error!r})", file=ann_file) from None
+
+
+def _split_ids(content: dict[str, Any], ann_file: _AnyPath, split: str | None) -> set[Any]:
+    splits = content.get("split")
+    if not isinstance(splits, dict):
+        raise InputError(f"expected a dict of splits, got {_kind(splits)}", file=ann_file, field="split")
+    if split not in splits:
+        problem = "no split was named" if split is None else f"there is no split {split!r}"
+        raise InputError(
+            f"{problem}; the file has {', '.join(map(repr, splits))}",
+            file=ann_file,
+            field="split",
+            fix="Name the one that was tested (--split; --search-split for validation scores).",
+        )
+    return set(splits[split])
+
+
+def _clips_of(path: _AnyPath, ann_file: _AnyPath | None, split: str | None, count: int) -> tuple[list[str], list[int]]:
+    if ann_file is None:
+        raise InputError(
+            "the results in it carry no ids",
+            file=path,
+            fix="Give the annotation file and the split that were tested (--ann-file and --split).",
+        )
+    ids, labels = read_clips(ann_file, split)
+    if len(ids) != count:
+        where = os.fspath(ann_file) if split is None else f"split {split!r} of {os.fspath(ann_file)}"
+        raise InputError(
+            f"it holds {count} results, but {where} has {len(ids)} clips",
+            file=path,
+            fix="Give the annotation file and the split that were tested.",
+        )
+    return ids, labels
+
+
+def _check_order(
+    path: _AnyPath, ann_file: _AnyPath | None, ids: Sequence[str], dumped: Sequence[int], labels: Sequence[int]
+) -> None:
+    wrong = [n for n, (a, b) in enumerate(zip(dumped, labels, strict=True)) if a >= 0 and b >= 0 and a != b]
+    if wrong:
+        raise InputError(
+            f"the label in the results is {dumped[wrong[0]]}, in {ann_file} it is {labels[wrong[0]]} "
+            f"({len(wrong)} of {len(ids)} clips disagree)",
+            file=path,
+            clip=ids[wrong[0]],
+            fix="The results are of another file or split, or in another order.",
+        )
+
+
+def _stack(path: _AnyPath, ids: Sequence[str], scores: Sequence[Any]) -> np.ndarray:
+    first = np.shape(scores[0]) if isinstance(scores[0], np.ndarray) else None
+    for clip, one in zip(ids, scores, strict=True):
+        if not isinstance(one, np.ndarray) or one.ndim != 1 or one.shape != first:
+            raise InputError(
+                f"expected one score per class, as in the first clip, got {_kind(one)}",
+                file=path,
+                clip=clip,
+                fix="Average the views of a clip when testing (average_clips='prob'), and test one model at a time.",
+            )
+    return np.stack(scores)
+
+
+def _item(path: _AnyPath, number: int, one: dict[str, Any], key: str) -> Any:
+    value = one.get(key, one.get(key + "s"))
+    if isinstance(value, dict):
+        value = value["item"] if list(value) == ["item"] else value
+    if not isinstance(value, np.ndarray):
+        raise InputError(f"result {number}: expected one tensor, got {_kind(value)}", file=path, field=key)
+    return value
+
+
+def _label(path: _AnyPath, number: int, one: dict[str, Any]) -> int:
+    if "gt_label" not in one and "gt_labels" not in one:
+        return -1
+    value = _item(path, number, one, "gt_label")
+    if value.size != 1:
+        raise InputError(f"result {number}: expected one label, got {value.size}", file=path, field="gt_label")
+    return int(value.reshape(()))
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a dict with {', '.join(map(str, value))}" if isinstance(value, dict) else type(value).__name__
+
+
+def _storage(data: bytes) -> Any:
+    import torch
+
+    return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+
+
+def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], *_: object) -> np.ndarray:
+    import torch
+
+    flat = torch.empty(0, dtype=storage.dtype).set_(storage)
+    tensor = torch.as_strided(flat, size, stride, offset)  # refuses to read beyond the storage
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy().copy()
+
+
+_TENSOR_GLOBALS: dict[tuple[str, str], object] = {
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch.storage", "_load_from_bytes"): _storage,
+    ("collections", "OrderedDict"): dict,
+}

@@ -1,0 +1,381 @@
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.accuracy_table import accuracy_table
+from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, search_weights
+from pyskl_semloss.evaluation.fusion_config import plan_from_config, read_literals
+from pyskl_semloss.evaluation.fusion_plan import FusionPlan, modality, plan_parts, run_fusion
+from pyskl_semloss.evaluation.metrics import summary
+from pyskl_semloss.evaluation.scores import Scores
+
+TOOL = Path(__file__).resolve().parents[1] / "tools" / "fuse_scores.py"
+
+
+def model(seed, clips=40, classes=6, skill=1.5, prefix="", **extra):
+    """Probabilities of a model that is right more often than not; the labels are those of every such model."""
+    label = np.random.default_rng(0).integers(0, classes, clips)
+    rng = np.random.default_rng(seed)
+    logit = rng.normal(size=(clips, classes)) + skill * np.eye(classes)[label]
+    power = np.exp(logit)
+    ids = np.array([f"{prefix}c_{n}" for n in range(clips)])
+    return Scores(ids, power / power.sum(1, keepdims=True), label, **extra)
+
+
+def take(scores, order):
+    cosine = scores.semantic_cosine
+    return replace(
+        scores,
+        sample_id=scores.sample_id[order],
+        score=scores.score[order],
+        label=scores.label[order],
+        semantic_cosine=None if cosine is None else cosine[order],
+    )
+
+
+seeds = st.integers(0, 2**31)
+weightings = st.tuples(st.floats(0.01, 100), st.floats(0.01, 100))
+
+
+@given(seeds, seeds, weightings)
+@settings(max_examples=40, deadline=None)
+def test_the_sum_is_numpys_average(one, two, weights):
+    a, b = model(one), model(two)
+    expected = np.average([a.score.astype(float), b.score.astype(float)], axis=0, weights=weights)
+    fused = fuse([a, b], weights)
+    np.testing.assert_allclose(fused.score, expected, atol=1e-7)
+    np.testing.assert_array_equal(fused.label, a.label)
+    assert fused.sample_id.tolist() == a.sample_id.tolist()
+
+
+@given(seeds, seeds, weightings)
+@settings(max_examples=40, deadline=None)
+def test_shuffling_a_file_changes_nothing(one, two, weights):
+    a, b = model(one, semantic_cosine=None), model(two)
+    order = np.random.default_rng(one).permutation(len(a.label))
+    straight, shuffled = fuse([a, b], weights), fuse([a, take(b, order)], weights)
+    np.testing.assert_array_equal(straight.score, shuffled.score)
+    first = fuse([take(a, order), b], weights)
+    assert first.sample_id.tolist() == a.sample_id[order].tolist()
+    np.testing.assert_array_equal(first.score, straight.score[order])
+
+
+@given(seeds, weightings)
+@settings(max_examples=40, deadline=None)
+def test_fusing_a_file_with_itself_changes_nothing(seed, weights):
+    a = model(seed)
+    fused = fuse([a, a], weights)
+    np.testing.assert_array_equal(fused.score.argmax(1), a.score.argmax(1))
+    np.testing.assert_allclose(fused.score, a.score, atol=1e-6)
+
+
+@given(seeds, weightings, st.floats(0.01, 100))
+@settings(max_examples=30, deadline=None)
+def test_laws_of_the_weights(seed, weights, factor):
+    a, b = model(seed), model(seed + 1)
+    fused = fuse([a, b], weights).score
+    np.testing.assert_allclose(fuse([b, a], weights[::-1]).score, fused, atol=1e-6)
+    np.testing.assert_allclose(fuse([a, b], [factor * w for w in weights]).score, fused, atol=1e-6)
+    np.testing.assert_array_equal(fuse([a, b], [factor, 0]).score, a.score)
+    np.testing.assert_allclose(fused.sum(1), 1, atol=1e-5)
+    classes = np.random.default_rng(seed).permutation(6)
+    renamed = [replace(one, score=one.score[:, classes], label=np.argsort(classes)[one.label]) for one in (a, b)]
+    np.testing.assert_array_equal(fuse(renamed, weights).score, fused[:, classes])
+
+
+def test_the_papers_weights_by_hand():
+    ids = np.array(["a"])
+    joint = Scores(ids, np.array([[0.6, 0.4]]), np.array([1]))
+    limb = Scores(ids, np.array([[0.4, 0.6]]), np.array([1]))
+    np.testing.assert_allclose(fuse([joint, limb], [2, 3]).score, [[0.48, 0.52]], atol=1e-7)
+
+
+A = model(1)
+REFUSALS = [
+    (take(A, np.arange(3, 40)), r"b.npz: field 'sample_id': it lacks 3 of the 40 clips of a.npz: 'c_0', 'c_1', 'c_2'"),
+    (replace(A, sample_id=np.where(A.sample_id == "c_1", "new", A.sample_id)), "lacks 1 .*: 'c_1'; it has 1 .*'new'"),
+    (model(2, clips=45), "it has 5 clips that a.npz lacks: 'c_40', 'c_41', 'c_42' and 2 more"),
+    (model(2, classes=7), "b.npz: field 'score': it has 7 classes, but a.npz has 6"),
+    (replace(A, label=np.where(np.arange(40) == 4, (A.label + 1) % 6, A.label)), "b.npz: clip 'c_4': field 'label'"),
+    (replace(A, score=A.score - 1), r"b.npz: clip 'c_0'.*no probabilities \(they sum to -5.*a.npz are.*--softmax"),
+    (replace(A, score=A.score * (np.arange(40) != 7)[:, None]), "scores of 1 of 40 clips are no prob.*'c_7'"),
+    (replace(A, class_names=tuple("abcxef")), "class 3 is 'x', but 'd' in a.npz"),
+]
+
+
+@pytest.mark.parametrize(("other", "message"), REFUSALS)
+def test_files_that_do_not_belong_together_are_refused(other, message):
+    first = replace(A, source="a.npz", class_names=tuple("abcdef"))
+    with pytest.raises(InputError, match=message):
+        fuse([first, replace(other, source="b.npz")], [1, 1])
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1], "got 1 for 2"),
+        ([1, 1, 1], "got 3 for 2"),
+        ([1, -1], "not negative"),
+        ([0, 0], "not all zero"),
+        ([1, np.nan], "got 1 nan"),
+        ([np.inf, 1], "got inf 1"),
+    ],
+)
+def test_wrong_weights_are_refused(weights, message):
+    with pytest.raises(InputError, match=message):
+        fuse([A, A], weights)
+
+
+def test_no_parts_are_refused_and_one_is_itself():
+    with pytest.raises(InputError, match="got none"):
+        align([])
+    np.testing.assert_array_equal(fuse([A], [5]).score, A.score)
+
+
+def test_labels_of_one_part_serve_all_and_class_names_too():
+    unlabelled = replace(A, label=np.full(40, -1), class_names=tuple("abcdef"))
+    half = replace(A, label=np.where(np.arange(40) < 20, A.label, -1))
+    fused = fuse([unlabelled, half, A], [1, 1, 1])
+    np.testing.assert_array_equal(fused.label, A.label)
+    assert fused.class_names == tuple("abcdef")
+    np.testing.assert_array_equal(align([unlabelled, half])[0].label, half.label)
+
+
+def test_logits_need_a_word():
+    logits = replace(A, score=np.log(A.score) + 3)
+    np.testing.assert_allclose(fuse([logits, A], [1, 1], softmax=True).score, A.score, atol=1e-6)
+    with pytest.warns(UserWarning, match="summed as they are"):
+        np.testing.assert_allclose(fuse([logits, logits], [1, 3]).score, logits.score, atol=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fuse([logits, logits], [1, 3], softmax=True)
+        rough = replace(A, score=A.score.astype(np.float16) * np.float16(1.004))
+        fuse([rough, A], [1, 1])  # half precision is still a probability
+
+
+def test_semantic_scores():
+    cosine = np.linspace(-1, 1, 240).reshape(40, 6)
+    named = replace(A, semantic_cosine=cosine, source="a.npz")
+    power = np.exp(cosine / 0.1)
+    np.testing.assert_allclose(as_semantic(named).score, power / power.sum(1, keepdims=True), rtol=1e-4)
+    other = replace(A, semantic_cosine=-cosine)
+    np.testing.assert_allclose(fuse([named, other], [3, 1]).semantic_cosine, cosine / 2, atol=1e-6)
+    assert fuse([named, A], [1, 1]).semantic_cosine is None
+    with pytest.raises(InputError, match="no semantic scores"):
+        as_semantic(A)
+
+
+def test_the_search_finds_the_best_of_its_grid():
+    parts = [model(1), take(model(2, skill=2), np.random.default_rng(0).permutation(40)), model(3, skill=0.3)]
+    weights, table = search_weights(parts, step=0.25)
+    assert len(table) == 15 and len({row.weights for row in table}) == 15
+    assert all(sum(row.weights) == pytest.approx(1) for row in table)
+    best = max(summary(fuse(parts, row.weights))["top1"] for row in table)
+    assert summary(fuse(parts, weights))["top1"] == best == table[0].top1
+    assert [row.top1 for row in table] == sorted((row.top1 for row in table), reverse=True)
+
+
+def test_of_equal_weightings_the_search_takes_the_one_nearest_to_equal():
+    assert search_weights([A, A], step=0.1)[0] == (0.5, 0.5)
+    assert search_weights([A, A, A], step=1)[0] == (0.0, 0.0, 1.0)
+    assert search_weights([A])[0] == (1.0,)
+
+
+@pytest.mark.parametrize("step", [0, -0.1, 0.3, 2, np.nan])
+def test_wrong_steps_are_refused(step):
+    with pytest.raises(InputError, match="step"):
+        search_weights([A, A], step=step)
+
+
+def test_the_search_refuses_too_much_and_too_little():
+    with pytest.raises(InputError, match="larger step"):
+        search_weights([A] * 6, step=0.02)
+    with pytest.raises(InputError, match="no clip has a label"):
+        search_weights([replace(A, label=np.full(40, -1))] * 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("joint.npz", "joint"),
+        ("work_dirs/imigue/limb/test_scores.npz", "limb"),
+        ("joint/limb_paper.npz", "limb"),
+        ("a/joint_limb.npz", None),
+        ("jointly/climb.npz", None),
+        ("runs/Joint-2/x.pkl:semantic", "joint"),
+    ],
+)
+def test_the_modality_is_read_from_whole_words(path, expected):
+    assert modality(path) == expected
+
+
+def test_the_papers_weights_are_given_by_name_only():
+    assert [part.weight for part in plan_parts(["x/joint/s.npz", "x/limb/s.npz"])] == [2, 3]
+    for files in (["limb.npz", "joint.npz"], ["a.npz", "b.npz"], ["joint.npz"], ["joint.npz:semantic", "limb.npz"]):
+        with pytest.raises(InputError, match="expected one weight per score file"):
+            plan_parts(files)
+
+
+def test_a_plan_that_contradicts_itself_is_refused(tmp_path):
+    two = ["joint.npz", "limb.npz"]
+    with pytest.raises(InputError, match="got both"):
+        plan_parts(two, [1, 1], two)
+    with pytest.raises(InputError, match="got 1 for 2"):
+        plan_parts(two, None, ["v.npz"])
+    with pytest.raises(InputError, match="another modality"):
+        FusionPlan(plan_parts(two, None, ["val_limb.npz", "val_joint.npz"]))
+    with pytest.raises(InputError, match="another modality"):
+        FusionPlan(plan_parts(two, None, ["val_joint.npz:semantic", "val_limb.npz"]))
+    with pytest.raises(InputError, match="would be overwritten"):
+        FusionPlan(plan_parts(two), out="./limb.npz")
+    for field, name in (("out", "a.pkl"), ("submission", "a.csv")):
+        with pytest.raises(InputError, match="ends in"):
+            FusionPlan(plan_parts(two), **{field: name})
+    with pytest.raises(InputError, match="no part is one"):
+        FusionPlan(plan_parts(two), ann_file="ann.pkl")
+    with pytest.raises(InputError, match="no annotation file"):
+        FusionPlan(plan_parts(two), split="test")
+
+
+def test_the_table():
+    unlabelled = replace(A, label=np.full(40, -1))
+    perfect = replace(A, score=np.eye(6)[A.label], semantic_cosine=np.eye(6)[(A.label + np.arange(40) % 2) % 6])
+    lines = accuracy_table([("one", "2", perfect), ("two", "", unlabelled)]).splitlines()
+    assert lines[0].split() == ["weight", "Top-1", "Top-5", "mean-class", "nearest-name", "clips", "labelled"]
+    assert lines[1].split() == ["one", "2", "100.00", "100.00", "100.00", "50.00", "40", "40"]
+    assert lines[2].split() == ["two", "-", "-", "-", "-", "40", "0"]
+    assert "weight" not in accuracy_table([("one", "", A)]) and "nearest" not in accuracy_table([("one", "", A)])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for prefix, offset in (("", 0), ("val_", 10)):
+        model(1 + offset, prefix=prefix).save(f"{prefix}joint.npz")
+        take(model(2 + offset, prefix=prefix), np.arange(40)[::-1]).save(f"{prefix}limb.npz")
+    return tmp_path
+
+
+CONFIG = '''"""A comment."""
+# python tools/fuse_scores.py --config fusion.py
+parts = dict(
+    joint=dict(scores="joint.npz", weight=2),
+    limb={"scores": "limb.npz", "weight": 3.0},
+)
+out = "work/fused.npz"
+submission = "work/Submission.zip"
+'''
+
+
+def test_a_config_and_the_arguments_mean_the_same(folder):
+    Path("fusion.py").write_text(CONFIG)
+    report = run_fusion(plan_from_config("fusion.py"))
+    assert report.written == ["work/fused.npz", "work/Submission.zip"] and report.weights == (2, 3)
+    by_hand = run_fusion(FusionPlan(plan_parts(["joint.npz", "limb.npz"]), out="other.npz"))
+    assert Path("other.npz").read_bytes() == Path("work/fused.npz").read_bytes()
+    assert by_hand.table.splitlines()[0] == report.table.splitlines()[0]
+    np.testing.assert_array_equal(Scores.load("other.npz").score, fuse([model(1), model(2)], [2, 3]).score)
+    assert plan_from_config("fusion.py", out="new.npz", split=None).out == "new.npz"
+
+
+def test_a_config_can_search(folder):
+    text = CONFIG.replace("weight=2", 'search_on="val_joint.npz"').replace(
+        '"weight": 3.0', '"search_on": "val_limb.npz"'
+    )
+    Path("fusion.py").write_text(text)
+    report = run_fusion(plan_from_config("fusion.py"))
+    assert report.weights == search_weights([model(11, prefix="val_"), model(12, prefix="val_")])[0]
+    assert "searched on val_joint.npz, val_limb.npz (40 clips, step 0.05)" in report.notes[0] and len(report.notes) == 1
+    again = run_fusion(FusionPlan(plan_parts(["joint.npz", "limb.npz"], None, ["joint.npz", "limb.npz"])))
+    assert "40 clips of the table were also searched on" in again.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import os", "line 1: expected 'name = value'"),
+        ("x = 1\nprint('x')", "line 2: expected 'name = value'"),
+        ("x = __import__('os')", "field 'x': line 1: .*never executed"),
+        ("x = dict([('a', 1)])", "never executed"),
+        ("x = dict(**{})", "never executed"),
+        ("x = dict(a=open('b'))", "never executed"),
+        ("x = [i for i in 'ab']", "never executed"),
+        ("x = y", "never executed"),
+        ("x = {[]: 1}", "never executed"),
+        ("x = y = 1", "line 1: expected"),
+        ("x = 1\nx = 2", "field 'x': line 2: it is assigned twice"),
+        ("x = (", "line 1: "),
+        ("x = " + "(" * 500 + ")" * 500, "f.py"),
+    ],
+)
+def test_only_literals_are_read(tmp_path, text, message):
+    path = tmp_path / "f.py"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_literals(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("out = 'a.npz'", "field 'parts': expected a dict of parts"),
+        ("parts = dict(a='x.npz')", r"field 'parts.a': expected dict\(scores"),
+        ("parts = dict(a=dict(scores='x.npz'))", "f.py: field 'weight': .*got neither"),
+        ("parts = dict(a=dict(scores='x.npz', weight=1, search_on='y.npz'))", "got both"),
+        ("parts = dict(a=dict(scores='x.npz', weight='1'))", "field 'parts.a.weight': expected a number, got '1'"),
+        ("parts = dict(a=dict(scores='x.npz', weight=True))", "expected a number, got True"),
+        ("parts = dict(a=dict(scores='x.npz', weight=-1))", "f.py: field 'weights': .*not negative"),
+        ("parts = dict(a=dict(scores='x.npz', wieght=1))", "does not know wieght"),
+        ("parts = dict(a=dict(scores=3, weight=1))", "expected text, got 3"),
+        ("parts = dict(a=dict(scores='x.npz', weight=1))\nsoftmax = 1", "field 'softmax': expected True or False"),
+        ("parts = dict(a=dict(scores='x.npz', weight=1))\noutput = 'x'", "does not know output"),
+        (
+            "parts = dict(a=dict(scores='x.npz', weight=1), b=dict(scores='y.npz', search_on='z.npz'))",
+            r"part 'a .x.npz.' has no validation scores",
+        ),
+    ],
+)
+def test_a_wrong_config_is_refused_by_name(tmp_path, text, message):
+    path = tmp_path / "f.py"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        plan_from_config(path)
+
+
+def test_refused_ids_leave_nothing_behind(folder):
+    strange = replace(model(1), sample_id=np.char.add("=", model(1).sample_id))
+    strange.save("strange.npz")
+    with pytest.raises(InputError, match="cannot stand"):
+        run_fusion(FusionPlan(plan_parts(["strange.npz"], [1]), out="o.npz", submission="s.zip"))
+    assert not Path("o.npz").exists() and not Path("s.zip").exists()
+
+
+def test_notes_on_missing_labels_and_logits(folder):
+    replace(model(1), label=np.full(40, -1), score=np.log(model(1).score)).save("test.npz")
+    report = run_fusion(FusionPlan(plan_parts(["test.npz"], [1])))
+    assert (
+        report.notes[0].startswith("Note: the scores are no probabilities")
+        and report.notes[1] == "No clip has a label."
+    )
+    replace(model(1), label=np.where(np.arange(40) < 3, -1, model(1).label)).save("test.npz")
+    report = run_fusion(FusionPlan(plan_parts(["test.npz"], [1])))
+    assert report.notes == ["3 clips have no label: accuracies are over the others."]
+
+
+def test_the_tool(folder):
+    def tool(*arguments):
+        return subprocess.run([sys.executable, TOOL, *arguments], capture_output=True, text=True)
+
+    done = tool("joint.npz", "limb.npz", "--submission", "Submission.zip")
+    assert done.returncode == 0 and "2 (0.40)" in done.stdout and "3 (0.60)" in done.stdout
+    assert done.stdout.splitlines()[-1] == "Wrote Submission.zip."
+    done = tool("limb.npz", "joint.npz")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "these say limb, joint" in done.stderr
