@@ -1,0 +1,280 @@
+"""Files of word vectors, streamed: GloVe text, word2vec text and binary, these gzipped, and gensim's ``.kv``.
+
+What a file holds decides how it is read, not its name. Only the vectors that are asked for are kept in memory.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+from pyskl_semloss import safe_pickle
+from pyskl_semloss.errors import InputError
+
+_LONGEST_LINE = 1 << 20
+_HEADER = re.compile(rb"(\d+)[ \t]+(\d+)[ \t]*\r?\n")
+_OTHER = (
+    "expected GloVe text, word2vec text or binary (plain or gzipped), or a gensim .kv, but the file is none of these"
+)
+_GZIP_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
+# A word, its vector as it stands in the file, and the number of the line (text) or of the word (binary).
+_Record = tuple[bytes, bytes, int]
+_Read = tuple[dict[str, np.ndarray], dict[str, list[str]], list[Path]]
+
+
+def read_word_vectors(path: Path, needed: Sequence[str]) -> _Read:
+    """Read the vectors of the words that are needed; reading ends with the last of them.
+
+    Args:
+        path: A file in one of the formats above. The first of two vectors of one word counts.
+        needed: The words, spelled as the file spells them.
+
+    Returns:
+        word -> (D,) float32; missing word -> up to three words of the file that are spelled nearly the same; and the
+        further files that were read.
+
+    Raises:
+        InputError: The file is in another format, malformed or truncated, or a needed vector holds NaN or infinity.
+    """
+    try:
+        vectors, near, beside = _read(path, needed)
+    except _GZIP_ERRORS as error:
+        raise _bad_gzip(error, 0, path) from None
+    except OSError as error:
+        raise InputError(f"the file cannot be read ({error.strerror or error})", file=path) from None
+    for word, vector in vectors.items():
+        if not np.isfinite(vector).all():
+            raise InputError(
+                f"the vector of the word {word!r} holds NaN, infinity or a number beyond float32", file=path
+            )
+    return vectors, near, beside
+
+
+class NearSpellings:
+    """Of all words that pass by, the three that are spelled most like each wanted word, the earlier of equals first.
+
+    Args:
+        words: The wanted words.
+        budget: Comparisons after which it stops looking. Files begin with the common words, so the best are seen.
+    """
+
+    def __init__(self, words: Sequence[str], budget: int = 4_000_000) -> None:
+        self._matchers = {word: difflib.SequenceMatcher(None, "", word.lower(), autojunk=False) for word in words}
+        self._best: dict[str, list[tuple[float, str]]] = {word: [] for word in words}
+        self._budget = budget
+
+    def forget(self, word: str) -> None:
+        """Stop looking for spellings near a word, because it was found."""
+        del self._matchers[word], self._best[word]
+
+    def see(self, candidate: str) -> None:
+        """Compare a word of the file with each wanted word."""
+        if self._budget <= 0:
+            return
+        self._budget -= len(self._matchers)
+        lower, length = candidate.lower(), len(candidate)
+        for word, matcher in self._matchers.items():
+            if abs(length - len(word)) > 3:
+                continue
+            best = self._best[word]
+            cutoff = best[-1][0] if len(best) == 3 else 0.59
+            matcher.set_seq1(lower)
+            if matcher.quick_ratio() > cutoff and (ratio := matcher.ratio()) > cutoff:
+                best.append((ratio, candidate))
+                best.sort(key=lambda item: -item[0])
+                del best[3:]
+
+    def nearest(self) -> dict[str, list[str]]:
+        """Wanted word -> at most three spellings, the nearest first."""
+        return {word: [spelling for _, spelling in best] for word, best in self._best.items()}
+
+
+def _read(path: Path, needed: Sequence[str]) -> _Read:
+    with path.open("rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+    with _open(path, zipped) as stream:
+        head = stream.read1(4096)
+    if not head.strip():
+        raise InputError("expected word vectors, but the file is empty", file=path)
+    if head.startswith(b"PK\x03\x04"):
+        raise InputError("this is a zip archive", file=path, fix="Unpack it and give one of the files in it.")
+    if head.startswith(b"\x80"):
+        if zipped:
+            raise InputError("this is a gzipped gensim file", file=path, fix="Unzip it first.")
+        return _read_keyed_vectors(path, needed)
+    binary = _is_binary(head, path)
+    with _open(path, zipped) as stream:
+        if binary:
+            return *_collect(_binary_records(stream, path), _binary_vector, needed, path), []
+        return *_collect(_text_records(stream, path), _text_vector, needed, path), []
+
+
+def _open(path: Path, zipped: bool) -> io.BufferedReader:
+    return cast(io.BufferedReader, gzip.open(path, "rb")) if zipped else path.open("rb")
+
+
+def _is_binary(head: bytes, path: Path) -> bool:
+    header = _HEADER.match(head)
+    sample = head[header.end() :] if header else head
+    if _are_numbers(sample.partition(b"\n")[0].split()[1:2]):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+        is_text = b"\0" not in sample
+    except UnicodeDecodeError:
+        is_text = False
+    if not is_text and not header:
+        raise InputError(_OTHER, file=path)
+    return not is_text
+
+
+def _collect(
+    records: Iterator[_Record], decode: Callable[[bytes, int, Path], np.ndarray], needed: Sequence[str], path: Path
+) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+    pending = {word.encode(): word for word in needed}
+    spellings = NearSpellings(needed)
+    vectors: dict[str, np.ndarray] = {}
+    number = 0
+    try:
+        for key, packed, number in records:
+            if key in pending:
+                word = pending.pop(key)
+                spellings.forget(word)
+                vectors[word] = decode(packed, number, path)
+                if not pending:
+                    break
+            spellings.see(key.decode("utf-8", "replace"))
+    except _GZIP_ERRORS as error:
+        raise _bad_gzip(error, number, path) from None
+    return vectors, spellings.nearest()
+
+
+def _bad_gzip(error: Exception, number: int, path: Path) -> InputError:
+    problem = f"the gzip file is truncated or damaged, after line or word {number} ({error})"
+    return InputError(problem, file=path, fix="Fetch it again.")
+
+
+def _text_records(stream: IO[bytes], path: Path) -> Iterator[_Record]:
+    dimension, promised, number = 0, None, 0
+    for number, raw in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), 1):
+        if len(raw) == _LONGEST_LINE:
+            raise InputError(f"line {number}: it has {_LONGEST_LINE} bytes or more; {_OTHER}", file=path)
+        line = raw.rstrip()
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+            if header := _HEADER.fullmatch(line + b"\n"):
+                promised, dimension = int(header[1]), int(header[2])
+                continue
+            dimension = len(line.split()) - 1
+            _text_vector(b" ".join(line.split()[1:]), number, path)
+        word, packed = _split(line, dimension, number, path)
+        yield word, packed, number
+    if promised is not None and promised != number - 1:
+        raise InputError(f"line 1: the header promises {promised} words, but {number - 1} lines follow", file=path)
+
+
+def _split(line: bytes, dimension: int, number: int, path: Path) -> tuple[bytes, bytes]:
+    if line.count(b" ") == dimension and b"\t" not in line:
+        word, _, packed = line.partition(b" ")
+        return word, packed
+    fields = line.split()
+    surplus = len(fields) - 1 - dimension
+    # glove.840B has words with spaces in them (". . ."): no numbers, unlike what a vector that is too long has there.
+    if surplus < 0 or (surplus and _are_numbers(fields[1 : 1 + surplus])):
+        problem = f"line {number}: expected a word and {dimension} numbers, as line 1 has or promises"
+        raise InputError(f"{problem}, got {max(len(fields) - 1, 0)}", file=path)
+    return b" ".join(fields[: 1 + surplus]), b" ".join(fields[1 + surplus :])
+
+
+def _are_numbers(fields: list[bytes]) -> bool:
+    try:
+        return bool([float(item) for item in fields])
+    except ValueError:
+        return False
+
+
+def _text_vector(packed: bytes, number: int, path: Path) -> np.ndarray:
+    fields = packed.split()
+    if not _are_numbers(fields):
+        sample = packed[:40].decode("utf-8", "replace")
+        raise InputError(f"line {number}: expected numbers after the word, got {sample!r}", file=path)
+    with np.errstate(over="ignore"):
+        return np.array([float(item) for item in fields], dtype=np.float32)
+
+
+def _binary_records(stream: IO[bytes], path: Path) -> Iterator[_Record]:
+    promised, dimension = (int(number) for number in stream.readline().split())
+    size, buffer, start = 4 * dimension, b"", 0
+    if not size:
+        raise InputError("line 1: the header gives the dimension 0", file=path)
+    for number in range(1, promised + 1):
+        while (space := buffer.find(b" ", start)) < 0 or len(buffer) < space + 1 + size:
+            block = stream.read(1 << 16)
+            if not block or (space < 0 and len(buffer) - start > _LONGEST_LINE):
+                raise InputError(
+                    f"word {number}: the header (line 1) promises {promised} words of {dimension} numbers, but no such "
+                    "word is here: the file is truncated, or its header is wrong",
+                    file=path,
+                )
+            buffer, start = buffer[start:] + block, 0
+        # Google's writer ends each vector with a line break, gensim's does not.
+        yield buffer[start:space].lstrip(b"\n"), buffer[space + 1 : space + 1 + size], number
+        start = space + 1 + size
+    if (buffer[start:] + stream.read(16)).strip():
+        raise InputError(f"line 1: the file goes on after the {promised} words that its header promises", file=path)
+
+
+def _binary_vector(packed: bytes, number: int, path: Path) -> np.ndarray:
+    return np.frombuffer(packed, "<f4").astype(np.float32)
+
+
+class _Attributes(dict[str, Any]):
+    """Stands for a gensim class while its pickle is read: its attributes as a plain dict, none of its code."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.update(state)
+
+
+def _keyed_vectors(path: Path) -> tuple[dict[str, int], np.ndarray, list[Path]]:
+    names = ("KeyedVectors", "Word2VecKeyedVectors", "EuclideanKeyedVectors", "Vocab")
+    advice = "If it is a gensim model, save its word vectors alone with model.wv.save(...) and give that file."
+    try:
+        model = safe_pickle.load(path, extra={("gensim.models.keyedvectors", name): _Attributes for name in names})
+    except InputError as error:
+        raise InputError(error.problem, file=path, fix=advice) from None
+    if not isinstance(model, _Attributes):
+        raise InputError("expected gensim's KeyedVectors, got another pickle", file=path, fix=advice)
+    # index2word is what gensim 3 wrote.
+    index = model.get("key_to_index") or {word: row for row, word in enumerate(model.get("index2word") or [])}
+    matrix, beside = model.get("vectors"), []
+    if matrix is None:
+        beside = [path.with_name(path.name + ".vectors.npy")]
+        if not beside[0].is_file():
+            raise InputError(f"its vectors are in a second file, {beside[0].name}, which is not beside it", file=path)
+        try:
+            matrix = np.load(beside[0], mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise InputError(f"the npy file is damaged ({error})", file=beside[0]) from None
+    if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind != "f":
+        raise InputError("it does not hold a matrix of word vectors", file=path, fix=advice)
+    if not isinstance(index, dict) or any(not 0 <= row < len(matrix) for row in index.values()):
+        raise InputError(f"its word list does not fit its matrix of {len(matrix)} word vectors", file=path, fix=advice)
+    return index, matrix, beside
+
+
+def _read_keyed_vectors(path: Path, needed: Sequence[str]) -> _Read:
+    index, matrix, beside = _keyed_vectors(path)
+    vectors = {word: np.array(matrix[index[word]], dtype=np.float32) for word in needed if word in index}
+    spellings = NearSpellings([word for word in needed if word not in vectors])
+    for word in index:
+        spellings.see(str(word))
+    return vectors, spellings.nearest(), beside
