@@ -1,0 +1,181 @@
+"""The rules for one clip of a real file: what is mended and counted, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss.annotations.clip import Clip, check_keypoint_shape
+from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.errors import InputError
+
+ABSURD = 10.0
+"""A coordinate beyond this multiple of the longer image side is not a place but a code for "missing"."""
+SCORE_LIMIT = 1.5
+"""OpenPose's scores may exceed 1 a little; beyond this they are on another scale."""
+REQUIRED = ("frame_dir", "label", "img_shape", "total_frames", "keypoint")
+KNOWN = {*REQUIRED, "original_shape", "keypoint_score"}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the reader of a file asks for.
+
+    Attributes:
+        num_classes: Labels must be below it; None for any.
+        num_joints: Every clip must have so many; None for any.
+        unknown_labels: Whether label -1 is allowed.
+        off_image: ``"drop"`` makes every point outside its image a missing one, ``"keep"`` leaves it.
+    """
+
+    num_classes: int | None = None
+    num_joints: int | None = None
+    unknown_labels: bool = False
+    off_image: str = "keep"
+
+    def __post_init__(self) -> None:
+        if self.off_image not in ("keep", "drop"):
+            raise InputError(f"expected 'keep' or 'drop', got {self.off_image!r}", field="off_image")
+
+
+def read_clip(raw: Mapping[str, Any], rules: Rules, report: Report) -> Clip:
+    """Make a valid clip of an entry of an annotation file; the entry's arrays are not changed.
+
+    Args:
+        raw: The entry.
+        rules: What is asked for.
+        report: Counts what is mended; when it is strict, refuses instead.
+
+    Raises:
+        InputError: A defect that cannot be mended; names clip and field.
+    """
+    name = clip_id(raw)
+    missing = [key for key in REQUIRED if key not in raw]
+    if missing:
+        raise InputError(f"expected the keys {', '.join(REQUIRED)}, but {', '.join(missing)} is absent", clip=name)
+    if len(raw) > len(REQUIRED):
+        report.add("unused_keys", name, len(raw.keys() - KNOWN))
+    img_shape = _image_shape(raw["img_shape"], name, "img_shape")
+    if "original_shape" not in raw:
+        report.add("without_original_shape", name, where="original_shape")
+    original_shape = _image_shape(raw.get("original_shape", img_shape), name, "original_shape")
+    keypoint = _floats(raw["keypoint"], name, "keypoint")
+    _check_extent(keypoint, raw["total_frames"], rules, name)
+    if raw.get("keypoint_score") is None:
+        report.add("without_score", name, where="keypoint_score")
+        score = np.ones(keypoint.shape[:3], np.float32)
+    else:
+        score = _floats(raw["keypoint_score"], name, "keypoint_score")
+        if score.shape != keypoint.shape[:3]:
+            problem = f"expected the shape {keypoint.shape[:3]} (M, T, V), got {score.shape}"
+            raise InputError(problem, clip=name, field="keypoint_score")
+    score = _mend_scores(score, name, report)
+    keypoint, score = _mend_points(keypoint, score, img_shape, name, report)
+    if rules.off_image == "drop":
+        keypoint, score = _drop_off_image(keypoint, score, img_shape, name, report)
+    return Clip(name, _label(raw["label"], rules, name), img_shape, original_shape, keypoint, score)
+
+
+def clip_id(raw: object) -> str:
+    """The id of an entry.
+
+    Raises:
+        InputError: The entry is no dict, or its ``frame_dir`` is absent or no string.
+    """
+    if not isinstance(raw, Mapping):
+        raise InputError(f"expected every annotation to be a dict, got a {type(raw).__name__}", field="annotations")
+    name = raw.get("frame_dir")
+    if not isinstance(name, str) or not name:
+        raise InputError(f"expected a non-empty string, got {name!r}", field="frame_dir")
+    return str(name)
+
+
+def _label(value: object, rules: Rules, name: str) -> int:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise InputError(f"expected a whole number, got {value!r}", clip=name, field="label")
+    label = int(value)
+    if label == -1 and not rules.unknown_labels:
+        raise InputError("the label is unknown (-1), which is not allowed here", clip=name, field="label")
+    if label < -1 or (rules.num_classes is not None and label >= rules.num_classes):
+        below = "" if rules.num_classes is None else f" below {rules.num_classes}"
+        raise InputError(f"expected a class index{below}, counted from 0, got {label}", clip=name, field="label")
+    return label
+
+
+def _image_shape(value: Any, name: str, field: str) -> tuple[int, int]:
+    try:
+        height, width = value
+        shape = int(height), int(width)
+        if shape == (height, width) and min(shape) > 0:
+            return shape
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InputError(f"expected (height, width), two whole numbers above 0, got {value!r}", clip=name, field=field)
+
+
+def _floats(value: object, name: str, field: str) -> np.ndarray:
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+        came = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+        raise InputError(f"expected an array of numbers, got {came}", clip=name, field=field)
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is then mended
+        return value.astype(np.float32, copy=False)
+
+
+def _check_extent(keypoint: np.ndarray, total_frames: object, rules: Rules, name: str) -> None:
+    check_keypoint_shape(keypoint.shape, name)
+    frames, joints = keypoint.shape[1:3]
+    if total_frames != frames:
+        problem = f"it is {total_frames!r}, but keypoint has {frames} frames"
+        raise InputError(problem, clip=name, field="total_frames")
+    if rules.num_joints is not None and joints != rules.num_joints:
+        raise InputError(f"expected {rules.num_joints} joints, got {joints}", clip=name, field="keypoint")
+
+
+def _mend_scores(score: np.ndarray, name: str, report: Report) -> np.ndarray:
+    low, high = score.min(), score.max()
+    if low >= 0 and high <= 1:  # false for NaN
+        return score
+    wrong = ~np.isfinite(score)
+    report.add("scores_not_finite", name, int(wrong.sum()), where="keypoint_score")
+    score = np.where(wrong, np.float32(0), score)
+    if score.max() > SCORE_LIMIT:
+        problem = f"expected scores from 0 to 1 (up to {SCORE_LIMIT} is cut to 1), got {score.max():g}"
+        fix = "Bring percentages or tracking states to 0 to 1."
+        raise InputError(problem, clip=name, field="keypoint_score", fix=fix)
+    report.add("scores_negative", name, int((score < 0).sum()), where="keypoint_score")
+    report.add("scores_above_one", name, int((score > 1).sum()), where="keypoint_score")
+    return score.clip(0, 1)
+
+
+def _mend_points(
+    keypoint: np.ndarray, score: np.ndarray, img_shape: tuple[int, int], name: str, report: Report
+) -> tuple[np.ndarray, np.ndarray]:
+    limit = ABSURD * max(img_shape)
+    size = np.abs(keypoint)
+    if size.max() <= limit:  # false for NaN
+        return keypoint, score
+    size = size.max(-1)
+    wrong = ~np.isfinite(size)
+    report.add("points_not_finite", name, int(wrong.sum()), where="keypoint")
+    absurd = ~wrong & (size > limit)
+    report.add("points_absurd", name, int(absurd.sum()), where="keypoint")
+    return without_points(keypoint, score, wrong | absurd)
+
+
+def _drop_off_image(
+    keypoint: np.ndarray, score: np.ndarray, img_shape: tuple[int, int], name: str, report: Report
+) -> tuple[np.ndarray, np.ndarray]:
+    height, width = img_shape
+    x, y = keypoint[..., 0], keypoint[..., 1]
+    outside = (x < 0) | (y < 0) | (x >= width) | (y >= height)
+    count = int(outside.sum())
+    report.add("points_off_image", name, count)
+    return without_points(keypoint, score, outside) if count else (keypoint, score)
+
+
+def without_points(keypoint: np.ndarray, score: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Copies in which the points of the mask (M, T, V) are (0, 0) with score 0."""
+    return np.where(missing[..., None], np.float32(0), keypoint), np.where(missing, np.float32(0), score)

@@ -1,0 +1,97 @@
+"""What was found in an annotation file: counts by kind, and the first few clips of each."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+
+from pyskl_semloss.errors import InputError
+
+MENDED = {
+    "points_not_finite": "points with NaN or infinity, now missing",
+    "points_absurd": "points far outside the image, now missing",
+    "scores_not_finite": "scores of NaN or infinity, now 0",
+    "scores_negative": "scores below 0, now 0",
+    "scores_above_one": "scores slightly above 1, now 1",
+    "without_score": "clips without keypoint_score, now all 1",
+    "without_original_shape": "clips without original_shape, now img_shape",
+    "zero_clips_dropped": "clips of zeros only, left out",
+    "duplicate_clips": "clips repeating an earlier one, left out",
+    "duplicate_ids": "ids listed twice in a split, now once",
+    "ids_without_clip": "ids in a split without a clip, left out",
+}
+NOTED = {
+    "points_off_image": "points outside the image, dropped as asked",
+    "zero_frames": "frames of zeros only, kept",
+    "zero_clips": "clips of zeros only, kept",
+    "one_frame_clips": "clips of one frame, kept",
+    "clips_without_split": "clips in no split, kept",
+    "unused_keys": "further keys in clips, not used",
+}
+EXAMPLES = 3
+
+
+@dataclass
+class Report:
+    """Counts of what was mended and noted while a file was read.
+
+    Attributes:
+        file: The file.
+        strict: Whether a defect is refused instead of mended.
+        clips_read: Clips looked at (those of the requested split).
+        clips_kept: Clips handed on.
+        counts: Number of points, scores, frames, clips or ids by kind; the kinds are the keys of ``MENDED`` and
+            ``NOTED``. Absent kinds count 0.
+        names: The distinct clips (or ids) by kind, in the order of the file.
+    """
+
+    file: str | os.PathLike[str] = ""
+    strict: bool = False
+    clips_read: int = 0
+    clips_kept: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    names: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, clip: str, count: int = 1, *, where: str | None = None) -> None:
+        """Count a finding.
+
+        Raises:
+            InputError: The finding is one to mend, and the report is strict.
+        """
+        if not count:
+            return
+        if self.strict and kind in MENDED:
+            thing, rest = MENDED[kind].rsplit(", ", 1)[0].split(" ", 1)
+            defect = f"{thing.removesuffix('s') if count == 1 else thing} {rest}"
+            raise InputError(f"{count} {defect}", clip=clip, field=where, fix="Without strict it would be mended.")
+        self.counts[kind] += count
+        names = self.names.setdefault(kind, [])
+        if not names or names[-1] != clip:
+            names.append(clip)
+
+    def lines(self, kinds: dict[str, str]) -> list[str]:
+        """One phrase for each kind that occurred, such as ``"3 scores below 0, now 0 (2 clips: 'a', 'b')"``."""
+        found = []
+        for kind, text in kinds.items():
+            if self.counts[kind]:
+                thing, rest = text.split(" ", 1)
+                thing = thing.removesuffix("s") if self.counts[kind] == 1 else thing
+                found.append(f"{self.counts[kind]} {thing} {rest} ({self._examples(kind)})")
+        return found
+
+    def _examples(self, kind: str) -> str:
+        names = self.names[kind]
+        shown = ", ".join(repr(name) for name in names[:EXAMPLES]) + (", …" if len(names) > EXAMPLES else "")
+        return shown if self.counts[kind] == len(names) else f"in {len(names)} clip{'s' * (len(names) > 1)}: {shown}"
+
+    @property
+    def warning(self) -> str | None:
+        """Everything that was mended, in one message; None when nothing was."""
+        mended = self.lines(MENDED)
+        return f"{os.fspath(self.file)}: mended " + "; ".join(mended) + "." if mended else None
+
+    def __str__(self) -> str:
+        head = f"{os.fspath(self.file)}: {self.clips_read} clips read, {self.clips_kept} kept"
+        body = [f"  mended: {line}" for line in self.lines(MENDED)] + [f"  noted: {line}" for line in self.lines(NOTED)]
+        return "\n".join([head, *(body or ["  nothing to mend"])])
