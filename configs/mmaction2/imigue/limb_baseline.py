@@ -1,0 +1,9 @@
+# iMiGUE, limbs, PoseC3D alone: the host's own head, without the semantic branch.
+#   python tools/train.py configs/mmaction2/imigue/limb_baseline.py
+_base_ = "./limb.py"
+work_dir = "work_dirs/imigue/limb_baseline"
+model = dict(
+    cls_head=dict(
+        _delete_=True, type="I3DHead", in_channels=512, num_classes=32, dropout_ratio=0.5, average_clips="prob"
+    )
+)

@@ -1,0 +1,1 @@
+"""Adapters: one package for each toolbox, which never import each other."""

@@ -1,0 +1,84 @@
+"""MMAction2's pose dataset over the safe, validating reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from mmaction.datasets import PoseDataset
+from mmaction.registry import DATASETS
+
+from pyskl_semloss.annotations import read_annotations
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.skeletons import get_layout
+
+
+@DATASETS.register_module()
+class KeypointDataset(PoseDataset):
+    """Clips of a PySKL annotation pickle, read without running code from it and checked; see docs/annotations.md.
+
+    Args:
+        ann_file: The annotation pickle.
+        pipeline: The transforms.
+        split: Read only this split.
+        skeleton: Layout name or mapping; the clips must have its joints. ``FlipKeypoints`` mirrors by it.
+        num_classes: Refuse labels that are not below it.
+        off_image: ``"drop"`` makes points outside the image missing ones, ``"keep"`` leaves them.
+        use_score: Otherwise every known point scores 1 and every missing one 0.
+        strict: Refuse whatever would be mended with a warning.
+        **kwargs: The arguments of :class:`mmaction.datasets.PoseDataset`. With ``test_mode``, clips without a single
+            point and clips without a label are kept, so that every id gets a score.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        pipeline: list,
+        split: str | None = None,
+        skeleton: str | Mapping | None = None,
+        num_classes: int | None = None,
+        off_image: str = "keep",
+        use_score: bool = True,
+        strict: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.layout = None if skeleton is None else get_layout(skeleton)
+        self.off_image, self.use_score, self.strict = off_image, use_score, strict
+        super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, **kwargs)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Read and check the annotation file."""
+        if any(self.data_prefix.values()):
+            raise InputError(
+                "expected no folder, the keypoints are in the annotation file",
+                file=self.ann_file,
+                field="data_prefix",
+                fix="For skeletons in files of their own use the host's PoseDataset.",
+            )
+        annotations, _ = read_annotations(
+            self.ann_file,
+            split=self.split,
+            num_classes=self.num_classes,
+            num_joints=None if self.layout is None else self.layout.num_joints,
+            unknown_labels=self.test_mode,
+            zero_clips="keep" if self.test_mode else "drop",
+            off_image=self.off_image,
+            strict=self.strict,
+        )
+        entries = [clip.to_dict() for clip in annotations.clips]
+        if not self.use_score:
+            for entry in entries:
+                entry["keypoint_score"] = entry["keypoint"].any(-1).astype(np.float32)
+        return entries
+
+    def filter_data(self) -> list[dict[str, Any]]:
+        """Every clip that was read stays."""
+        return self.data_list
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """One clip, with its layout."""
+        info = super().get_data_info(idx)
+        if self.layout is not None:
+            info["skeleton"] = self.layout
+        return info

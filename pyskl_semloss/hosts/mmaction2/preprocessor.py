@@ -1,0 +1,133 @@
+"""Heat maps made where the model is: a clip travels as a few kilobytes of keypoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.heatmap import Channels, render_batch
+from pyskl_semloss.heatmap.numba_engine import check_points, draw
+from pyskl_semloss.skeletons import get_layout
+
+ENGINES = ("auto", "numba", "torch")
+
+
+@MODELS.register_module()
+class PoseHeatmapPreprocessor(BaseDataPreprocessor):
+    """Render the keypoints that ``PackKeypoints`` packs into the volumes that the recogniser takes.
+
+    Clips of a batch may hold different numbers of persons; the missing ones are padded and draw nothing. A sample
+    packed with ``mirrored_views`` gets the mirror image of each view after its views, for testing with flips.
+
+    Args:
+        skeleton: Layout name or mapping, see :func:`pyskl_semloss.skeletons.get_layout`.
+        modality: ``"joint"`` or ``"limb"``.
+        sigma: Standard deviation of the maps in px.
+        use_score: Whether the peak is the point's score; otherwise it is 1 for each point, unknown ones included.
+        score_threshold: A score below it draws nothing (MMAction2 1e-4, PySKL 1e-3).
+        engine: ``"numba"`` (CPU only), ``"torch"``, or ``"auto"``: Numba on a CPU, torch elsewhere.
+        non_blocking: As in mmengine.
+    """
+
+    def __init__(
+        self,
+        skeleton: str | Mapping,
+        modality: str = "joint",
+        sigma: float = 0.6,
+        use_score: bool = True,
+        score_threshold: float = 1e-4,
+        engine: str = "auto",
+        non_blocking: bool = False,
+    ) -> None:
+        super().__init__(non_blocking=non_blocking)
+        if engine not in ENGINES:
+            raise InputError(f"expected one of {', '.join(ENGINES)}, got {engine!r}", field="engine")
+        if not sigma > 0:
+            raise InputError(f"expected a positive number of px, got {sigma!r}", field="sigma")
+        self.layout = get_layout(skeleton)
+        self.channels = Channels.of_layout(self.layout, modality)
+        self.sigma, self.threshold, self.use_score, self.engine = sigma, score_threshold, use_score, engine
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Batch of packed samples -> ``inputs`` (N, S views, C, T, H, W), channels last in memory.
+
+        Args:
+            data: ``inputs`` with lists ``keypoint`` of (S, M, T, V, 2) and ``keypoint_score`` of (S, M, T, V), and
+                ``data_samples`` with ``img_shape`` (h, w), the size of the maps, equal for the batch.
+            training: Unused: what differs in training is done on the keypoints.
+        """
+        data = self.cast_data(data)
+        samples = data["data_samples"]
+        points, scores = data["inputs"]["keypoint"], data["inputs"]["keypoint_score"]
+        self._check_layout(points[0].shape[3], samples[0])
+        keypoint, score = self._stack(points, scores, samples)
+        size = _one({tuple(sample.img_shape) for sample in samples}, "img_shape", samples)
+        mirrored = _one({bool(sample.get("mirrored_views", False)) for sample in samples}, "mirrored_views", samples)
+        volume = self._render(keypoint.flatten(0, 1), score.flatten(0, 1), size)
+        volume = volume.unflatten(0, keypoint.shape[:2])
+        if mirrored:
+            flip = volume[:, :, torch.as_tensor(self.channels.mirror, device=volume.device)].flip(-1)
+            volume = torch.cat([volume, flip], dim=1)
+        return {"inputs": volume, "data_samples": samples}
+
+    def _check_layout(self, joints: int, sample: Any) -> None:
+        """The dataset's layout, where it names one, must be the preprocessor's."""
+        of_data = sample.get("skeleton", self.layout.name)
+        if of_data != self.layout.name or joints != self.layout.num_joints:
+            raise InputError(
+                f"the model draws {self.layout.name!r} ({self.layout.num_joints} joints), "
+                f"the data set holds {of_data!r} ({joints} joints)",
+                clip=sample.get("sample_id"),
+                field="skeleton",
+                fix="Name one layout in the config's data_preprocessor and its data sets.",
+            )
+
+    def _stack(self, points: Sequence[Tensor], scores: Sequence[Tensor], samples: Sequence) -> tuple[Tensor, Tensor]:
+        """(N, S, M, T, V, 2) keypoints and (N, S, M, T, V) scores; persons are padded with score 0."""
+        persons = max(point.shape[1] for point in points)
+        shapes = {(*point.shape[:1], *point.shape[2:]) for point in points}
+        if len(shapes) != 1:
+            raise InputError(
+                f"clips of one batch must have the same views, frames and joints, got (S, T, V, 2) in {sorted(shapes)}",
+                clip=samples[0].get("sample_id"),
+                field="keypoint",
+            )
+        if not self.use_score:
+            scores = [torch.ones_like(score) for score in scores]
+        pad = torch.nn.functional.pad
+        keypoint = torch.stack([pad(p, (0, 0, 0, 0, 0, 0, 0, persons - p.shape[1])) for p in points])
+        score = torch.stack([pad(s, (0, 0, 0, 0, 0, persons - s.shape[1])) for s in scores])
+        return keypoint, score
+
+    def _render(self, keypoint: Tensor, score: Tensor, size: tuple[int, int]) -> Tensor:
+        """(N, M, T, V, 2) and (N, M, T, V) -> (N, C, T, H, W), in autocast's dtype where autocast is on."""
+        device = keypoint.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
+        if self.engine == "torch" or (self.engine == "auto" and device != "cpu"):
+            return render_batch(
+                keypoint, score, self.channels, size, sigma=self.sigma, threshold=self.threshold, dtype=dtype
+            )
+        volume = torch.zeros((len(keypoint), keypoint.shape[2], *size, len(self.channels)))
+        for clip, points, peaks in zip(volume.numpy(), keypoint.numpy(), score.numpy(), strict=True):
+            points, peaks = check_points(points, peaks, self.channels)
+            view = clip.transpose(0, 3, 1, 2)
+            draw(points, peaks, self.channels, view, sigma=self.sigma, threshold=self.threshold)
+        return volume.to(dtype).permute(0, 4, 1, 2, 3)
+
+
+def _one(values: set, field: str, samples: Sequence) -> Any:
+    """The value that all samples of a batch share."""
+    if len(values) != 1:
+        raise InputError(
+            f"samples of one batch must agree, got {sorted(values)}",
+            clip=samples[0].get("sample_id"),
+            field=field,
+            fix="Resize every clip to one size (ResizeKeypoints with keep_ratio=False) before PackKeypoints.",
+        )
+    return values.pop()

@@ -1,0 +1,214 @@
+"""Keypoint transforms for MMAction2 pipelines: each class reads the results, calls ``keypoint_ops``, writes back.
+
+With the same seeds they give what MMAction2's own classes give, also on numpy 2; annotations are never written into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmaction.registry import TRANSFORMS
+from mmaction.structures import ActionDataSample
+from mmcv.transforms import BaseTransform
+
+from pyskl_semloss import keypoint_ops as ops
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.skeletons import get_layout, mirror_order
+
+Results = dict[str, Any]
+
+
+@TRANSFORMS.register_module()
+class SampleKeypointFrames(BaseTransform):
+    """Choose frames uniformly and take them: MMAction2's ``UniformSampleFrames`` and ``PoseDecode`` in one step.
+
+    ``keypoint`` (M, T, V, 2) and ``keypoint_score`` (M, T, V), ones where absent, become float32 with S * L frames.
+
+    Args:
+        clip_len: Frames L per clip.
+        num_clips: Number S of clips.
+        test_mode: Whether every epoch takes the same frames, as validation and testing need.
+        seed: Seed of the choice in test mode; the global generators stay untouched.
+    """
+
+    def __init__(self, clip_len: int, num_clips: int = 1, test_mode: bool = False, seed: int = 255) -> None:
+        ops.check_sampling(clip_len, num_clips)
+        self.clip_len, self.num_clips, self.test_mode, self.seed = clip_len, num_clips, test_mode, seed
+
+    def transform(self, results: Results) -> Results:
+        """Sample one clip."""
+        keypoint, score = results["keypoint"], results.get("keypoint_score")
+        ops.check_clip(keypoint, score, results.get("total_frames"), results.get("frame_dir"))
+        request = (keypoint.shape[1], self.clip_len, self.num_clips)
+        if self.test_mode:
+            indices = ops.uniform_frame_indices_test(*request, self.seed)
+        else:
+            indices = ops.uniform_frame_indices(*request)
+        results["keypoint"], results["keypoint_score"] = ops.gather_frames(keypoint, score, indices)
+        results.update(frame_inds=indices, clip_len=self.clip_len, num_clips=self.num_clips)
+        return results
+
+
+@TRANSFORMS.register_module()
+class CompactKeypoints(BaseTransform):
+    """Crop to the box around all points; the arguments of :func:`pyskl_semloss.keypoint_ops.compact_crop`."""
+
+    def __init__(
+        self,
+        padding: float = 0.25,
+        threshold: float = 10,
+        hw_ratio: float | Sequence[float] | None = None,
+        allow_imgpad: bool = True,
+    ) -> None:
+        ops.check_compact(padding, hw_ratio)
+        self.arguments = dict(padding=padding, threshold=threshold, hw_ratio=hw_ratio, allow_imgpad=allow_imgpad)
+
+    def transform(self, results: Results) -> Results:
+        """Crop one clip."""
+        compact = ops.compact_crop(results["keypoint"], results["img_shape"], **self.arguments)
+        results["keypoint"], results["img_shape"] = compact
+        return results
+
+
+@TRANSFORMS.register_module()
+class ResizeKeypoints(BaseTransform):
+    """Scale the points with their image; the arguments of :func:`pyskl_semloss.keypoint_ops.resized_shape`."""
+
+    def __init__(self, scale: float | Sequence[int], keep_ratio: bool = True) -> None:
+        ops.check_scale(scale, keep_ratio)
+        self.scale, self.keep_ratio = scale, keep_ratio
+
+    def transform(self, results: Results) -> Results:
+        """Resize one clip."""
+        resized = ops.resize(results["keypoint"], results["img_shape"], self.scale, self.keep_ratio)
+        results["keypoint"], results["img_shape"] = resized
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomResizedCropKeypoints(BaseTransform):
+    """Crop to a random box.
+
+    Args:
+        area_range: Lowest and highest part of the image's area.
+        aspect_ratio_range: Lowest and highest width / height.
+    """
+
+    def __init__(
+        self, area_range: Sequence[float] = (0.08, 1.0), aspect_ratio_range: Sequence[float] = (3 / 4, 4 / 3)
+    ) -> None:
+        ops.check_crop_ranges(area_range, aspect_ratio_range)
+        self.area_range, self.aspect_ratio_range = area_range, aspect_ratio_range
+
+    def transform(self, results: Results) -> Results:
+        """Crop one clip."""
+        box = ops.draw_crop_box(results["img_shape"], self.area_range, self.aspect_ratio_range)
+        results["keypoint"], results["img_shape"] = ops.crop(results["keypoint"], box)
+        return results
+
+
+@TRANSFORMS.register_module()
+class FlipKeypoints(BaseTransform):
+    """Mirror left and right at random; writes ``flip``.
+
+    Without ``skeleton`` and without lists, the pairs are those of the layout that the dataset names.
+
+    Args:
+        flip_ratio: Probability of a flip.
+        skeleton: Name or mapping of a layout, which knows its mirror pairs and its number of joints.
+        left_kp: Left joints, instead of ``skeleton``.
+        right_kp: Their partners on the right.
+    """
+
+    def __init__(
+        self,
+        flip_ratio: float = 0.5,
+        skeleton: str | Mapping[str, Any] | None = None,
+        left_kp: Sequence[int] | None = None,
+        right_kp: Sequence[int] | None = None,
+    ) -> None:
+        if not 0 <= flip_ratio <= 1:
+            raise InputError(f"expected a probability, got {flip_ratio}", field="flip_ratio")
+        if (left_kp is None) != (right_kp is None) or (skeleton is not None and left_kp is not None):
+            raise InputError("expected skeleton, or left_kp and right_kp, or none of them", field="skeleton")
+        self.flip_ratio = flip_ratio
+        self.layout = None if skeleton is None else get_layout(skeleton)
+        self.pairs = None
+        if left_kp is not None and right_kp is not None:
+            if len(left_kp) != len(right_kp):
+                problem = f"{len(left_kp)} left joints face {len(right_kp)} right joints"
+                raise InputError(problem, field="left_kp, right_kp")
+            self.pairs = tuple(zip(left_kp, right_kp, strict=True))
+            mirror_order(1 + max((joint for pair in self.pairs for joint in pair), default=0), self.pairs)
+
+    def _order(self, results: Results) -> np.ndarray:
+        """Joint order (V,) of the mirror image."""
+        joints, clip = results["keypoint"].shape[2], results.get("frame_dir")
+        if self.pairs is not None:
+            return np.asarray(mirror_order(joints, self.pairs, whose=f"clip {clip!r}: "))
+        layout = self.layout or results.get("skeleton")
+        if layout is None:
+            raise InputError(
+                "no layout says which joints are left and right",
+                clip=clip,
+                field="skeleton",
+                fix="Give FlipKeypoints, or KeypointDataset, a skeleton.",
+            )
+        if joints != layout.num_joints:
+            problem = f"expected the {layout.num_joints} joints of skeleton {layout.name!r}, got {joints}"
+            raise InputError(problem, clip=clip, field="keypoint")
+        return np.asarray(layout.joint_mirror)
+
+    def transform(self, results: Results) -> Results:
+        """Flip one clip, or leave it."""
+        order = self._order(results)
+        results["flip"] = bool(np.random.rand() < self.flip_ratio)
+        if results["flip"]:
+            flipped = ops.flip(results["keypoint"], results["keypoint_score"], results["img_shape"][1], order)
+            results["keypoint"], results["keypoint_score"] = flipped
+        return results
+
+
+@TRANSFORMS.register_module()
+class PackKeypoints(BaseTransform):
+    """Pack a clip for a model whose preprocessor draws the heat maps: kilobytes instead of megabytes.
+
+    ``inputs`` holds the float32 tensors ``keypoint`` (S, M, T, V, 2), px, and ``keypoint_score`` (S, M, T, V), S being
+    ``num_clips``. ``data_samples`` holds the label, and as metainfo ``sample_id`` (``frame_dir``), ``img_shape``, the
+    (h, w) of the heat maps, ``skeleton``, the name of the dataset's layout, and the given keys.
+
+    Args:
+        meta_keys: Further results to hand on as metainfo, where a clip has them.
+        mirrored_views: Ask the preprocessor for the mirror image of each view, too (testing with flips).
+    """
+
+    def __init__(self, meta_keys: Sequence[str] = ("frame_dir", "img_shape"), mirrored_views: bool = False) -> None:
+        self.meta_keys, self.mirrored_views = tuple(meta_keys), mirrored_views
+
+    def transform(self, results: Results) -> Results:
+        """Pack one clip."""
+        if "frame_dir" not in results:
+            raise InputError("expected the clip's id, by which scores are filed", field="frame_dir")
+        sample = ActionDataSample()
+        if "label" in results:
+            # MMAction2 1.2 renamed the label's field.
+            set_label = getattr(sample, "set_gt_label", None) or sample.set_gt_labels
+            set_label(np.asarray(results["label"]))
+        meta = {key: results[key] for key in self.meta_keys if key in results}
+        meta |= {"sample_id": results["frame_dir"], "img_shape": tuple(map(int, results["img_shape"]))}
+        if "skeleton" in results:
+            meta["skeleton"] = results["skeleton"].name
+        if self.mirrored_views:
+            meta["mirrored_views"] = True
+        # One by one, because set_metainfo() copies deeply.
+        for key, value in meta.items():
+            sample.set_field(value, key, field_type="metainfo")
+        inputs = {}
+        for key in ("keypoint", "keypoint_score"):
+            persons, _, *rest = results[key].shape
+            clips = results[key].reshape(persons, results.get("num_clips", 1), -1, *rest).swapaxes(0, 1)
+            inputs[key] = torch.from_numpy(np.array(clips, dtype=np.float32, order="C"))
+        return {"inputs": inputs, "data_samples": sample}

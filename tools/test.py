@@ -1,0 +1,59 @@
+"""Test a checkpoint on MMAction2: print the accuracies and write the score file.
+
+python tools/test.py configs/mmaction2/imigue/joint.py work_dirs/imigue/joint/epoch_100.pth
+python tools/test.py CONFIG CHECKPOINT --out scores.npz --cfg-options test_dataloader.dataset.split=val
+Several processes: tools/dist_test.sh.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from pyskl_semloss.errors import InputError, exit_on_error
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", help="config file")
+    parser.add_argument("checkpoint", help="checkpoint file")
+    parser.add_argument("--out", help="score file, npz (default: test_scores.npz in the work dir)")
+    parser.add_argument("--work-dir", help="where logs go (default: the config's work_dir)")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override settings, KEY=VALUE")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm"], default="none")
+    parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    return args
+
+
+@exit_on_error
+def main() -> None:
+    """Test, print Top-1, Top-5 and mean-class accuracy, write the scores."""
+    from pyskl_semloss.hosts.mmaction2.environment import check_environment
+
+    check_environment()
+    from mmengine.dist import is_main_process
+    from mmengine.runner import Runner
+
+    from pyskl_semloss.evaluation.accuracy_table import accuracy_table
+    from pyskl_semloss.evaluation.scores import Scores
+    from pyskl_semloss.hosts.mmaction2.running import load_config
+
+    args = parse_args()
+    if not Path(args.checkpoint).is_file():
+        raise InputError("there is no such checkpoint file", file=args.checkpoint)
+    config = load_config(args.config, work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options)
+    out = args.out or str(Path(config.work_dir) / "test_scores.npz")
+    config.test_evaluator = {**config.test_evaluator, "type": "ScoreMetric", "score_file": out}
+    config.load_from = args.checkpoint
+    Runner.from_cfg(config).test()
+    if is_main_process():
+        print(accuracy_table([(Path(config.work_dir).name, "", Scores.load(out))]))
+        print(f"Scores written to {out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Train a model on MMAction2.
+
+python tools/train.py configs/mmaction2/imigue/joint.py
+python tools/train.py CONFIG --work-dir work_dirs/mine --epochs 50 --seed 1 --resume
+python tools/train.py CONFIG --cfg-options train_dataloader.batch_size=8 model.cls_head.alpha=10
+Several processes: tools/dist_train.sh, tools/slurm_train.sh.
+"""
+
+import argparse
+import os
+
+from pyskl_semloss.errors import exit_on_error
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", help="config file")
+    parser.add_argument("--work-dir", help="where logs and checkpoints go (default: the config's work_dir)")
+    parser.add_argument("--resume", nargs="?", const="auto", help="go on from the latest, or the given, checkpoint")
+    parser.add_argument("--epochs", type=int, help="train for another number of epochs than the config's")
+    parser.add_argument("--seed", type=int, help="random seed (default: the config's)")
+    parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
+    parser.add_argument("--no-validate", action="store_true", help="do not validate during training")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override settings, KEY=VALUE")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm"], default="none")
+    parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    return args
+
+
+@exit_on_error
+def main() -> None:
+    """Train, and say how to test what was trained."""
+    from pyskl_semloss.hosts.mmaction2.environment import check_environment
+
+    check_environment()
+    from mmengine.dist import is_main_process
+    from mmengine.runner import Runner, find_latest_checkpoint
+
+    from pyskl_semloss.hosts.mmaction2.running import load_config, set_epochs
+
+    args = parse_args()
+    config = load_config(args.config, work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options)
+    if args.epochs is not None:
+        set_epochs(config, args.epochs)
+    if args.seed is not None:
+        config.randomness = {**config.get("randomness", {}), "seed": args.seed}
+    if args.amp:
+        config.optim_wrapper.update(type="AmpOptimWrapper", loss_scale="dynamic")
+    if args.no_validate:
+        config.val_cfg = config.val_dataloader = config.val_evaluator = None
+        config.default_hooks.checkpoint.pop("save_best", None)
+    if args.resume is not None:
+        config.resume, config.load_from = True, None if args.resume == "auto" else args.resume
+    Runner.from_cfg(config).train()
+    if is_main_process():
+        checkpoint = find_latest_checkpoint(config.work_dir)
+        print(f"Trained. Test it with: python tools/test.py {args.config} {checkpoint}")
+
+
+if __name__ == "__main__":
+    main()
