@@ -4,7 +4,7 @@ train_pipeline = [
     dict(type="SampleKeypointFrames", clip_len=16),
     dict(type="CompactKeypoints", hw_ratio=1.0, allow_imgpad=True),
     dict(type="ResizeKeypoints", scale=(-1, 36)),
-    dict(type="RandomResizedCropKeypoints", area_range=(0.56, 1.0)),
+    dict(type="RandomResizedCropKeypoints", area_range=(0.75, 1.0)),
     dict(type="ResizeKeypoints", scale=(32, 32), keep_ratio=False),
     dict(type="FlipKeypoints", flip_ratio=0.5),
     dict(type="PackKeypoints"),

@@ -1,9 +1,9 @@
-# MSR-Action3D, cross-subject, 20 Kinect joints, on a CPU in minutes: 16 frames, 32x32 maps, half of PoseC3D's width.
+# MSR-Action3D, cross-subject, 20 Kinect joints, on a CPU in minutes: 16 frames, 32x32 maps, a small PoseC3D.
 #   python tools/train.py configs/mmaction2/msr_action3d/joint.py
 #   python tools/test.py configs/mmaction2/msr_action3d/joint.py work_dirs/msr_action3d/joint/epoch_100.pth
 # Kinect's confidences are 0 on most head-side joints, so a point counts as known when it lies in the image.
 _base_ = [
-    "../_base_/posec3d.py",
+    "../_base_/posec3d_small.py",
     "../_base_/keypoints_16x32.py",
     "../_base_/schedule.py",
     "../_base_/runtime.py",
@@ -18,9 +18,8 @@ clips = dict(
 )
 model = dict(
     data_preprocessor=dict(skeleton="kinect20"),
-    backbone=dict(in_channels=20, base_channels=16),
+    backbone=dict(in_channels=20),
     cls_head=dict(
-        in_channels=256,
         num_classes=20,
         label_vectors="data/msr_action3d/label_vectors.npz",
         alpha=2.0,
@@ -29,3 +28,5 @@ model = dict(
 train_dataloader = dict(dataset=dict(split="xsub_train", **clips))
 val_dataloader = dict(dataset=dict(split="xsub_test", **clips))
 test_dataloader = dict(dataset=dict(split="xsub_test", **clips))
+train_cfg = dict(val_interval=10)
+optim_wrapper = dict(optimizer=dict(lr=0.15))

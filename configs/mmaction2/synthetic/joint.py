@@ -1,8 +1,8 @@
-# The embedded synthetic set, joints, on a CPU in minutes: 16 frames, 32x32 maps, half of PoseC3D's width.
+# The embedded synthetic set, joints, on a CPU in minutes: 16 frames, 32x32 maps, a small PoseC3D.
 #   python tools/train.py configs/mmaction2/synthetic/joint.py
-#   python tools/test.py configs/mmaction2/synthetic/joint.py work_dirs/synthetic/joint/epoch_20.pth
+#   python tools/test.py configs/mmaction2/synthetic/joint.py work_dirs/synthetic/joint/epoch_18.pth
 _base_ = [
-    "../_base_/posec3d.py",
+    "../_base_/posec3d_small.py",
     "../_base_/keypoints_16x32.py",
     "../_base_/schedule.py",
     "../_base_/runtime.py",
@@ -11,11 +11,12 @@ work_dir = "work_dirs/synthetic/joint"
 clips = dict(ann_file="data/synthetic/annotations.pkl", skeleton="openpose22", num_classes=32)
 model = dict(
     data_preprocessor=dict(skeleton="openpose22"),
-    backbone=dict(in_channels=22, base_channels=16),
-    cls_head=dict(in_channels=256, num_classes=32, label_vectors="data/synthetic/label_vectors.npz"),
+    backbone=dict(in_channels=22),
+    cls_head=dict(num_classes=32, label_vectors="data/synthetic/label_vectors.npz"),
 )
 train_dataloader = dict(dataset=dict(split="train", **clips))
 val_dataloader = dict(dataset=dict(split="val", **clips))
 test_dataloader = dict(dataset=dict(split="test", **clips))
-train_cfg = dict(max_epochs=20, val_begin=5, val_interval=5)
-param_scheduler = [dict(type="CosineAnnealingLR", eta_min=0, T_max=20, by_epoch=True, convert_to_iter_based=True)]
+train_cfg = dict(max_epochs=18, val_begin=6, val_interval=6)
+param_scheduler = [dict(type="CosineAnnealingLR", eta_min=0, T_max=18, by_epoch=True, convert_to_iter_based=True)]
+optim_wrapper = dict(optimizer=dict(lr=0.15))

@@ -4,6 +4,6 @@ _base_ = "./limb.py"
 work_dir = "work_dirs/synthetic/limb_baseline"
 model = dict(
     cls_head=dict(
-        _delete_=True, type="I3DHead", in_channels=256, num_classes=32, dropout_ratio=0.5, average_clips="prob"
+        _delete_=True, type="I3DHead", in_channels=128, num_classes=32, dropout_ratio=0.3, average_clips="prob"
     )
 )

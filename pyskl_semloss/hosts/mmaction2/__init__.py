@@ -4,7 +4,10 @@ from pyskl_semloss.hosts.mmaction2.environment import check_environment
 
 check_environment()
 
-from pyskl_semloss.hosts.mmaction2.checkpoints import allow_host_objects  # noqa: E402
+import torch  # noqa: E402
+from mmengine.logging import HistoryBuffer  # noqa: E402
+
+from pyskl_semloss.checkpoints import log_history_globals  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.dataset import KeypointDataset  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.head import SemanticEmbeddingHead  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.heatmap import GeneratePoseHeatmap  # noqa: E402
@@ -20,7 +23,7 @@ from pyskl_semloss.hosts.mmaction2.transforms import (  # noqa: E402
     SampleKeypointFrames,
 )
 
-allow_host_objects()
+torch.serialization.add_safe_globals(log_history_globals(HistoryBuffer))
 
 __all__ = [
     "CompactKeypoints",

@@ -37,12 +37,22 @@ def load_config(
         config.work_dir = work_dir
     elif config.get("work_dir") is None:
         config.work_dir = str(Path("work_dirs") / Path(path).stem)
-    if not torch.cuda.is_available():
-        config.setdefault("env_cfg", {}).setdefault("dist_cfg", {})["backend"] = "gloo"
+    if launcher == "pytorch" and not torch.cuda.is_available():
+        _join_cpu_processes(config)
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
         _check_file(config.get(key), path, f"{key}.dataset.ann_file", "dataset", "ann_file")
     _check_file(config.get("model"), path, "model.cls_head.label_vectors", "cls_head", "label_vectors")
     return config
+
+
+def _join_cpu_processes(config: Config) -> None:
+    """Join the processes under gloo; mmengine's own start and wrapper choose a GPU in any case."""
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo")
+    config.setdefault(
+        "model_wrapper_cfg",
+        dict(type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False),
+    )
 
 
 def _check_file(section: Mapping | None, path: str, field: str, *keys: str) -> None:

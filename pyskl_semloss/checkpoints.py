@@ -1,0 +1,151 @@
+"""Checkpoints of the hosts and of the published release, read without running code from them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import atomic_write
+from pyskl_semloss.label_vectors import load_matrix
+
+_BRANCH = "cls_head.semantic_branch."
+# The release's names of the branch, and ours.
+_RENAMED = {f"cls_head.emb_fc.{part}": f"{_BRANCH}fc.{part}" for part in ("weight", "bias")}
+
+
+# mmengine pickles these methods of its log history by name, through getattr.
+_STATISTICS = ("min", "max", "mean", "current")
+
+
+class _Ignored:
+    """Takes the place of mmengine's log history, which no weight depends on."""
+
+    min = max = mean = current = None
+
+
+def log_history_globals(history_buffer: type = _Ignored) -> list[Any]:
+    """What ``torch.load(weights_only=True)`` must know to read the log history in mmengine's checkpoints.
+
+    Without it mmengine 0.10 cannot read its own checkpoints under torch 2.6 and later. Only data is let in: the
+    history, numpy arrays, scalars and dtypes, under the names that numpy 1.x and 2.x write.
+
+    Args:
+        history_buffer: mmengine's class, where the history is wanted; it is thrown away otherwise.
+    """
+
+    def statistics_method(owner: object, name: str) -> Any:
+        if owner is not history_buffer or name not in _STATISTICS:
+            raise pickle.UnpicklingError(f"getattr({owner!r}, {name!r}) in a checkpoint is refused")
+        return getattr(owner, name)
+
+    core = np.core if np.lib.NumpyVersion(np.__version__) < "2.0.0" else np._core  # type: ignore[attr-defined]
+    arrays = [
+        (function, f"numpy.{module}.multiarray.{function.__name__}")
+        for function in (core.multiarray._reconstruct, core.multiarray.scalar)
+        for module in ("core", "_core")
+    ]
+    dtypes = {type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "u1", "b1")}
+    history = (history_buffer, "mmengine.logging.history_buffer.HistoryBuffer")
+    return [history, (statistics_method, "builtins.getattr"), *arrays, np.ndarray, np.dtype, *dtypes]
+
+
+def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Weights of a checkpoint of mmengine, mmcv 1.x or plain torch, by name, on the CPU.
+
+    Raises:
+        InputError: There is no such file, it is no checkpoint, or it holds more than data.
+    """
+    try:
+        with torch.serialization.safe_globals(log_history_globals()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError("there is no such file", file=path) from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
+        reason = (str(error).strip().splitlines() or ["it is empty or cut short"])[0]
+        raise InputError(
+            f"expected a checkpoint that holds tensors and plain data only ({reason})", file=path
+        ) from None
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError("expected a state dict of tensors", file=path)
+    return {str(name).removeprefix("module."): value for name, value in state.items()}
+
+
+def convert_state_dict(
+    state: Mapping[str, Tensor], label_vectors: str | Path | np.ndarray | None = None, to: str = "plugin"
+) -> dict[str, Tensor]:
+    """Rename the semantic branch between the release's names and ours; both hosts use ours.
+
+    Args:
+        state: Weights by name.
+        label_vectors: (C, D) array or file; needed where the checkpoint lacks them, as the release's does.
+        to: ``"plugin"``, our names with the label vectors, or ``"release"``, the release's names without them.
+
+    Raises:
+        InputError: There is no semantic branch, or the label vectors do not fit it.
+    """
+    if to == "release":
+        names = {ours: theirs for theirs, ours in _RENAMED.items()}
+        result = {names.get(name, name): value for name, value in state.items() if name != f"{_BRANCH}label_vectors"}
+        missing = [name for name in _RENAMED if name not in result]
+    elif to == "plugin":
+        result = {_RENAMED.get(name, name): value for name, value in state.items()}
+        missing = [name for name in _RENAMED.values() if name not in result]
+    else:
+        raise InputError(f"expected 'plugin' or 'release', got {to!r}", field="to")
+    if missing:
+        raise InputError(
+            f"the checkpoint has no semantic branch ({', '.join(missing)} are missing)", field="state_dict"
+        )
+    if to == "plugin":
+        result[f"{_BRANCH}label_vectors"] = _label_vectors(result, label_vectors)
+    return result
+
+
+def _label_vectors(state: Mapping[str, Tensor], source: str | Path | np.ndarray | None) -> Tensor:
+    classes, dimensions = len(state["cls_head.fc_cls.weight"]), len(state[f"{_BRANCH}fc.weight"])
+    if source is not None:
+        matrix = torch.from_numpy(np.array(load_matrix(source, classes), np.float32))
+    elif f"{_BRANCH}label_vectors" in state:
+        matrix = state[f"{_BRANCH}label_vectors"]
+    else:
+        raise InputError(
+            "the checkpoint lacks the label vectors",
+            field="label_vectors",
+            fix="Give the file that it was trained with, see tools/build_label_vectors.py.",
+        )
+    if matrix.shape[1] != dimensions:
+        raise InputError(
+            f"the branch predicts {dimensions} dimensions, the label vectors have {matrix.shape[1]}",
+            field="label_vectors",
+        )
+    return matrix
+
+
+def convert_checkpoint(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    label_vectors: str | Path | None = None,
+    to: str = "plugin",
+) -> dict[str, Tensor]:
+    """Read a checkpoint, convert its weights, and write them as a checkpoint that both hosts load.
+
+    Raises:
+        InputError: As :func:`read_state_dict` and :func:`convert_state_dict`.
+    """
+    try:
+        state = convert_state_dict(read_state_dict(source), label_vectors, to)
+    except InputError as error:
+        raise InputError(error.problem, file=error.file or source, field=error.field, fix=error.fix) from None
+    content: dict[str, Any] = {"state_dict": state, "meta": {"converted_from": Path(source).name}}
+    with atomic_write(out) as stream:
+        torch.save(content, stream)
+    return state

@@ -1,0 +1,145 @@
+"""Every config is built on its host; those that claim to reproduce the release do."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyskl_semloss.annotations import AnnotationSet, Clip, write_annotations
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.skeletons import get_layout
+
+try:
+    import torch
+    from mmaction.registry import DATASETS, METRICS, MODELS
+    from mmengine.config import Config
+    from mmengine.dataset import pseudo_collate
+    from mmengine.registry import DefaultScope, init_default_scope
+
+    from pyskl_semloss.hosts.mmaction2.running import load_config, set_epochs
+except ImportError:
+    pytest.importorskip("mmaction")
+    raise
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "configs" / "mmaction2"
+CONFIGS = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.glob("[!_]*/*.py") if "fusion" not in path.name)
+
+
+def read(name):
+    config = Config.fromfile(FOLDER / name)
+    init_default_scope("mmaction")
+    return config
+
+
+def with_data(config, folder, labels=(0, 1, 2, 3)):
+    """Point a config at small files that fit it; the person stands in the middle of the image."""
+    layout = get_layout(config.clips.skeleton)
+    rng = np.random.default_rng(0)
+    clips = []
+    for number, label in enumerate(labels):
+        keypoint = rng.uniform(100, 140, (1, 60, layout.num_joints, 2)).astype(np.float32)
+        score = np.ones(keypoint.shape[:3], np.float32)
+        clips.append(Clip(f"clip{number}", label, (240, 320), (240, 320), keypoint, score))
+    ids = [clip.frame_dir for clip in clips]
+    write_annotations(
+        folder / "a.pkl",
+        AnnotationSet({name: ids for name in ("train", "val", "test", "xsub_train", "xsub_test")}, clips),
+    )
+    np.savez(folder / "v.npz", vectors=rng.normal(size=(config.clips.num_classes, 7)).astype(np.float32))
+    np.save(folder / "v.npy", rng.normal(size=(config.clips.num_classes, 7)).astype(np.float32))
+    for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        config[key].dataset.ann_file = str(folder / "a.pkl")
+    if "label_vectors" in config.model.cls_head:
+        config.model.cls_head.label_vectors = str(folder / "v.npy")
+    return config
+
+
+def test_there_are_configs_for_every_data_set_and_modality():
+    for data in ("imigue", "smg", "synthetic", "msr_action3d"):
+        for name in ("joint", "limb", "joint_baseline", "limb_baseline"):
+            assert f"{data}/{name}.py" in CONFIGS
+        assert (FOLDER / data / "fusion.py").is_file()
+    assert {"imigue/joint_paper.py", "imigue/limb_paper.py"} <= set(CONFIGS)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.filterwarnings("ignore:.*release22_with_mistakes")
+def test_every_config_builds_and_takes_a_step(name, tmp_path):
+    config = with_data(read(name), tmp_path)
+    model = MODELS.build(config.model)
+    for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        dataset = DATASETS.build(config[key].dataset)
+        assert len(dataset) == 4
+        if key == "train_dataloader":
+            batch = pseudo_collate([dataset[0], dataset[3]])
+    METRICS.build(config.test_evaluator)
+    data = model.data_preprocessor(batch, True)
+    layout = get_layout(config.clips.skeleton)
+    modality = "limb" if Path(name).name.startswith("limb") else "joint"
+    frames, size = (16, 32) if "synthetic" in name or "msr" in name else (48, 56)
+    assert data["inputs"].shape == (2, 1, layout.num_channels(modality), frames, size, size)
+    assert config.model.backbone.in_channels == layout.num_channels(modality)
+    # A quarter of the frames is enough to see that the shapes fit.
+    losses = model(data["inputs"][:, :, :, :8], data["data_samples"], mode="loss")
+    assert ("loss_emb" in losses) == ("baseline" not in name)
+    assert all(torch.isfinite(value).all() for value in losses.values())
+    assert config.work_dir == f"work_dirs/{name.removesuffix('.py')}"
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if "paper" not in name])
+def test_right_configs_mirror_limbs_onto_limbs(name):
+    layout = get_layout(read(name).clips.skeleton)
+    assert not layout.unmirrored_limbs and not layout.mistakes
+
+
+def test_the_published_settings():
+    config = read("imigue/joint.py")
+    backbone = config.model.backbone
+    assert (backbone.in_channels, backbone.base_channels, backbone.stage_blocks) == (22, 32, (4, 6, 3))
+    assert (backbone.inflate, backbone.spatial_strides, backbone.temporal_strides) == ((0, 1, 1), (2, 2, 2), (1, 1, 2))
+    head = config.model.cls_head
+    assert (head.in_channels, head.num_classes, head.dropout_ratio, head.alpha) == (512, 32, 0.5, 20.0)
+    optimizer = config.optim_wrapper.optimizer
+    assert (optimizer.lr, optimizer.momentum, optimizer.weight_decay) == (0.4 / 6, 0.9, 0.0003)
+    assert config.auto_scale_lr == dict(enable=True, base_batch_size=32)
+    assert config.train_cfg.max_epochs == config.param_scheduler[0].T_max == 100
+    assert config.train_dataloader.batch_size == 16
+    test = {step.type: step for step in config.test_dataloader.dataset.pipeline}
+    assert test["SampleKeypointFrames"].num_clips == 10 and test["PackKeypoints"].mirrored_views
+
+
+@pytest.mark.filterwarnings("ignore:.*release22_with_mistakes")
+def test_the_paper_variant_has_the_releases_mistakes():
+    for modality, channels in (("joint", 22), ("limb", 22)):
+        config = read(f"imigue/{modality}_paper.py")
+        preprocessor = config.model.data_preprocessor
+        assert (preprocessor.skeleton, preprocessor.modality) == ("release22_with_mistakes", modality)
+        assert preprocessor.score_threshold == 1e-3 and config.model.backbone.in_channels == channels
+        for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
+            assert config[key].dataset.skeleton == "release22_with_mistakes"
+            assert config[key].dataset.ann_file == "data/imigue/annotations_padded90.pkl"
+
+
+def test_load_config_says_which_file_is_missing_and_how_to_make_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"train_dataloader.dataset.ann_file.*annotations.pkl.*prepare_data"):
+        load_config(str(FOLDER / "imigue" / "joint.py"))
+    with pytest.raises(InputError, match="nowhere.py.*no such config"):
+        load_config("nowhere.py")
+
+
+def test_epochs_change_loop_and_schedule_together():
+    config = read("imigue/joint.py")
+    set_epochs(config, 7)
+    assert config.train_cfg.max_epochs == config.param_scheduler[0].T_max == 7
+    with pytest.raises(InputError, match="epochs"):
+        set_epochs(config, 0)
+
+
+def test_a_data_set_of_another_layout_is_refused(tmp_path):
+    config = with_data(read("synthetic/joint.py"), tmp_path)
+    config.train_dataloader.dataset.skeleton = "kinect25"
+    DefaultScope.get_instance("pyskl_semloss_tests", scope_name="mmaction")
+    with pytest.raises(InputError, match="a.pkl.*clip0.*keypoint"):
+        DATASETS.build(config.train_dataloader.dataset)

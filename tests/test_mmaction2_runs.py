@@ -1,0 +1,156 @@
+"""Real runs: our tools and the host's own, one process and two, from annotation file to fused scores."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pyskl_semloss.annotations import AnnotationSet, write_annotations
+from pyskl_semloss.annotations.synthetic import generate
+from pyskl_semloss.checkpoints import read_state_dict
+from pyskl_semloss.evaluation.scores import Scores, read_scores
+
+pytest.importorskip("mmaction")
+import mmaction  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+HOST_TOOLS = Path(mmaction.__file__).parent / ".mim" / "tools"
+
+
+def run(*command, code=0, **environment):
+    """Run a command as a user would; returns its output."""
+    env = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", **environment}
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, env=env, timeout=300, cwd=ROOT
+    )
+    assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small synthetic set, label vectors, and the overrides that point the config at them."""
+    folder = tmp_path_factory.mktemp("runs")
+    full = generate(80, seed=1, subjects=8)
+    ids = [clip.frame_dir for clip in full.clips]
+    write_annotations(
+        folder / "a.pkl", AnnotationSet({"train": ids[:33], "val": ids[33:50], "test": ids[50:]}, full.clips)
+    )
+    run(sys.executable, "tools/build_label_vectors.py", "--labels", "data/imigue_labels.txt", "--vectors", "hash:20:0",
+        "--out", folder / "v.npz")  # fmt: skip
+    return folder
+
+
+CONFIG = "configs/mmaction2/synthetic/joint.py"
+
+
+def overrides(folder):
+    return [
+        "--cfg-options",
+        *(f"{key}_dataloader.dataset.ann_file={folder}/a.pkl" for key in ("train", "val", "test")),
+        f"model.cls_head.label_vectors={folder}/v.npz",
+        "default_hooks.logger.interval=1",
+        "train_cfg.val_begin=1",
+        "train_cfg.val_interval=1",
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    """A model trained for one epoch by our tool, and what the tool printed."""
+    work = folder / "ours"
+    out = run(sys.executable, "tools/train.py", CONFIG, "--epochs", 1, "--work-dir", work, *overrides(folder))
+    return work, out
+
+
+def test_training_shows_both_terms_and_says_how_to_go_on(trained):
+    work, out = trained
+    assert "loss_cls:" in out and "loss_emb:" in out and "emb_mse:" in out and "eta:" in out
+    assert "acc/top1:" in out and "acc/nearest_name_top1:" in out
+    assert f"python tools/test.py {CONFIG} {work}/epoch_1.pth" in out
+    # 16 clips a step where the rate is given for 32.
+    assert "Scaling the original LR by 0.5" in out
+
+
+def test_our_test_tool_and_the_hosts_give_the_same_scores(folder, trained):
+    work, _ = trained
+    out = run(sys.executable, "tools/test.py", CONFIG, work / "epoch_1.pth", "--work-dir", work, *overrides(folder))
+    assert "Top-1" in out and "mean-class" in out and str(work / "test_scores.npz") in out
+    ours = Scores.load(work / "test_scores.npz")
+    with open(folder / "a.pkl", "rb") as stream:
+        content = pickle.load(stream)
+    labels = {entry["frame_dir"]: entry["label"] for entry in content["annotations"]}
+    assert sorted(ours.sample_id) == sorted(content["split"]["test"])
+    assert [labels[name] for name in ours.sample_id] == ours.label.tolist()
+    np.testing.assert_allclose(ours.score.sum(1), 1, atol=1e-5)
+    assert ours.semantic_cosine.shape == ours.semantic_distance.shape == ours.score.shape
+
+    dump = folder / "dump.pkl"
+    run(sys.executable, HOST_TOOLS / "test.py", CONFIG, work / "epoch_1.pth", "--work-dir", folder / "host", "--dump",
+        dump, *overrides(folder))  # fmt: skip
+    theirs = read_scores(dump, folder / "a.pkl", "test")
+    place = {name: row for row, name in enumerate(theirs.sample_id)}
+    np.testing.assert_allclose(theirs.score[[place[name] for name in ours.sample_id]], ours.score, atol=1e-6)
+
+    fused = run(sys.executable, "tools/fuse_scores.py", work / "test_scores.npz", dump, "--weights", 2, 3, "--ann-file",
+                folder / "a.pkl", "--split", "test", "--out", folder / "fused.npz")  # fmt: skip
+    assert "Top-1" in fused
+    np.testing.assert_allclose(Scores.load(folder / "fused.npz").score, ours.score, atol=1e-6)
+
+
+def test_the_hosts_training_tool_runs_our_config(folder):
+    work = folder / "host_train"
+    options = [*overrides(folder), "train_cfg.max_epochs=1", "param_scheduler.0.T_max=1"]
+    run(sys.executable, HOST_TOOLS / "train.py", CONFIG, "--work-dir", work, *options)
+    assert (work / "epoch_1.pth").is_file()
+
+
+def test_resume_goes_on_from_the_last_checkpoint(folder, trained):
+    work, _ = trained
+    out = run(
+        sys.executable, "tools/train.py", CONFIG, "--epochs", 2, "--work-dir", work, "--resume", *overrides(folder)
+    )
+    assert "resumed epoch: 1" in out and "Epoch(train) [2][" in out.replace("  ", " ")
+    assert "Epoch(train) [1][" not in out.replace("  ", " ")
+
+
+def test_two_processes_train_and_test_every_clip_once(folder, trained):
+    work = folder / "two"
+    out = run(
+        "bash", "tools/dist_train.sh", CONFIG, 2, "--epochs", 1, "--work-dir", work, *overrides(folder), PORT="29617"
+    )
+    assert "Scaling the original LR by 1.0" in out, "two processes of 16 clips: the rate is given for 32"
+    single = run(sys.executable, "tools/test.py", CONFIG, work / "epoch_1.pth", "--work-dir", work, "--out",
+                 work / "one.npz", *overrides(folder))  # fmt: skip
+    run("bash", "tools/dist_test.sh", CONFIG, work / "epoch_1.pth", 2, "--work-dir", work, "--out", work / "two.npz",
+        *overrides(folder), PORT="29618")  # fmt: skip
+    one, two = Scores.load(work / "one.npz"), Scores.load(work / "two.npz")
+    assert sorted(one.sample_id) == sorted(two.sample_id) and len(two.sample_id) == 30
+    place = {name: row for row, name in enumerate(two.sample_id)}
+    np.testing.assert_allclose(two.score[[place[name] for name in one.sample_id]], one.score, atol=1e-5)
+    assert "Top-1" in single
+
+
+def test_an_mmengine_checkpoint_converts_without_mmengine(folder, trained):
+    work, _ = trained
+    code = (
+        "import sys; sys.modules['mmengine'] = None; from pyskl_semloss.checkpoints import convert_checkpoint; "
+        f"print(len(convert_checkpoint({str(work / 'epoch_1.pth')!r}, {str(folder / 'c.pth')!r}, to='release')))"
+    )
+    ours = read_state_dict(work / "epoch_1.pth")
+    assert int(run(sys.executable, "-c", code)) == len(ours) - 1
+    theirs = read_state_dict(folder / "c.pth")
+    assert torch.equal(theirs["cls_head.emb_fc.weight"], ours["cls_head.semantic_branch.fc.weight"])
+
+
+def test_wrong_input_is_one_sentence(folder, trained):
+    work, _ = trained
+    out = run(sys.executable, "tools/train.py", "configs/mmaction2/imigue/joint.py", code=2)
+    assert out.count("\n") == 1 and out.startswith("error: configs/mmaction2/imigue/joint.py: field 'train_dataloader")
+    out = run(sys.executable, "tools/test.py", CONFIG, work / "nowhere.pth", code=2)
+    assert out.startswith("error: ") and "no such checkpoint" in out
