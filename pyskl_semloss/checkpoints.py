@@ -46,7 +46,7 @@ def log_history_globals(history_buffer: type = _Ignored) -> list[Any]:
             raise pickle.UnpicklingError(f"getattr({owner!r}, {name!r}) in a checkpoint is refused")
         return getattr(owner, name)
 
-    core = np.core if np.lib.NumpyVersion(np.__version__) < "2.0.0" else np._core  # type: ignore[attr-defined]
+    core = getattr(np, "core" if np.lib.NumpyVersion(np.__version__) < "2.0.0" else "_core")
     arrays = [
         (function, f"numpy.{module}.multiarray.{function.__name__}")
         for function in (core.multiarray._reconstruct, core.multiarray.scalar)

@@ -4,6 +4,13 @@ from pyskl_semloss.hosts.mmaction2.environment import check_environment
 
 check_environment()
 
+import warnings  # noqa: E402
+
+with warnings.catch_warnings():
+    # mmcv-lite lacks an operator that nothing here uses, and says so at every start.
+    warnings.filterwarnings("ignore", message=".*MultiScaleDeformableAttention")
+    import mmaction.models  # noqa: F401
+
 import torch  # noqa: E402
 from mmengine.logging import HistoryBuffer  # noqa: E402
 
