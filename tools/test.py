@@ -47,7 +47,9 @@ def main() -> None:
         raise InputError("there is no such checkpoint file", file=args.checkpoint)
     config = load_config(args.config, work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options)
     out = args.out or str(Path(config.work_dir) / "test_scores.npz")
-    config.test_evaluator = {**config.test_evaluator, "type": "ScoreMetric", "score_file": out}
+    evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
+    others = [evaluator for evaluator in evaluators if evaluator["type"] != "ScoreMetric"]
+    config.test_evaluator = [*others, dict(type="ScoreMetric", score_file=out)]
     config.load_from = args.checkpoint
     Runner.from_cfg(config).test()
     if is_main_process():

@@ -20,22 +20,24 @@ def draw(
     sigma: float,
     threshold: float,
     mirror: bool = False,
+    blank: bool = True,
 ) -> None:
-    """Draw one clip into a cleared volume, or its mirror image.
+    """Draw one clip into a volume, or its mirror image.
 
     Args:
         keypoint: (M persons, T frames, V joints, 2) x, y in px of the volume.
         score: (M, T, V) peaks.
         channels: What the C channels show.
-        volume: (T, C, H, W) float32 view of any strides, cleared; changed in place.
+        volume: (T, C, H, W) float32 view of any strides; changed in place.
         sigma: Standard deviation in px.
         threshold: A score below it draws nothing.
         mirror: Draw the mirror image: columns reversed, left and right channels exchanged.
+        blank: Whether the volume is cleared; otherwise the maximum with what it holds is taken.
     """
     kernel = draw_joints if channels.modality == "joint" else draw_limbs
     if mirror:
         volume, channels = volume[..., ::-1], channels.mirrored()
-    kernel(keypoint, score, channels.parts, float(sigma), float(threshold), volume)
+    kernel(keypoint, score, channels.parts, float(sigma), float(threshold), blank, volume)
 
 
 def render_heatmaps(

@@ -102,7 +102,7 @@ class GeneratePoseHeatmap(BaseTransform):
         total = joints + len(self.limbs)
         volume = np.zeros((frames, total, *size), np.float32)
         draw(keypoint, score, Channels.joints(joints), volume, **options)
-        draw(keypoint, score, Channels.limbs(self.limbs), volume, **options)
+        draw(keypoint, score, Channels.limbs(self.limbs), volume, blank=False, **options)
         if self.double:
             order = Channels.joints(total, zip(self.left_kp, self.right_kp, strict=True)).mirror
             volume = np.concatenate([volume, volume[:, order, :, ::-1]])
