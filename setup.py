@@ -19,7 +19,13 @@ setup(
     packages=find_packages(include=["pyskl_semloss", "pyskl_semloss.*"]),
     install_requires=["numpy>=1.23", "numba>=0.58"],
     extras_require={
-        "mmaction2": ["torch>=2.1", "mmengine>=0.10.5,<1", "mmcv-lite>=2.0.1,<2.1", "mmaction2>=1.1,<1.2"],
+        "mmaction2": [
+            "torch>=2.6",
+            "mmengine>=0.10.5,<1",
+            "mmcv-lite>=2.0.1,<2.1",
+            "mmaction2>=1.1,<1.2",
+            "setuptools<80",
+        ],
         "pyskl": ["torch>=1.13", "numpy<2", "mmcv>=1.3.16,<2"],
         "glove": ["gensim>=4.3"],
         "dev": ["gensim>=4.3", "hypothesis", "mypy", "pre-commit", "pytest", "ruff", "scikit-learn"],

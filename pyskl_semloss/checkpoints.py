@@ -17,6 +17,7 @@ from pyskl_semloss.files import atomic_write
 from pyskl_semloss.label_vectors import load_matrix
 
 _BRANCH = "cls_head.semantic_branch."
+LABEL_VECTORS_KEY = f"{_BRANCH}label_vectors"
 # The release's names of the branch, and ours.
 _RENAMED = {f"cls_head.emb_fc.{part}": f"{_BRANCH}fc.{part}" for part in ("weight", "bias")}
 
@@ -94,7 +95,7 @@ def convert_state_dict(
     """
     if to == "release":
         names = {ours: theirs for theirs, ours in _RENAMED.items()}
-        result = {names.get(name, name): value for name, value in state.items() if name != f"{_BRANCH}label_vectors"}
+        result = {names.get(name, name): value for name, value in state.items() if name != LABEL_VECTORS_KEY}
         missing = [name for name in _RENAMED if name not in result]
     elif to == "plugin":
         result = {_RENAMED.get(name, name): value for name, value in state.items()}
@@ -106,7 +107,7 @@ def convert_state_dict(
             f"the checkpoint has no semantic branch ({', '.join(missing)} are missing)", field="state_dict"
         )
     if to == "plugin":
-        result[f"{_BRANCH}label_vectors"] = _label_vectors(result, label_vectors)
+        result[LABEL_VECTORS_KEY] = _label_vectors(result, label_vectors)
     return result
 
 
@@ -114,8 +115,8 @@ def _label_vectors(state: Mapping[str, Tensor], source: str | Path | np.ndarray 
     classes, dimensions = len(state["cls_head.fc_cls.weight"]), len(state[f"{_BRANCH}fc.weight"])
     if source is not None:
         matrix = torch.from_numpy(np.array(load_matrix(source, classes), np.float32))
-    elif f"{_BRANCH}label_vectors" in state:
-        matrix = state[f"{_BRANCH}label_vectors"]
+    elif LABEL_VECTORS_KEY in state:
+        matrix = state[LABEL_VECTORS_KEY]
     else:
         raise InputError(
             "the checkpoint lacks the label vectors",

@@ -7,7 +7,10 @@ Li et al., "Joint Skeletal and Semantic Embedding Loss for Micro-gesture Classif
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +57,16 @@ def semantic_scores(embedding: Tensor, label_vectors: Tensor) -> tuple[Tensor, T
 
     Returns:
         Cosine similarities (N, C) and Euclidean distances (N, C), float32.
+
+    Raises:
+        InputError: Shapes that do not fit together.
     """
+    if embedding.ndim != 2 or label_vectors.ndim != 2 or embedding.shape[1] != label_vectors.shape[1]:
+        raise InputError(
+            "expected embeddings (N, D) and label vectors (C, D), "
+            f"got {tuple(embedding.shape)} and {tuple(label_vectors.shape)}",
+            field="embedding",
+        )
     embedding, vectors = embedding.float(), label_vectors.float()
     cosine = functional.normalize(embedding, dim=-1) @ functional.normalize(vectors, dim=-1).T
     distance = torch.cdist(embedding, vectors, compute_mode="donot_use_mm_for_euclid_dist")
@@ -106,6 +118,13 @@ class SemanticBranch(nn.Module):
             self.fc.weight.copy_(torch.randn(self.fc.weight.shape, generator=generator) * self.init_std)
             self.fc.bias.zero_()
 
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args: Any) -> None:
+        """Load as any module does, but say so when a checkpoint brings other label vectors than the config named."""
+        loaded = state_dict.get(f"{prefix}label_vectors")
+        if loaded is not None and not torch.equal(loaded.cpu(), self.label_vectors.cpu()):
+            warnings.warn("the checkpoint's label vectors differ from the config's and replace them", stacklevel=2)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def forward(self, pooled: Tensor) -> Tensor:
         """(N, in_channels) pooled features, before dropout -> (N, D) embeddings."""
         return self.fc(pooled)
@@ -116,10 +135,20 @@ class SemanticBranch(nn.Module):
         Args:
             pooled: (N, in_channels) pooled features.
             label: (N,) integer classes.
+
+        Raises:
+            InputError: Not one label for each feature.
         """
         mse = semantic_mse(self(pooled), label, self.label_vectors)
         return self.alpha * mse, mse.detach()
 
     def scores(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine similarity and distance (N, C) of the features' embeddings to each class name."""
+        """Cosine similarity and distance (N, C) of the features' embeddings to each class name.
+
+        Args:
+            pooled: (N, in_channels) pooled features.
+
+        Raises:
+            InputError: Features that are no matrix.
+        """
         return semantic_scores(self(pooled), self.label_vectors)

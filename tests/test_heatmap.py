@@ -189,3 +189,15 @@ def test_refusals_name_the_field():
         Channels.limbs(LIMBS, [(0, 1), (1, 2)])
     with pytest.raises(InputError, match="'joint' or 'limb'"):
         Channels.of_layout("openpose22", "bone")
+
+
+def test_a_batch_is_refused_with_the_same_words():
+    good = torch.zeros(3, 1, 2, 4, 2), torch.zeros(3, 1, 2, 4)
+    for keypoint, score, message in (
+        (good[0][0], good[1][0], r"'keypoint': expected \(N, M, T, V, 2\), got \(1, 2, 4, 2\)"),
+        (good[0][..., :1], good[1], r"'keypoint': expected \(N, M, T, V, 2\), got \(3, 1, 2, 4, 1\)"),
+        (good[0], good[1][:1], r"'keypoint_score': expected \(3, 1, 2, 4\), got \(1, 1, 2, 4\)"),
+        (good[0][..., :3, :], good[1][..., :3], "show joint 3, but the clip has 3 joints. Choose the skeleton layout"),
+    ):
+        with pytest.raises(InputError, match=message):
+            render_batch(keypoint, score, Channels.joints(4), (20, 24))

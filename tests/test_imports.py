@@ -1,5 +1,6 @@
 """What an import takes with it, and what is said where a host is missing or cannot work."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+HOST = ROOT / "pyskl_semloss" / "hosts" / "mmaction2"
 HEAVY = ("torch", "numba", "gensim", "matplotlib", "mmengine", "mmcv", "mmaction", "sklearn", "cv2")
 
 
@@ -80,6 +82,17 @@ def test_a_host_that_cannot_work_gives_one_sentence_with_the_command(tmp_path, c
     assert "HostError" in last and message in last and last.endswith(command)
 
 
+def test_the_job_that_promises_a_host_fails_without_it():
+    code = (
+        "import sys; sys.modules['mmaction'] = None; import pytest; "
+        "sys.exit(pytest.main(['-q', 'tests/test_imports.py', '-k', 'light']))"
+    )
+    for promised, status in (("mmaction2", 1), ("", 0)):
+        env = {**os.environ, "PYSKL_SEMLOSS_HOST": promised}
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True)
+        assert done.returncode == status, done.stdout + done.stderr
+
+
 def test_a_complete_1_2_0_and_the_1_1_0_pass(tmp_path):
     code = "from pyskl_semloss.hosts.mmaction2.environment import check_environment; print(check_environment())"
     code = code.replace("from pyskl_semloss.hosts.mmaction2.environment import", "from environment import")
@@ -88,5 +101,9 @@ def test_a_complete_1_2_0_and_the_1_1_0_pass(tmp_path):
         folder.mkdir()
         packages(folder, **{**GOOD, "mmaction": version})
         (folder / "mmaction" / "models" / "localizers" / "drn").mkdir(parents=True)
-        where = ROOT / "pyskl_semloss" / "hosts" / "mmaction2"
-        assert run(code, "-S", path=[folder, ROOT, where]).stdout.strip() == version
+        (folder / "importlib_metadata.py").touch()
+        if version == "1.2.0":
+            where = [folder, ROOT, HOST]
+            assert "needs torchvision; run: pip install torchvision" in run(code, "-S", path=where).stderr
+        (folder / "torchvision.py").touch()
+        assert run(code, "-S", path=[folder, ROOT, HOST]).stdout.strip() == version

@@ -16,7 +16,7 @@ try:
     from mmengine.dataset import pseudo_collate
     from mmengine.registry import DefaultScope, init_default_scope
 
-    from pyskl_semloss.hosts.mmaction2.running import load_config, set_epochs
+    from pyskl_semloss.hosts.mmaction2.running import check_label_vectors, load_config, set_epochs
 except ImportError:
     pytest.importorskip("mmaction")
     raise
@@ -46,7 +46,6 @@ def with_data(config, folder, labels=(0, 1, 2, 3)):
         folder / "a.pkl",
         AnnotationSet({name: ids for name in ("train", "val", "test", "xsub_train", "xsub_test")}, clips),
     )
-    np.savez(folder / "v.npz", vectors=rng.normal(size=(config.clips.num_classes, 7)).astype(np.float32))
     np.save(folder / "v.npy", rng.normal(size=(config.clips.num_classes, 7)).astype(np.float32))
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
         config[key].dataset.ann_file = str(folder / "a.pkl")
@@ -93,6 +92,16 @@ def test_right_configs_mirror_limbs_onto_limbs(name):
     assert not layout.unmirrored_limbs and not layout.mistakes
 
 
+@pytest.mark.parametrize("name", [name for name in CONFIGS if "baseline" in name])
+def test_a_baseline_differs_in_the_branch_alone(name):
+    baseline, full = read(name), read(name.replace("_baseline", ""))
+    head, plain = full.model.pop("cls_head"), baseline.model.pop("cls_head")
+    assert (plain.pop("type"), head.pop("type")) == ("I3DHead", "SemanticEmbeddingHead")
+    assert plain == {key: value for key, value in head.items() if key not in ("label_vectors", "alpha")}
+    different = {key for key in full if full[key] != baseline[key]}
+    assert different <= {"work_dir"}
+
+
 def test_the_published_settings():
     config = read("imigue/joint.py")
     backbone = config.model.backbone
@@ -124,9 +133,12 @@ def test_the_paper_variant_has_the_releases_mistakes():
 def test_load_config_says_which_file_is_missing_and_how_to_make_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"train_dataloader.dataset.ann_file.*annotations.pkl.*prepare_data"):
-        load_config(str(FOLDER / "imigue" / "joint.py"))
+        load_config(str(FOLDER / "imigue" / "joint.py"), uses=["train"])
     with pytest.raises(InputError, match="nowhere.py.*no such config"):
-        load_config("nowhere.py")
+        load_config("nowhere.py", uses=["train"])
+    config = load_config(str(FOLDER / "imigue" / "joint.py"), uses=[])
+    with pytest.raises(InputError, match=r"model.cls_head.label_vectors.*label_vectors.npz.*build_label_vectors"):
+        check_label_vectors(config, "joint.py")
 
 
 def test_epochs_change_loop_and_schedule_together():

@@ -59,7 +59,7 @@ def test_training_leaves_out_the_empty_clip_and_says_so(msr):
 
 @pytest.mark.filterwarnings("ignore:.*mended")
 def test_scores_off_marks_known_points(msr):
-    data = build(msr, split="xsub_train", skeleton="kinect20", off_image="drop", use_score=False)
+    data = build(msr, split="xsub_train", skeleton="kinect20", off_image="drop", binary_score=True)
     for index in range(0, len(data), 20):
         info = data.get_data_info(index)
         known = info["keypoint"].any(-1)

@@ -72,6 +72,13 @@ def test_equals_the_release(shared_dir):
     np.testing.assert_allclose(built.semantic_branch.fc.weight.grad.numpy(), golden["grad_emb_fc_weight"], atol=1e-5)
 
 
+def test_a_label_that_is_not_one_class_is_refused():
+    (sample,) = samples([0])
+    (getattr(sample, "set_gt_label", None) or sample.set_gt_labels)([0, 0, 1, 0, 0, 0])
+    with pytest.raises(InputError, match="'gt_label': expected one class index, got 6 numbers"):
+        head().loss(features(1), [sample])
+
+
 def test_only_losses_are_added_by_the_host():
     losses = head(alpha=3.0).loss(features(4), samples([0, 1, 2, 3]))
     assert {key for key in losses if "loss" in key} == {"loss_cls", "loss_emb"}
@@ -148,7 +155,8 @@ def test_a_checkpoint_is_whole():
     state = head().state_dict()
     np.testing.assert_array_equal(state["semantic_branch.label_vectors"].numpy(), vectors())
     other = head(label_vectors=vectors(seed=1))
-    other.load_state_dict(state)
+    with pytest.warns(UserWarning, match="label vectors differ from the config's"):
+        other.load_state_dict(state)
     np.testing.assert_array_equal(other.semantic_branch.label_vectors.numpy(), vectors())
 
 

@@ -116,9 +116,10 @@ def test_a_batch_equals_the_hosts_pipeline(engine, modality, mirrored):
 
 
 @pytest.mark.parametrize("engine", ["numba", "torch"])
-def test_volumes_are_channels_last_and_in_autocasts_dtype(engine):
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_volumes_are_channels_last_and_in_autocasts_dtype(engine, mirrored):
     preprocessor = MODELS.build(dict(type="PoseHeatmapPreprocessor", skeleton="coco17", engine=engine))
-    item = packed(0, 2, views=1)[1]
+    item = packed(0, 2, views=2, mirrored=mirrored)[1]
     full = preprocessor(batch(item, item))["inputs"]
     assert full.dtype == torch.float32
     assert full.view(-1, *full.shape[2:]).is_contiguous(memory_format=torch.channels_last_3d)
@@ -168,7 +169,11 @@ def test_pyskls_validation_pipeline(shared_dir):
         np.testing.assert_allclose(volume.numpy(), golden[f"{modality}_imgs"], atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:with_kp and with_limb")
 def test_refusals_name_clip_and_field():
+    both = TRANSFORMS.build(dict(type="GeneratePoseHeatmap", with_kp=True, with_limb=True))
+    with pytest.raises(InputError, match="show joint 16, but the clip has 13 joints"):
+        both.transform(random_results(0, 1, joints=13))
     preprocessor = MODELS.build(dict(type="PoseHeatmapPreprocessor", skeleton="coco17"))
     for second, message in (
         (packed(1, 1, size=(40, 40))[1], "'img_shape'.*ResizeKeypoints"),

@@ -19,7 +19,8 @@ pytest.importorskip("mmaction")
 import mmaction  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-HOST_TOOLS = Path(mmaction.__file__).parent / ".mim" / "tools"
+HOST = Path(mmaction.__file__).parent
+HOST_TOOLS = HOST / ".mim" / "tools" if (HOST / ".mim").is_dir() else HOST.parent / "tools"
 
 
 def run(*command, code=0, **environment):

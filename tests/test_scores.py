@@ -158,7 +158,9 @@ def dump(path, order, labels, **meta):
     metric = evaluator.DumpResults(str(path))
     samples = []
     for n in order:
-        sample = structures.ActionDataSample().set_pred_score(torch.from_numpy(SCORE)[n]).set_gt_labels(int(labels[n]))
+        sample = structures.ActionDataSample().set_pred_score(torch.from_numpy(SCORE)[n])
+        # MMAction2 1.2 renamed the label's field.
+        (getattr(sample, "set_gt_label", None) or sample.set_gt_labels)(int(labels[n]))
         sample.set_metainfo({"img_shape": (8, 8), **{key: value[n] for key, value in meta.items()}})
         samples.append(sample.to_dict())
     metric.process({}, samples)

@@ -36,6 +36,12 @@ def test_scores_are_cosine_and_distance():
             assert float(distance[n, c]) == pytest.approx(np.linalg.norm(e - v), rel=1e-5)
 
 
+def test_scores_of_other_shapes_are_refused():
+    for embedding, vectors in (((3, 4), (4, 5)), ((5,), (4, 5)), ((2, 3, 5), (4, 5)), ((3, 5), (5,))):
+        with pytest.raises(InputError, match=r"'embedding': expected embeddings \(N, D\) and label vectors \(C, D\)"):
+            semantic_scores(torch.zeros(embedding), torch.zeros(vectors))
+
+
 def test_branch_draws_nothing_from_the_global_generator():
     torch.manual_seed(3)
     before = torch.get_rng_state()

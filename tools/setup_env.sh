@@ -16,23 +16,31 @@ find_python() {
 }
 
 setup_env() {
-    local folder=$1 file stamp wanted base
+    local folder=$1 file stamp base
     local -a arguments=()
     shift
     PYTHON=$folder/bin/python
-    stamp=$folder/.installed
-    wanted=$(cat "$@" setup.py | cksum)
-    if [ -x "$PYTHON" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    # A copy of each file that was installed lies in the environment: what is new or has changed is installed.
+    for file in "$@" setup.py; do
+        stamp=$folder/.installed/${file//\//_}
+        cmp --quiet "$file" "$stamp" || arguments+=("$file")
+    done
+    if [ -x "$PYTHON" ] && [ ${#arguments[@]} -eq 0 ]; then
         echo "Using the environment $folder."
         return
     fi
-    base=$(find_python) || return 1
-    echo "Making the environment $folder with $("$base" --version), from $*: about 1 GB, a minute or more ..."
-    "$base" -m venv --clear "$folder" || return 1
+    if ! [ -x "$PYTHON" ]; then
+        base=$(find_python) || return 1
+        echo "Making the environment $folder with $("$base" --version)."
+        "$base" -m venv "$folder" || return 1
+    fi
+    echo "Installing $* into $folder: up to 1 GB, a minute or more on the first call ..."
+    arguments=()
     for file in "$@"; do arguments+=(-r "$file"); done
     "$PYTHON" -m pip install --quiet --disable-pip-version-check "${arguments[@]}" -e . || {
         echo "error: the installation failed; the lines above say why. Run the same command again to retry." >&2
         return 1
     }
-    echo "$wanted" > "$stamp"
+    mkdir -p "$folder/.installed"
+    for file in "$@" setup.py; do cp "$file" "$folder/.installed/${file//\//_}"; done
 }

@@ -40,16 +40,23 @@ def main() -> None:
 
     from pyskl_semloss.evaluation.accuracy_table import accuracy_table
     from pyskl_semloss.evaluation.scores import Scores
-    from pyskl_semloss.hosts.mmaction2.running import load_config
+    from pyskl_semloss.hosts.mmaction2.running import load_config, use_label_vectors_of
 
     args = parse_args()
     if not Path(args.checkpoint).is_file():
         raise InputError("there is no such checkpoint file", file=args.checkpoint)
-    config = load_config(args.config, work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options)
+    config = load_config(
+        args.config, uses=["test"], work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options
+    )
+    use_label_vectors_of(config, args.checkpoint)
     out = args.out or str(Path(config.work_dir) / "test_scores.npz")
     evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
-    others = [evaluator for evaluator in evaluators if evaluator["type"] != "ScoreMetric"]
-    config.test_evaluator = [*others, dict(type="ScoreMetric", score_file=out)]
+    if not any(evaluator["type"] == "ScoreMetric" for evaluator in evaluators):
+        evaluators.append(dict(type="ScoreMetric"))
+    config.test_evaluator = [
+        {**evaluator, "score_file": out} if evaluator["type"] == "ScoreMetric" else evaluator
+        for evaluator in evaluators
+    ]
     config.load_from = args.checkpoint
     Runner.from_cfg(config).test()
     if is_main_process():

@@ -9,7 +9,7 @@ Several processes: tools/dist_train.sh, tools/slurm_train.sh.
 import argparse
 import os
 
-from pyskl_semloss.errors import exit_on_error
+from pyskl_semloss.errors import InputError, exit_on_error
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,23 +38,32 @@ def main() -> None:
     from pyskl_semloss.hosts.mmaction2.environment import check_environment
 
     check_environment()
+    import torch
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner, find_latest_checkpoint
 
-    from pyskl_semloss.hosts.mmaction2.running import load_config, set_epochs
+    from pyskl_semloss.hosts.mmaction2.running import check_label_vectors, load_config, set_epochs
 
     args = parse_args()
-    config = load_config(args.config, work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options)
+    uses = ["train"] if args.no_validate else ["train", "val"]
+    config = load_config(
+        args.config, uses=uses, work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options
+    )
+    check_label_vectors(config, args.config)
     if args.epochs is not None:
         set_epochs(config, args.epochs)
     if args.seed is not None:
         config.randomness = {**config.get("randomness", {}), "seed": args.seed}
     if args.amp:
+        if not torch.cuda.is_available():
+            raise InputError("mixed precision with loss scaling needs a GPU, and there is none here", field="--amp")
         config.optim_wrapper.update(type="AmpOptimWrapper", loss_scale="dynamic")
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
         config.default_hooks.checkpoint.pop("save_best", None)
     if args.resume is not None:
+        if args.resume != "auto" and not os.path.isfile(args.resume):
+            raise InputError("there is no such checkpoint file", file=args.resume, field="--resume")
         config.resume, config.load_from = True, None if args.resume == "auto" else args.resume
     Runner.from_cfg(config).train()
     if is_main_process():

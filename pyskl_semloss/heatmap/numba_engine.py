@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pyskl_semloss.errors import InputError
-from pyskl_semloss.heatmap.channels import Channels
+from pyskl_semloss.heatmap.channels import Channels, check_shapes
 from pyskl_semloss.heatmap.kernels import draw_joints, draw_limbs
 
 
@@ -81,17 +80,11 @@ def render_heatmaps(
 
 
 def check_points(keypoint: np.ndarray, score: np.ndarray, channels: Channels) -> tuple[np.ndarray, np.ndarray]:
-    """Float32 keypoints (M, T, V, 2) and scores (M, T, V) that fit together and hold every joint of the channels."""
+    """Float32 keypoints (M, T, V, 2) and scores (M, T, V) that fit together and hold every joint of the channels.
+
+    Raises:
+        InputError: Shapes that do not fit together, or a channel of a joint that the clip lacks.
+    """
     keypoint, score = np.asarray(keypoint, np.float32), np.asarray(score, np.float32)
-    if keypoint.ndim != 4 or keypoint.shape[3] != 2:
-        raise InputError(f"expected (M, T, V, 2), got {keypoint.shape}", field="keypoint")
-    if score.shape != keypoint.shape[:3]:
-        raise InputError(f"expected {keypoint.shape[:3]}, got {score.shape}", field="keypoint_score")
-    needed = int(channels.parts.max(initial=-1)) + 1
-    if keypoint.shape[2] < needed:
-        raise InputError(
-            f"the channels show joint {needed - 1}, but the clip has {keypoint.shape[2]} joints",
-            field="keypoint",
-            fix="Choose the skeleton layout of your keypoints.",
-        )
+    check_shapes(keypoint.shape, score.shape, channels)
     return keypoint, score

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pyskl_semloss.heatmap.channels import Channels
+from pyskl_semloss.heatmap.channels import Channels, check_shapes
 
 # Intermediate tensors are as large as the volume: limbs are drawn in blocks of frames of about this many pixels.
 _BLOCK_PIXELS = 1 << 26
@@ -84,7 +84,11 @@ def render_batch(
 
     Returns:
         (N, C, T, H, W), channels last in memory.
+
+    Raises:
+        InputError: Shapes that do not fit together, or a channel of a joint that the clips lack.
     """
+    check_shapes(tuple(keypoint.shape), tuple(score.shape), channels, batched=True)
     clips, persons, frames = keypoint.shape[:3]
     height, width = int(size[0]), int(size[1])
     parts = torch.as_tensor(channels.parts, device=keypoint.device)

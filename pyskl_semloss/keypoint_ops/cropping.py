@@ -43,6 +43,9 @@ def compact_crop(
 
     Returns:
         The keypoints relative to the box's upper left corner, and the box's (h, w).
+
+    Raises:
+        InputError: ``hw_ratio`` is no such number or range above 0; it is looked at where a box is used.
     """
     keypoint = np.where(np.isnan(keypoint), keypoint.dtype.type(0), keypoint)
     present = keypoint != 0
@@ -96,6 +99,9 @@ def draw_crop_box(
 
     Returns:
         (left, top, right, bottom), px.
+
+    Raises:
+        InputError: A range that is not 0 < lowest <= highest, or areas above 1.
     """
     check_crop_ranges(area_range, aspect_ratio_range)
     rng = GLOBAL_RANDOM_STATE if rng is None else rng
@@ -142,7 +148,11 @@ def check_crop_ranges(area_range: Sequence[float], aspect_ratio_range: Sequence[
 
 
 def ratio_range(hw_ratio: float | Sequence[float]) -> tuple[float, float]:
-    """Lowest and highest height / width of a compact box; one number stands for both."""
+    """Lowest and highest height / width of a compact box; one number stands for both.
+
+    Raises:
+        InputError: They are not 0 < lowest <= highest.
+    """
     bounds = (hw_ratio, hw_ratio) if isinstance(hw_ratio, (int, float)) else tuple(hw_ratio)
     _check_range("hw_ratio", bounds)
     return bounds[0], bounds[1]

@@ -24,6 +24,9 @@ def resize(
 
     Returns:
         New keypoints and the new (h, w).
+
+    Raises:
+        InputError: ``scale`` is nothing that :func:`resized_shape` knows.
     """
     new_shape = resized_shape(img_shape, scale, keep_ratio)
     factor = np.array((new_shape[1] / img_shape[1], new_shape[0] / img_shape[0]), dtype=np.float32)

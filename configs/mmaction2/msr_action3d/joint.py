@@ -14,7 +14,7 @@ clips = dict(
     skeleton="kinect20",
     num_classes=20,
     off_image="drop",
-    use_score=False,
+    binary_score=True,
 )
 model = dict(
     data_preprocessor=dict(skeleton="kinect20"),

@@ -19,12 +19,12 @@ from pyskl_semloss.hosts.mmaction2.dataset import KeypointDataset  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.head import SemanticEmbeddingHead  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.heatmap import GeneratePoseHeatmap  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.metric import ScoreMetric  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.packing import PackKeypoints  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.preprocessor import PoseHeatmapPreprocessor  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.recognizer import PoseRecognizer3D  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.transforms import (  # noqa: E402
     CompactKeypoints,
     FlipKeypoints,
-    PackKeypoints,
     RandomResizedCropKeypoints,
     ResizeKeypoints,
     SampleKeypointFrames,

@@ -25,10 +25,13 @@ class KeypointDataset(PoseDataset):
         skeleton: Layout name or mapping; the clips must have its joints. ``FlipKeypoints`` mirrors by it.
         num_classes: Refuse labels that are not below it.
         off_image: ``"drop"`` makes points outside the image missing ones, ``"keep"`` leaves them.
-        use_score: Otherwise every known point scores 1 and every missing one 0.
+        binary_score: Every known point scores 1 and every missing one, (0, 0), scores 0.
         strict: Refuse whatever would be mended with a warning.
         **kwargs: The arguments of :class:`mmaction.datasets.PoseDataset`. With ``test_mode``, clips without a single
             point and clips without a label are kept, so that every id gets a score.
+
+    Raises:
+        InputError: The file or a clip in it is not as docs/annotations.md says.
     """
 
     def __init__(
@@ -39,12 +42,12 @@ class KeypointDataset(PoseDataset):
         skeleton: str | Mapping | None = None,
         num_classes: int | None = None,
         off_image: str = "keep",
-        use_score: bool = True,
+        binary_score: bool = False,
         strict: bool = False,
         **kwargs: Any,
     ) -> None:
         self.layout = None if skeleton is None else get_layout(skeleton)
-        self.off_image, self.use_score, self.strict = off_image, use_score, strict
+        self.off_image, self.binary_score, self.strict = off_image, binary_score, strict
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -67,7 +70,7 @@ class KeypointDataset(PoseDataset):
             strict=self.strict,
         )
         entries = [clip.to_dict() for clip in annotations.clips]
-        if not self.use_score:
+        if self.binary_score:
             for entry in entries:
                 entry["keypoint_score"] = entry["keypoint"].any(-1).astype(np.float32)
         return entries

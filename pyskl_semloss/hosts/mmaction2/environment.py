@@ -13,6 +13,10 @@ INSTALL = "pip install -r requirements/mmaction2.txt"
 _MMCV_RANGES = {"1.1.0": ("2.0.0", "2.1.0"), "1.2.0": ("2.0.0", "2.2.0")}
 
 
+def _found(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
 def _package(name: str) -> tuple[Path, str] | None:
     """Folder and version of a package, without importing it; None where it is absent."""
     spec = importlib.util.find_spec(name)
@@ -52,6 +56,9 @@ def check_environment() -> str:
             "this MMAction2 1.2.0 lacks mmaction/models/localizers/drn, as the wheel on PyPI does, and cannot be "
             "imported; run: pip install mmaction2==1.1.0"
         )
+    missing = [name for name in ("torchvision", "importlib_metadata") if version == "1.2.0" and not _found(name)]
+    if missing:
+        raise HostError(f"MMAction2 1.2.0 needs {' and '.join(missing)}; run: pip install {' '.join(missing)}")
     low, below = _MMCV_RANGES[version]
     if not _number(low) <= _number(vision[1]) < _number(below):
         raise HostError(

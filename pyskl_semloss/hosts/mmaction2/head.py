@@ -12,6 +12,8 @@ from mmaction.registry import MODELS
 from mmengine.structures import LabelData
 from torch import Tensor
 
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.hosts.mmaction2.samples import field
 from pyskl_semloss.semantic_loss import SemanticBranch
 
 
@@ -64,10 +66,14 @@ class SemanticEmbeddingHead(I3DHead):
         return self._classify(self._pool(x))
 
     def loss(self, feats: Tensor, data_samples: list, **kwargs: Any) -> dict[str, Tensor]:
-        """The host's losses and accuracies, ``loss_emb`` and ``emb_mse``."""
+        """The host's losses and accuracies, ``loss_emb`` and ``emb_mse``.
+
+        Raises:
+            InputError: A sample's label is not one class.
+        """
         pooled = self._pool(feats)
         losses = self.loss_by_feat(self._classify(pooled), data_samples)
-        label = torch.cat([sample.gt_labels.item.reshape(-1)[:1] for sample in data_samples]).to(feats.device)
+        label = torch.cat([_class_index(sample) for sample in data_samples]).to(feats.device)
         losses["loss_emb"], losses["emb_mse"] = self.semantic_branch.loss(pooled.flatten(1), label)
         return losses
 
@@ -84,3 +90,16 @@ class SemanticEmbeddingHead(I3DHead):
         for sample, near, far in zip(data_samples, cosine, distance, strict=True):
             sample.set_field(LabelData(cosine=near, distance=far), "pred_semantic", dtype=LabelData)
         return data_samples
+
+
+def _class_index(sample: Any) -> Tensor:
+    """The class (1,) of a sample; which name a soft or multi-class label stands for is not defined."""
+    label = field(sample, "gt_label")
+    if label.numel() != 1:
+        raise InputError(
+            f"expected one class index, got {label.numel()} numbers",
+            clip=sample.get("sample_id"),
+            field="gt_label",
+            fix="The semantic loss works with one class for each clip.",
+        )
+    return label.reshape(1)

@@ -12,7 +12,7 @@ from mmcv.transforms import BaseTransform
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.heatmap import Channels, render_heatmaps
-from pyskl_semloss.heatmap.numba_engine import draw
+from pyskl_semloss.heatmap.numba_engine import check_points, draw
 from pyskl_semloss.skeletons import check_mirror, get_layout
 
 
@@ -33,6 +33,9 @@ class GeneratePoseHeatmap(BaseTransform):
         right_limb: Right limbs.
         scaling: Scale of the maps against the image.
         score_threshold: A score below it draws nothing (MMAction2 1e-4, PySKL 1e-3).
+
+    Raises:
+        InputError: Neither joints nor limbs are asked for, or left and right lists differ in length.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class GeneratePoseHeatmap(BaseTransform):
         return results
 
     def _render_both(self, keypoint: np.ndarray, score: np.ndarray, size: list[int], options: dict) -> np.ndarray:
+        keypoint, score = check_points(keypoint, score, Channels.limbs(self.limbs))
         joints, frames = keypoint.shape[2], keypoint.shape[1]
         total = joints + len(self.limbs)
         volume = np.zeros((frames, total, *size), np.float32)

@@ -61,6 +61,9 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
             data: ``inputs`` with lists ``keypoint`` of (S, M, T, V, 2) and ``keypoint_score`` of (S, M, T, V), and
                 ``data_samples`` with ``img_shape`` (h, w), the size of the maps, equal for the batch.
             training: Unused: what differs in training is done on the keypoints.
+
+        Raises:
+            InputError: The clips are of another layout, or differ in views, frames, joints or size.
         """
         data = self.cast_data(data)
         samples = data["data_samples"]
@@ -70,11 +73,17 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
         size = _one({tuple(sample.img_shape) for sample in samples}, "img_shape", samples)
         mirrored = _one({bool(sample.get("mirrored_views", False)) for sample in samples}, "mirrored_views", samples)
         volume = self._render(keypoint.flatten(0, 1), score.flatten(0, 1), size)
-        volume = volume.unflatten(0, keypoint.shape[:2])
         if mirrored:
-            flip = volume[:, :, torch.as_tensor(self.channels.mirror, device=volume.device)].flip(-1)
-            volume = torch.cat([volume, flip], dim=1)
-        return {"inputs": volume, "data_samples": samples}
+            volume = self._with_mirror(volume, len(samples))
+        return {"inputs": volume.unflatten(0, (len(samples), -1)), "data_samples": samples}
+
+    def _with_mirror(self, volume: Tensor, clips: int) -> Tensor:
+        """(N*S, C, T, H, W) -> (N*2S, C, T, H, W): the views of each clip, then their mirror images."""
+        # Frames, rows, columns, channels: the order in memory, which stacking keeps.
+        views = volume.permute(0, 2, 3, 4, 1).unflatten(0, (clips, -1))
+        mirror = torch.as_tensor(self.channels.mirror, device=volume.device)
+        both = torch.cat([views, views.flip(-2)[..., mirror]], dim=1)
+        return both.flatten(0, 1).permute(0, 4, 1, 2, 3)
 
     def _check_layout(self, joints: int, sample: Any) -> None:
         """The dataset's layout, where it names one, must be the preprocessor's."""
@@ -128,6 +137,6 @@ def _one(values: set, field: str, samples: Sequence) -> Any:
             f"samples of one batch must agree, got {sorted(values)}",
             clip=samples[0].get("sample_id"),
             field=field,
-            fix="Resize every clip to one size (ResizeKeypoints with keep_ratio=False) before PackKeypoints.",
+            fix="Give every clip of a data set the same ResizeKeypoints, with keep_ratio=False, and PackKeypoints.",
         )
     return values.pop()

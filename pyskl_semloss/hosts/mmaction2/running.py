@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 
+from pyskl_semloss.checkpoints import LABEL_VECTORS_KEY, read_state_dict
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import atomic_write
 
 
 def load_config(
-    path: str, *, work_dir: str | None = None, launcher: str = "none", options: Mapping[str, Any] | None = None
+    path: str,
+    *,
+    uses: Sequence[str],
+    work_dir: str | None = None,
+    launcher: str = "none",
+    options: Mapping[str, Any] | None = None,
 ) -> Config:
     """Read a config, with its overrides, for the machine that it runs on.
 
     Args:
         path: The config file.
+        uses: The data loaders that will be used, ``"train"``, ``"val"``, ``"test"``: their files must be there.
         work_dir: Where logs and checkpoints go; the config's own, or ``work_dirs/<name>``, without it.
         launcher: ``"none"``, ``"pytorch"`` or ``"slurm"``.
         options: Overrides by dotted key, as ``--cfg-options`` gives them.
 
     Raises:
-        InputError: There is no such file.
+        InputError: The config, or a file that it names and the run needs, is not there.
     """
+    # A user's setting that makes torch unpickle whatever a checkpoint holds.
+    os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
     if not Path(path).is_file():
         raise InputError("there is no such config file", file=path)
     config = Config.fromfile(path)
@@ -39,9 +50,11 @@ def load_config(
         config.work_dir = str(Path("work_dirs") / Path(path).stem)
     if launcher == "pytorch" and not torch.cuda.is_available():
         _join_cpu_processes(config)
-    for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
-        _check_file(config.get(key), path, f"{key}.dataset.ann_file", "dataset", "ann_file")
-    _check_file(config.get("model"), path, "model.cls_head.label_vectors", "cls_head", "label_vectors")
+    if launcher == "slurm" and not torch.cuda.is_available():
+        raise InputError("slurm starts one process for each GPU, but there is none here", field="launcher")
+    for key in uses:
+        dataset = (config.get(f"{key}_dataloader") or {}).get("dataset", {})
+        _check_file(dataset.get("ann_file"), path, f"{key}_dataloader.dataset.ann_file", dataset.get("data_root"))
     return config
 
 
@@ -55,12 +68,32 @@ def _join_cpu_processes(config: Config) -> None:
     )
 
 
-def _check_file(section: Mapping | None, path: str, field: str, *keys: str) -> None:
+def check_label_vectors(config: Config, path: str) -> None:
+    """Refuse a config whose label vectors are a file that is not there."""
+    _check_file(config.model.get("cls_head", {}).get("label_vectors"), path, "model.cls_head.label_vectors")
+
+
+def use_label_vectors_of(config: Config, checkpoint: str) -> None:
+    """Where the file of label vectors is not there, take those that the checkpoint holds; a checkpoint is whole."""
+    value = config.model.get("cls_head", {}).get("label_vectors")
+    if not isinstance(value, str) or os.path.isfile(value):
+        return
+    state = read_state_dict(checkpoint)
+    if LABEL_VECTORS_KEY not in state:
+        raise InputError(
+            f"there is no file {value}, and the checkpoint has no label vectors",
+            file=checkpoint,
+            field="model.cls_head.label_vectors",
+            fix="tools/convert_checkpoint.py adds them to a checkpoint of the release.",
+        )
+    config.model.cls_head.label_vectors = str(Path(config.work_dir) / "label_vectors_of_checkpoint.npy")
+    with atomic_write(config.model.cls_head.label_vectors) as stream:
+        np.save(stream, state[LABEL_VECTORS_KEY].numpy())
+
+
+def _check_file(value: object, path: str, field: str, root: str | None = None) -> None:
     """Say which file a config lacks, and how to make it, before minutes of start-up."""
-    value: Any = section
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    if isinstance(value, str) and not os.path.isfile(value):
+    if isinstance(value, str) and not os.path.isfile(os.path.join(root or "", value)):
         raise InputError(
             f"there is no file {value}",
             file=path,
@@ -74,13 +107,16 @@ def set_epochs(config: Config, epochs: int) -> None:
     """Train for another number of epochs: the loop and every schedule that ends with it.
 
     Raises:
-        InputError: The number is not positive.
+        InputError: The number is not positive, or the config does not count in epochs.
     """
     if epochs < 1:
         raise InputError(f"expected at least 1, got {epochs}", field="epochs")
-    old = config.train_cfg.max_epochs
+    old = config.train_cfg.get("max_epochs")
+    if old is None:
+        raise InputError("the config's train_cfg counts iterations, not epochs", field="epochs")
     config.train_cfg.max_epochs = epochs
-    for scheduler in config.param_scheduler:
+    schedulers = config.get("param_scheduler") or []
+    for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
         for key in ("T_max", "end"):
             if scheduler.get("by_epoch", True) and scheduler.get(key) == old:
                 scheduler[key] = epochs
