@@ -149,6 +149,13 @@ def test_epochs_change_loop_and_schedule_together():
         set_epochs(config, 0)
 
 
+def test_a_backbone_of_other_channels_is_refused(tmp_path):
+    config = with_data(read("synthetic/limb.py"), tmp_path)
+    config.model.backbone.in_channels = 22
+    with pytest.raises(InputError, match="takes 22 channels, the preprocessor draws 21 limbs. Set it to 21"):
+        MODELS.build(config.model)
+
+
 def test_a_data_set_of_another_layout_is_refused(tmp_path):
     config = with_data(read("synthetic/joint.py"), tmp_path)
     config.train_dataloader.dataset.skeleton = "kinect25"
