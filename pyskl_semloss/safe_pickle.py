@@ -280,15 +280,15 @@ def dump(obj: object, path: str | os.PathLike[str]) -> None:
         InputError: ``obj`` holds something other than plain containers, strings, bytes, numbers, None and numpy arrays
             of numbers or strings, or the file cannot be written.
     """
-    buffer = io.BytesIO()
     try:
-        _Pickler(buffer, protocol=4).dump(_without_scalars(obj))
+        with atomic_write(path) as stream:
+            pickler = _Pickler(stream, protocol=4)
+            # Without it every array's bytes stay in memory until the last is written.
+            pickler.fast = True
+            pickler.dump(_without_scalars(obj))
     except _Refused as refusal:
         raise InputError(
             f"only plain containers and arrays are written to a pickle, got {refusal}", file=path
         ) from None
-    try:
-        with atomic_write(path) as stream:
-            stream.write(buffer.getvalue())
     except OSError as error:
         raise InputError(f"it cannot be written ({error.strerror})", file=path) from None

@@ -2,14 +2,25 @@
 
 Usage:
     python tools/prepare_data.py synthetic OUT.pkl [--clips N] [--seed S] [--subjects P] [--balance official|balanced]
+    python tools/prepare_data.py imigue SRC OUT.pkl [--workers N] [--strict] [SPLITS]
+    python tools/prepare_data.py smg SRC OUT.pkl [--workers N] [--strict] [SPLITS]
+    python tools/prepare_data.py imigue-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
+    python tools/prepare_data.py smg-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
+    SPLITS: [--split-file NAME=FILE]... [--subjects FILE] [--val-fraction F] [--test-fraction F] [--seed S]
 
 ``synthetic`` acts out the 32 iMiGUE classes by a parametric upper body: splits train, val and test without a common
 person. Look at the clips with tools/animate_clip.py.
+
+``imigue`` and ``smg`` convert the raw folders, ``imigue-kit`` and ``smg-kit`` the arrays of the challenge kit. A
+summary is written beside OUT.pkl as .json and .md. An interrupted conversion of raw folders goes on where it was when
+it is run again. docs/conversion.md has all rules.
 """
 
 import argparse
+import sys
 
-from pyskl_semloss.annotations import write_annotations
+from pyskl_semloss.annotations import converters, write_annotations
+from pyskl_semloss.annotations.converters.progress import ProgressLine
 from pyskl_semloss.annotations.synthetic import generate
 from pyskl_semloss.errors import exit_on_error
 
@@ -19,6 +30,23 @@ def _synthetic(args: argparse.Namespace) -> None:
     write_annotations(args.out, annotations)
     parts = ", ".join(f"{name} {len(ids)}" for name, ids in annotations.splits.items())
     print(f"Wrote {len(annotations.clips)} synthetic clips of 32 classes ({parts}) to {args.out}")
+
+
+def _convert(args: argparse.Namespace) -> None:
+    options = converters.SplitOptions(
+        converters.read_split_files(args.split_file),
+        converters.read_subjects(args.subjects) if args.subjects else {},
+        args.val_fraction, args.test_fraction, args.seed,
+    )  # fmt: skip
+    progress = ProgressLine(sys.stderr, "clips" if "keep_padding" in args else "videos")
+    common = dict(splits=options, strict=args.strict, progress=progress)
+    if "keep_padding" in args:
+        summary = converters.convert_kit(args.raw, args.source, args.out, keep_padding=args.keep_padding, **common)
+    else:
+        summary = converters.convert_raw(args.raw, args.source, args.out, workers=args.workers, **common)
+    print(converters.page(summary))
+    parts = ", ".join(f"{name} {count}" for name, count in summary["splits"].items())
+    print(f"Wrote {summary['clips']} clips ({parts}) to {args.out}, and this summary beside it as .json and .md")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,14 +60,39 @@ def _parser() -> argparse.ArgumentParser:
     synthetic.add_argument("--balance", choices=("balanced", "official"), default="balanced",
                            help="equal classes, or iMiGUE's shares (default: balanced)")  # fmt: skip
     synthetic.set_defaults(run=_synthetic)
+    for name, raw, val in (("imigue", converters.IMIGUE, 0.06), ("smg", converters.SMG, 0.0)):
+        _converter(commands.add_parser(name, help=f"the raw folders of {raw.name}"), raw, val, kit=False)
+        _converter(commands.add_parser(f"{name}-kit", help=f"the kit's arrays of {raw.name}"), raw, val, kit=True)
     return parser
+
+
+def _converter(parser: argparse.ArgumentParser, raw: converters.RawFormat, val: float, *, kit: bool) -> None:
+    parser.add_argument("source", metavar="SRC", help="folder of the data")
+    parser.add_argument("out", metavar="OUT.pkl")
+    parser.add_argument("--strict", action="store_true", help="refuse what would be mended or dropped")
+    if kit:
+        parser.add_argument("--keep-padding", action="store_true", help="keep the zeros at the ends of clips (paper)")
+    else:
+        parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
+    parser.add_argument("--split-file", action="append", default=[], metavar="NAME=FILE",
+                        help="an official list, the id of a clip or video a line; or FILE.json")  # fmt: skip
+    parser.add_argument("--subjects", metavar="FILE", help="CSV of video,subject: splits are made by subject")
+    parser.add_argument("--val-fraction", type=float, default=val,
+                        help=f"of the training videos or subjects, if nothing says (default: {val})")  # fmt: skip
+    parser.add_argument("--test-fraction", type=float, default=0.25, help="if nothing says what tests (default: 0.25)")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of those parts (default: 0)")
+    parser.set_defaults(run=_convert, raw=raw)
 
 
 @exit_on_error
 def main() -> None:
     """Run the command of the command line."""
     args = _parser().parse_args()
-    args.run(args)
+    try:
+        args.run(args)
+    except KeyboardInterrupt:
+        print("\nInterrupted; the same command goes on with what is left", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

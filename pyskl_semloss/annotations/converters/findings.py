@@ -1,0 +1,130 @@
+"""What a conversion found wrong in its files: counted by kind, with the first few places, or refused when strict."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyskl_semloss.annotations.report import MENDED as CLIP_MENDED
+from pyskl_semloss.annotations.report import NOTED as CLIP_NOTED
+from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.errors import InputError
+
+MENDED = {
+    "header_rows": "rows of column titles, left out",
+    "rows_cut_short": "skeleton rows cut short, the points that lack are missing",
+    "rows_with_extra_columns": "skeleton rows with extra columns, cut to the columns of the format",
+    "rows_with_text": "skeleton rows with cells that are no numbers, those points are missing",
+    "rows_empty": "skeleton rows without anything, all points missing",
+    "label_rows_with_extra_columns": "label rows with more than three columns, the first three used",
+    "frames_clipped": "clips reaching past the frames of their file, cut there",
+    **{kind: text for kind, text in CLIP_MENDED.items() if kind.startswith(("points_", "scores_"))},
+}
+DROPPED = {
+    "videos_without_skeletons": "videos with a label file and no skeleton file",
+    "videos_without_labels": "videos with a skeleton file and no label file",
+    "videos_without_files": "folders named like a video with neither file",
+    "videos_unreadable": "videos or folders that cannot be read",
+    "videos_empty": "videos whose skeleton file is empty",
+    "videos_of_another_format": "videos whose skeleton rows all have too few columns",
+    "label_rows_unreadable": "label rows that are not three whole numbers",
+    "labels_unknown": "label rows of a class that the data set does not have",
+    "ends_before_starts": "label rows whose end is before their start",
+    "frames_outside": "label rows wholly outside the frames of their file",
+    "clips_refused": "clips that break a rule of annotation files",
+}
+NOTED = {
+    "label_files_empty": "label files without a row",
+    "labels_hidden": "clips whose label is unknown (-1), kept",
+    "split_ids_without_clip": "ids in a split list without a clip",
+    "clips_without_split": "clips that no split list names, kept",
+    "zero_frames": CLIP_NOTED["zero_frames"],
+    "zero_clips": CLIP_NOTED["zero_clips"],
+    "one_frame_clips": CLIP_NOTED["one_frame_clips"],
+    "padding_trimmed": "frames of padding at the ends of clips, trimmed",
+}
+EXAMPLES = 5
+
+
+@dataclass
+class Findings:
+    """Counts of what was mended, dropped and noted.
+
+    Attributes:
+        strict: Refuse what would be mended or dropped.
+        counts: Rows, points, clips, … by kind; the kinds are the keys of ``MENDED``, ``DROPPED`` and ``NOTED``.
+        examples: The first places of each kind, ``"file: row 7: what"``.
+    """
+
+    strict: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(
+        self,
+        kind: str,
+        detail: str,
+        *,
+        file: str | os.PathLike[str] | None = None,
+        row: int | None = None,
+        clip: str | None = None,
+        count: int = 1,
+    ) -> None:
+        """Count a finding.
+
+        Args:
+            kind: One of the kinds.
+            detail: What is there.
+            file: Where it is.
+            row: Line of the file, counted from 1.
+            clip: The clip it is in.
+            count: How many of what the kind counts.
+
+        Raises:
+            InputError: The finding is one to mend or to drop, and the conversion is strict.
+        """
+        if not count:
+            return
+        problem = detail if row is None else f"row {row}: {detail}"
+        if self.strict and kind not in NOTED:
+            raise InputError(problem, file=file, clip=clip, fix="Without --strict it would be mended or dropped.")
+        self.counts[kind] += count
+        places = self.examples.setdefault(kind, [])
+        if len(places) < EXAMPLES:
+            where = [] if file is None else [os.fspath(file)]
+            where += [] if clip is None else [f"clip {clip!r}"]
+            places.append(": ".join([*where, problem]))
+
+    def add_report(self, report: Report, *, file: str | os.PathLike[str], clip: str, detail: str) -> None:
+        """Count what the rules for one clip found."""
+        for kind, count in report.counts.items():
+            thing, rest = {**CLIP_MENDED, **CLIP_NOTED}[kind].rsplit(", ", 1)[0].split(" ", 1)
+            thing = thing.removesuffix("s") if count == 1 else thing
+            self.add(kind, f"{count} {thing} {rest}{detail}", file=file, clip=clip, count=count)
+
+    def merge(self, other: Findings) -> None:
+        """Add the counts and places of another part of the conversion."""
+        self.counts.update(other.counts)
+        for kind, places in other.examples.items():
+            mine = self.examples.setdefault(kind, [])
+            mine.extend(places[: EXAMPLES - len(mine)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return {"counts": dict(self.counts), "examples": self.examples}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Findings:
+        """The opposite of :meth:`to_dict`."""
+        return cls(counts=Counter(content["counts"]), examples=dict(content["examples"]))
+
+    def lines(self) -> list[str]:
+        """One line for each kind that occurred: ``"mended: 3 × skeleton rows cut short, … (a.csv: row 7: …)"``."""
+        found = []
+        for name, kinds in (("mended", MENDED), ("dropped", DROPPED), ("noted", NOTED)):
+            for kind, text in kinds.items():
+                if self.counts[kind]:
+                    found.append(f"{name}: {self.counts[kind]} × {text} (first: {self.examples[kind][0]})")
+        return found

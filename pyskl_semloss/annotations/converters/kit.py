@@ -1,0 +1,212 @@
+"""Converting the challenge kit's processed arrays: ``{set}_data.npy`` (N, 3, T, V, 1) and ``{set}_label.pkl``."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss import safe_pickle
+from pyskl_semloss.annotations.clip import Clip
+from pyskl_semloss.annotations.converters.findings import Findings
+from pyskl_semloss.annotations.converters.raw import Progress, mended_clip
+from pyskl_semloss.annotations.converters.sources import RawFormat
+from pyskl_semloss.annotations.converters.splits import SplitOptions, Splits, split_clips
+from pyskl_semloss.annotations.converters.summary import finish
+from pyskl_semloss.errors import InputError
+
+SETS = {"train": "train", "valid": "val", "test": "test"}
+"""Name of a set in the kit, and of its split."""
+METRES = 10.0
+
+
+def convert_kit(
+    raw: RawFormat,
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    splits: SplitOptions | None = None,
+    *,
+    keep_padding: bool = False,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Convert the arrays of a challenge kit to an annotation file, with a summary beside it.
+
+    Args:
+        raw: The data set.
+        source: Folder with ``train_data.npy``, ``train_label.pkl`` and so on for the sets ``valid`` and ``test``;
+            a set with neither file is left out.
+        out: The annotation file to write, ``.pkl``; ``.json`` and ``.md`` are written beside it.
+        splits: How to make the splits; without lists the sets of the kit are they.
+        keep_padding: Keep the frames of zeros at the ends of clips, as the paper did.
+        strict: Refuse what would be mended or dropped.
+        progress: Called with the number of clips done and the number of clips.
+
+    Returns:
+        The summary, as it is written to the JSON file.
+
+    Raises:
+        InputError: A file is absent, damaged, of another shape or holds objects; the names do not match the array;
+            the coordinates are no pixels; or (strict) a defect.
+    """
+    if Path(out).suffix != ".pkl":
+        raise InputError("expected a name that ends in .pkl", file=out)
+    findings = Findings(strict)
+    sets = {name: read_set(Path(source), name, raw) for name in SETS if _present(Path(source), name)}
+    if not sets:
+        fix = f"Expected for example train_data.npy and train_label.pkl of {raw.name}."
+        raise InputError("no set of the kit is in it", file=source, fix=fix)
+    total, done = sum(len(names) for _, names, _ in sets.values()), 0
+    clips: dict[str, Clip] = {}
+    video_of: dict[str, str] = {}
+    groups: dict[str, str] = {}
+    set_of: dict[str, str] = {}
+    for name, (data, names, labels) in sets.items():
+        for at in range(len(names)):
+            where = f"{Path(source) / name}_data.npy"
+            clip = _convert_clip(raw, data[at], names[at], labels[at], (where, at, keep_padding), findings)
+            if names[at] in video_of:
+                raise InputError("two clips have this name", file=f"{Path(source) / name}_label.pkl", clip=names[at])
+            if clip is not None:
+                video = clip_video(names[at], raw)
+                groups[video], set_of[names[at]] = SETS[name], SETS[name]
+                clips[names[at]], video_of[names[at]] = clip, video
+            done += 1
+            if progress and (done % 200 == 0 or done == total):
+                progress(done, total)
+    made = _split(set_of, video_of, groups, splits or SplitOptions(), findings)
+    facts = {"data_set": raw.name, "source": os.fspath(source), "form": "kit", "num_classes": raw.num_classes}
+    facts |= {"strict": strict, "padding": "kept" if keep_padding else "trimmed", "sets": list(sets)}
+    return finish(out, list(clips.values()), made, findings, facts)
+
+
+def read_set(folder: Path, name: str, raw: RawFormat) -> tuple[np.ndarray, list[str], list[int]]:
+    """Open one set: the array (N, 3, T, V, 1), mapped and not read, names and labels.
+
+    Raises:
+        InputError: A file is absent, damaged, of another shape or holds objects, or the names do not match the array.
+    """
+    data_file, label_file = folder / f"{name}_data.npy", folder / f"{name}_label.pkl"
+    names, labels = _names_and_labels(label_file)
+    try:
+        data = np.load(data_file, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError("there is no such file", file=data_file) from None
+    except (ValueError, OSError, EOFError) as error:
+        problem = f"expected an array of numbers (.npy), but it cannot be read ({error})"
+        raise InputError(problem, file=data_file) from None
+    check_set_shape(data, raw.num_joints, data_file)
+    if len(names) != len(data):
+        problem = f"it has {len(names)} names, but {data_file.name} has {len(data)} clips"
+        raise InputError(problem, file=label_file, fix="The two belong to different sets; ask for both anew.")
+    if raw.test_subjects is not None:
+        _check_pixels(data, data_file)
+    return data, names, labels
+
+
+def check_set_shape(data: Any, joints: int, file: str | os.PathLike[str]) -> None:
+    """Refuse an array that is not (N, 3, T, V, 1) numbers.
+
+    Raises:
+        InputError: Says what came.
+    """
+    expected = f"an array (N clips, 3, T frames, {joints} joints, 1 person) of numbers"
+    if not isinstance(data, np.ndarray):
+        raise InputError(f"expected {expected}, got an archive of several", file=file)
+    shape = data.shape
+    if data.dtype.kind not in "fiu" or len(shape) != 5 or (shape[1], *shape[3:]) != (3, joints, 1) or not shape[2]:
+        raise InputError(f"expected {expected}, got {shape} of {data.dtype}", file=file)
+
+
+def trim(data: np.ndarray) -> np.ndarray:
+    """The clip (3, T, V, M) without the frames of zeros at its end; one frame of a clip of zeros remains."""
+    filled = np.flatnonzero(data.any(axis=(0, 2, 3)))
+    return data[:, : filled[-1] + 1 if len(filled) else 1]
+
+
+def clip_video(name: str, raw: RawFormat) -> str:
+    """The video of a sample id such as ``0012_7`` or ``Sample00127``.
+
+    The kit numbers samples with four digits and puts nothing between sample and row.
+    """
+    pattern = r"(.+)_\d+" if raw.clip_separator == "_" else r"(Sample\d{4})\d+"
+    match = re.fullmatch(pattern, name)
+    return match[1] if match else name
+
+
+def _convert_clip(
+    raw: RawFormat, data: np.ndarray, name: str, label: int, place: tuple[str, int, bool], findings: Findings
+) -> Clip | None:
+    file, at, keep_padding = place
+    if not -1 <= label < raw.num_classes:
+        problem = f"expected a label from 0 to {raw.num_classes - 1}, or -1 where it is hidden, got {label}"
+        findings.add("labels_unknown", problem, file=file, row=at + 1, clip=name)
+        return None
+    if label == -1:
+        findings.add("labels_hidden", "the label is -1", file=file, row=at + 1, clip=name)
+    whole = np.asarray(data)
+    data = whole if keep_padding else trim(whole)
+    findings.add("padding_trimmed", "zeros", file=file, clip=name, count=whole.shape[1] - data.shape[1])
+    points = np.ascontiguousarray(data.transpose(3, 1, 2, 0))
+    entry = {
+        "frame_dir": name,
+        "label": label,
+        "img_shape": raw.img_shape,
+        "original_shape": raw.img_shape,
+        "total_frames": points.shape[1],
+        "keypoint": points[..., :2].copy(),
+        "keypoint_score": points[..., 2].copy(),
+    }
+    return mended_clip(entry, findings, file, f" (entry {at + 1} of the array)")
+
+
+def _names_and_labels(path: Path) -> tuple[list[str], list[int]]:
+    content = safe_pickle.load(path)
+    if not isinstance(content, (tuple, list)) or len(content) != 2:
+        raise InputError("expected a pair (names, labels)", file=path)
+    names, labels = (part.tolist() if isinstance(part, np.ndarray) else part for part in content)
+    if not isinstance(names, (list, tuple)) or not isinstance(labels, (list, tuple)) or len(names) != len(labels):
+        counts = [len(part) if isinstance(part, (list, tuple)) else type(part).__name__ for part in (names, labels)]
+        raise InputError(f"expected as many names as labels, got {counts[0]} and {counts[1]}", file=path)
+    for at, (name, label) in enumerate(zip(names, labels, strict=True), 1):
+        if not isinstance(name, str) or not name:
+            raise InputError(f"row {at}: expected a name, got {name!r}", file=path)
+        if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
+            raise InputError(f"row {at}: expected a whole number as label, got {label!r}", file=path, clip=name)
+    return list(names), [int(label) for label in labels]
+
+
+def _check_pixels(data: np.ndarray, file: Path) -> None:
+    """Kinect data come in metres too, and heat maps of metres would be empty."""
+    start = np.asarray(data[:200, :2])
+    if np.isfinite(start).any() and start.any() and np.abs(start[np.isfinite(start)]).max() < METRES:
+        raise InputError(
+            "the coordinates are below 10: they look like the Kinect's world coordinates in metres, expected x and y "
+            "in px of the colour image (1920x1080) and a score",
+            file=file,
+            fix="Convert the raw skeleton files with the command smg; they hold the pixels.",
+        )
+
+
+def _present(folder: Path, name: str) -> bool:
+    return any((folder / f"{name}{end}").exists() for end in ("_data.npy", "_label.pkl"))
+
+
+def _split(
+    set_of: dict[str, str],
+    video_of: dict[str, str],
+    groups: dict[str, str],
+    options: SplitOptions,
+    findings: Findings,
+) -> Splits:
+    """The sets of the kit are official, even where they share a video; only a validation part is split off by video."""
+    if not options.lists and any(groups[video_of[name]] != group for name, group in set_of.items()):
+        names = [name for name in SETS.values() if name in set_of.values()]
+        lists = {name: [item for item, group in set_of.items() if group == name] for name in names}
+        made = split_clips(video_of, groups, replace(options, lists=lists), None, findings)
+        return replace(made, rule=made.rule.replace("the lists given", "the sets of the kit"))
+    return split_clips(video_of, groups, options, None, findings)

@@ -1,0 +1,166 @@
+"""Splits by list, subject, folder or seed, never by clip; and the tool as it is called."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from raw_formats import imigue_clips, named, smg_clips, write_imigue_raw, write_kit, write_smg_raw
+
+from pyskl_semloss.annotations.converters import SplitOptions, read_split_files, read_subjects
+from pyskl_semloss.annotations.converters.findings import Findings
+from pyskl_semloss.annotations.converters.splits import split_clips
+from pyskl_semloss.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+VIDEOS = [f"{number:04d}" for number in range(40)]
+CLIPS = {f"{video}_{row}": video for video in VIDEOS for row in range(3)}
+NONE = dict.fromkeys(VIDEOS, "")
+TEST = (36, 37, 38, 39, 40)
+
+
+def split(options=None, groups=NONE, clips=CLIPS, test_subjects=None, findings=None):
+    made = split_clips(clips, groups, options or SplitOptions(), test_subjects, findings or Findings())
+    placed = [item for ids in made.ids.values() for item in ids]
+    assert len(placed) == len(set(placed))
+    return made
+
+
+def check_by_unit(made, unit_of):
+    homes = {}
+    for name, ids in made.ids.items():
+        for item in ids:
+            homes.setdefault(unit_of(item), set()).add(name)
+    assert all(len(names) == 1 for names in homes.values())
+    return {name: sum(home == {name} for home in homes.values()) for name in made.ids}
+
+
+def test_by_video_with_a_seed():
+    options = SplitOptions(val_fraction=0.1)
+    made = split(options)
+    assert check_by_unit(made, CLIPS.get) == {"train": 27, "val": 3, "test": 10}
+    assert made == split(options) and made.ids != split(SplitOptions(val_fraction=0.1, seed=1)).ids
+    assert made.rule.startswith("by video: 0.25 of them test") and "seed 0" in made.rule
+    assert "val" not in split().ids and sum(map(len, made.ids.values())) == 120
+
+
+def test_by_folder_and_validation_only_where_there_is_none():
+    groups = {video: "test" if number < 10 else "train" for number, video in enumerate(VIDEOS)}
+    made = split(SplitOptions(val_fraction=0.1), groups)
+    assert check_by_unit(made, CLIPS.get) == {"train": 27, "val": 3, "test": 10}
+    assert made.videos["test"] == VIDEOS[:10] and "folder" in made.rule and "validate" in made.rule
+    made = split(SplitOptions(val_fraction=0.1), {**groups, "0039": "val"})
+    assert made.videos["val"] == ["0039"] and "validate" not in made.rule
+
+
+def test_by_subject_table():
+    table = {video: f"s{number % 8}" for number, video in enumerate(VIDEOS)}
+    made = split(SplitOptions(subjects=table, val_fraction=0.2))
+    assert check_by_unit(made, lambda item: table[CLIPS[item]]) == {"train": 5, "val": 1, "test": 2}
+    assert made.rule.startswith("by subject") and "training subjects" in made.rule
+
+
+def test_smg_subjects():
+    clips = {f"Sample{number:04d}{row}": f"Sample{number:04d}" for number in range(1, 41) for row in range(2)}
+    groups = dict.fromkeys(clips.values(), "train")
+    made = split(SplitOptions(val_fraction=0.1), groups, clips, TEST)
+    assert made.videos["test"] == [f"Sample{number:04d}" for number in TEST]
+    assert check_by_unit(made, clips.get) == {"train": 31, "val": 4, "test": 5}
+    assert made.rule.startswith("by subject: subjects 36 to 40 test (the number of a sample is its subject)")
+    table = {video: str(41 - int(video[6:])) for video in clips.values()}
+    assert split(SplitOptions(subjects=table), groups, clips, TEST).videos["test"] == [
+        f"Sample000{n}" for n in range(1, 6)
+    ]
+    other = {"Sample01230": "Sample0123", "Sample00010": "Sample0001"}
+    made = split(None, dict.fromkeys(other.values(), ""), other, TEST)
+    assert "NOT the official split" in made.rule and sorted(made.ids) == ["test", "train"]
+
+
+def test_official_lists_of_clips_or_videos():
+    findings = Findings()
+    lists = {"train": ["0001", "0002_1", "0077"], "test": ["0003_0", "0002_0", "0003_9"]}
+    made = split(SplitOptions(lists), findings=findings)
+    assert made.ids == {"train": ["0001_0", "0001_1", "0001_2", "0002_1"], "test": ["0002_0", "0003_0"]}
+    assert made.rule == "the lists given (1 of the videos have clips in several splits)"
+    assert findings.counts == {"split_ids_without_clip": 2, "clips_without_split": 120 - 6}
+    with pytest.raises(InputError, match="clip '0001_1'.*'train' and 'test'"):
+        split(SplitOptions({"train": ["0001"], "test": ["0001_1"]}))
+
+
+def test_videos_in_no_list_train_where_no_list_is_for_training():
+    findings = Findings()
+    made = split(SplitOptions({"test": ["0000_0", "0001"]}, val_fraction=0.1), findings=findings)
+    assert made.ids["test"] == ["0000_0", "0001_0", "0001_1", "0001_2"]
+    assert findings.counts == {"clips_without_split": 2}
+    check_by_unit(made, CLIPS.get)
+    assert {name: len(videos) for name, videos in made.videos.items()} == {"train": 34, "val": 4, "test": 2}
+    assert "videos in none of them train, 0.1 of their videos validate" in made.rule
+    table = {video: f"s{number // 2}" for number, video in enumerate(VIDEOS)}
+    made = split(SplitOptions({"test": ["0000", "0001"]}, table, 0.1))
+    assert check_by_unit(made, lambda item: table[CLIPS[item]]) == {"train": 17, "val": 2, "test": 1}
+    assert sorted(split(SplitOptions({"test": VIDEOS})).ids) == ["test"]
+
+
+def test_small_and_wrong_fractions():
+    one = {"a_0": "a"}
+    assert split(SplitOptions(val_fraction=0.5), {"a": ""}, one).ids == {"train": ["a_0"]}
+    two = {"a_0": "a", "b_0": "b"}
+    assert sorted(split(None, {"a": "", "b": ""}, two).ids) == ["test", "train"]
+    for options in ({"val_fraction": 1}, {"test_fraction": -0.1}, {"val_fraction": float("nan")}, {"seed": -1}):
+        with pytest.raises(InputError):
+            SplitOptions(**options)
+
+
+def test_reading_lists_and_subjects(tmp_path):
+    (tmp_path / "a.txt").write_text("\ufeff0001\n\n 0002 \n", encoding="utf-8")
+    (tmp_path / "b.json").write_text(json.dumps({"val": ["x"], "test": ["y", "z"]}))
+    found = read_split_files([f"train={tmp_path / 'a.txt'}", str(tmp_path / "b.json")])
+    assert found == {"train": ["0001", "0002"], "val": ["x"], "test": ["y", "z"]}
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "bad.json").write_text('{"a": [1]}')
+    for items, words in (
+        (["x=/nowhere"], "cannot be read"),
+        ([f"x={tmp_path / 'empty.txt'}"], "is empty"),
+        ([str(tmp_path / "bad.json")], "expected JSON"),
+        ([str(tmp_path / "a.txt")], "expected JSON"),
+        ([f"test={tmp_path / 'a.txt'}", str(tmp_path / "b.json")], "given twice"),
+    ):
+        with pytest.raises(InputError, match=words):
+            read_split_files(items)
+    (tmp_path / "s.csv").write_text("Sample0001,36\n\nSample0002 , 7\n")
+    assert read_subjects(tmp_path / "s.csv") == {"Sample0001": "36", "Sample0002": "7"}
+    for text in ("a,1\nb\n", "a,1\na,2\n", "a,1\nb,\n"):
+        (tmp_path / "s.csv").write_text(text)
+        with pytest.raises(InputError, match="s.csv: row 2: "):
+            read_subjects(tmp_path / "s.csv")
+
+
+def tool(*arguments):
+    command = [sys.executable, ROOT / "tools" / "prepare_data.py", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+
+
+def test_the_tool(tmp_path):
+    clips, kinect = imigue_clips(32, frames=12), smg_clips(32, frames=12)
+    write_imigue_raw(tmp_path / "imigue", {f"{at:04d}": clips[at::4] for at in range(4)})
+    write_smg_raw(tmp_path / "smg", {"Sample0001": kinect[:16], "Sample0040": kinect[16:]})
+    write_kit(tmp_path / "imigue-kit", {"train": named(clips, "0001_{}")})
+    write_kit(tmp_path / "smg-kit", {"test": named(kinect, "Sample0036{}")}, 60)
+    for name in ("imigue", "smg", "imigue-kit", "smg-kit"):
+        done = tool(name, tmp_path / name, tmp_path / f"{name}.pkl", "--strict")
+        assert done.returncode == 0, done.stderr
+        last = done.stdout.splitlines()[-1]
+        assert last.startswith("Wrote 32 clips (") and f"{name}.pkl" in last and "100 %" in done.stderr
+        assert all((tmp_path / f"{name}.{end}").is_file() for end in ("pkl", "json", "md"))
+    (tmp_path / "list.txt").write_text("0001\n")
+    arguments = ("--split-file", f"train={tmp_path / 'list.txt'}", "--workers", "1")
+    done = tool("imigue", tmp_path / "imigue", tmp_path / "b.pkl", *arguments)
+    assert "(train 8)" in done.stdout.splitlines()[-1] and "24 × clips that no split list names" in done.stdout
+    file = tmp_path / "imigue" / "0002" / "0002_label.csv"
+    file.write_text("7,5,4\n")
+    done = tool("imigue", tmp_path / "imigue", tmp_path / "c.pkl", "--strict")
+    expected = f"error: {file}: row 1: the end, 4, is before the start, 5. Without --strict"
+    assert done.returncode == 2 and expected in done.stderr and "Traceback" not in done.stderr
+    padded = tool("imigue-kit", tmp_path / "imigue-kit", tmp_path / "d.pkl", "--keep-padding")
+    assert padded.returncode == 0 and "Lengths: 90 to 90 frames" in padded.stdout
