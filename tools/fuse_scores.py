@@ -1,6 +1,7 @@
 """Fuse the scores of several models, print the accuracies of each and of the fusion, write scores and submission.
 
     python tools/fuse_scores.py joint.npz limb.npz --weights 2 3 --out fused.npz --submission Submission.zip
+    python tools/fuse_scores.py joint.npz limb.npz --submission Submission.zip --ids official_ids.txt
     python tools/fuse_scores.py joint.npz limb.npz --search-on val_joint.npz val_limb.npz
     python tools/fuse_scores.py joint/result.pkl limb/result.pkl --weights 2 3 --ann-file imigue.pkl --split test
     python tools/fuse_scores.py joint.npz joint.npz:semantic --weights 3 1
@@ -32,6 +33,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--out", help="write the fused scores here (.npz)")
     parser.add_argument("--submission", help="write the challenge's submission here (.zip)")
+    parser.add_argument("--ids", metavar="FILE", help="the official ids, one a line: the submission's order, checked")
     return parser.parse_args()
 
 

@@ -21,6 +21,7 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
     "softmax": (bool,),
     "out": (str,),
     "submission": (str,),
+    "ids": (str,),
 }
 _PART: dict[str, tuple[type, ...]] = {"scores": (str,), "weight": (int, float), "search_on": (str,)}
 

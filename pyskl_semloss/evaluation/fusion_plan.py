@@ -13,7 +13,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.accuracy_table import accuracy_table
 from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalised, search_weights
 from pyskl_semloss.evaluation.scores import Scores, read_scores
-from pyskl_semloss.evaluation.submission import submission_csv, write_submission
+from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
 
 _SEMANTIC = ":semantic"
 _PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
@@ -49,6 +49,7 @@ class FusionPlan:
         softmax: Turn scores that are no probabilities into such.
         out: The score file to write (.npz).
         submission: The submission to write (.zip).
+        ids: The official list of ids: the order of the submission, which must have these and no others.
     """
 
     parts: tuple[Part, ...]
@@ -59,6 +60,7 @@ class FusionPlan:
     softmax: bool = False
     out: str | None = None
     submission: str | None = None
+    ids: str | None = None
 
     def __post_init__(self) -> None:
         if not self.parts:
@@ -107,6 +109,10 @@ class FusionPlan:
                 raise InputError(f"expected a name that ends in {suffix}", file=path)
             if path is not None and os.path.realpath(path) in inputs:
                 raise InputError("it is one of the inputs and would be overwritten", file=path)
+        if self.ids is not None and self.submission is None:
+            raise InputError(
+                "an official list of ids was named, but no submission to check", field="ids", fix="Give --submission."
+            )
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,7 @@ def run_fusion(plan: FusionPlan) -> FusionReport:
     Raises:
         InputError: A file is refused, or the files do not belong together.
     """
+    ids = None if plan.ids is None else read_ids(plan.ids)
     parts = [_read(part.scores, plan.ann_file, plan.split) for part in plan.parts]
     aligned = align(parts)
     with warnings.catch_warnings(record=True) as caught:
@@ -191,11 +198,13 @@ def run_fusion(plan: FusionPlan) -> FusionReport:
         which = "No clip has a label" if unknown == len(fused.label) else f"{unknown} clips have no label"
         notes.append(f"{which}: accuracies are over the others." if unknown < len(fused.label) else f"{which}.")
     if plan.submission is not None:
-        submission_csv(fused)  # refuses ids before anything is written
+        submission_csv(fused, ids)  # refuses ids before anything is written
     if plan.out is not None:
         fused.save(plan.out)
     if plan.submission is not None:
-        write_submission(fused, plan.submission)
+        write_submission(fused, plan.submission, ids)
+        if ids is not None:
+            notes.append(f"The submission has the {len(ids)} ids of {plan.ids}, in their order.")
     return FusionReport(fused, weights, table, notes, [path for path in (plan.out, plan.submission) if path])
 
 

@@ -1,9 +1,13 @@
-"""The submission file of the MiGA challenge."""
+"""The submission file of the MiGA challenge, and its check against the official list of ids."""
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import zipfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
@@ -11,16 +15,48 @@ from pyskl_semloss.evaluation.scores import Scores, first_ids
 from pyskl_semloss.files import atomic_write
 
 _MEMBER = "Submission.csv"
+_HEADERS = {"id", "ids", "sample_id", "name", "frame_dir"}
+_SHOWN = 10
 
 
-def submission_csv(scores: Scores) -> str:
-    """One line ``id,class`` per clip, in the order of ``scores``, without a header line.
+def read_ids(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Read an official list of ids, one a line, or the first column of a CSV.
 
-    The class is the 0-based index of the highest score (the lower one of equal scores).
+    A first line whose first column is ``id``, ``ids``, ``sample_id``, ``name`` or ``frame_dir`` is a header. Blanks
+    around an id and blank lines at the end do not count.
 
     Raises:
-        InputError: An id holds a comma, a quotation mark, a line break or another control character, has blanks around
-            it, or starts with ``=``, ``+``, ``-`` or ``@``, which spreadsheets take for a formula.
+        InputError: The file is absent, no UTF-8 text or no CSV, has no id, a line without one, or one twice.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig").rstrip()
+        rows = [row[0].strip() if row else "" for row in csv.reader(io.StringIO(text), strict=True)]
+    except FileNotFoundError:
+        raise InputError("there is no such file", file=path, field="ids") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"expected one id a line, or a CSV, but it cannot be read ({error})", file=path) from None
+    header = int(bool(rows) and rows[0].lower() in _HEADERS)
+    if len(rows) == header:
+        raise InputError("expected one id a line, or a CSV, got no id", file=path)
+    first_line: dict[str, int] = {}
+    for line, one in enumerate(rows[header:], header + 1):
+        if not one:
+            raise InputError(f"line {line} has no id", file=path)
+        if first_line.setdefault(one, line) != line:
+            raise InputError(f"the id {one!r} is on line {first_line[one]} and again on line {line}", file=path)
+    return tuple(first_line)
+
+
+def submission_csv(scores: Scores, ids: Sequence[str] | None = None) -> str:
+    """One line ``id,class`` per clip, without a header line, checked by :func:`check_submission`.
+
+    The class is the 0-based index of the highest score (the lower one of equal scores). The order is that of ``ids``,
+    the official list, or without one that of ``scores``.
+
+    Raises:
+        InputError: ``scores`` lacks ids of the list or has others; or an id holds a comma, a quotation mark, a line
+            break or another control character, has blanks around it, or starts with ``=``, ``+``, ``-`` or ``@``,
+            which spreadsheets take for a formula.
     """
     refused = [one for one in scores.sample_id.tolist() if not _fit_for_csv(one)]
     if refused:
@@ -30,19 +66,53 @@ def submission_csv(scores: Scores) -> str:
             field="sample_id",
             fix="An id may hold no comma, quotation mark or control character, and may not start with = + - or @.",
         )
-    predicted = scores.score.argmax(axis=1).tolist()
-    return "".join(f"{one},{each}\n" for one, each in zip(scores.sample_id.tolist(), predicted, strict=True))
+    if ids is None:
+        ids = scores.sample_id.tolist()
+    _check_ids(scores.sample_id.tolist(), ids, scores.source)
+    predicted = dict(zip(scores.sample_id.tolist(), scores.score.argmax(axis=1).tolist(), strict=True))
+    content = "".join(f"{one},{predicted[one]}\n" for one in ids)
+    check_submission(content, ids, scores.score.shape[1])
+    return content
 
 
-def write_submission(scores: Scores, path: str | os.PathLike[str]) -> None:
+def check_submission(content: str, ids: Sequence[str], classes: int) -> None:
+    """Check the text of a submission, whoever wrote it, against the official list of ids.
+
+    Args:
+        content: Lines ``id,class`` without a header.
+        ids: The official ids, in their order.
+        classes: The number of classes; a class is 0 … ``classes`` - 1.
+
+    Raises:
+        InputError: A line is no ``id,class``, a class is out of range, an id is missing, unknown, there twice, or at
+            another place than in the list. The message names the ids or the line.
+    """
+    found: list[str] = []
+    for number, line in enumerate(content.splitlines(), 1):
+        one, comma, value = line.rpartition(",")
+        if not comma or not one:
+            raise InputError(f"line {number}: expected 'id,class', got {line!r}", file=_MEMBER)
+        if not (value.isascii() and value.isdecimal() and int(value) < classes):
+            raise InputError(
+                f"line {number}: expected a class from 0 to {classes - 1}, got {value!r}", file=_MEMBER, clip=one
+            )
+        found.append(one)
+    _check_ids(found, ids, _MEMBER)
+    for number, (one, official) in enumerate(zip(found, ids, strict=True), 1):
+        if one != official:
+            raise InputError(f"line {number}: expected the id {official!r}, got {one!r}; the order differs from the "
+                             "official list's", file=_MEMBER)  # fmt: skip
+
+
+def write_submission(scores: Scores, path: str | os.PathLike[str], ids: Sequence[str] | None = None) -> None:
     """Write ``Submission.csv`` (see :func:`submission_csv`) into a zip archive: equal scores, equal bytes.
 
     Raises:
-        InputError: The name does not end in ``.zip``, or an id is refused.
+        InputError: The name does not end in ``.zip``, an id is refused, or the ids are not those of the official list.
     """
     if Path(path).suffix != ".zip":
         raise InputError("expected a name that ends in .zip", file=path)
-    content = submission_csv(scores)
+    content = submission_csv(scores, ids)
     member = zipfile.ZipInfo(_MEMBER, date_time=(1980, 1, 1, 0, 0, 0))
     member.compress_type = zipfile.ZIP_DEFLATED
     member.create_system = 3  # fixed: it would name the operating system
@@ -53,3 +123,24 @@ def write_submission(scores: Scores, path: str | os.PathLike[str]) -> None:
 
 def _fit_for_csv(one: str) -> bool:
     return one == one.strip() and one.isprintable() and one[:1] not in "=+-@" and not set(",\"'") & set(one)
+
+
+def _check_ids(found: Sequence[str], official: Sequence[str], source: str) -> None:
+    """Check that they are the same ids, each once, in any order."""
+    count = Counter(found)
+    problems = [
+        f"{len(which)} {what}: {first_ids(which, _SHOWN)}"
+        for what, which in (
+            ("missing", [one for one in official if one not in count]),
+            ("not in the list", sorted(count.keys() - set(official))),
+            ("more than once", [one for one, times in count.items() if times > 1]),
+        )
+        if which
+    ]
+    if problems:
+        raise InputError(
+            f"the ids are not those of the official list ({len(found)} for {len(official)}); {'; '.join(problems)}",
+            file=source or None,
+            field="sample_id",
+            fix="Test the split that the list is of; every clip of it needs a score.",
+        )
