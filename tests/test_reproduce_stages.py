@@ -1,0 +1,194 @@
+"""tools/reproduce.sh with a stub in the place of Python: which stages run, and which run again after what."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "tools" / "reproduce.sh"
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Folders that look like raw files and like the kit."""
+    for name in ("raw/0054/0054_light_hand.csv", "kit/train_data.npy", "smg/Sample0001/Sample0001_skeleton.csv"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    (tmp_path / "ids.txt").write_text("0054_0\n")
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+# Stands for Python: notes its arguments, and makes the file that the tool would make.
+STUB = r"""#!/usr/bin/env bash
+echo "${*##*/}" >>"$CALLS"
+[ -z "${FAIL_AT:-}" ] || [[ $* != *$FAIL_AT* ]] || exit 7
+[ -z "${HANG_AT:-}" ] || [[ $* != *$HANG_AT* ]] || sleep 60
+tool=${1##*/}
+case $tool in prepare_data.py) out=$4 ;; esac
+while [ $# -gt 0 ]; do
+    case $1 in --out | --work-dir) [ -n "${out:-}" ] || out=$2 ;; --submission) out=$2 ;; esac
+    shift
+done
+[ $tool != test.py ] || out=$out/test_scores.npz
+mkdir -p "${out%/*}"
+if [ $tool = train.py ]; then
+    mkdir -p "$out"
+    touch "$out/epoch_1.pth"
+    echo "$out/epoch_1.pth" >"$out/last_checkpoint"
+else
+    touch "$out"
+fi
+[ $tool != fuse_scores.py ] || echo the table
+"""
+ALL = ["prepare_data.py", "build_label_vectors.py", "train.py joint", "train.py limb", "test.py joint", "test.py limb",
+       "fuse_scores.py"]  # fmt: skip
+
+
+@pytest.fixture
+def stubbed(source, monkeypatch):
+    """Runs the script with the stub; returns the tools that it called, the exit status, and what it printed."""
+    stub = source / "python"
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+
+    def run(*options, form=("raw",), **environment):
+        calls = source / "calls"
+        calls.write_text("")
+        time.sleep(0.02)
+        done = subprocess.run(
+            ["bash", SCRIPT, "imigue", *form, "--gpus", "0", "--work-dir", "out", *options],
+            cwd=source, capture_output=True, text=True, timeout=60,
+            env={**os.environ, "PYTHON": str(stub), "CALLS": str(calls), **environment},
+        )  # fmt: skip
+        names = []
+        for line in calls.read_text().splitlines():
+            tool, *rest = line.split()
+            names.append(f"{tool} {rest[0].removesuffix('.py')}" if tool in ("train.py", "test.py") else tool)
+        return names, done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def test_every_stage_runs_once(stubbed, source):
+    names, status, out = stubbed()
+    assert names == ALL and status == 0
+    assert "== Stage 1/7: annotations from raw CSV files (0 h 0 min" in out and out.count("the table") == 1
+    assert f"submission     {source}/out/fusion/Submission.zip" in out
+    names, status, out = stubbed()
+    assert names == [] and status == 0
+    assert out.count("finished before, skipped") == 7 and out.count("the table") == 1
+
+
+def test_what_depends_on_something_newer_runs_again_and_a_training_is_kept_aside(stubbed, source):
+    stubbed()
+    (source / "raw/0054/0054_light_hand.csv").write_text("1")
+    assert stubbed()[0] == ["prepare_data.py", *ALL[2:]]
+    assert len(list((source / "out").glob("joint.before-*/epoch_1.pth"))) == 1
+    (source / "out/limb/test_scores.npz").touch()
+    assert stubbed()[0] == ["fuse_scores.py"]
+    (source / "out/joint/epoch_1.pth").touch()
+    assert stubbed()[0] == ["test.py joint", "fuse_scores.py"]
+    (source / "out/fusion/Submission.zip").unlink()
+    assert stubbed()[0] == ["fuse_scores.py"]
+    assert stubbed("--ids", "ids.txt")[0] == ["fuse_scores.py"]
+    assert stubbed("--vectors", "hash", "--ids", "ids.txt")[0] == ALL[1:]
+
+
+def test_outputs_in_the_source_folder_are_no_inputs(stubbed, source):
+    assert stubbed("--work-dir", "raw")[0] == ALL
+    (source / "raw/official_ids.csv").touch()
+    assert stubbed("--work-dir", "raw")[0] == []
+    (source / "raw/0054/0054_label.csv").touch()
+    assert stubbed("--work-dir", "raw")[0] == ["prepare_data.py", *ALL[2:]]
+
+
+def test_both_variants_share_the_label_vectors_and_nothing_else(source, tmp_path):
+    """In a copy of the tools, because they write to the folders data and work_dirs beside them."""
+    for name in ("tools", "configs", "data"):
+        (tmp_path / "copy").mkdir(exist_ok=True)
+        shutil.copytree(
+            ROOT / name,
+            tmp_path / "copy" / name,
+            ignore=lambda at, names: [one for one in names if at.endswith("data") and "." not in one],
+        )
+    stub, calls = source / "python", source / "calls"
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+
+    def run(*options):
+        calls.write_text("")
+        subprocess.run(
+            ["bash", tmp_path / "copy/tools/reproduce.sh", "imigue", source / "kit", "--gpus", "0", *options],
+            env={**os.environ, "PYTHON": str(stub), "CALLS": str(calls)}, check=True, capture_output=True,
+        )  # fmt: skip
+        return [line.split()[0] for line in calls.read_text().splitlines()]
+
+    tools = [call.split()[0] for call in ALL]
+    assert run() == tools
+    assert run("--paper") == [tools[0], *tools[2:]]
+    assert run() == run("--paper") == []
+    assert sorted(path.name for path in (tmp_path / "copy/work_dirs").iterdir()) == ["imigue", "imigue_paper"]
+
+
+def test_other_training_options_train_again(stubbed):
+    stubbed("--", "--epochs", "1")
+    assert stubbed("--", "--epochs", "2")[0] == ALL[2:]
+    assert stubbed("--", "--epochs", "2")[0] == []
+
+
+@pytest.mark.parametrize("tool", range(len(ALL)))
+def test_a_failed_stage_is_said_and_gone_on_from(stubbed, source, tool):
+    at = ALL[tool].replace(" ", "*").replace("train.py*", "train.py*/").replace("test.py*", "test.py*/")
+    names, status, out = stubbed(FAIL_AT=at)
+    assert names == ALL[: tool + 1] and status == 7
+    assert f"Stopped in stage {tool + 1}/7 (" in out and "The same command goes on from there." in out
+    assert stubbed()[0] == ALL[tool:]
+    assert not list((source / "out").glob("*.before-*"))
+
+
+def test_ctrl_c_says_where_it_stopped(stubbed, source):
+    calls = source / "calls"
+    run = subprocess.Popen(
+        ["bash", SCRIPT, "imigue", "raw", "--gpus", "0", "--work-dir", "out"],
+        cwd=source, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        env={**os.environ, "PYTHON": str(source / "python"), "CALLS": str(calls), "HANG_AT": "train.py*/limb"},
+    )  # fmt: skip
+    while run.poll() is None and not (calls.exists() and "limb.py" in calls.read_text()):
+        time.sleep(0.01)
+    os.killpg(run.pid, signal.SIGINT)
+    out = run.communicate(timeout=30)[0]
+    assert run.returncode != 0 and "Stopped in stage 4/7 (training limb) after 0 h 0 min" in out
+    assert stubbed()[0] == ALL[3:]
+
+
+def test_an_interrupted_training_is_gone_on_with_unless_its_data_changed(stubbed, source):
+    stubbed(FAIL_AT="train.py*/limb")
+    folder = source / "out" / "limb"
+    folder.mkdir()
+    (folder / "epoch_7.pth").touch()
+    (folder / "last_checkpoint").touch()
+    stubbed(FAIL_AT="train.py*/limb")
+    assert (folder / "last_checkpoint").read_text() == f"{folder}/epoch_7.pth\n"
+    (source / "out/annotations.pkl").touch()
+    stubbed(FAIL_AT="train.py*/limb")
+    assert [path.name.split("-")[0] for path in (source / "out").glob("limb*")] == ["limb.before"]
+
+
+@pytest.mark.parametrize(
+    ("options", "tested"), [(("raw",), "epoch_1.pth"), (("kit", "--paper"), "best_acc_top1_epoch_3.pth")]
+)
+def test_the_paper_tests_the_best_checkpoint_and_others_the_last(stubbed, source, options, tested):
+    stub = source / "python"
+    stub.write_text(stub.read_text().replace("epoch_1.pth", "best_acc_top1_epoch_3.pth", 1).replace(
+        'touch "$out/best', 'touch "$out/epoch_1.pth" "$out/best'))  # fmt: skip
+    _, status, out = stubbed(form=options)
+    assert status == 0
+    calls = [line.split() for line in (source / "calls").read_text().splitlines()]
+    assert [call[2] for call in calls if call[0] == "test.py"] == [tested] * 2
+    assert f"checkpoints    {source}/out/joint/{tested}, {source}/out/limb/{tested}" in out
