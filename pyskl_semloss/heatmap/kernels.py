@@ -206,7 +206,6 @@ def draw_limbs(
     volume: np.ndarray,
 ) -> None:
     """Draw limb ``limbs[c]`` into channel c of a volume; arguments as in :func:`draw_joints`, limbs (C, 2)."""
-    height, width = volume.shape[2:]
     scratch = np.empty((3, _CHUNK), np.float32)
     for t in range(volume.shape[0]):
         for c in range(limbs.shape[0]):
@@ -218,10 +217,6 @@ def draw_limbs(
                 bx, by = float(keypoint[m, t, b, 0]), float(keypoint[m, t, b, 1])
                 # The negated comparison also leaves out a NaN score.
                 if not peak >= threshold or not math.isfinite(ax + ay + bx + by):
-                    continue
-                left, right = _window(min(ax, bx), max(ax, bx), sigma, width)
-                top, bottom = _window(min(ay, by), max(ay, by), sigma, height)
-                if left >= right or top >= bottom:
                     continue
                 length2 = (ax - bx) * (ax - bx) + (ay - by) * (ay - by)
                 if length2 < 1.0:
