@@ -1,5 +1,6 @@
 # 16 frames; maps 32x32 in training, 32x32 in validation and testing. A config names the annotation file, the splits and
 # the layout; the workers pass keypoints, and the model's preprocessor makes the maps.
+_base_ = "./keypoints_48x56.py"
 train_pipeline = [
     dict(type="SampleKeypointFrames", clip_len=16),
     dict(type="CompactKeypoints", hw_ratio=1.0, allow_imgpad=True),
@@ -21,26 +22,6 @@ test_pipeline = [
     dict(type="ResizeKeypoints", scale=(32, 32), keep_ratio=False),
     dict(type="PackKeypoints", mirrored_views=True),
 ]
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type="DefaultSampler", shuffle=True),
-    dataset=dict(type="KeypointDataset", pipeline=train_pipeline),
-)
-val_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type="DefaultSampler", shuffle=False),
-    dataset=dict(type="KeypointDataset", pipeline=val_pipeline, test_mode=True),
-)
-test_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type="DefaultSampler", shuffle=False),
-    dataset=dict(type="KeypointDataset", pipeline=test_pipeline, test_mode=True),
-)
-val_evaluator = dict(type="ScoreMetric")
-test_evaluator = dict(type="ScoreMetric")
+train_dataloader = dict(num_workers=1, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(num_workers=1, dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(batch_size=16, num_workers=1, dataset=dict(pipeline=test_pipeline))
