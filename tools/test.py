@@ -6,7 +6,6 @@ Several processes: tools/dist_test.sh.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError, exit_on_error
@@ -14,19 +13,14 @@ from pyskl_semloss.errors import InputError, exit_on_error
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from mmengine.config import DictAction
+    from pyskl_semloss.hosts.mmaction2.running import parse_run_args
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="config file")
     parser.add_argument("checkpoint", help="checkpoint file")
     parser.add_argument("--out", help="score file, npz (default: test_scores.npz in the work dir)")
     parser.add_argument("--work-dir", help="where logs go (default: the config's work_dir)")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override settings, KEY=VALUE")
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm"], default="none")
-    parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
-    return args
+    return parse_run_args(parser)
 
 
 @exit_on_error

@@ -14,7 +14,7 @@ from pyskl_semloss.errors import InputError, exit_on_error
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from mmengine.config import DictAction
+    from pyskl_semloss.hosts.mmaction2.running import parse_run_args
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="config file")
@@ -24,12 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="random seed (default: the config's)")
     parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
     parser.add_argument("--no-validate", action="store_true", help="do not validate during training")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override settings, KEY=VALUE")
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm"], default="none")
-    parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
-    return args
+    return parse_run_args(parser)
 
 
 @exit_on_error
