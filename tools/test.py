@@ -26,9 +26,9 @@ def parse_args() -> argparse.Namespace:
 @exit_on_error
 def main() -> None:
     """Test, print Top-1, Top-5 and mean-class accuracy, write the scores."""
-    from pyskl_semloss.hosts.mmaction2.environment import check_environment
+    from pyskl_semloss.hosts.environment import check_mmaction2
 
-    check_environment()
+    check_mmaction2()
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner
 

@@ -30,9 +30,9 @@ def parse_args() -> argparse.Namespace:
 @exit_on_error
 def main() -> None:
     """Train, and say how to test what was trained."""
-    from pyskl_semloss.hosts.mmaction2.environment import check_environment
+    from pyskl_semloss.hosts.environment import check_mmaction2
 
-    check_environment()
+    check_mmaction2()
     import torch
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner, find_latest_checkpoint

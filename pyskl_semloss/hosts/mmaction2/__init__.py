@@ -1,8 +1,8 @@
 """MMAction2 1.x as the host: importing this package registers every class that the configs name."""
 
-from pyskl_semloss.hosts.mmaction2.environment import check_environment
+from pyskl_semloss.hosts.environment import check_mmaction2
 
-check_environment()
+check_mmaction2()
 
 import warnings  # noqa: E402
 
@@ -14,6 +14,7 @@ with warnings.catch_warnings():
 import torch  # noqa: E402
 from mmengine.logging import HistoryBuffer  # noqa: E402
 
+import pyskl_semloss.hosts.mmaction2.transforms  # noqa: E402, F401
 from pyskl_semloss.checkpoints import log_history_globals  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.dataset import KeypointDataset  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.head import SemanticEmbeddingHead  # noqa: E402
@@ -22,7 +23,7 @@ from pyskl_semloss.hosts.mmaction2.metric import ScoreMetric  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.packing import PackKeypoints  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.preprocessor import PoseHeatmapPreprocessor  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.recognizer import PoseRecognizer3D  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.transforms import (  # noqa: E402
+from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
     CompactKeypoints,
     FlipKeypoints,
     RandomResizedCropKeypoints,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS
 
-from pyskl_semloss.annotations import read_annotations
+from pyskl_semloss.annotations.dataset_clips import dataset_clips
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import get_layout
 
@@ -59,21 +58,16 @@ class KeypointDataset(PoseDataset):
                 field="data_prefix",
                 fix="For skeletons in files of their own use the host's PoseDataset.",
             )
-        annotations, _ = read_annotations(
+        return dataset_clips(
             self.ann_file,
             split=self.split,
+            layout=self.layout,
             num_classes=self.num_classes,
-            num_joints=None if self.layout is None else self.layout.num_joints,
-            unknown_labels=self.test_mode,
-            zero_clips="keep" if self.test_mode else "drop",
+            test_mode=self.test_mode,
             off_image=self.off_image,
+            binary_score=self.binary_score,
             strict=self.strict,
         )
-        entries = [clip.to_dict() for clip in annotations.clips]
-        if self.binary_score:
-            for entry in entries:
-                entry["keypoint_score"] = entry["keypoint"].any(-1).astype(np.float32)
-        return entries
 
     def filter_data(self) -> list[dict[str, Any]]:
         """Every clip that was read stays."""

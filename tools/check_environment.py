@@ -1,0 +1,49 @@
+"""Say what is installed for a host, what is wrong with it, and the command that mends it.
+
+    python tools/check_environment.py [--host mmaction2|pyskl]
+
+Without --host: for the host that is installed, for both where neither is. Nothing is imported or changed.
+The exit status is 1 if something is wrong.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pyskl_semloss.errors import exit_on_error
+from pyskl_semloss.hosts.environment import HOSTS, hosts_here, packages_of, problems_of
+
+TITLES = {"mmaction2": "MMAction2", "pyskl": "PySKL"}
+
+
+def report(host: str) -> int:
+    """Print the table and the problems of one host; return how many problems there are."""
+    rows = [("package", "installed", "wanted")]
+    rows += [(name, version or "-", wanted) for name, version, wanted in packages_of(host)]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    print(f"{TITLES[host]}, Python {sys.version.split()[0]}, {sys.executable}")
+    for name, version, wanted in rows:
+        print(f"  {name:<{widths[0]}}  {version:<{widths[1]}}  {wanted}")
+    problems = problems_of(host)
+    for number, problem in enumerate(problems, 1):
+        print(f"{number}. {problem.what}.\n   {problem.command}")
+    plural = "" if len(problems) == 1 else "s"
+    print(f"{len(problems)} problem{plural} for {TITLES[host]}" if problems else f"ready for {TITLES[host]}")
+    return len(problems)
+
+
+@exit_on_error
+def main() -> None:
+    """Report on the chosen hosts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", choices=HOSTS, help="the host to report on")
+    args = parser.parse_args()
+    hosts = [args.host] if args.host else hosts_here() or list(HOSTS)
+    if sum(report(host) for host in hosts):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
