@@ -26,7 +26,7 @@ setup(
             "mmaction2>=1.1,<1.2",
             "setuptools<80",
         ],
-        "pyskl": ["torch>=1.13", "numpy<2", "mmcv>=1.3.16,<2"],
+        "pyskl": ["torch>=2.6", "numpy<2", "mmcv>=1.4.8,<2"],
         "glove": ["gensim>=4.3"],
         "dev": ["gensim>=4.3", "hypothesis", "mypy", "pre-commit", "pytest", "ruff", "scikit-learn"],
     },

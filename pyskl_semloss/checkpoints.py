@@ -88,7 +88,8 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError("expected a state dict of tensors", file=path)
-    return {str(name).removeprefix("module."): value for name, value in state.items()}
+    # DistributedDataParallel and torch.compile put their own names in front.
+    return {str(name).removeprefix("module.").removeprefix("_orig_mod."): value for name, value in state.items()}
 
 
 def convert_state_dict(

@@ -11,8 +11,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_configure():
     """A missing host skips its tests, except in the environment that promises it (PYSKL_SEMLOSS_HOST)."""
-    if os.environ.get("PYSKL_SEMLOSS_HOST") == "mmaction2" and importlib.util.find_spec("mmaction") is None:
-        pytest.exit("PYSKL_SEMLOSS_HOST promises MMAction2, but it is not installed", returncode=1)
+    promised = os.environ.get("PYSKL_SEMLOSS_HOST", "")
+    name, module = {"mmaction2": ("MMAction2", "mmaction"), "pyskl": ("PySKL", "pyskl")}.get(promised, ("", ""))
+    if module and importlib.util.find_spec(module) is None:
+        pytest.exit(f"PYSKL_SEMLOSS_HOST promises {name}, but it is not installed", returncode=1)
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,38 @@
 #!/usr/bin/env bash
 # Run the tests in an environment of their own, made on the first call.
-#   bash tools/run_tests.sh [pytest arguments]             the pinned set (numpy 2) in .venv
+#   bash tools/run_tests.sh [pytest arguments]             MMAction2, the pinned set (numpy 2), in .venv
 #   bash tools/run_tests.sh --numpy1 [pytest arguments]    the same with numpy 1.26 in .venv-numpy1
+#   bash tools/run_tests.sh --host pyskl PATH_TO_PYSKL [pytest arguments]
+#                                                          PySKL from its source in .venv-pyskl
 set -euo pipefail
+here=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/setup_env.sh
 
-if [ "${1:-}" = --numpy1 ]; then
-    shift
-    setup_env .venv-numpy1 requirements/mmaction2-numpy1.txt requirements/dev.txt
-else
-    setup_env .venv requirements/mmaction2.txt requirements/dev.txt
+usage() { sed -n '3,6p' tools/run_tests.sh >&2; exit 2; }
+
+host=mmaction2
+if [ "${1:-}" = --host ]; then
+    host=${2:-}
+    [ $# -ge 2 ] || usage
+    shift 2
 fi
-# In this environment MMAction2 is promised: a test that would skip for want of it fails.
-PYSKL_SEMLOSS_HOST=mmaction2 exec "$PYTHON" -m pytest "$@"
+case $host in
+    pyskl)
+        [ $# -ge 1 ] || usage
+        case $1 in /*) source=$1 ;; *) source=$here/$1 ;; esac
+        shift
+        setup_pyskl_env .venv-pyskl "$source" requirements/dev.txt
+        ;;
+    mmaction2)
+        if [ "${1:-}" = --numpy1 ]; then
+            shift
+            setup_env .venv-numpy1 requirements/mmaction2-numpy1.txt requirements/dev.txt
+        else
+            setup_env .venv requirements/mmaction2.txt requirements/dev.txt
+        fi
+        ;;
+    *) usage ;;
+esac
+# In this environment the host is promised: a test that would skip for want of it fails.
+PYSKL_SEMLOSS_HOST=$host exec "$PYTHON" -m pytest "$@"

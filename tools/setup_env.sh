@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sourced by quickstart.sh and run_tests.sh: makes or reuses a virtual environment with a tested set of packages.
-#   setup_env FOLDER REQUIREMENTS...     afterwards $PYTHON is the environment's interpreter
+#   setup_env FOLDER REQUIREMENTS...                         afterwards $PYTHON is the environment's interpreter
+#   setup_pyskl_env FOLDER PATH_TO_PYSKL [REQUIREMENTS...]   the same with PySKL, whose folder stays as it is
 # PYTHON_BIN names another Python than the first of python3.11, python3.12, python3.10, python3 that is 3.10 to 3.12.
 
 find_python() {
@@ -43,4 +44,32 @@ setup_env() {
     }
     mkdir -p "$folder/.installed"
     for file in "$@" setup.py; do cp "$file" "$folder/.installed/${file//\//_}"; done
+}
+
+setup_pyskl_env() {
+    local folder=$1 source=$2 site torch vision
+    shift 2
+    if ! [ -f "$source/pyskl/__init__.py" ]; then
+        echo "error: '$source' is not PySKL's source: there is no pyskl/__init__.py in it." >&2
+        return 1
+    fi
+    setup_env "$folder" requirements/pyskl.txt "$@" || return 1
+    if ! "$PYTHON" -c 'import mmcv, torchvision' 2>/dev/null; then
+        # On a CPU build of torch only torchvision up to 0.16 can be imported, elsewhere the one that fits torch.
+        # Named beside it, torch stays: on its own pip takes the newest torchvision and another torch with it.
+        torch=$("$PYTHON" -c 'import torch; print(torch.__version__)')
+        case $torch in
+            *+cpu) vision='--no-deps torchvision==0.16.2' ;;
+            *) vision="torchvision torch==${torch%%+*}" ;;
+        esac
+        echo "Installing mmcv 1.7.2 and torchvision into $folder ..."
+        # shellcheck disable=SC2086
+        "$PYTHON" -m pip install --quiet --disable-pip-version-check $vision &&
+            MMCV_WITH_OPS=0 "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-build-isolation mmcv==1.7.2 || {
+            echo "error: the installation failed; the lines above say why. Run the same command again to retry." >&2
+            return 1
+        }
+    fi
+    site=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    (cd "$source" && pwd) >"$site/pyskl.pth"
 }

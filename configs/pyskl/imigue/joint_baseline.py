@@ -1,0 +1,5 @@
+# iMiGUE, joints, PoseC3D alone: the host's own head, without the semantic branch.
+#   bash tools/dist_train.sh CONFIG 2 --validate        in PySKL's folder, CONFIG being the path of this file
+_base_ = "./joint.py"
+work_dir = "work_dirs/imigue/joint_baseline"
+model = dict(cls_head=dict(_delete_=True, type="I3DHead", in_channels=512, num_classes=32, dropout=0.5))

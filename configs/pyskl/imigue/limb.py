@@ -1,0 +1,7 @@
+# iMiGUE, 32 classes, the anatomical 22-joint layout, limbs.
+#   bash tools/dist_train.sh CONFIG 2 --validate        in PySKL's folder, CONFIG being the path of this file
+#   bash tools/dist_test.sh CONFIG work_dirs/imigue/limb/latest.pth 1
+_base_ = "./joint.py"
+work_dir = "work_dirs/imigue/limb"
+model = dict(backbone=dict(in_channels=21))
+data = dict(train=dict(modality="limb"), val=dict(modality="limb"), test=dict(modality="limb"))

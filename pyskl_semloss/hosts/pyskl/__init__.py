@@ -1,0 +1,38 @@
+"""PySKL as the host: importing this package registers every class that the configs name."""
+
+from pyskl_semloss.hosts.environment import check_pyskl
+
+check_pyskl()
+
+import pyskl.datasets  # noqa: E402
+import pyskl.models  # noqa: E402, F401
+import torch  # noqa: E402
+
+import pyskl_semloss.hosts.pyskl.transforms  # noqa: E402, F401
+from pyskl_semloss.checkpoints import log_history_globals  # noqa: E402
+from pyskl_semloss.hosts.pyskl.dataset import KeypointDataset  # noqa: E402
+from pyskl_semloss.hosts.pyskl.head import SemanticEmbeddingHead  # noqa: E402
+from pyskl_semloss.hosts.pyskl.heatmap import GeneratePoseHeatmap  # noqa: E402
+from pyskl_semloss.hosts.pyskl.newer_torch import mend_distributed  # noqa: E402
+from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
+    CompactKeypoints,
+    FlipKeypoints,
+    RandomResizedCropKeypoints,
+    ResizeKeypoints,
+    SampleKeypointFrames,
+)
+
+mend_distributed()
+# From torch 2.6 on, the host could not read a checkpoint of its own that notes its best accuracy, or one of MMAction2.
+torch.serialization.add_safe_globals(log_history_globals())
+
+__all__ = [
+    "CompactKeypoints",
+    "FlipKeypoints",
+    "GeneratePoseHeatmap",
+    "KeypointDataset",
+    "RandomResizedCropKeypoints",
+    "ResizeKeypoints",
+    "SampleKeypointFrames",
+    "SemanticEmbeddingHead",
+]

@@ -1,0 +1,121 @@
+"""PySKL's pose dataset over the safe, validating reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pyskl.datasets import PoseDataset
+from pyskl.datasets.builder import DATASETS
+
+from pyskl_semloss.annotations.dataset_clips import dataset_clips
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import sha256
+from pyskl_semloss.hosts.pyskl.keypoint_cache import KeypointCache
+from pyskl_semloss.skeletons import get_layout
+
+MODALITIES = ("joint", "limb")
+
+
+@DATASETS.register_module()
+class KeypointDataset(PoseDataset):
+    """Clips of a PySKL annotation pickle, read without running code from it and checked; see docs/annotations.md.
+
+    Args:
+        ann_file: The annotation pickle.
+        pipeline: The transforms.
+        split: Read only this split.
+        skeleton: Layout name or mapping; the clips must have its joints. ``FlipKeypoints`` and ``GeneratePoseHeatmap``
+            go by it.
+        modality: What ``GeneratePoseHeatmap`` draws: ``"joint"`` or ``"limb"``.
+        num_classes: Refuse labels that are not below it.
+        off_image: ``"drop"`` makes points outside the image missing ones, ``"keep"`` leaves them.
+        binary_score: Every known point scores 1 and every missing one, (0, 0), scores 0.
+        strict: Refuse whatever would be mended with a warning.
+        memcached: Keep the keypoints in memcached, where all processes share them.
+        mc_cfg: Host and port of memcached.
+        **kwargs: The arguments of PySKL's ``PoseDataset``. With ``test_mode``, clips without a single point and clips
+            without a label are kept, so that every id gets a score.
+
+    Raises:
+        InputError: The file or a clip in it is not as docs/annotations.md says.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        pipeline: list,
+        split: str | None = None,
+        skeleton: str | Mapping | None = None,
+        modality: str = "joint",
+        num_classes: int | None = None,
+        off_image: str = "keep",
+        binary_score: bool = False,
+        strict: bool = False,
+        memcached: bool = False,
+        mc_cfg: tuple[str, int] = ("localhost", 22077),
+        **kwargs: Any,
+    ) -> None:
+        if modality not in MODALITIES:
+            raise InputError(f"expected 'joint' or 'limb', got {modality!r}", field="modality")
+        for name in ("data_prefix", "valid_ratio", "multi_class"):
+            if kwargs.get(name):
+                raise InputError(
+                    "the annotation file of keypoints knows no such thing",
+                    file=ann_file,
+                    field=name,
+                    fix="Leave it out, or use the host's PoseDataset.",
+                )
+        self.layout = None if skeleton is None else get_layout(skeleton)
+        self.off_image, self.binary_score, self.strict = off_image, binary_score, strict
+        self.cached_at = tuple(mc_cfg) if memcached else None
+        self.cache: KeypointCache | None = None
+        # The host's own cache unpickles whatever listens on the port: it stays off.
+        super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, memcached=False, **kwargs)
+        self.modality = modality
+
+    def load_annotations(self) -> list[dict[str, Any]]:
+        """Read and check the annotation file."""
+        entries = self._read()
+        if self.cached_at is not None:
+            content = f"{sha256(self.ann_file)} {self.off_image} {self.binary_score}"
+            self.cache = KeypointCache(self.cached_at, content)
+            # The host starts memcached after it has made the data sets: the first clip that is missed fills it.
+            for entry in entries:
+                del entry["keypoint"], entry["keypoint_score"]
+        return entries
+
+    def _read(self) -> list[dict[str, Any]]:
+        return dataset_clips(
+            self.ann_file,
+            split=self.split,
+            layout=self.layout,
+            num_classes=self.num_classes,
+            test_mode=self.test_mode,
+            off_image=self.off_image,
+            binary_score=self.binary_score,
+            strict=self.strict,
+        )
+
+    def _keypoints(self, entry: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        if self.cache is None:
+            return entry["keypoint"].copy(), entry["keypoint_score"].copy()
+        found = self.cache.get(entry["frame_dir"])
+        if found is not None:
+            return found
+        entries = self._read()
+        self.cache.fill(entries)
+        (same,) = (one for one in entries if one["frame_dir"] == entry["frame_dir"])
+        return same["keypoint"], same["keypoint_score"]
+
+    def prepare_train_frames(self, idx: int) -> dict[str, Any]:
+        """One clip through the pipeline, with its layout and modality."""
+        results = dict(self.video_infos[idx])
+        results["keypoint"], results["keypoint_score"] = self._keypoints(results)
+        results |= {"modality": self.modality, "start_index": self.start_index, "test_mode": self.test_mode}
+        if self.layout is not None:
+            results["skeleton"] = self.layout
+        return self.pipeline(results)
+
+    prepare_test_frames = prepare_train_frames
