@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +12,7 @@ from pyskl.datasets import PoseDataset
 from pyskl.datasets.builder import DATASETS
 
 from pyskl_semloss.annotations.dataset_clips import dataset_clips
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.files import sha256
 from pyskl_semloss.hosts.pyskl.keypoint_cache import KeypointCache
 from pyskl_semloss.skeletons import get_layout
@@ -71,6 +73,9 @@ class KeypointDataset(PoseDataset):
         self.off_image, self.binary_score, self.strict = off_image, binary_score, strict
         self.cached_at = tuple(mc_cfg) if memcached else None
         self.cache: KeypointCache | None = None
+        self.full = False
+        if memcached and importlib.util.find_spec("pymemcache") is None:
+            raise HostError("memcached=True needs pymemcache; run: pip install pymemcache")
         # The host's own cache unpickles whatever listens on the port: it stays off.
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, memcached=False, **kwargs)
         self.modality = modality
@@ -79,8 +84,7 @@ class KeypointDataset(PoseDataset):
         """Read and check the annotation file."""
         entries = self._read()
         if self.cached_at is not None:
-            content = f"{sha256(self.ann_file)} {self.off_image} {self.binary_score}"
-            self.cache = KeypointCache(self.cached_at, content)
+            self.cache = KeypointCache(self.cached_at, self._content())
             # The host starts memcached after it has made the data sets: the first clip that is missed fills it.
             for entry in entries:
                 del entry["keypoint"], entry["keypoint_score"]
@@ -98,6 +102,10 @@ class KeypointDataset(PoseDataset):
             strict=self.strict,
         )
 
+    def _content(self) -> str:
+        """What the keypoints depend on."""
+        return f"{sha256(self.ann_file)} {self.off_image} {self.binary_score}"
+
     def _keypoints(self, entry: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         if self.cache is None:
             return entry["keypoint"].copy(), entry["keypoint_score"].copy()
@@ -105,7 +113,16 @@ class KeypointDataset(PoseDataset):
         if found is not None:
             return found
         entries = self._read()
+        if self._content() != self.cache.content:
+            raise InputError("the file is not the one any more that this data set was made from", file=self.ann_file)
         self.cache.fill(entries)
+        if not self.full and self.cache.get(entry["frame_dir"]) is None:
+            self.full = True
+            warnings.warn(
+                f"memcached keeps not all keypoints of {self.ann_file}, such as those of clip {entry['frame_dir']!r}; "
+                "the file is read again each time. Start memcached with more memory (-m) and larger items (-I 64m).",
+                stacklevel=2,
+            )
         (same,) = (one for one in entries if one["frame_dir"] == entry["frame_dir"])
         return same["keypoint"], same["keypoint_score"]
 
