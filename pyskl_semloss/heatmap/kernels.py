@@ -180,7 +180,7 @@ def draw_joints(
         joints: (C,) joint of each channel.
         sigma: Standard deviation in px.
         threshold: A score below it draws nothing.
-        blank: Whether the volume is cleared.
+        blank: Whether the volume holds zeros.
         volume: (T, C, H, W), changed in place.
     """
     scratch = np.empty((3, _CHUNK), np.float32)

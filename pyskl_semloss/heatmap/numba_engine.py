@@ -31,7 +31,7 @@ def draw(
         sigma: Standard deviation in px.
         threshold: A score below it draws nothing.
         mirror: Draw the mirror image: columns reversed, left and right channels exchanged.
-        blank: Whether the volume is cleared; otherwise the maximum with what it holds is taken.
+        blank: Whether the volume holds zeros; otherwise the maximum with what it holds is taken.
     """
     kernel = draw_joints if channels.modality == "joint" else draw_limbs
     if mirror:

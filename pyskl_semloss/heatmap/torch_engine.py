@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -68,6 +69,7 @@ def render_batch(
     sigma: float = 0.6,
     threshold: float = 1e-4,
     dtype: torch.dtype = torch.float32,
+    fuse: bool = False,
 ) -> Tensor:
     """Heat-map volumes of a batch of clips, on the device of the keypoints.
 
@@ -81,6 +83,7 @@ def render_batch(
         sigma: Standard deviation in px.
         threshold: A score below it draws nothing.
         dtype: Of the result; the maps are computed in float32.
+        fuse: Compile the drawing into one kernel that keeps nothing but the result; the first call takes seconds.
 
     Returns:
         (N, C, T, H, W), channels last in memory.
@@ -97,16 +100,41 @@ def render_batch(
     point, peak = torch.where(known.unsqueeze(-1), point, 0.0), torch.where(known, peak, 0.0)
     # (N, M, T, ...) -> (M, N*T, ...)
     point, peak = point.transpose(0, 1).flatten(1, 2), peak.transpose(0, 1).flatten(1, 2)
-    volume = torch.empty((clips * frames, height, width, len(channels)), dtype=dtype, device=keypoint.device)
-    block = max(1, _BLOCK_PIXELS // (height * width * max(len(channels), 1)))
-    for start in range(0, clips * frames, block):
-        part = slice(start, start + block)
-        maps = None
-        for m in range(persons):
-            if channels.modality == "joint":
-                drawn = _joint_maps(point[m, part], peak[m, part], height, width, sigma)
-            else:
-                drawn = _limb_maps(point[m, part], peak[m, part], height, width, sigma, threshold)
-            maps = drawn if maps is None else torch.maximum(maps, drawn)
-        volume[part] = maps if maps is not None else 0.0
+    options = (channels.modality, height, width, sigma, threshold, dtype)
+    if fuse:
+        volume = _fused()(point, peak, *options)
+    else:
+        volume = torch.empty((clips * frames, height, width, len(channels)), dtype=dtype, device=keypoint.device)
+        block = max(1, _BLOCK_PIXELS // (height * width * max(len(channels), 1)))
+        for start in range(0, clips * frames, block):
+            part = slice(start, start + block)
+            volume[part] = _maps(point[:, part], peak[:, part], *options)
     return volume.view(clips, frames, height, width, len(channels)).permute(0, 4, 1, 2, 3)
+
+
+def _maps(
+    point: Tensor,
+    peak: Tensor,
+    modality: str,
+    height: int,
+    width: int,
+    sigma: float,
+    threshold: float,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Points and peaks (M, F, C, ...) of all persons -> (F, H, W, C)."""
+    maps = torch.zeros((), dtype=torch.float32, device=point.device).expand(
+        point.shape[1], height, width, point.shape[2]
+    )
+    for person, peaks in zip(point.unbind(0), peak.unbind(0), strict=True):
+        if modality == "joint":
+            drawn = _joint_maps(person, peaks, height, width, sigma)
+        else:
+            drawn = _limb_maps(person, peaks, height, width, sigma, threshold)
+        maps = torch.maximum(maps, drawn)
+    return maps.to(dtype)
+
+
+@cache
+def _fused() -> Callable[..., Tensor]:
+    return torch.compile(_maps)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from mmaction.registry import MODELS
 from mmengine.model import BaseDataPreprocessor
@@ -16,6 +17,24 @@ from pyskl_semloss.heatmap.numba_engine import check_points, draw
 from pyskl_semloss.skeletons import get_layout
 
 ENGINES = ("auto", "numba", "torch")
+
+
+class Views(NamedTuple):
+    """The views of a batch before they are drawn.
+
+    Attributes:
+        keypoint: (N clips, S views, M, T, V, 2) x, y in px of the maps.
+        score: (N, S, M, T, V); missing persons have score 0.
+        size: Height and width of the maps in px.
+        mirrored: Whether the mirror image of each view follows after the views of its clip.
+        samples: The N data samples.
+    """
+
+    keypoint: Tensor
+    score: Tensor
+    size: tuple[int, int]
+    mirrored: bool
+    samples: Sequence
 
 
 @MODELS.register_module()
@@ -53,6 +72,9 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
         self.layout = get_layout(skeleton)
         self.channels = Channels.of_layout(self.layout, modality)
         self.sigma, self.threshold, self.use_score, self.engine = sigma, score_threshold, use_score, engine
+        # Set by a model that knows better: the maps' type (None: autocast's), and whether to fuse the torch engine.
+        self.dtype: torch.dtype | None = None
+        self.fuse = False
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Batch of packed samples -> ``inputs`` (N, S views, C, T, H, W), channels last in memory.
@@ -65,6 +87,19 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
         Raises:
             InputError: The clips are of another layout, or differ in views, frames, joints or size.
         """
+        views = self.views(data)
+        volume = self.render(views.keypoint, views.score, views.size)
+        if views.mirrored:
+            mirror = self.render(views.keypoint, views.score, views.size, mirror=True)
+            volume = torch.cat([volume, mirror], dim=1)
+        return {"inputs": volume.permute(0, 1, 5, 2, 3, 4), "data_samples": views.samples}
+
+    def views(self, data: dict[str, Any]) -> Views:
+        """The views of a batch as they were packed, checked and on the model's device, before anything is drawn.
+
+        Raises:
+            InputError: As :meth:`forward`.
+        """
         data = self.cast_data(data)
         samples = data["data_samples"]
         points, scores = data["inputs"]["keypoint"], data["inputs"]["keypoint_score"]
@@ -72,18 +107,7 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
         keypoint, score = self._stack(points, scores, samples)
         size = _one({tuple(sample.img_shape) for sample in samples}, "img_shape", samples)
         mirrored = _one({bool(sample.get("mirrored_views", False)) for sample in samples}, "mirrored_views", samples)
-        volume = self._render(keypoint.flatten(0, 1), score.flatten(0, 1), size)
-        if mirrored:
-            volume = self._with_mirror(volume, len(samples))
-        return {"inputs": volume.unflatten(0, (len(samples), -1)), "data_samples": samples}
-
-    def _with_mirror(self, volume: Tensor, clips: int) -> Tensor:
-        """(N*S, C, T, H, W) -> (N*2S, C, T, H, W): the views of each clip, then their mirror images."""
-        # Frames, rows, columns, channels: the order in memory, which stacking keeps.
-        views = volume.permute(0, 2, 3, 4, 1).unflatten(0, (clips, -1))
-        mirror = torch.as_tensor(self.channels.mirror, device=volume.device)
-        both = torch.cat([views, views.flip(-2)[..., mirror]], dim=1)
-        return both.flatten(0, 1).permute(0, 4, 1, 2, 3)
+        return Views(keypoint, score, size, mirrored, samples)
 
     def _check_layout(self, joints: int, sample: Any) -> None:
         """The dataset's layout, where it names one, must be the preprocessor's."""
@@ -114,20 +138,24 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
         score = torch.stack([pad(s, (0, 0, 0, 0, 0, persons - s.shape[1])) for s in scores])
         return keypoint, score
 
-    def _render(self, keypoint: Tensor, score: Tensor, size: tuple[int, int]) -> Tensor:
-        """(N, M, T, V, 2) and (N, M, T, V) -> (N, C, T, H, W), in autocast's dtype where autocast is on."""
-        device = keypoint.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
+    def render(self, keypoint: Tensor, score: Tensor, size: tuple[int, int], mirror: bool = False) -> Tensor:
+        """Draw views: (..., M, T, V, 2) px and (..., M, T, V) -> (..., T, H, W, C), or their mirror images."""
+        device, views = keypoint.device.type, keypoint.shape[:-4]
+        dtype = self.dtype or (torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32)
+        options: dict[str, Any] = dict(sigma=self.sigma, threshold=self.threshold)
         if self.engine == "torch" or (self.engine == "auto" and device != "cpu"):
-            return render_batch(
-                keypoint, score, self.channels, size, sigma=self.sigma, threshold=self.threshold, dtype=dtype
+            channels = self.channels.mirrored() if mirror else self.channels
+            volume = render_batch(
+                keypoint.flatten(0, -5), score.flatten(0, -4), channels, size, dtype=dtype, fuse=self.fuse, **options
             )
-        volume = torch.zeros((len(keypoint), keypoint.shape[2], *size, len(self.channels)))
-        for clip, points, peaks in zip(volume.numpy(), keypoint.numpy(), score.numpy(), strict=True):
-            points, peaks = check_points(points, peaks, self.channels)
-            view = clip.transpose(0, 3, 1, 2)
-            draw(points, peaks, self.channels, view, sigma=self.sigma, threshold=self.threshold)
-        return volume.to(dtype).permute(0, 4, 1, 2, 3)
+            volume = volume.permute(0, 2, 3, 4, 1)
+            return (volume.flip(-2) if mirror else volume).unflatten(0, views)
+        volume = torch.zeros((*views, keypoint.shape[-3], *size, len(self.channels)))
+        for index in np.ndindex(*views):
+            points, peaks = check_points(keypoint[index].numpy(), score[index].numpy(), self.channels)
+            clip = volume[index].numpy().transpose(0, 3, 1, 2)
+            draw(points, peaks, self.channels, clip, mirror=mirror, **options)
+        return volume.to(dtype)
 
 
 def _one(values: set, field: str, samples: Sequence) -> Any:
