@@ -88,10 +88,8 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
             InputError: The clips are of another layout, or differ in views, frames, joints or size.
         """
         views = self.views(data)
-        volume = self.render(views.keypoint, views.score, views.size)
-        if views.mirrored:
-            mirror = self.render(views.keypoint, views.score, views.size, mirror=True)
-            volume = torch.cat([volume, mirror], dim=1)
+        kinds = (False, True) if views.mirrored else (False,)
+        volume = self.render(views.keypoint, views.score, views.size, kinds).flatten(1, 2)
         return {"inputs": volume.permute(0, 1, 5, 2, 3, 4), "data_samples": views.samples}
 
     def views(self, data: dict[str, Any]) -> Views:
@@ -138,23 +136,37 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
         score = torch.stack([pad(s, (0, 0, 0, 0, 0, persons - s.shape[1])) for s in scores])
         return keypoint, score
 
-    def render(self, keypoint: Tensor, score: Tensor, size: tuple[int, int], mirror: bool = False) -> Tensor:
-        """Draw views: (..., M, T, V, 2) px and (..., M, T, V) -> (..., T, H, W, C), or their mirror images."""
-        device, views = keypoint.device.type, keypoint.shape[:-4]
+    def render(
+        self, keypoint: Tensor, score: Tensor, size: tuple[int, int], mirrored: Sequence[bool] = (False,)
+    ) -> Tensor:
+        """Draw clips of S views each, as they are and mirrored.
+
+        Args:
+            keypoint: (N, S, M, T, V, 2) x, y in px of the maps.
+            score: (N, S, M, T, V).
+            size: Height and width of the maps in px.
+            mirrored: For each of the K images that are wanted of a view, whether it is the mirror image.
+
+        Returns:
+            (N, K, S, T, H, W, C), contiguous.
+        """
+        device, (clips, views, _, frames) = keypoint.device.type, keypoint.shape[:4]
         dtype = self.dtype or (torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32)
         options: dict[str, Any] = dict(sigma=self.sigma, threshold=self.threshold)
         if self.engine == "torch" or (self.engine == "auto" and device != "cpu"):
-            channels = self.channels.mirrored() if mirror else self.channels
-            volume = render_batch(
-                keypoint.flatten(0, -5), score.flatten(0, -4), channels, size, dtype=dtype, fuse=self.fuse, **options
-            )
-            volume = volume.permute(0, 2, 3, 4, 1)
-            return (volume.flip(-2) if mirror else volume).unflatten(0, views)
-        volume = torch.zeros((*views, keypoint.shape[-3], *size, len(self.channels)))
-        for index in np.ndindex(*views):
-            points, peaks = check_points(keypoint[index].numpy(), score[index].numpy(), self.channels)
-            clip = volume[index].numpy().transpose(0, 3, 1, 2)
-            draw(points, peaks, self.channels, clip, mirror=mirror, **options)
+            images = []
+            for mirror in mirrored:
+                channels = self.channels.mirrored() if mirror else self.channels
+                image = render_batch(
+                    keypoint.flatten(0, 1), score.flatten(0, 1), channels, size, dtype=dtype, fuse=self.fuse, **options
+                ).permute(0, 2, 3, 4, 1)
+                images.append((image.flip(-2) if mirror else image).unflatten(0, (clips, views)))
+            return torch.stack(images, dim=1) if images[1:] else images[0].unsqueeze(1)
+        volume = torch.zeros((clips, len(mirrored), views, frames, *size, len(self.channels)))
+        for clip, image, view in np.ndindex(clips, len(mirrored), views):
+            points, peaks = check_points(keypoint[clip, view].numpy(), score[clip, view].numpy(), self.channels)
+            drawn = volume[clip, image, view].numpy().transpose(0, 3, 1, 2)
+            draw(points, peaks, self.channels, drawn, mirror=mirrored[image], **options)
         return volume.to(dtype)
 
 

@@ -108,17 +108,18 @@ class PoseRecognizer3D(Recognizer3D):
     def _features(self, views: Views) -> Tensor:
         """Pooled features (N * S views, channels, 1, 1, 1), mirror images after the views of each clip."""
         render, pool = self.data_preprocessor.render, getattr(self.cls_head, "avg_pool", None) or torch.nn.Identity()
+        clips, views_of_clip = views.keypoint.shape[:2]
         keypoint, score = views.keypoint.flatten(0, 1), views.score.flatten(0, 1)
         step = self._views_at_a_time(views)
-        kinds = []
+        images = []
         for mirror in (False, True)[: 1 + views.mirrored]:
             parts = []
             for start in range(0, len(keypoint), step):
                 part = slice(start, start + step)
-                volume = render(keypoint[part], score[part], views.size, mirror=mirror)
+                volume = render(keypoint[part, None], score[part, None], views.size, [mirror]).flatten(0, 2)
                 parts.append(pool(self.backbone(volume.permute(0, 4, 1, 2, 3))))
-            kinds.append(torch.cat(parts).unflatten(0, views.keypoint.shape[:2]))
-        return torch.cat(kinds, dim=1).flatten(0, 1)
+            images.append(torch.cat(parts).unflatten(0, (clips, views_of_clip)))
+        return torch.cat(images, dim=1).flatten(0, 1)
 
     def _views_at_a_time(self, views: Views) -> int:
         memory = self.test_memory or (128 if self._device.type == "cpu" else 4096)
