@@ -1,4 +1,4 @@
-"""Make PySKL annotation files.
+"""Make PySKL annotation files, and keypoint stores of large ones.
 
 Usage:
     python tools/prepare_data.py synthetic OUT.pkl [--clips N] [--seed S] [--subjects P] [--balance official|balanced]
@@ -6,6 +6,8 @@ Usage:
     python tools/prepare_data.py smg SRC OUT.pkl [--workers N] [--strict] [SPLITS]
     python tools/prepare_data.py imigue-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
     python tools/prepare_data.py smg-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
+    python tools/prepare_data.py store SRC.pkl OUT [--strict]
+    python tools/prepare_data.py pickle STORE OUT.pkl
     SPLITS: [--split-file NAME=FILE]... [--subjects FILE] [--val-fraction F] [--test-fraction F] [--seed S]
 
 ``synthetic`` acts out the 32 iMiGUE classes by a parametric upper body: splits train, val and test without a common
@@ -14,13 +16,18 @@ person. Look at the clips with tools/animate_clip.py.
 ``imigue`` and ``smg`` convert the raw folders, ``imigue-kit`` and ``smg-kit`` the arrays of the challenge kit. A
 summary is written beside OUT.pkl as .json and .md. An interrupted conversion of raw folders goes on where it was when
 it is run again. docs/conversion.md has all rules.
+
+``store`` turns a pickle into a folder that datasets take as ann_file in its place, and that starts at once, however
+large it is; ``pickle`` turns it back. docs/scale.md has the reasons and the format.
 """
 
 import argparse
 import sys
+import warnings
 
 from pyskl_semloss.annotations import converters, write_annotations
 from pyskl_semloss.annotations.converters.progress import ProgressLine
+from pyskl_semloss.annotations.store_writer import pickle_to_store, store_to_pickle
 from pyskl_semloss.annotations.synthetic import generate
 from pyskl_semloss.errors import exit_on_error
 
@@ -49,6 +56,18 @@ def _convert(args: argparse.Namespace) -> None:
     print(f"Wrote {summary['clips']} clips ({parts}) to {args.out}, and this summary beside it as .json and .md")
 
 
+def _store(args: argparse.Namespace) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the report says it, too
+        report = pickle_to_store(args.source, args.out, strict=args.strict)
+    print(report)
+    print(f"Wrote a keypoint store of {report.clips_kept} clips to {args.out}")
+
+
+def _pickle(args: argparse.Namespace) -> None:
+    print(f"Wrote {store_to_pickle(args.source, args.out)} clips to {args.out}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -63,6 +82,15 @@ def _parser() -> argparse.ArgumentParser:
     for name, raw, val in (("imigue", converters.IMIGUE, 0.06), ("smg", converters.SMG, 0.0)):
         _converter(commands.add_parser(name, help=f"the raw folders of {raw.name}"), raw, val, kit=False)
         _converter(commands.add_parser(f"{name}-kit", help=f"the kit's arrays of {raw.name}"), raw, val, kit=True)
+    store = commands.add_parser("store", help="a keypoint store of a pickle, for large sets")
+    store.add_argument("source", metavar="SRC.pkl")
+    store.add_argument("out", metavar="OUT", help="the folder to make; a store that is there is replaced")
+    store.add_argument("--strict", action="store_true", help="refuse what would be mended")
+    store.set_defaults(run=_store)
+    back = commands.add_parser("pickle", help="a pickle of a keypoint store")
+    back.add_argument("source", metavar="STORE")
+    back.add_argument("out", metavar="OUT.pkl")
+    back.set_defaults(run=_pickle)
     return parser
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, overload
 
 import numpy as np
 
+from pyskl_semloss.annotations.mending import Rules, read_clip
 from pyskl_semloss.annotations.pickle_io import read_annotations
+from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.annotations.store import MENDED_CLIP, ZERO, ZERO_INSIDE, KeypointStore
+from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import SkeletonLayout
 
 
@@ -20,30 +28,36 @@ def dataset_clips(
     off_image: str,
     binary_score: bool,
     strict: bool,
-) -> list[dict[str, Any]]:
-    """Read and check the clips that a dataset serves, in the order of the file.
+) -> Sequence[dict[str, Any]]:
+    """Find and check the clips that a dataset serves, in the order of the file.
 
     Args:
-        ann_file: The annotation pickle.
+        ann_file: The annotation pickle, or the folder of a keypoint store.
         split: Read only this split.
         layout: The clips must have its joints.
         num_classes: Refuse labels that are not below it.
         test_mode: Keep clips without a single point, and without a label, so that every id gets a score.
         off_image: ``"drop"`` makes points outside the image missing ones, ``"keep"`` leaves them.
         binary_score: Every known point scores 1 and every missing one, (0, 0), scores 0.
-        strict: Refuse whatever would be mended with a warning.
+        strict: Refuse whatever would be mended with a warning, or was when the store was made.
 
     Returns:
-        Entries of the hosts' annotation format, see docs/annotations.md.
+        Entries of the hosts' annotation format, see docs/annotations.md; of a store :class:`StoredClips`.
 
     Raises:
         InputError: The file or a clip in it is not as docs/annotations.md says.
     """
+    num_joints = None if layout is None else layout.num_joints
+    if os.path.isdir(ann_file):
+        rules = Rules(num_classes, num_joints, unknown_labels=test_mode, off_image=off_image)
+        return stored_clips(
+            KeypointStore(ann_file), rules, split=split, keep_zero=test_mode, binary_score=binary_score, strict=strict
+        )
     annotations, _ = read_annotations(
         ann_file,
         split=split,
         num_classes=num_classes,
-        num_joints=None if layout is None else layout.num_joints,
+        num_joints=num_joints,
         unknown_labels=test_mode,
         zero_clips="keep" if test_mode else "drop",
         off_image=off_image,
@@ -52,5 +66,137 @@ def dataset_clips(
     entries = [clip.to_dict() for clip in annotations.clips]
     if binary_score:
         for entry in entries:
-            entry["keypoint_score"] = entry["keypoint"].any(-1).astype(np.float32)
+            _score_known_points(entry)
     return entries
+
+
+@dataclass(frozen=True, eq=False)
+class StoredClips(Sequence[dict[str, Any]]):
+    """Clips of a store, each read, and checked as those of a pickle, when it is asked for.
+
+    Nothing is held for a clip but its number, so that loader workers share all of it.
+
+    Attributes:
+        store: The open store.
+        numbers: (n,) the clips' numbers in the store.
+        rules: What is asked of each clip.
+        binary_score: Every known point scores 1 and every missing one 0.
+    """
+
+    store: KeypointStore
+    numbers: np.ndarray
+    rules: Rules
+    binary_score: bool = False
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> StoredClips: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | StoredClips:
+        """One entry, or a selection; the entry's arrays are the caller's own."""
+        if isinstance(index, slice):
+            return replace(self, numbers=self.numbers[index])
+        entry = self.store.entry(self.numbers[index].item())
+        report = Report()
+        try:
+            clip = read_clip(entry, self.rules, report)
+        except InputError as error:
+            file = self.store.path
+            raise InputError(error.problem, file=file, clip=error.clip, field=error.field, fix=error.fix) from None
+        if report.warning:
+            raise InputError(
+                "it has changed since it was checked, the store is damaged",
+                file=self.store.path,
+                clip=clip.frame_dir,
+                field="keypoint",
+                fix="Make the store anew with tools/prepare_data.py store.",
+            )
+        entry = clip.to_dict()
+        if self.binary_score:
+            _score_known_points(entry)
+        return entry
+
+    def take(self, indices: Iterable[int]) -> StoredClips:
+        """The clips at these places, in this order."""
+        return replace(self, numbers=self.numbers[np.fromiter(indices, np.int64)])
+
+    def info(self, index: int) -> dict[str, Any]:
+        """An entry without its keypoints, which are not read."""
+        return self.store.info(self.numbers[index].item())
+
+
+def stored_clips(
+    store: KeypointStore, rules: Rules, *, split: str | None, keep_zero: bool, binary_score: bool, strict: bool
+) -> StoredClips:
+    """The clips of a split of a store, in the order of the store, as a pickle of them would be served.
+
+    Args:
+        store: The open store.
+        rules: What is asked of each clip.
+        split: Only this split.
+        keep_zero: Whether clips without a single point stay.
+        binary_score: Every known point scores 1 and every missing one 0.
+        strict: Refuse what was mended when the store was made, and clips that would be left out.
+
+    Raises:
+        InputError: A clip, or the split, is not as asked.
+    """
+    report = Report(file=store.path, strict=strict)
+    try:
+        numbers = _numbers(store, split)
+        if strict:
+            _refuse_mended(store, numbers, split)
+        clips = StoredClips(store, numbers, rules, binary_score)
+        _refuse_first_wrong(clips)
+        if not keep_zero:
+            zero = store.flags[numbers] & (ZERO_INSIDE if rules.off_image == "drop" else ZERO) != 0
+            for name in sorted(map(store.clip_id, numbers[zero].tolist())):
+                report.add("zero_clips_dropped", name, where="keypoint")
+            clips = replace(clips, numbers=numbers[~zero])
+        if not len(clips):
+            raise InputError("it has no clip" if split is None else f"the split {split!r} has no clip", field="split")
+    except InputError as error:
+        raise InputError(error.problem, file=store.path, clip=error.clip, field=error.field, fix=error.fix) from None
+    if report.warning:
+        warnings.warn(report.warning, stacklevel=2)
+    return clips
+
+
+def _numbers(store: KeypointStore, split: str | None) -> np.ndarray:
+    if split is None:
+        return np.arange(len(store))
+    if split not in store.splits:
+        known = ", ".join(repr(name) for name in store.splits) or "none"
+        raise InputError(f"expected one of the splits of this file ({known}), got {split!r}", field="split")
+    return np.unique(store.splits[split])
+
+
+def _refuse_mended(store: KeypointStore, numbers: np.ndarray, split: str | None) -> None:
+    fix = "Without strict it is served as mended."
+    wrong = [name for name in store.splits if name in store.mended_splits and split in (None, name)]
+    if wrong:
+        raise InputError(f"split {wrong[0]!r} was mended when the store was made", field="split", fix=fix)
+    mended = numbers[store.flags[numbers] & MENDED_CLIP != 0]
+    if len(mended):
+        clip = store.clip_id(mended[0].item())
+        raise InputError(f"{len(mended)} clips were mended when the store was made", clip=clip, fix=fix)
+
+
+def _refuse_first_wrong(clips: StoredClips) -> None:
+    """Read the first clip that is not as asked, so that it is refused in the words of the rules."""
+    store, rules, numbers = clips.store, clips.rules, clips.numbers
+    labels = store.labels[numbers]
+    wrong = np.zeros(len(numbers), bool) if rules.unknown_labels else labels == -1
+    if rules.num_classes is not None:
+        wrong |= labels >= rules.num_classes
+    if rules.num_joints is not None:
+        wrong |= store.sizes[numbers, 2] != rules.num_joints
+    if wrong.any():
+        clips[int(wrong.argmax())]
+
+
+def _score_known_points(entry: dict[str, Any]) -> None:
+    entry["keypoint_score"] = entry["keypoint"].any(-1).astype(np.float32)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS
 
-from pyskl_semloss.annotations.dataset_clips import dataset_clips
+from pyskl_semloss.annotations.dataset_clips import StoredClips, dataset_clips
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import get_layout
 
@@ -17,8 +17,10 @@ from pyskl_semloss.skeletons import get_layout
 class KeypointDataset(PoseDataset):
     """Clips of a PySKL annotation pickle, read without running code from it and checked; see docs/annotations.md.
 
+    Large sets come from a keypoint store, of which nothing is held in memory; see docs/scale.md.
+
     Args:
-        ann_file: The annotation pickle.
+        ann_file: The annotation pickle, or the folder of a keypoint store.
         pipeline: The transforms.
         split: Read only this split.
         skeleton: Layout name or mapping; the clips must have its joints. ``FlipKeypoints`` mirrors by it.
@@ -49,7 +51,7 @@ class KeypointDataset(PoseDataset):
         self.off_image, self.binary_score, self.strict = off_image, binary_score, strict
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, **kwargs)
 
-    def load_data_list(self) -> list[dict[str, Any]]:
+    def load_data_list(self) -> Sequence[dict[str, Any]]:
         """Read and check the annotation file."""
         if any(self.data_prefix.values()):
             raise InputError(
@@ -58,7 +60,7 @@ class KeypointDataset(PoseDataset):
                 field="data_prefix",
                 fix="For skeletons in files of their own use the host's PoseDataset.",
             )
-        return dataset_clips(
+        clips = dataset_clips(
             self.ann_file,
             split=self.split,
             layout=self.layout,
@@ -68,8 +70,12 @@ class KeypointDataset(PoseDataset):
             binary_score=self.binary_score,
             strict=self.strict,
         )
+        if isinstance(clips, StoredClips):
+            # The host would read all of them now, and hold their bytes.
+            self.serialize_data = False
+        return clips
 
-    def filter_data(self) -> list[dict[str, Any]]:
+    def filter_data(self) -> Sequence[dict[str, Any]]:
         """Every clip that was read stays."""
         return self.data_list
 
@@ -79,3 +85,9 @@ class KeypointDataset(PoseDataset):
         if self.layout is not None:
             info["skeleton"] = self.layout
         return info
+
+    def _get_unserialized_subset(self, indices: Sequence[int] | int) -> Sequence[dict[str, Any]]:
+        """Some of the clips; of a store, none of them is read for it."""
+        if isinstance(self.data_list, StoredClips) and isinstance(indices, Sequence):
+            return self.data_list.take(indices)
+        return super()._get_unserialized_subset(indices)

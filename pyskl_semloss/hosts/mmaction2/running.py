@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 
+from pyskl_semloss.allocator import keep_large_blocks
+from pyskl_semloss.annotations.store import is_store
 from pyskl_semloss.checkpoints import LABEL_VECTORS_KEY, read_state_dict
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import atomic_write
@@ -56,6 +58,8 @@ def load_config(
     """
     # A user's setting that makes torch unpickle whatever a checkpoint holds.
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    if not torch.cuda.is_available():
+        keep_large_blocks()
     if not Path(path).is_file():
         raise InputError("there is no such config file", file=path)
     config = Config.fromfile(path)
@@ -111,7 +115,8 @@ def use_label_vectors_of(config: Config, checkpoint: str) -> None:
 
 def _check_file(value: object, path: str, field: str, root: str | None = None) -> None:
     """Say which file a config lacks, and how to make it, before minutes of start-up."""
-    if isinstance(value, str) and not os.path.isfile(os.path.join(root or "", value)):
+    found = os.path.join(root or "", value) if isinstance(value, str) else None
+    if found is not None and not os.path.isfile(found) and not is_store(found):
         raise InputError(
             f"there is no file {value}",
             file=path,

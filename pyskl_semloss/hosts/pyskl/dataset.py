@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from pyskl.datasets import PoseDataset
 from pyskl.datasets.builder import DATASETS
 
-from pyskl_semloss.annotations.dataset_clips import dataset_clips
+from pyskl_semloss.annotations.dataset_clips import StoredClips, dataset_clips
 from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.files import sha256
 from pyskl_semloss.hosts.pyskl.keypoint_cache import KeypointCache
@@ -20,12 +20,35 @@ from pyskl_semloss.skeletons import get_layout
 MODALITIES = ("joint", "limb")
 
 
+class StoredInfos(Sequence[dict[str, Any]]):
+    """The host's list of clips over a keypoint store: entries without keypoints, made when they are asked for.
+
+    The host goes through all entries to tidy them, and again for the labels.
+
+    Args:
+        clips: The clips.
+    """
+
+    def __init__(self, clips: StoredClips) -> None:
+        self.clips = clips
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return StoredInfos(self.clips[index])
+        return self.clips.info(index)
+
+
 @DATASETS.register_module()
 class KeypointDataset(PoseDataset):
     """Clips of a PySKL annotation pickle, read without running code from it and checked; see docs/annotations.md.
 
+    Large sets come from a keypoint store, of which nothing is held in memory; see docs/scale.md.
+
     Args:
-        ann_file: The annotation pickle.
+        ann_file: The annotation pickle, or the folder of a keypoint store.
         pipeline: The transforms.
         split: Read only this split.
         skeleton: Layout name or mapping; the clips must have its joints. ``FlipKeypoints`` and ``GeneratePoseHeatmap``
@@ -35,7 +58,7 @@ class KeypointDataset(PoseDataset):
         off_image: ``"drop"`` makes points outside the image missing ones, ``"keep"`` leaves them.
         binary_score: Every known point scores 1 and every missing one, (0, 0), scores 0.
         strict: Refuse whatever would be mended with a warning.
-        memcached: Keep the keypoints in memcached, where all processes share them.
+        memcached: Keep the keypoints in memcached, where all processes share them; not for a store, which they share.
         mc_cfg: Host and port of memcached.
         **kwargs: The arguments of PySKL's ``PoseDataset``. With ``test_mode``, clips without a single point and clips
             without a label are kept, so that every id gets a score.
@@ -80,9 +103,18 @@ class KeypointDataset(PoseDataset):
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, memcached=False, **kwargs)
         self.modality = modality
 
-    def load_annotations(self) -> list[dict[str, Any]]:
+    def load_annotations(self) -> Sequence[dict[str, Any]]:
         """Read and check the annotation file."""
         entries = self._read()
+        if isinstance(entries, StoredClips):
+            if self.cached_at is not None:
+                raise InputError(
+                    "all processes share a keypoint store as it is, memcached would only be a second copy",
+                    file=self.ann_file,
+                    field="memcached",
+                    fix="Set memcached = False.",
+                )
+            return StoredInfos(entries)
         if self.cached_at is not None:
             self.cache = KeypointCache(self.cached_at, self._content())
             # The host starts memcached after it has made the data sets: the first clip that is missed fills it.
@@ -90,7 +122,7 @@ class KeypointDataset(PoseDataset):
                 del entry["keypoint"], entry["keypoint_score"]
         return entries
 
-    def _read(self) -> list[dict[str, Any]]:
+    def _read(self) -> Sequence[dict[str, Any]]:
         return dataset_clips(
             self.ann_file,
             split=self.split,
@@ -105,6 +137,13 @@ class KeypointDataset(PoseDataset):
     def _content(self) -> str:
         """What the keypoints depend on."""
         return f"{sha256(self.ann_file)} {self.off_image} {self.binary_score}"
+
+    def _clip(self, idx: int) -> dict[str, Any]:
+        if isinstance(self.video_infos, StoredInfos):
+            return self.video_infos.clips[idx]
+        entry = dict(self.video_infos[idx])
+        entry["keypoint"], entry["keypoint_score"] = self._keypoints(entry)
+        return entry
 
     def _keypoints(self, entry: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         if self.cache is None:
@@ -128,8 +167,7 @@ class KeypointDataset(PoseDataset):
 
     def prepare_train_frames(self, idx: int) -> dict[str, Any]:
         """One clip through the pipeline, with its layout and modality."""
-        results = dict(self.video_infos[idx])
-        results["keypoint"], results["keypoint_score"] = self._keypoints(results)
+        results = self._clip(idx)
         results |= {"modality": self.modality, "start_index": self.start_index, "test_mode": self.test_mode}
         if self.layout is not None:
             results["skeleton"] = self.layout

@@ -1,0 +1,255 @@
+"""A folder of plain numpy files that serves clips without reading the set: the layout, opening, reading.
+
+``store.json`` has the version and the counts, and beside it lies one ``.npy`` file for each of ``LAYOUT``. The clips
+follow one another; clip ``i`` has the points ``offsets[i]`` to ``offsets[i + 1]``, in the order (M, T, V).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from pyskl_semloss.annotations.clip import AnnotationSet, Clip
+from pyskl_semloss.errors import InputError
+
+HEAD = "store.json"
+FORMAT, VERSION = "pyskl_semloss keypoint store", 1
+LAYOUT: dict[str, tuple[str, tuple[int, ...]]] = {
+    "points": ("<f4", (2,)),  # x, y in px
+    "scores": ("<f4", ()),
+    "offsets": ("<i8", ()),  # one more than clips
+    "sizes": ("<i8", (3,)),  # M, T, V
+    "labels": ("<i8", ()),
+    "image_sizes": ("<i8", (4,)),  # height, width of img_shape, then of original_shape
+    "ids": ("|u1", ()),  # UTF-8, one behind the other
+    "id_offsets": ("<i8", ()),  # one more than clips
+    "flags": ("|u1", ()),
+    "split_clips": ("<i8", ()),  # the clips of the first split, in its order, then of the next
+}
+"""Each file's number type and the axes behind its first."""
+ZERO, ZERO_INSIDE, MENDED_CLIP = 1, 2, 4
+"""Flags of a clip: no point at all; no point inside its image; mended when the store was made."""
+BLOCK = 1 << 20
+"""Clips that are checked at a time, so that opening needs little memory, however many there are."""
+
+
+def is_store(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a keypoint store, whole or damaged."""
+    return os.path.isfile(os.path.join(path, HEAD))
+
+
+class KeypointStore:
+    """An open store: its index is mapped, and the points and scores of a clip are read when they are asked for.
+
+    Opening checks that the files fit together, in time proportional to the number of clips. Copies, also those of
+    forked or spawned workers, share the files.
+
+    Args:
+        path: The folder.
+
+    Attributes:
+        splits: Clip numbers of each split, in the order of the split.
+        labels: (N,) class indices, -1 where unknown.
+        sizes: (N, 3) persons M, frames T and joints V.
+        flags: (N,) ``ZERO``, ``ZERO_INSIDE`` and ``MENDED_CLIP``.
+        mended_splits: Splits that named clips twice, or clips that are not there, in the file the store was made of.
+
+    Raises:
+        InputError: There is no store, or it is cut off, inconsistent or of another version; names the file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        head = _read_head(self.path)
+        self._count, num_points = head["clips"], head["points"]
+        arrays = {name: _map(self.path, name) for name in LAYOUT}
+        lengths = dict.fromkeys(LAYOUT, self._count) | {"points": num_points, "scores": num_points}
+        lengths |= {"offsets": self._count + 1, "id_offsets": self._count + 1, "ids": len(arrays["ids"])}
+        lengths["split_clips"] = sum(head["splits"].values())
+        for name, length in lengths.items():
+            if len(arrays[name]) != length:
+                _refuse(self.path, name, f"expected {length} rows, as {HEAD} says, got {len(arrays[name])}")
+        _check(self.path, arrays, self._count)
+        ends = np.cumsum(list(head["splits"].values()), dtype=np.int64)
+        parts = np.split(np.asarray(arrays["split_clips"]), ends[:-1]) if len(ends) else []
+        self.splits = dict(zip(head["splits"], parts, strict=True))
+        self.mended_splits: frozenset[str] = frozenset(head["mended_splits"])
+        # A plain view of the mapped bytes: indexing a memmap costs ten times as much.
+        index = {name: np.asarray(array) for name, array in arrays.items() if name not in ("points", "scores")}
+        self.labels, self.sizes, self.flags = index["labels"], index["sizes"], index["flags"]
+        self._offsets, self._image_sizes = index["offsets"], index["image_sizes"]
+        self._ids, self._id_offsets = index["ids"], index["id_offsets"]
+        # Read, not mapped: mapped pages would pile up in every worker, and a lost file system would kill it.
+        self._files = {name: (_open(self, name), arrays[name].offset) for name in ("points", "scores")}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return KeypointStore, (self.path,)
+
+    def __deepcopy__(self, memo: object) -> KeypointStore:
+        return self
+
+    def clip_id(self, number: int) -> str:
+        """The id (``frame_dir``) of a clip."""
+        start, stop = self._id_offsets[number : number + 2].tolist()
+        return self._ids[start:stop].tobytes().decode()
+
+    def info(self, number: int) -> dict[str, Any]:
+        """An entry of the hosts' annotation format without its keypoints."""
+        height, width, *original = self._image_sizes[number].tolist()
+        return {
+            "frame_dir": self.clip_id(number),
+            "label": self.labels[number].item(),
+            "img_shape": (height, width),
+            "original_shape": tuple(original),
+            "total_frames": self.sizes[number, 1].item(),
+        }
+
+    def entry(self, number: int) -> dict[str, Any]:
+        """An entry of the hosts' annotation format; the arrays are the caller's own.
+
+        Raises:
+            InputError: A file has been cut off since the store was opened.
+        """
+        size, start = self.sizes[number].tolist(), self._offsets[number].item()
+        entry = self.info(number)
+        entry["keypoint"] = self._read("points", start, (*size, 2))
+        entry["keypoint_score"] = self._read("scores", start, tuple(size))
+        return entry
+
+    def annotations(self) -> AnnotationSet:
+        """All clips, checked, with all splits.
+
+        Raises:
+            InputError: A clip holds what no clip may; names it.
+        """
+        entries = (self.entry(number) for number in range(self._count))
+        try:
+            clips = [Clip(**{key: value for key, value in entry.items() if key != "total_frames"}) for entry in entries]
+        except InputError as error:
+            raise InputError(error.problem, file=self.path, clip=error.clip, field=error.field) from None
+        ids = [clip.frame_dir for clip in clips]
+        return AnnotationSet({name: [ids[i] for i in rows.tolist()] for name, rows in self.splits.items()}, clips)
+
+    def _read(self, name: str, start: int, shape: tuple[int, ...]) -> np.ndarray:
+        array = np.empty(shape, "<f4")
+        handle, skipped = self._files[name]
+        step = array.nbytes // (shape[0] * shape[1] * shape[2])
+        if os.preadv(handle, [array.data], skipped + start * step) != array.nbytes:
+            _refuse(self.path, name, "the file has been cut off since the store was opened")
+        return array
+
+
+def _open(store: KeypointStore, name: str) -> int:
+    handle = os.open(os.path.join(store.path, f"{name}.npy"), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    weakref.finalize(store, os.close, handle)
+    return handle
+
+
+def _refuse(path: str, name: str, problem: str) -> NoReturn:
+    fix = "The store is damaged: make it anew with tools/prepare_data.py store."
+    raise InputError(problem, file=os.path.join(path, f"{name}.npy"), fix=fix)
+
+
+def _read_head(path: str) -> dict[str, Any]:
+    file = os.path.join(path, HEAD)
+    try:
+        head = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        fix = f"A keypoint store is a folder with {HEAD}; tools/prepare_data.py store makes one of a pickle."
+        raise InputError("expected a keypoint store, but there is no such file", file=file, fix=fix) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"it cannot be read ({error})", file=file) from None
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise InputError(f"expected the format {FORMAT!r}", file=file, field="format")
+    if head.get("version") != VERSION:
+        fix = "Make the store anew with tools/prepare_data.py store."
+        raise InputError(f"expected version {VERSION}, got {head.get('version')!r}", file=file, fix=fix)
+    splits, mended = head.get("splits"), head.get("mended_splits")
+    if not isinstance(splits, dict) or not all(map(_is_count, splits.values())):
+        raise InputError("expected a number of clips for each split", file=file, field="splits")
+    if not isinstance(mended, list) or not all(isinstance(name, str) for name in mended):
+        raise InputError("expected a list of names", file=file, field="mended_splits")
+    for name in ("clips", "points"):
+        if not _is_count(head.get(name)) or not head[name]:
+            raise InputError(f"expected a whole number above 0, got {head.get(name)!r}", file=file, field=name)
+    return head
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 62
+
+
+def _map(path: str, name: str) -> np.memmap:
+    file, (dtype, axes) = os.path.join(path, f"{name}.npy"), LAYOUT[name]
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        size = os.path.getsize(file)
+    except FileNotFoundError:
+        _refuse(path, name, "there is no such file")
+    except (ValueError, OSError, EOFError, OverflowError, MemoryError) as error:
+        _refuse(path, name, f"expected a whole npy file, but it cannot be read ({error})")
+    if not isinstance(array, np.memmap):
+        _refuse(path, name, "expected a single npy array")
+    if array.dtype != np.dtype(dtype) or array.ndim != 1 + len(axes) or array.shape[1:] != axes:
+        shape = ", ".join(["N", *map(str, axes)])
+        _refuse(path, name, f"expected {dtype} ({shape}), got {array.dtype.str} {array.shape}")
+    if array.ndim > 1 and not array.flags.c_contiguous:
+        _refuse(path, name, "expected the order of C, got that of Fortran")
+    if size != array.offset + array.nbytes:
+        _refuse(path, name, f"expected {array.offset + array.nbytes} bytes, got {size}")
+    return array
+
+
+def _check(path: str, arrays: Mapping[str, np.ndarray], count: int) -> None:
+    for name, total in (("offsets", len(arrays["points"])), ("id_offsets", len(arrays["ids"]))):
+        if arrays[name][0] != 0 or arrays[name][-1] != total:
+            _refuse(path, name, f"expected numbers from 0 to {total}, got {arrays[name][0]} to {arrays[name][-1]}")
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        for name in ("offsets", "id_offsets"):
+            if (np.diff(arrays[name][start : stop + 1]) <= 0).any():
+                _refuse(path, name, "expected each number above the one before")
+        _check_sizes(path, arrays, start, stop)
+        if arrays["labels"][start:stop].min() < -1:
+            _refuse(path, "labels", "expected class indices or -1, got a number below")
+        if arrays["image_sizes"][start:stop].min() < 1:
+            _refuse(path, "image_sizes", "expected heights and widths above 0")
+        if arrays["flags"][start:stop].max() > (ZERO | ZERO_INSIDE | MENDED_CLIP):
+            _refuse(path, "flags", "expected only flags of this version")
+        _check_ids(path, arrays, start, stop)
+    members = arrays["split_clips"]
+    if len(members) and not 0 <= members.min() <= members.max() < count:
+        _refuse(path, "split_clips", f"expected clip numbers from 0 to {count - 1}, got one that is not")
+
+
+def _check_sizes(path: str, arrays: Mapping[str, np.ndarray], start: int, stop: int) -> None:
+    sizes, points = arrays["sizes"][start:stop], np.diff(arrays["offsets"][start : stop + 1])
+    # As floats first: the product of damaged numbers may not fit an int64.
+    if sizes.min() < 1 or (np.prod(sizes, axis=1, dtype=float) > len(arrays["points"])).any():
+        _refuse(path, "sizes", "expected persons, frames and joints, each above 0, within the points that there are")
+    if (np.prod(sizes, axis=1) != points).any():
+        _refuse(path, "sizes", "expected persons x frames x joints to be the points of the clip in offsets.npy")
+    if (sizes[:, 2] != arrays["sizes"][0, 2]).any():
+        _refuse(path, "sizes", "expected the same number of joints in all clips")
+
+
+def _check_ids(path: str, arrays: Mapping[str, np.ndarray], start: int, stop: int) -> None:
+    starts = arrays["id_offsets"][start:stop]
+    text = arrays["ids"][starts[0] : arrays["id_offsets"][stop]]
+    # Whole and cut between characters (0b10xxxxxx continues one), every single id is whole, too.
+    whole = ((text[starts - starts[0]] & 0xC0) != 0x80).all()
+    try:
+        text.tobytes().decode()
+    except UnicodeDecodeError:
+        whole = False
+    if not whole:
+        _refuse(path, "ids", "expected UTF-8")

@@ -1,0 +1,241 @@
+"""Making a keypoint store: of a pickle, or of clips one by one as they come; and back to a pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss import safe_pickle
+from pyskl_semloss.annotations.clip import Clip
+from pyskl_semloss.annotations.mending import Rules, read_clip
+from pyskl_semloss.annotations.pickle_io import read_annotations, write_annotations
+from pyskl_semloss.annotations.report import MENDED, Report
+from pyskl_semloss.annotations.store import (
+    FORMAT,
+    HEAD,
+    LAYOUT,
+    MENDED_CLIP,
+    VERSION,
+    ZERO,
+    ZERO_INSIDE,
+    KeypointStore,
+    is_store,
+)
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import sha256
+
+IN_SPLITS = ("duplicate_ids", "ids_without_clip")
+"""The kinds of mending that concern a split, not a clip."""
+
+
+def pickle_to_store(source: str | os.PathLike[str], path: str | os.PathLike[str], *, strict: bool = False) -> Report:
+    """Make a store of an annotation pickle. The whole pickle is read and checked, all splits of it.
+
+    Args:
+        source: The pickle.
+        path: The folder to make; a store that is there is replaced when the new one is whole.
+        strict: Refuse whatever would be mended with a warning.
+
+    Returns:
+        What was mended; the store remembers which clips and splits, for datasets that are ``strict``.
+
+    Raises:
+        InputError: The pickle is not as docs/annotations.md says, or something that is no store lies at ``path``.
+    """
+    check_target(path)
+    annotations, report = read_annotations(source, unknown_labels=True, strict=strict)
+    mended_splits = []
+    if any(report.counts[kind] for kind in IN_SPLITS):
+        before = safe_pickle.load(source)["split"]
+        mended_splits = [name for name, ids in annotations.splits.items() if len(ids) != len(before[name])]
+    mended = {name for kind in MENDED if kind not in IN_SPLITS for name in report.names.get(kind, ())}
+    notes = {
+        "source": {"name": Path(source).name, "sha256": sha256(source)},
+        "mended": {kind: report.counts[kind] for kind in MENDED if report.counts[kind]},
+        "mended_splits": mended_splits,
+    }
+    write_store(path, annotations.clips, annotations.splits, mended=mended, notes=notes)
+    return report
+
+
+def store_to_pickle(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
+    """Write a store's clips and splits as an annotation pickle; returns the number of clips.
+
+    Raises:
+        InputError: There is no store, it is damaged, or ``target`` is a folder.
+    """
+    if os.path.isdir(target):
+        raise InputError("expected a file to write, got a folder", file=target)
+    annotations = KeypointStore(path).annotations()
+    write_annotations(target, annotations)
+    return len(annotations.clips)
+
+
+def write_store(
+    path: str | os.PathLike[str],
+    clips: Iterable[Clip],
+    splits: Mapping[str, Iterable[str]],
+    *,
+    mended: Collection[str] = (),
+    notes: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a store, clip by clip, so that a set need not fit into memory; whole or not at all.
+
+    Args:
+        path: The folder to make; a store that is there is replaced when the new one is whole.
+        clips: The clips, all with the same number of joints.
+        splits: Ids of the clips of each split; looked at after the last clip.
+        mended: Ids of clips that were mended when they were read.
+        notes: Entries for the head of the store, see :func:`pickle_to_store`.
+
+    Raises:
+        InputError: Two clips share an id, an id in a split has no clip or stands there twice, a clip holds what the
+            reader of pickles would mend, or something that is no store lies at ``path``.
+    """
+    check_target(path)
+    # Where the name is a link, the folder behind it is replaced.
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
+    try:
+        umask = os.umask(0)
+        os.umask(umask)
+        folder.chmod(0o777 & ~umask)
+        head = _write_files(folder, clips, splits, mended)
+        _write_head(folder / HEAD, {**head, "source": None, "mended": {}, "mended_splits": [], **(notes or {})})
+        _put_in_place(folder, target)
+    except InputError as error:
+        raise InputError(error.problem, file=path, clip=error.clip, field=error.field, fix=error.fix) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Refuse to replace what is neither a store nor an empty folder."""
+    there = Path(path)
+    if there.exists() and not is_store(there) and not (there.is_dir() and not any(there.iterdir())):
+        problem = "there is something that is no keypoint store, which is not replaced"
+        raise InputError(problem, file=path, fix="Name another folder, or remove it.")
+
+
+class _Column:
+    """An npy file that grows row by row."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.dtype, self.axes = LAYOUT[name]
+        self.rows = 0
+        self.stream = open(folder / f"{name}.npy", "wb")
+        self._write_header()
+        self.start = self.stream.tell()
+
+    def _write_header(self) -> None:
+        content = {"descr": self.dtype, "fortran_order": False, "shape": (self.rows, *self.axes)}
+        np.lib.format.write_array_header_1_0(self.stream, content)
+
+    def add(self, values: Any) -> None:
+        array = np.ascontiguousarray(values, self.dtype).reshape(-1, *self.axes)
+        self.stream.write(array.data)
+        self.rows += len(array)
+
+    def close(self) -> None:
+        self.stream.seek(0)
+        self._write_header()
+        if self.stream.tell() != self.start:
+            raise RuntimeError("numpy wrote a longer header for more rows")
+        self.stream.flush()
+        os.fsync(self.stream.fileno())
+
+
+def _write_files(
+    folder: Path, clips: Iterable[Clip], splits: Mapping[str, Iterable[str]], mended: Collection[str]
+) -> dict[str, Any]:
+    columns: dict[str, _Column] = {}
+    try:
+        columns |= {name: _Column(folder, name) for name in LAYOUT}
+        columns["offsets"].add([0])
+        columns["id_offsets"].add([0])
+        numbers: dict[str, int] = {}
+        joints: int | None = None
+        for clip in clips:
+            if clip.frame_dir in numbers:
+                raise InputError("two clips have this id", clip=clip.frame_dir, field="frame_dir")
+            if clip.keypoint.shape[2] != (joints := joints or clip.keypoint.shape[2]):
+                problem = f"it has {clip.keypoint.shape[2]} joints, but the clips before it have {joints}"
+                raise InputError(problem, clip=clip.frame_dir, field="keypoint")
+            numbers[clip.frame_dir] = len(numbers)
+            _add_clip(columns, clip, clip.frame_dir in mended)
+        if not numbers:
+            raise InputError("it would have no clip", field="clips")
+        counts = {name: _add_split(columns, numbers, name, ids) for name, ids in splits.items()}
+        for column in columns.values():
+            column.close()
+    finally:
+        for column in columns.values():
+            column.stream.close()
+    head = {"format": FORMAT, "version": VERSION, "clips": len(numbers), "points": columns["points"].rows}
+    return {**head, "splits": counts}
+
+
+def _add_clip(columns: dict[str, _Column], clip: Clip, mended: bool) -> None:
+    report = Report()
+    # The very rules by which the clip will be served; with them, what is left of it inside its image.
+    inside = read_clip(clip.to_dict(), Rules(unknown_labels=True, off_image="drop"), report)
+    if report.warning:
+        found = "; ".join(report.lines(MENDED))
+        fix = "Write a pickle of the clips and convert that: reading it mends them."
+        raise InputError(f"expected a clip that needs no mending ({found})", clip=clip.frame_dir, fix=fix)
+    try:
+        name = clip.frame_dir.encode()
+        columns["labels"].add([clip.label])
+        columns["image_sizes"].add([*clip.img_shape, *clip.original_shape])
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise InputError(f"an id, label or image size cannot be stored ({error})", clip=clip.frame_dir) from None
+    columns["ids"].add(np.frombuffer(name, np.uint8))
+    columns["id_offsets"].add([columns["ids"].rows])
+    columns["points"].add(clip.keypoint)
+    columns["scores"].add(clip.keypoint_score)
+    columns["offsets"].add([columns["points"].rows])
+    columns["sizes"].add(clip.keypoint.shape[:3])
+    flags = (ZERO * (not clip.keypoint.any())) | (ZERO_INSIDE * (not inside.keypoint.any())) | (MENDED_CLIP * mended)
+    columns["flags"].add([flags])
+
+
+def _add_split(columns: dict[str, _Column], numbers: dict[str, int], name: str, ids: Iterable[str]) -> int:
+    ids = list(ids)
+    orphans = [item for item in ids if item not in numbers]
+    if orphans:
+        raise InputError(f"{len(orphans)} ids of split {name!r} have no clip: {orphans[:3]}", field="split")
+    if len(set(ids)) != len(ids):
+        raise InputError(f"an id stands twice in split {name!r}", field="split")
+    columns["split_clips"].add([numbers[item] for item in ids])
+    return len(ids)
+
+
+def _write_head(path: Path, head: Mapping[str, Any]) -> None:
+    with open(path, "w", encoding="utf-8") as stream:
+        json.dump(head, stream, indent=1)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    if not target.exists() or not any(target.iterdir()):
+        os.replace(folder, target)
+        return
+    # A folder cannot be renamed onto a full one. Whoever has the old store open keeps it.
+    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".old"))
+    os.replace(target, old)
+    try:
+        os.replace(folder, target)
+    except BaseException:
+        os.replace(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
