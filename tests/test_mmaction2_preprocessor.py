@@ -209,3 +209,20 @@ def test_a_right_layouts_mirror_is_the_mirror_of_its_points():
         strong = np.minimum(volume[3:], again) > 0.05
         np.testing.assert_allclose(volume[3:][strong], again[strong], atol=1e-5)
         assert strong.sum() > 300
+
+
+def test_stacked_and_listed_clips_give_the_same():
+    """The collate function of the configs against mmengine's own; clips that differ in persons stay a list."""
+    from mmengine.registry import FUNCTIONS
+
+    import pyskl_semloss.hosts.mmaction2  # noqa: F401
+
+    stack = FUNCTIONS.get("stack_keypoints")
+    preprocessor = MODELS.build(dict(type="PoseHeatmapPreprocessor", skeleton="coco17"))
+    for persons, stacked in (((2, 2, 2), True), ((1, 3, 2), False)):
+        items = [packed(seed, count)[1] for seed, count in enumerate(persons)]
+        collated = stack(items)
+        assert isinstance(collated["inputs"]["keypoint"], torch.Tensor) == stacked
+        one, other = preprocessor(collated), preprocessor(batch(*items))
+        assert torch.equal(one["inputs"], other["inputs"]) and float(one["inputs"].max()) > 0.1
+        assert [sample.sample_id for sample in one["data_samples"]] == ["clip0", "clip1", "clip2"]

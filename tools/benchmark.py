@@ -1,83 +1,69 @@
-"""Measure the heat maps beside the host's, turn by turn in one run, on synthetic clips.
+"""Measure MMAction2 as installed and this package, turn by turn in one run, on synthetic clips.
 
-python tools/benchmark.py [--rounds 10] [--frames 48] [--size 56]
+python tools/benchmark.py [--out FOLDER]
+python tools/benchmark.py --parts heatmaps train_step --modality joint --rounds 10
+python tools/benchmark.py --device cuda --out docs/benchmark_gpu
+python tools/benchmark.py --quick
+
+Parts: heatmaps train_sample test_sample bytes train_step losses epoch floor inference memory scaling
 """
 
 import argparse
-import platform
-import time
-import warnings
-
-import numpy as np
+import functools
+import os
+import sys
+from pathlib import Path
 
 from pyskl_semloss.errors import exit_on_error
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "mmaction2"
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=10, help="turns of each side (default: 10)")
-    parser.add_argument("--frames", type=int, default=48, help="frames of a clip (default: 48)")
-    parser.add_argument("--size", type=int, default=56, help="height and width of the maps in px (default: 56)")
+    parser.add_argument("--parts", nargs="+", help="what to measure (default: every part)")
+    parser.add_argument("--modality", nargs="+", choices=["joint", "limb"], default=["joint", "limb"])
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--batch", type=int, help="clips of a training step (default: 4, on a GPU 32)")
+    parser.add_argument("--workers", type=int, help="processes of a loader (default: 2, on a GPU 16)")
+    parser.add_argument("--rounds", type=int, help="turns of each side (default: 5, quick 2)")
+    parser.add_argument("--views", type=int, default=20, help="views of a test clip, flipped ones included")
+    parser.add_argument("--threads", type=int, help="threads of torch (default: its own)")
+    parser.add_argument("--quick", action="store_true", help="the small model and a few turns, for a look")
+    parser.add_argument("--out", help="folder for benchmark.json and benchmark.md (default: only print)")
     return parser.parse_args()
-
-
-def clips(frames: int, size: int) -> list[dict]:
-    """Eight synthetic clips as the training pipeline hands them to the heat maps."""
-    from mmengine.dataset import Compose
-
-    from pyskl_semloss.annotations.synthetic import generate
-
-    pipeline = Compose(
-        [
-            dict(type="SampleKeypointFrames", clip_len=frames),
-            dict(type="CompactKeypoints", hw_ratio=1.0, allow_imgpad=True),
-            dict(type="ResizeKeypoints", scale=(size, size), keep_ratio=False),
-        ]
-    )
-    return [pipeline(clip.to_dict()) for clip in generate(64, seed=0).clips[:8]]
-
-
-def seconds(transform: object, samples: list[dict]) -> float:
-    """Time for each clip of a turn through all of them, as a loader's worker goes; each volume is dropped at once."""
-    start = time.perf_counter()
-    for results in samples:
-        transform.transform({**results, "keypoint": results["keypoint"].copy()})  # type: ignore[attr-defined]
-    return (time.perf_counter() - start) / len(samples)
 
 
 @exit_on_error
 def main() -> None:
-    """Measure and print one line for each modality."""
+    """Measure, print the tables, write them."""
     args = parse_args()
-    warnings.filterwarnings("ignore")
-    import mmaction
-    from mmaction.registry import TRANSFORMS
-    from mmengine.registry import DefaultScope
+    from pyskl_semloss.hosts.environment import check_mmaction2
 
-    import pyskl_semloss.hosts.mmaction2  # noqa: F401
-    from pyskl_semloss.skeletons import get_layout
+    check_mmaction2()
+    from pyskl_semloss.hosts.mmaction2.benchmark.report import PARTS, Plan, run
+    from pyskl_semloss.hosts.mmaction2.benchmark.table import markdown, write
 
-    DefaultScope.get_instance("benchmark", scope_name="mmaction")
-    samples = clips(args.frames, args.size)
-    layout = get_layout("openpose22")
-    print(f"MMAction2 {mmaction.__version__}, numpy {np.__version__}, Python {platform.python_version()}, one thread")
-    print(
-        f"one clip, {args.frames} frames, {args.size}x{args.size} px, {args.rounds} rounds of eight clips, turn by turn"
+    folder = CONFIGS / ("synthetic" if args.quick else "imigue")
+    gpu = args.device == "cuda"
+    plan = Plan(
+        configs={modality: str(folder / f"{modality}.py") for modality in args.modality},
+        command=" ".join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
+        parts=args.parts or PARTS,
+        device=args.device,
+        batch=args.batch if args.batch is not None else 32 if gpu else 4,
+        workers=args.workers if args.workers is not None else 16 if gpu else 2,
+        rounds=args.rounds if args.rounds is not None else 2 if args.quick else 5,
+        views=args.views,
+        threads=args.threads,
+        quick=args.quick,
     )
-    for modality in ("joint", "limb"):
-        options = dict(with_kp=modality == "joint", with_limb=modality == "limb", skeletons=layout.limbs)
-        host, ours = (
-            TRANSFORMS.build(dict(type=name, **options)) for name in ("GeneratePoseTarget", "GeneratePoseHeatmap")
-        )
-        seconds(ours, samples)
-        times = np.array([[seconds(side, samples) for side in (host, ours)] for _ in range(args.rounds)])
-        low, ratio, high = np.percentile(times[:, 0] / times[:, 1], [10, 50, 90])
-        host_ms, ours_ms = np.median(times, axis=0) * 1e3
-        print(
-            f"{modality:5}  MMAction2 {host_ms:6.2f} ms   ours {ours_ms:5.2f} ms   "
-            f"{ratio:.0f} times faster (10 % to 90 %: {low:.0f} to {high:.0f})"
-        )
+    keep = functools.partial(write, folder=args.out) if args.out else lambda result: None
+    result = run(plan, say=lambda line: print(f"… {line}", file=sys.stderr, flush=True), keep=keep)
+    print(markdown(result))
+    if args.out:
+        print(f"Written to {args.out}/benchmark.json and {args.out}/benchmark.md")
 
 
 if __name__ == "__main__":

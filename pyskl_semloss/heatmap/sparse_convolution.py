@@ -40,17 +40,17 @@ class HeatmapConv3d(nn.Conv3d):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C, T, H, W)."""
         if x.device.type == "cpu" and not torch.is_autocast_enabled("cpu") and _is_sparse(x):
-            return _convolve(x, self.weight, self.stride[1], self.padding[1])
+            return _convolve(x, self.weight, self.stride[1], int(self.padding[1]))
         return super().forward(x)
 
 
 def _supported(convolution: nn.Conv3d) -> bool:
-    (frames, height, width), (between, down, right), (before, above, left) = (
-        convolution.kernel_size, convolution.stride, convolution.padding
-    )  # fmt: skip
+    sizes = (convolution.kernel_size, convolution.stride, convolution.padding)
+    if not all(isinstance(size, tuple) and size[1] == size[2] for size in sizes):
+        return False
+    frames, between, before = (int(size[0]) for size in sizes)
     plain = convolution.groups == 1 and convolution.bias is None and convolution.padding_mode == "zeros"
-    square = height == width and down == right and above == left
-    return plain and square and frames == between == 1 and before == 0 and convolution.dilation == (1, 1, 1)
+    return plain and frames == between == 1 and before == 0 and convolution.dilation == (1, 1, 1)
 
 
 @torch.compiler.disable
@@ -91,7 +91,7 @@ class _SparseConvolution(torch.autograd.Function):
             _gather_frames, x.shape[0] * x.shape[2], _frames(x), _frames(gradient), stride, padding, result=sums,
             like=(stride, shape[1], shape[-1], -(-shape[-1] // stride), shape[0]),
         )  # fmt: skip
-        return None, torch.from_numpy(_weight_of(sum(sums), shape, stride)), None, None
+        return None, torch.from_numpy(_weight_of(np.sum(sums, axis=0), shape, stride)), None, None
 
 
 def _frames(volume: Tensor) -> np.ndarray:
@@ -133,10 +133,9 @@ def _in_threads(kernel: Any, frames: int, *arguments: Any, result: list | None =
     borders = np.linspace(0, frames, threads + 1).astype(int)
     jobs = []
     for first, last in zip(borders[:-1], borders[1:], strict=True):
-        own = ()
+        own = [] if result is None else [np.zeros(like, np.float32)]
         if result is not None:
-            result.append(np.zeros(like, np.float32))
-            own = (result[-1],)
+            result += own
         jobs.append((first, last, *arguments, *own))
     if threads == 1:
         kernel(*jobs[0])

@@ -25,6 +25,7 @@ train_dataloader = dict(
     batch_size=16,
     num_workers=4,
     persistent_workers=True,
+    collate_fn=dict(type="stack_keypoints"),
     sampler=dict(type="DefaultSampler", shuffle=True),
     dataset=dict(type="KeypointDataset", pipeline=train_pipeline),
 )
@@ -32,6 +33,7 @@ val_dataloader = dict(
     batch_size=16,
     num_workers=4,
     persistent_workers=True,
+    collate_fn=dict(type="stack_keypoints"),
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(type="KeypointDataset", pipeline=val_pipeline, test_mode=True),
 )
@@ -39,6 +41,7 @@ test_dataloader = dict(
     batch_size=1,
     num_workers=4,
     persistent_workers=True,
+    collate_fn=dict(type="stack_keypoints"),
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(type="KeypointDataset", pipeline=test_pipeline, test_mode=True),
 )

@@ -10,6 +10,7 @@ import torch
 from mmaction.registry import TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmcv.transforms import BaseTransform
+from mmengine.registry import FUNCTIONS
 
 from pyskl_semloss.errors import InputError
 
@@ -54,3 +55,21 @@ class PackKeypoints(BaseTransform):
             clips = results[key].reshape(persons, results.get("num_clips", 1), -1, *rest).swapaxes(0, 1)
             inputs[key] = torch.from_numpy(np.array(clips, dtype=np.float32, order="C"))
         return {"inputs": inputs, "data_samples": sample}
+
+
+@FUNCTIONS.register_module()
+def stack_keypoints(batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Collate packed clips in the loader's worker: two tensors for a batch, not two for each clip as by mmengine.
+
+    Args:
+        batch: What :class:`PackKeypoints` made of N clips.
+
+    Returns:
+        ``inputs`` with ``keypoint`` (N, S, M, T, V, 2) and ``keypoint_score`` (N, S, M, T, V), or lists of them where
+        the clips differ in shape, and the list ``data_samples``.
+    """
+    inputs: dict[str, Any] = {}
+    for key in ("keypoint", "keypoint_score"):
+        values = [item["inputs"][key] for item in batch]
+        inputs[key] = torch.stack(values) if len({value.shape for value in values}) == 1 else values
+    return {"inputs": inputs, "data_samples": [item["data_samples"] for item in batch]}

@@ -80,8 +80,8 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
         """Batch of packed samples -> ``inputs`` (N, S views, C, T, H, W), channels last in memory.
 
         Args:
-            data: ``inputs`` with lists ``keypoint`` of (S, M, T, V, 2) and ``keypoint_score`` of (S, M, T, V), and
-                ``data_samples`` with ``img_shape`` (h, w), the size of the maps, equal for the batch.
+            data: ``inputs`` with ``keypoint``, N times (S, M, T, V, 2), and ``keypoint_score``, N times (S, M, T, V),
+                and ``data_samples`` with ``img_shape`` (h, w), the size of the maps, equal for the batch.
             training: Unused: what differs in training is done on the keypoints.
 
         Raises:
@@ -98,11 +98,12 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
         Raises:
             InputError: As :meth:`forward`.
         """
-        data = self.cast_data(data)
         samples = data["data_samples"]
         points, scores = data["inputs"]["keypoint"], data["inputs"]["keypoint_score"]
         self._check_layout(points[0].shape[3], samples[0])
-        keypoint, score = self._stack(points, scores, samples)
+        # Two copies to the device for a batch, not two for each clip.
+        keypoint, score = self.cast_data(self._stack(points, scores, samples))
+        samples = self.cast_data(samples)
         size = _one({tuple(sample.img_shape) for sample in samples}, "img_shape", samples)
         mirrored = _one({bool(sample.get("mirrored_views", False)) for sample in samples}, "mirrored_views", samples)
         return Views(keypoint, score, size, mirrored, samples)
@@ -119,8 +120,12 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
                 fix="Name one layout in the config's data_preprocessor and its data sets.",
             )
 
-    def _stack(self, points: Sequence[Tensor], scores: Sequence[Tensor], samples: Sequence) -> tuple[Tensor, Tensor]:
+    def _stack(
+        self, points: Tensor | Sequence[Tensor], scores: Tensor | Sequence[Tensor], samples: Sequence
+    ) -> tuple[Tensor, Tensor]:
         """(N, S, M, T, V, 2) keypoints and (N, S, M, T, V) scores; persons are padded with score 0."""
+        if isinstance(points, Tensor) and isinstance(scores, Tensor):
+            return points, scores if self.use_score else torch.ones_like(scores)
         persons = max(point.shape[1] for point in points)
         shapes = {(*point.shape[:1], *point.shape[2:]) for point in points}
         if len(shapes) != 1:

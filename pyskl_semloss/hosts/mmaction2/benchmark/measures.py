@@ -1,0 +1,231 @@
+"""What is measured on a side; each method is a command that a process of :mod:`.turns` answers."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+import time
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from pyskl_semloss.hosts.mmaction2.benchmark.cost import step_cost
+from pyskl_semloss.hosts.mmaction2.benchmark.live import LiveSide
+from pyskl_semloss.hosts.mmaction2.benchmark.machine import peaks
+from pyskl_semloss.hosts.mmaction2.benchmark.memory import peak_bytes, private_bytes, reset_peak
+from pyskl_semloss.hosts.mmaction2.benchmark.sides import build_model, build_optimizer, set_seed
+from pyskl_semloss.hosts.mmaction2.benchmark.stand_ins import NoBackbone, random_batch
+from pyskl_semloss.skeletons import get_layout
+
+
+class Measures(LiveSide):
+    """The measures of a side.
+
+    Every time is in seconds for a clip, the first call of a method being the warm-up of the next ones. On a GPU the
+    clock is read when all work is done.
+    """
+
+    def heatmaps(self, clips: int = 8) -> float:
+        """The heat-map step of a pipeline alone, on clips that the steps before it made; the CPU's work."""
+        from mmaction.registry import TRANSFORMS
+
+        preprocessor, layout = self._drawing()
+        modality = preprocessor.get("modality", "joint")
+        name = "GeneratePoseTarget" if self.setup.side == "host" else "GeneratePoseHeatmap"
+        step = TRANSFORMS.build(
+            dict(type=name, with_kp=modality == "joint", with_limb=modality == "limb", skeletons=layout.limbs)
+        )
+        samples = self._before_heatmaps(clips)
+        start = time.perf_counter()
+        for results in samples:
+            step.transform({**results, "keypoint": results["keypoint"].copy()})
+        return (time.perf_counter() - start) / clips
+
+    def _drawing(self) -> tuple[Any, Any]:
+        drawing = Config.fromfile(self.setup.config).model.data_preprocessor
+        return drawing, get_layout(drawing.skeleton)
+
+    def _before_heatmaps(self, clips: int) -> list[dict[str, Any]]:
+        set_seed(self.setup.seed)
+        steps = self.train_set.pipeline.transforms
+        names = [type(step).__name__ for step in steps]
+        until = next(place for place, name in enumerate(names) if name in ("GeneratePoseTarget", "PackKeypoints"))
+        samples = []
+        for index in range(clips):
+            results = self.train_set.get_data_info(index)
+            for step in steps[:until]:
+                results = step(results)
+            samples.append(results)
+        return samples
+
+    def train_sample(self, clips: int = 8) -> float:
+        """From annotations to the volume that training takes, in batches."""
+        preprocessor, batch = self.model.data_preprocessor, self.setup.batch
+        batches = max(1, clips // batch)
+        set_seed(self.setup.seed)
+        start = self.now()
+        for number in range(batches):
+            volume = preprocessor(self.batch(self.train_set, number * batch, batch), True)["inputs"]
+            if not volume.is_floating_point():
+                raise RuntimeError(f"expected a volume of floats, got {volume.dtype}")
+            del volume
+        return (self.now() - start) / (batches * batch)
+
+    def test_sample(self, clips: int = 1) -> float:
+        """From an annotation to the volumes of all its views: on ours a test step whose backbone does nothing."""
+        backbone = self.model.backbone
+        draw = self.model.test_step
+        if self.setup.side == "host":
+            draw = self.model.data_preprocessor
+        else:
+            self.model.backbone = NoBackbone(self.model.cls_head.in_channels)
+        start = self.now()
+        with torch.no_grad():
+            for number in range(clips):
+                draw(self.batch(self.test_set, number, 1))
+        taken = (self.now() - start) / clips
+        self.model.backbone = backbone
+        return taken
+
+    def bytes_of_clip(self) -> float:
+        """What a worker hands to the trainer for one clip, pickled."""
+        set_seed(self.setup.seed)
+        return float(len(pickle.dumps(self.train_set[0], protocol=pickle.HIGHEST_PROTOCOL)))
+
+    def train_step(self, steps: int = 1, warm_up: int = 1) -> float:
+        """Forward, backward, optimizer: from volumes on the host, from keypoints on ours."""
+        self.model.train()
+        for _ in range(warm_up):
+            self.model.train_step(self.train_data, self.optimizer)
+        start = self.now()
+        for _ in range(steps):
+            self.model.train_step(self.train_data, self.optimizer)
+        seconds = (self.now() - start) / (steps * self.setup.batch)
+        self.release()
+        return seconds
+
+    def rendering(self, steps: int = 1, transfer: bool = False) -> float:
+        """Drawing the volumes of a training step alone, with ``transfer`` from keypoints that are not on the device."""
+        preprocessor = self.model.data_preprocessor
+        views = preprocessor.views(self.train_data)
+
+        def draw() -> None:
+            if transfer:
+                preprocessor(self.train_data, True)
+            else:
+                preprocessor.render(views.keypoint, views.score, views.size)
+
+        draw()
+        start = self.now()
+        for _ in range(steps):
+            draw()
+        return (self.now() - start) / (steps * self.setup.batch)
+
+    def inference(self, steps: int = 1, warm_up: int = 0) -> float:
+        """A test step of one clip with all its views; predictions are on the CPU at its end."""
+        self.model.eval()
+        # As the host's test loop does.
+        with torch.no_grad():
+            for _ in range(warm_up):
+                self.model.test_step(self.test_data)
+            start = self.now()
+            for _ in range(steps):
+                self.model.test_step(self.test_data)
+        seconds = (self.now() - start) / steps
+        self.release()
+        return seconds
+
+    def losses(self, steps: int = 20) -> list[float]:
+        """``loss_cls`` of each step of a training from the host's weights, the semantic loss without weight."""
+        config = copy.deepcopy(self.config)
+        if self.setup.side != "host":
+            config.model.cls_head.alpha = 0.0
+        model = build_model(config, self.setup.weights, self.setup.device, self.setup.seed).train()
+        optimizer, found = build_optimizer(config, model), []
+        for step in range(steps):
+            set_seed(self.setup.seed + step)
+            data = self.batch(self.train_set, step * self.setup.batch, self.setup.batch)
+            # Apart from what the pipeline drew: dropout begins at the same place on each side.
+            set_seed(self.setup.seed + step)
+            found.append(float(model.train_step(data, optimizer)["loss_cls"]))
+        return found
+
+    def _loader(self, workers: int) -> Any:
+        from mmengine.runner import Runner
+
+        config = copy.deepcopy(self.config.train_dataloader)
+        config.update(sampler=dict(type="InfiniteSampler", shuffle=True), num_workers=workers)
+        return Runner.build_dataloader(config, seed=self.setup.seed)
+
+    def _flowing(self, loader: Any) -> Any:
+        """An iterator whose workers have begun; what they fetched before the clock starts is dropped."""
+        batches = iter(loader)
+        for _ in range((loader.prefetch_factor or 1) * max(1, loader.num_workers)):
+            next(batches)
+        return batches
+
+    def epoch(self, clips: int = 24, seconds: float = 0.0) -> float:
+        """Training through the loader and its workers, at least so many clips and seconds."""
+        self.model.train()
+        self.model.train_step(self.train_data, self.optimizer)
+        batches = self._flowing(self._loader(self.setup.workers))
+        done, start = 0, self.now()
+        while done < clips or time.perf_counter() - start < seconds:
+            self.model.train_step(next(batches), self.optimizer)
+            done += self.setup.batch
+        taken = (self.now() - start) / done
+        del batches
+        self.release()
+        return taken
+
+    def loading(self, workers: int, clips: int) -> dict[str, float]:
+        """The loader alone: seconds for a clip, private bytes of a worker."""
+        batches = self._flowing(self._loader(workers))
+        done, start = 0, time.perf_counter()
+        while done < clips:
+            next(batches)
+            done += self.setup.batch
+        taken = (time.perf_counter() - start) / done
+        pids = [worker.pid for worker in getattr(batches, "_workers", [])]
+        return {"seconds": taken, "worker_bytes": max(map(private_bytes, pids), default=0)}
+
+    def memory(self, what: str) -> dict[str, float]:
+        """Peak bytes over ``"train_step"`` or ``"inference"`` in a process that did nothing else before."""
+        work = self.train_step if what == "train_step" else self.inference
+        if self.cuda:
+            # What compiling and choosing kernels takes once is not the work's.
+            work(steps=1)
+        reset_peak(self.setup.device)
+        before = peak_bytes(self.setup.device)
+        work(steps=1)
+        return {"before": before, "peak": peak_bytes(self.setup.device)}
+
+    def cost(self) -> dict[str, Any]:
+        """Operations and bytes of a training step by precision, and what this machine can do in a second."""
+        shape = self.model.data_preprocessor(self.train_data, True)["inputs"].flatten(0, 1).shape
+        found: dict[str, Any] = {"shape": list(shape), "peaks": peaks(self.setup.device), "cost": {}}
+        for name, element in (("float32", 4), ("bfloat16", 2)):
+            for fused in (True, False):
+                cost = step_cost(self.model, shape, element=element, fused=fused)
+                found["cost"][f"{name}, {'fused' if fused else 'each operation alone'}"] = dataclasses.asdict(cost)
+        return found
+
+    def point(self, frames: int, size: int, skeleton: str, persons: int, batch: int, steps: int) -> dict[str, float]:
+        """A training step on random points of another size, in a process that did nothing else before."""
+        drawing = self.config.model.data_preprocessor
+        drawing.skeleton = skeleton
+        self.config.model.backbone.in_channels = get_layout(skeleton).num_channels(drawing.get("modality", "joint"))
+        self.model = build_model(self.config, None, self.setup.device, self.setup.seed)
+        self.setup = dataclasses.replace(self.setup, batch=batch)
+        self.train_data = random_batch(batch, persons, frames, get_layout(skeleton).num_joints, size, self.setup.seed)
+        reset_peak(self.setup.device)
+        before = peak_bytes(self.setup.device)
+        rendering = self.rendering(steps)
+        step = self.train_step(steps)
+        if self.cuda:
+            reset_peak(self.setup.device)
+            before = peak_bytes(self.setup.device)
+            self.train_step()
+        return {"rendering": rendering, "step": step, "memory": peak_bytes(self.setup.device) - before}
