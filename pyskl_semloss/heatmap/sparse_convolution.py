@@ -6,15 +6,14 @@ are pixels other than zero; the usual one spends a third of PoseC3D's forward pa
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numba
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from pyskl_semloss.threads import in_parts
 
 # Above this share of pixels other than zero the usual convolution is faster.
 _DENSEST = 0.1
@@ -78,7 +77,12 @@ class _SparseConvolution(torch.autograd.Function):
         rows, columns = ((size + 2 * padding - kernel) // stride + 1 for size in (height, width))
         y = torch.empty((clips * frames, rows, columns, len(weight)))
         taps = _taps(weight.detach().numpy(), stride)
-        _in_threads(_draw_frames, clips * frames, _frames(x), taps, stride, padding, y.numpy())
+        source, target = _frames(x), y.numpy()
+
+        def convolve(first: int, last: int) -> None:
+            _draw_frames(first, last, source, taps, stride, padding, target)
+
+        in_parts(convolve, clips * frames, torch.get_num_threads())
         return y.view(clips, frames, rows, columns, -1).permute(0, 4, 1, 2, 3)
 
     @staticmethod
@@ -86,12 +90,15 @@ class _SparseConvolution(torch.autograd.Function):
         """The gradient of the weight alone; heat maps need none."""
         (x,) = ctx.saved_tensors
         stride, padding, shape = ctx.options
-        sums: list[np.ndarray] = []
-        _in_threads(
-            _gather_frames, x.shape[0] * x.shape[2], _frames(x), _frames(gradient), stride, padding, result=sums,
-            like=(stride, shape[1], shape[-1], -(-shape[-1] // stride), shape[0]),
-        )  # fmt: skip
-        return None, torch.from_numpy(_weight_of(np.sum(sums, axis=0), shape, stride)), None, None
+        source, seen = _frames(x), _frames(gradient)
+
+        def gather(first: int, last: int) -> np.ndarray:
+            taps = np.zeros((stride, shape[1], shape[-1], -(-shape[-1] // stride), shape[0]), np.float32)
+            _gather_frames(first, last, source, seen, stride, padding, taps)
+            return taps
+
+        taps = np.sum(in_parts(gather, len(source), torch.get_num_threads()), axis=0)
+        return None, torch.from_numpy(_weight_of(taps, shape, stride)), None, None
 
 
 def _frames(volume: Tensor) -> np.ndarray:
@@ -119,28 +126,6 @@ def _weight_of(taps: np.ndarray, shape: torch.Size, stride: int) -> np.ndarray:
         chosen = np.arange(remainder, shape[-1], stride)[::-1]
         weight[:, :, 0, :, chosen] = taps[remainder, :, :, : len(chosen)].transpose(2, 3, 0, 1)
     return weight
-
-
-@cache
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """Threads of this process; those of a parent are not there after a fork."""
-    return ThreadPoolExecutor(threads)
-
-
-def _in_threads(kernel: Any, frames: int, *arguments: Any, result: list | None = None, like: Any = None) -> None:
-    """Run a kernel on parts of the frames, one for each of torch's threads; a part may have sums of its own."""
-    threads = min(torch.get_num_threads(), frames)
-    borders = np.linspace(0, frames, threads + 1).astype(int)
-    jobs = []
-    for first, last in zip(borders[:-1], borders[1:], strict=True):
-        own = [] if result is None else [np.zeros(like, np.float32)]
-        if result is not None:
-            result += own
-        jobs.append((first, last, *arguments, *own))
-    if threads == 1:
-        kernel(*jobs[0])
-    else:
-        list(_pool(threads, os.getpid()).map(lambda job: kernel(*job), jobs))
 
 
 @numba.njit(nogil=True, cache=True)

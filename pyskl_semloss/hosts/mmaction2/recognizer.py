@@ -125,6 +125,8 @@ class PoseRecognizer3D(Recognizer3D):
                 part = slice(start, start + step)
                 volume = render(keypoint[part, None], score[part, None], views.size, [mirror]).flatten(0, 2)
                 parts.append(pool(self.backbone(volume.permute(0, 4, 1, 2, 3))))
+                # The next one takes its place, which is still in the caches.
+                del volume
             images.append(torch.cat(parts).unflatten(0, (clips, views_of_clip)))
         return torch.cat(images, dim=1).flatten(0, 1)
 
