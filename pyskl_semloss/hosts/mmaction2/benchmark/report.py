@@ -76,11 +76,11 @@ class Plan:
         """How much of each measure makes a turn."""
         cuda = self.device == "cuda"
         return {
-            "train_step": dict(steps=20 if cuda else 1, warm_up=3 if cuda else 0),
-            "inference": dict(steps=20 if cuda else 1, warm_up=3 if cuda else 0),
+            "train_step": dict(steps=20 if cuda else 2, warm_up=3 if cuda else 1),
+            "inference": dict(steps=20 if cuda else 1, warm_up=3 if cuda else 1),
             "epoch": dict(seconds=20.0) if cuda else dict(clips=self.batch if self.quick else 24),
             "train_sample": dict(clips=max(8, self.batch)),
-            "test_sample": dict(clips=4 if cuda else 1),
+            "test_sample": dict(clips=4),
         }
 
 
