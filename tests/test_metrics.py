@@ -4,7 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.metrics import mean_class_accuracy, summary, top_k_accuracy
+from pyskl_semloss.evaluation.metrics import (
+    calibration,
+    class_numbers,
+    confusion_matrix,
+    macro_f1,
+    mean_class_accuracy,
+    probability_rows,
+    summary,
+    top_k_accuracy,
+)
 from pyskl_semloss.evaluation.scores import Scores
 
 
@@ -82,12 +91,98 @@ def test_unknown_labels_are_left_out_and_nothing_known_gives_nothing():
     assert summary(Scores(np.array(list("abcd")), score, unknown, semantic_cosine=score)) == {}
 
 
+@given(cases(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_the_numbers_of_the_classes_are_scikit_learns(case, some_unknown):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    score, label, rng = case
+    classes, guess = np.arange(score.shape[1]), score.argmax(1)
+    given_label = label
+    if some_unknown:
+        extra = rng.random((4, len(classes)))
+        score, given_label = np.concatenate([score, extra]), np.concatenate([label, np.full(4, -1)])
+    assert (confusion_matrix(score, given_label) == sklearn.confusion_matrix(label, guess, labels=classes)).all()
+    ours = class_numbers(score, given_label)
+    precision, recall, f1, support = sklearn.precision_recall_fscore_support(
+        label, guess, labels=classes, zero_division=np.nan
+    )
+    np.testing.assert_allclose(ours.precision, precision)
+    np.testing.assert_allclose(ours.recall, recall)
+    np.testing.assert_allclose(ours.f1, f1)
+    assert (ours.support == support).all() and (ours.predicted == np.bincount(guess, minlength=len(classes))).all()
+    present = np.unique(label)
+    expected = sklearn.f1_score(label, guess, labels=present, average="macro", zero_division=0)
+    assert macro_f1(score, given_label) == pytest.approx(expected, abs=1e-12)
+    assert np.nanmean(ours.recall) == pytest.approx(mean_class_accuracy(score, given_label))
+
+
+def test_macro_f1_counts_a_class_that_is_only_predicted_in_the_others_alone():
+    score, label = np.eye(3)[[0, 1, 2, 2]], np.array([0, 0, 2, 2])
+    assert macro_f1(score, label) == pytest.approx((2 / 3 + 1) / 2)
+    assert macro_f1(score, np.full(4, -1)) is None
+
+
+def loop_calibration(score, label, bins):
+    """Expected calibration error, clip by clip and bin by bin."""
+    total = 0.0
+    for number in range(bins):
+        inside = []
+        for row, true in zip(score.tolist(), label, strict=True):
+            best = max(row)
+            first = number == 0
+            if (number / bins < best or first) and (best <= (number + 1) / bins or number == bins - 1):
+                inside.append((best, row.index(best) == true))
+        if inside:
+            sure = sum(one for one, _ in inside) / len(inside)
+            right = sum(hit for _, hit in inside) / len(inside)
+            total += len(inside) / len(label) * abs(right - sure)
+    return total
+
+
+@given(st.integers(1, 60), st.integers(2, 9), st.integers(1, 20), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_calibration_is_that_of_a_loop(clips, classes, bins, seed):
+    rng = np.random.default_rng(seed)
+    score = rng.dirichlet(np.full(classes, 0.4), clips)
+    label = rng.integers(0, classes, clips)
+    found = calibration(score, label, bins)
+    assert found.ece == pytest.approx(loop_calibration(score, label, bins), abs=1e-12)
+    assert found.count.sum() == clips and len(found.edges) == bins + 1 and found.edges[[0, -1]].tolist() == [0, 1]
+    full = found.count > 0
+    assert (np.isnan(found.confidence) == ~full).all() and (np.isnan(found.accuracy) == ~full).all()
+    assert (found.confidence[full] <= found.edges[1:][full] + 1e-12).all()
+    assert (found.confidence[full] >= found.edges[:-1][full] - 1e-12).all()
+    assert (found.accuracy * found.count)[full].sum() == pytest.approx(clips * top_k_accuracy(score, label, 1))
+
+
+def test_calibration_by_hand():
+    score = np.array([[0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.2, 0.8], [0.8, 0.2]])
+    found = calibration(score, np.array([0, 0, 0, 1, 1]))
+    assert found.ece == pytest.approx(0, abs=1e-12), "right in 4 of 5, and 0.8 sure"
+    assert found.count[11] == 5, "0.8 is the right end of the bin from 11/15 to 12/15"
+    assert calibration(score, np.array([0, 0, 0, 1, 0])).ece == pytest.approx(0.2)
+    sure = np.array([[1.0, 0], [1.004, 0]])
+    assert calibration(sure, np.array([0, 0])).ece == 0 and calibration(sure, np.array([1, 1])).ece == 1
+    assert calibration(score, np.full(5, -1)) is None
+    with pytest.raises(InputError, match="expected probabilities"):
+        calibration(score * 2, np.zeros(5, int))
+    with pytest.raises(InputError, match="at least 1"):
+        calibration(score, np.zeros(5, int), 0)
+
+
+def test_what_counts_as_probabilities():
+    rows = np.array([[0.5, 0.5], [0.505, 0.5], [0.52, 0.5], [-0.1, 1.1], [0, 0]])
+    assert probability_rows(rows).tolist() == [True, True, False, False, False]
+
+
 def test_summary():
     score = np.eye(6)[[0, 1, 2]] + np.linspace(0.5, 0, 6)  # the true class 5 is last in the third row
     numbers = summary(Scores(np.array(list("abc")), score, np.array([0, 1, 5])))
-    assert numbers == {"top1": pytest.approx(2 / 3), "top5": pytest.approx(2 / 3), "mean_class": pytest.approx(2 / 3)}
+    assert numbers == {name: pytest.approx(2 / 3) for name in ("top1", "top5", "mean_class", "macro_f1")}
     numbers = summary(Scores(np.array(list("abc")), score[:, :3], np.array([0, 1, 1]), semantic_cosine=-score[:, :3]))
     assert numbers["top5"] == 1.0 and numbers["nearest_name_top1"] == pytest.approx(1 / 3)
+    probable = Scores(np.array(list("abc")), np.eye(6)[[0, 1, 2]], np.array([0, 1, 5]))
+    assert summary(probable)["ece"] == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize(

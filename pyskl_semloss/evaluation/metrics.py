@@ -1,11 +1,61 @@
-"""Top-k and mean-class accuracy, as fractions of 1, over the clips whose label is known."""
+"""The metrics of a test, each stated once: Top-k, mean-class accuracy, macro F1, per-class numbers, calibration.
+
+All are fractions of 1, over the clips whose label is known. The prediction is the ``argmax``, of equal scores the lower
+class.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
+
+ROW_SUM_TOLERANCE = 1e-2
+"""How far from 1 the sum of a clip's probabilities may be: what half precision leaves."""
+
+CALIBRATION_BINS = 15
+"""As in Guo et al., 2017."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassNumbers:
+    """Numbers of each class, all (C,); NaN where a ratio has no denominator.
+
+    Attributes:
+        support: Clips of the class, int64.
+        predicted: Clips that were predicted as the class, int64.
+        recall: Share of the class's clips that were found; NaN without a clip of it.
+        precision: Share of the predictions of the class that are right; NaN if it was never predicted.
+        f1: ``2 TP / (support + predicted)``, the harmonic mean of the two; NaN if the class does not occur at all.
+    """
+
+    support: np.ndarray
+    predicted: np.ndarray
+    recall: np.ndarray
+    precision: np.ndarray
+    f1: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How far confidence is from accuracy, with the bins of the reliability diagram.
+
+    Attributes:
+        ece: Expected calibration error.
+        edges: (B + 1,) bin edges from 0 to 1; a bin is open on the left and closed on the right.
+        count: (B,) clips in each bin, int64.
+        confidence: (B,) mean confidence in each bin, NaN where it is empty.
+        accuracy: (B,) Top-1 in each bin, NaN where it is empty.
+    """
+
+    ece: float
+    edges: np.ndarray
+    count: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
 
 
 def top_k_accuracy(score: np.ndarray, label: np.ndarray, k: int) -> float | None:
@@ -53,23 +103,131 @@ def mean_class_accuracy(score: np.ndarray, label: np.ndarray) -> float | None:
     return float((np.bincount(label, weights=hit)[present] / clips[present]).mean())
 
 
+def confusion_matrix(score: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Clips of each true class (rows) that were predicted as each class (columns), (C, C) int64.
+
+    Args:
+        score: (N, C), finite.
+        label: (N,) true classes; clips with -1 are left out.
+
+    Raises:
+        InputError: As :func:`top_k_accuracy`.
+    """
+    score, label = _labelled(score, label)
+    classes = score.shape[1]
+    return np.bincount(label * classes + score.argmax(axis=1), minlength=classes**2).reshape(classes, classes)
+
+
+def class_numbers(score: np.ndarray, label: np.ndarray) -> ClassNumbers:
+    """Support, recall, precision and F1 of each class.
+
+    Args:
+        score: (N, C), finite.
+        label: (N,) true classes; clips with -1 are left out.
+
+    Raises:
+        InputError: As :func:`top_k_accuracy`.
+    """
+    table = confusion_matrix(score, label)
+    hits, support, predicted = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
+    return ClassNumbers(
+        support,
+        predicted,
+        recall=_ratio(hits, support),
+        precision=_ratio(hits, predicted),
+        f1=_ratio(2 * hits, support + predicted),
+    )
+
+
+def macro_f1(score: np.ndarray, label: np.ndarray) -> float | None:
+    """Mean F1 over the classes that occur in ``label``: scikit-learn's ``f1_score(average="macro", labels=present)``.
+
+    A class that is only predicted does not count as one; its predictions lower the recall of the others.
+
+    Args:
+        score: (N, C), finite.
+        label: (N,) true classes; clips with -1 are left out.
+
+    Returns:
+        A fraction, or None if no label is known.
+
+    Raises:
+        InputError: As :func:`top_k_accuracy`.
+    """
+    numbers = class_numbers(score, label)
+    present = numbers.support > 0
+    return float(numbers.f1[present].mean()) if present.any() else None
+
+
+def probability_rows(score: np.ndarray) -> np.ndarray:
+    """(N,) bool: which rows of scores (N, C) are not negative and sum to 1 within 0.01."""
+    score = np.asarray(score)
+    return (score >= 0).all(axis=1) & (np.abs(score.sum(axis=1, dtype=np.float64) - 1) <= ROW_SUM_TOLERANCE)
+
+
+def calibration(score: np.ndarray, label: np.ndarray, bins: int = CALIBRATION_BINS) -> Calibration | None:
+    """Expected calibration error, ``sum_b n_b / N * |accuracy_b - confidence_b|`` over bins of equal width.
+
+    The confidence of a clip is its highest probability. Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural
+    Networks", ICML 2017, equations 2 and 3, with 15 bins.
+
+    Args:
+        score: (N, C) probabilities.
+        label: (N,) true classes; clips with -1 are left out.
+        bins: Number of bins B, at least 1.
+
+    Returns:
+        The error and its bins, or None if no label is known.
+
+    Raises:
+        InputError: As :func:`top_k_accuracy`; scores are no probabilities, or there are no bins.
+    """
+    if bins < 1:
+        raise InputError(f"expected at least 1, got {bins}", field="bins")
+    score, label = _labelled(score, label)
+    if not probability_rows(score).all():
+        raise InputError("expected probabilities, which calibration is about, got other scores", field="score")
+    if not len(label):
+        return None
+    # A sum of probabilities may exceed 1 by rounding, and so may one of them.
+    sure = np.minimum(score.max(axis=1).astype(np.float64), 1)
+    edges = np.linspace(0, 1, bins + 1)
+    place = np.digitize(sure, edges[1:-1], right=True)
+    count = np.bincount(place, minlength=bins)
+    confidence = _ratio(np.bincount(place, weights=sure, minlength=bins), count)
+    accuracy = _ratio(np.bincount(place, weights=score.argmax(axis=1) == label, minlength=bins), count)
+    gap = np.nansum(count * np.abs(accuracy - confidence)) / len(label)
+    return Calibration(float(gap), edges, count, confidence, accuracy)
+
+
 def summary(scores: Scores) -> dict[str, float]:
-    """The numbers that are reported for a test: ``top1``, ``top5``, ``mean_class``, as fractions.
+    """The numbers of a test: ``top1``, ``top5``, ``mean_class``, ``macro_f1``, as fractions.
 
     With the semantic scores also ``nearest_name_top1``: the share of the clips whose predicted embedding is nearest, by
-    cosine, to the vector of the true class's name. With fewer than five classes ``top5`` is over all of them, so 1.
+    cosine, to the vector of the true class's name. Where the scores are probabilities also ``ece``, the expected
+    calibration error. With fewer than five classes ``top5`` is over all of them, so 1.
 
     Returns:
         The numbers; empty if no label is known.
     """
+    if (scores.label < 0).all():
+        return {}
     numbers = {
         "top1": top_k_accuracy(scores.score, scores.label, 1),
         "top5": top_k_accuracy(scores.score, scores.label, 5),
         "mean_class": mean_class_accuracy(scores.score, scores.label),
+        "macro_f1": macro_f1(scores.score, scores.label),
     }
+    if probability_rows(scores.score).all():
+        calibrated = calibration(scores.score, scores.label)
+        numbers["ece"] = calibrated.ece if calibrated else None
     if scores.semantic_cosine is not None:
         numbers["nearest_name_top1"] = top_k_accuracy(scores.semantic_cosine, scores.label, 1)
     return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
 
 
 def _labelled(score: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,174 @@
+"""Is one model better than another on the same clips? Paired bootstrap intervals, and McNemar's exact test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.fusion import align
+from pyskl_semloss.evaluation.scores import Scores
+
+METRICS = ("top1", "mean_class")
+RESAMPLES = 10_000
+
+# Draws that are in memory at once; beyond it resamples are made in blocks.
+_BLOCK = 4_000_000
+
+
+class Difference(NamedTuple):
+    """A metric of two sides, B minus A, as fractions.
+
+    Attributes:
+        metric: ``"top1"`` or ``"mean_class"``.
+        a: The metric of side A, the mean over its models.
+        b: The same of side B.
+        estimate: ``b - a``.
+        low: Lower end of the percentile interval.
+        high: Upper end.
+        level: Its level, such as 0.95.
+        clips: Clips with a known label.
+        models: Models of A and of B.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
+    """
+
+    metric: str
+    a: float
+    b: float
+    estimate: float
+    low: float
+    high: float
+    level: float
+    clips: int
+    models: tuple[int, int]
+    resamples: int
+    seed: int
+
+
+class McNemar(NamedTuple):
+    """McNemar's exact test.
+
+    Attributes:
+        table: (2, 2) clips; rows A right, A wrong; columns B right, B wrong.
+        p_value: Two-sided; small if one model is right where the other is wrong more often than the reverse.
+    """
+
+    table: np.ndarray
+    p_value: float
+
+
+def paired_bootstrap(
+    a: Sequence[Scores],
+    b: Sequence[Scores],
+    metric: str = "top1",
+    *,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Difference:
+    """Difference of a metric between two models, or two groups of models, with its percentile bootstrap interval.
+
+    Clips are drawn with replacement, the same ones for both sides. For several models (seeds) of a side the metric is
+    the mean over them, in each resample as well: the interval says how the difference depends on the choice of the test
+    clips, for these trained models; the spread over seeds, and of clips of one person that resemble each other, is not
+    in it. Mean-class accuracy is over the classes that occur in a resample. Efron, Tibshirani, "An Introduction to the
+    Bootstrap", 1993, section 13.3.
+
+    Args:
+        a: Score files of side A, at least one; aligned by clip id, as fusion does it.
+        b: Score files of side B.
+        metric: ``"top1"`` or ``"mean_class"``.
+        resamples: Number of resamples.
+        level: Of the interval, between 0 and 1.
+        seed: Of the draws.
+
+    Raises:
+        InputError: The score files do not belong together (see :func:`pyskl_semloss.evaluation.fusion.align`), no label
+            is known, or an argument is out of range.
+    """
+    _check(metric, resamples, level)
+    label, hits = _hits([*a, *b], len(a), len(b))
+    side = np.stack([hits[: len(a)].mean(axis=0), hits[len(a) :].mean(axis=0)])
+    both = _metric(np.ones((1, len(label))), side, label, metric)[0]
+    drawn = np.concatenate(
+        [_metric(times, side, label, metric) for times in _resampled(len(label), resamples, seed)], axis=0
+    )
+    low, high = np.quantile(drawn[:, 1] - drawn[:, 0], [(1 - level) / 2, (1 + level) / 2])
+    return Difference(
+        metric=metric,
+        a=float(both[0]),
+        b=float(both[1]),
+        estimate=float(both[1] - both[0]),
+        low=float(low),
+        high=float(high),
+        level=level,
+        clips=len(label),
+        models=(len(a), len(b)),
+        resamples=resamples,
+        seed=seed,
+    )
+
+
+def mcnemar(a: Scores, b: Scores) -> McNemar:
+    """McNemar's exact test of two models on the same clips: of the clips that one alone has right, is half each one's?
+
+    McNemar, "Note on the sampling error of the difference between correlated proportions", Psychometrika 1947, with the
+    exact binomial distribution. Without such clips the p-value is 1.
+
+    Raises:
+        InputError: As :func:`paired_bootstrap`.
+    """
+    from scipy.stats import binomtest
+
+    _, hits = _hits([a, b], 1, 1)
+    right, other = hits.astype(bool)
+    table = np.array([[(x & y).sum() for y in (other, ~other)] for x in (right, ~right)])
+    only_a, only_b = int(table[0, 1]), int(table[1, 0])
+    p_value = float(binomtest(only_a, only_a + only_b, 0.5).pvalue) if only_a + only_b else 1.0
+    return McNemar(table, p_value)
+
+
+def _check(metric: str, resamples: int, level: float) -> None:
+    if metric not in METRICS:
+        raise InputError(f"expected {' or '.join(METRICS)}, got {metric!r}", field="metric")
+    if resamples < 1:
+        raise InputError(f"expected at least 1, got {resamples}", field="resamples")
+    if not 0 < level < 1:
+        raise InputError(f"expected a number between 0 and 1, got {level}", field="level")
+
+
+def _hits(every: Sequence[Scores], count_a: int, count_b: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (N,) of the clips with a known one, and which model (M, N) is right on them."""
+    if not count_a or not count_b:
+        raise InputError(f"expected score files on both sides, got {count_a} and {count_b}")
+    aligned = align(every)
+    known = aligned[0].label >= 0
+    if not known.any():
+        raise InputError("no clip has a label, so that nothing can be compared", file=every[0].source or None)
+    label = aligned[0].label[known]
+    return label, np.stack([part.score[known].argmax(axis=1) == label for part in aligned]).astype(np.float64)
+
+
+def _resampled(clips: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each clip was drawn, (R, N), in blocks of resamples."""
+    rng = np.random.default_rng(seed)
+    block = max(1, _BLOCK // clips)
+    for start in range(0, resamples, block):
+        rows = min(block, resamples - start)
+        drawn = rng.integers(0, clips, (rows, clips)) + clips * np.arange(rows)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=rows * clips).reshape(rows, clips).astype(np.float64)
+
+
+def _metric(times: np.ndarray, side: np.ndarray, label: np.ndarray, metric: str) -> np.ndarray:
+    """The metric of both sides (R, 2), where clip n counts ``times[r, n]`` times and has ``side[s, n]`` hits."""
+    if metric == "top1":
+        return times @ side.T / times.sum(axis=1, keepdims=True)
+    member = (label[:, None] == np.unique(label)).astype(np.float64)
+    clips = times @ member
+    present = clips > 0
+    # Recall of an absent class is left out, so it may be anything finite here.
+    recall = np.stack([times @ (member * one[:, None]) for one in side]) / np.where(present, clips, 1)
+    return ((recall * present).sum(axis=2) / present.sum(axis=1)).T

@@ -1,0 +1,224 @@
+"""Train and test the runs of a sweep, one after another, through the real tools; finished ones are skipped."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.metrics import summary
+from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.files import sha256
+from pyskl_semloss.sweep.plan import Run
+from pyskl_semloss.sweep.settings import (
+    DONE_FILE,
+    SETTINGS_FILE,
+    Describer,
+    check_folder,
+    check_others,
+    read_json,
+    write_json,
+)
+from pyskl_semloss.sweep.table import best_so_far, write_results
+
+LOG_FILE = "sweep.log"
+SCORE_FILE = "test_scores.npz"
+
+
+class RunError(RuntimeError):
+    """A run failed; the message says where to look."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The programs that train and test.
+
+    Args:
+        train: Path of ``tools/train.py``.
+        test: Path of ``tools/test.py``.
+        python: The interpreter.
+    """
+
+    train: Path
+    test: Path
+    python: str = sys.executable
+
+
+def train_command(run: Run, describer: Describer, tools: Tools) -> list[str]:
+    """The command line that trains a run, or goes on with it."""
+    epochs = [] if describer.epochs is None else ["--epochs", str(describer.epochs)]
+    folder = str(describer.out / run.name)
+    return [tools.python, str(tools.train), str(run.config), "--work-dir", folder, "--seed", str(run.seed), *epochs,
+            "--resume", *_options(run, describer)]  # fmt: skip
+
+
+def test_command(run: Run, describer: Describer, tools: Tools, checkpoint: str) -> list[str]:
+    """The command line that tests a run."""
+    folder = describer.out / run.name
+    return [tools.python, str(tools.test), str(run.config), checkpoint, "--work-dir", str(folder), "--out",
+            str(folder / SCORE_FILE), *_options(run, describer)]  # fmt: skip
+
+
+def check_runs(runs: Sequence[Run], describer: Describer) -> dict[Run, str]:
+    """The state of every run, as :func:`pyskl_semloss.sweep.settings.check_folder` names it; nothing is written.
+
+    Raises:
+        InputError: A config, a file, or a folder of other settings.
+    """
+    states = {}
+    for run in runs:
+        settings = describer.describe(run)
+        states[run] = check_folder(describer.out / run.name, settings)
+        check_others(describer.out, settings)
+    return states
+
+
+def run_all(runs: Sequence[Run], describer: Describer, tools: Tools, say: Callable[[str], None]) -> dict[Run, str]:
+    """Run what is not finished; rebuild table and plot after each run.
+
+    Args:
+        runs: The runs, in this order.
+        describer: Their settings.
+        tools: The programs.
+        say: Takes the lines of progress.
+
+    Returns:
+        The runs that failed, or that another process works on, each with the reason.
+
+    Raises:
+        InputError: As :func:`check_runs`, before anything is run.
+    """
+    states = check_runs(runs, describer)
+    open_runs = [run for run in runs if states[run] != "finished"]
+    say(f"{len(runs)} runs, {len(runs) - len(open_runs)} finished before, in {describer.out}")
+    begin, problems, spent = time.monotonic(), {}, []
+    for place, run in enumerate(runs, 1):
+        if states[run] == "finished":
+            continue
+        folder, start = describer.out / run.name, time.monotonic()
+        head = f"[{place}/{len(runs)}] {run.name}"
+        say(f"{head}: {'going on' if states[run] == 'cut off' else 'started'}, log in {folder / LOG_FILE}")
+        try:
+            numbers = execute(run, describer, tools)
+        except (RunError, InputError, OSError) as error:
+            problems[run] = str(error)
+            say(f"{head}: FAILED: {error}")
+            continue
+        now = time.monotonic()
+        spent.append(now - start)
+        left = sum(one in open_runs for one in runs[place:]) * sum(spent) / len(spent)
+        write_results(describer.out)
+        say(
+            f"{head}: Top-1 {100 * numbers['top1']:.2f} after {_clock(spent[-1])}; {_clock(now - begin)} so far, about "
+            f"{_clock(left)} left; {best_so_far(describer.out)}"
+        )
+    return problems
+
+
+def execute(run: Run, describer: Describer, tools: Tools) -> dict[str, float]:
+    """Train and test one run, and write ``done.json`` last.
+
+    Returns:
+        Its numbers, as fractions.
+
+    Raises:
+        RunError: Training or testing failed, or another process works in the folder.
+        InputError: The settings are refused.
+    """
+    folder = describer.out / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder) as lock:
+        settings = describer.describe(run)
+        # Another shard may have finished it since the sweep began.
+        if check_folder(folder, settings) == "finished":
+            return dict((read_json(folder / DONE_FILE) or {})["metrics"])
+        describer.make_vectors(run)
+        write_json(folder / SETTINGS_FILE, {**settings, "cfg_options": describer.options})
+        start = time.monotonic()
+        _call(train_command(run, describer, tools), folder, lock)
+        checkpoint = _last_checkpoint(folder)
+        _call(test_command(run, describer, tools, checkpoint), folder, lock)
+        scores = Scores.load(folder / SCORE_FILE)
+        numbers = summary(scores)
+        if not numbers:
+            raise RunError(f"no test clip has a label, so there is no accuracy; the scores are in {scores.source}")
+        done: dict[str, Any] = {key: value for key, value in settings.items() if key != "config"}
+        done |= {
+            "metrics": numbers,
+            "clips": int((scores.label >= 0).sum()),
+            "checkpoint": os.path.basename(checkpoint),
+            "score_file": SCORE_FILE,
+            "score_sha256": sha256(folder / SCORE_FILE),
+            "seconds": round(time.monotonic() - start, 1),
+        }
+        write_json(folder / DONE_FILE, done)
+    return numbers
+
+
+def _options(run: Run, describer: Describer) -> list[str]:
+    options = describer.all_options(run)
+    return ["--cfg-options", *options] if options else []
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[IO[Any]]:
+    """A lock on the folder, for this process and those that it starts: it outlives this one if they do."""
+    with open(folder / ".lock", "a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"another process works in {folder}") from None
+        yield stream
+
+
+def _call(command: Sequence[str], folder: Path, lock: IO[Any]) -> None:
+    log = folder / LOG_FILE
+    with open(log, "ab") as stream:
+        stream.write(f"\n$ {' '.join(command)}\n".encode())
+        stream.flush()
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, pass_fds=[lock.fileno()]
+        )
+        try:
+            status = process.wait()
+        except BaseException:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+            raise
+    if status:
+        raise RunError(f"{Path(command[1]).name} ended with status {status}: {_last_line(log)} (all of it in {log})")
+
+
+def _last_line(log: Path) -> str:
+    with open(log, "rb") as stream:
+        stream.seek(max(0, os.path.getsize(log) - 4000))
+        lines = stream.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def _last_checkpoint(folder: Path) -> str:
+    pointer = folder / "last_checkpoint"
+    if not pointer.is_file():
+        raise RunError(f"training left no checkpoint in {folder}")
+    # Only the name counts: a sweep's folder may have been moved since.
+    path = folder / Path(pointer.read_text(encoding="utf-8").strip()).name
+    if not path.is_file():
+        raise RunError(f"training left no checkpoint {path}")
+    return str(path)
+
+
+def _clock(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 3:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

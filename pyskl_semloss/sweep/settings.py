@@ -1,0 +1,234 @@
+"""What a run's numbers depend on, so that a folder is never filled from two settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import atomic_write, sha256
+from pyskl_semloss.label_vector_controls import CONTROLS
+from pyskl_semloss.label_vectors import LabelVectors
+from pyskl_semloss.sweep.plan import Run, run_options
+
+SETTINGS_FILE = "settings.json"
+DONE_FILE = "done.json"
+
+ReadConfig = Callable[[str, Sequence[str]], Mapping[str, Any]]
+"""A config file and KEY=VALUE options -> the config with its bases and the options, as plain values."""
+
+# What mmengine's runner makes a model and its scores of; logging, hooks that save, and helper variables are not in it.
+_CONTENT = (
+    *("model", "data_preprocessor", "randomness", "load_from", "env_cfg", "custom_hooks"),
+    *("optim_wrapper", "param_scheduler", "auto_scale_lr"),
+    *(f"{stage}_{part}" for stage in ("train", "val", "test") for part in ("cfg", "dataloader")),
+)
+_SHARED = ("epochs", "data")
+_OWN = ("model", "vectors", "alpha", "seed", "label_vectors")
+
+
+class Describer:
+    """Settings of runs; each config is read once and each file is hashed once.
+
+    Args:
+        out: The folder of the sweep; label vectors that are drawn are written to ``label_vectors`` in it.
+        read_config: See ``ReadConfig``.
+        options: The user's ``--cfg-options``.
+        epochs: Of all runs; each config's own without it.
+    """
+
+    def __init__(self, out: Path, read_config: ReadConfig, options: Sequence[str] = (), epochs: int | None = None):
+        if epochs is not None and epochs < 1:
+            raise InputError(f"expected at least 1, got {epochs}", field="epochs")
+        self.out, self.options, self.epochs = out, list(options), epochs
+        self._read_config = read_config
+        self._configs: dict[tuple[str, ...], Mapping[str, Any]] = {}
+        self._hashes: dict[str, str] = {}
+
+    def vectors_file(self, run: Run) -> Path | None:
+        """Where the label vectors that are drawn for a run lie; None where they are the config's, or there are none."""
+        return self.out / "label_vectors" / f"{run.vectors}_seed{run.seed}.npz" if run.vectors in CONTROLS else None
+
+    def all_options(self, run: Run) -> list[str]:
+        """The ``--cfg-options`` of the run's training and test."""
+        made = self.vectors_file(run)
+        return run_options(run, self.options, None if made is None else str(made))
+
+    def describe(self, run: Run) -> dict[str, Any]:
+        """Everything that the run's numbers depend on, as JSON.
+
+        Raises:
+            InputError: The config cannot be used, or a file that it names is not there.
+        """
+        config = self._config(run)
+        data = {}
+        for key in ("train", "val", "test"):
+            dataset = (config.get(f"{key}_dataloader") or {}).get("dataset") or {}
+            if dataset.get("ann_file"):
+                path = os.path.join(dataset.get("data_root") or "", dataset["ann_file"])
+                data[key] = self._hash(path, run, f"{key}_dataloader.dataset.ann_file")
+        content = _without_paths(config)
+        return {
+            "model": run.model,
+            "vectors": run.vectors,
+            "alpha": run.alpha,
+            "seed": run.seed,
+            "epochs": self.epochs or (config.get("train_cfg") or {}).get("max_epochs"),
+            "data": data,
+            "label_vectors": None if run.alpha is None else self._hash(self._given(run), run, "label_vectors"),
+            "config_file": str(run.config),
+            "config_sha256": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
+            "config": content,
+        }
+
+    def make_vectors(self, run: Run) -> None:
+        """Write the label vectors that are drawn for a run; the same bytes every time.
+
+        Raises:
+            InputError: The config's label vectors have no names or words, or cannot be shuffled.
+        """
+        path = self.vectors_file(run)
+        if path is not None:
+            CONTROLS[run.vectors](LabelVectors.load(self._given(run)), run.seed).save(path)
+
+    def _config(self, run: Run) -> Mapping[str, Any]:
+        key = (str(run.config), *run_options(run, self.options))
+        if key not in self._configs:
+            self._configs[key] = self._read_config(key[0], key[1:])
+        return self._configs[key]
+
+    def _given(self, run: Run) -> str:
+        head = (self._config(run).get("model") or {}).get("cls_head") or {}
+        value = head.get("label_vectors")
+        if not isinstance(value, str):
+            raise InputError(
+                f"expected the path of a file of label vectors, got {type(value).__name__}",
+                file=run.config,
+                field="model.cls_head.label_vectors",
+                fix="A sweep needs a config with the semantic head, and a file in it.",
+            )
+        return value
+
+    def _hash(self, path: str, run: Run, field: str) -> str:
+        if path not in self._hashes:
+            if not os.path.isfile(path):
+                raise InputError(
+                    f"there is no file {path}",
+                    file=run.config,
+                    field=field,
+                    fix="Paths are relative to the current folder; --cfg-options can name another.",
+                )
+            self._hashes[path] = sha256(path)
+        return self._hashes[path]
+
+
+def check_folder(folder: Path, settings: Mapping[str, Any]) -> str:
+    """What became of a run so far: ``"new"``, ``"cut off"`` or ``"finished"``.
+
+    Raises:
+        InputError: The folder is of other settings, holds a checkpoint of unknown ones, or its score file is not the
+            one that its numbers are of.
+    """
+    found = read_json(folder / SETTINGS_FILE)
+    if found is None:
+        if (folder / "last_checkpoint").exists():
+            raise InputError("it holds a checkpoint, but not the settings of it", file=folder, fix=_fix(folder))
+        return "new"
+    changes = differences(found, settings, (*_OWN, *_SHARED, "config"))
+    if changes:
+        raise InputError(f"it is of other settings: {'; '.join(changes)}", file=folder, fix=_fix(folder))
+    done = read_json(folder / DONE_FILE)
+    if done is None:
+        return "cut off"
+    scores = folder / str(done.get("score_file"))
+    if not scores.is_file() or sha256(scores) != done.get("score_sha256"):
+        raise InputError(
+            f"{scores.name} is not the file that the numbers in {DONE_FILE} are of", file=folder, fix=_fix(folder)
+        )
+    return "finished"
+
+
+def check_others(out: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a run that another of the same sweep folder cannot be compared with.
+
+    Raises:
+        InputError: A run there has other epochs or data, or the same config with another content.
+    """
+    for path in sorted(out.glob(f"*/{SETTINGS_FILE}")):
+        other = read_json(path) or {}
+        keys = [*_SHARED, *(["config"] if _same_config(other, settings) else [])]
+        changes = differences(other, settings, keys)
+        if changes:
+            fix = "Give the same settings, or another folder with --out."
+            raise InputError(f"a run there has other settings: {'; '.join(changes)}", file=path.parent, fix=fix)
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+    """Which settings differ, in words, at most four."""
+    there, now = (_flat({key: one.get(key) for key in keys}) for one in (old, new))
+    changed = [key for key in {**there, **now} if there.get(key) != now.get(key)]
+    shown = [f"{key} {_short(there.get(key))} there, {_short(now.get(key))} now" for key in changed[:4]]
+    return shown + ([f"{len(changed) - 4} more"] if len(changed) > 4 else [])
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, or None if there is no such file.
+
+    Raises:
+        InputError: It holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"it cannot be read ({error})", file=path, fix=_fix(path.parent)) from None
+    if not isinstance(content, dict):
+        raise InputError("expected a JSON object", file=path, fix=_fix(path.parent))
+    return content
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON, whole or not at all."""
+    with atomic_write(path, "w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1, sort_keys=False, ensure_ascii=False)
+        stream.write("\n")
+
+
+def _fix(folder: Path) -> str:
+    return f"Delete {folder} to run it anew, or give another folder with --out."
+
+
+def _same_config(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return one.get("model") == other["model"] and (one.get("alpha") is None) == (other["alpha"] is None)
+
+
+def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What counts of a config, without what the sweep sets and without paths, whose files are hashed; plain JSON."""
+    content = json.loads(json.dumps({key: config[key] for key in _CONTENT if config.get(key) is not None}, default=str))
+    head = (content.get("model") or {}).get("cls_head") or {}
+    for key in ("label_vectors", "alpha"):
+        head.pop(key, None)
+    (content.get("randomness") or {}).pop("seed", None)
+    for key in ("train", "val", "test"):
+        dataset = (content.get(f"{key}_dataloader") or {}).get("dataset") or {}
+        for path in ("ann_file", "data_root"):
+            dataset.pop(path, None)
+    return content
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(value, dict) and value:
+        return {key: one for name in value for key, one in _flat(value[name], f"{prefix}{name}.").items()}
+    if isinstance(value, list) and any(isinstance(one, (dict, list)) for one in value):
+        return _flat({str(index): one for index, one in enumerate(value)}, prefix)
+    return {prefix.removesuffix("."): value}
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 20 else f"{text[:16]}…"

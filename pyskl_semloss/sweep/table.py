@@ -1,0 +1,182 @@
+"""The table of a sweep, from the finished runs on disk: mean, standard deviation and best over the seeds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import atomic_write
+from pyskl_semloss.sweep.plan import KINDS, number
+from pyskl_semloss.sweep.plot import write_plot
+from pyskl_semloss.sweep.settings import DONE_FILE, read_json, write_json
+
+METRICS = {
+    "top1": "Top-1",
+    "top5": "Top-5",
+    "mean_class": "mean-class",
+    "macro_f1": "macro F1",
+    "ece": "calibration error",
+    "nearest_name_top1": "nearest-name",
+}
+NOTE = (
+    "Percent, mean ± standard deviation (n - 1) over the seeds; best is the best single seed, by Top-1. The numbers "
+    "are of the split that the config tests on: an alpha that is chosen by them is not confirmed by them."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The runs of one setting, over the seeds.
+
+    Attributes:
+        model: Such as ``joint``.
+        vectors: What the label vectors are, or ``baseline``.
+        alpha: None for a baseline.
+        seeds: The n seeds, in order.
+        values: Metric -> its n values, as fractions; a metric that a run lacks is left out.
+    """
+
+    model: str
+    vectors: str
+    alpha: float | None
+    seeds: tuple[int, ...]
+    values: dict[str, tuple[float, ...]]
+
+    def mean(self, metric: str) -> float | None:
+        """Mean over the seeds."""
+        return statistics.fmean(self.values[metric]) if metric in self.values else None
+
+    def deviation(self, metric: str) -> float | None:
+        """Standard deviation over the seeds, with n - 1; None for a single seed."""
+        values = self.values.get(metric, ())
+        return statistics.stdev(values) if len(values) > 1 else None
+
+    def best(self, metric: str = "top1") -> float | None:
+        """The highest of the seeds."""
+        return max(self.values[metric]) if metric in self.values else None
+
+
+def collect(out: Path) -> list[dict[str, Any]]:
+    """The ``done.json`` of every finished run, with the folder's ``name``; damaged ones are left out with a warning."""
+    found, damaged = [], []
+    for path in sorted(out.glob(f"*/{DONE_FILE}")):
+        try:
+            done = read_json(path)
+        except InputError:
+            done = {}
+        if done and {"model", "vectors", "alpha", "seed", "metrics"} <= done.keys():
+            found.append({**done, "name": path.parent.name})
+        elif done is not None:
+            damaged.append(path.parent.name)
+    if damaged:
+        warnings.warn(f"{len(damaged)} runs have a damaged {DONE_FILE}: {', '.join(damaged[:3])}", stacklevel=2)
+    return found
+
+
+def rows(results: Sequence[dict[str, Any]]) -> list[Row]:
+    """The results grouped by setting, ordered by model, kind of label vectors and alpha."""
+    groups: dict[tuple[str, str, float | None], list[dict[str, Any]]] = {}
+    for one in results:
+        groups.setdefault((one["model"], one["vectors"], one["alpha"]), []).append(one)
+    table = []
+    for (model, vectors, alpha), group in groups.items():
+        group.sort(key=lambda one: one["seed"])
+        values = {
+            metric: tuple(one["metrics"][metric] for one in group)
+            for metric in METRICS
+            if all(metric in one["metrics"] for one in group)
+        }
+        table.append(Row(model, vectors, alpha, tuple(one["seed"] for one in group), values))
+    return sorted(table, key=lambda row: (row.model, _kind_order(row.vectors), row.alpha or 0.0))
+
+
+def markdown(table: Sequence[Row]) -> str:
+    """The table as Markdown, in percent, with what its numbers mean below it."""
+    shown = [metric for metric in METRICS if any(metric in row.values for row in table)]
+    head = ["model", "label vectors", "alpha", "n", *(METRICS[metric] for metric in shown)]
+    head.insert(5, "best")
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for row in table:
+        cells = [row.model, row.vectors, "-" if row.alpha is None else number(row.alpha), str(len(row.seeds))]
+        numbers = [_cell(row, metric) for metric in shown]
+        numbers.insert(1, _percent(row.best()))
+        lines.append(f"| {' | '.join([*cells, *numbers])} |")
+    return "\n".join([*lines, "", NOTE]) + "\n"
+
+
+def csv_text(table: Sequence[Row]) -> str:
+    """The table as CSV, in fractions: mean, standard deviation and best of every metric."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    ends = ("mean", "deviation", "best")
+    columns = [f"{metric}_{end}" for metric in METRICS for end in ends]
+    writer.writerow(["model", "vectors", "alpha", "n", "seeds", *columns])
+    for row in table:
+        numbers = [getattr(row, end)(metric) for metric in METRICS for end in ends]
+        alpha = "" if row.alpha is None else number(row.alpha)
+        writer.writerow([row.model, row.vectors, alpha, len(row.seeds), " ".join(map(str, row.seeds)), *numbers])
+    return stream.getvalue()
+
+
+def write_results(out: Path) -> list[Path]:
+    """Rebuild ``table.md``, ``.csv``, ``.json`` and ``plot.png``, ``.svg`` from the finished runs on disk.
+
+    Without matplotlib there is no plot, and a warning.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: There is no finished run.
+    """
+    results = collect(out)
+    if not results:
+        raise InputError("there is no finished run in this folder", file=out)
+    table = rows(results)
+    written = [out / "table.md", out / "table.csv", out / "table.json"]
+    for path, text in zip(written, (markdown(table), csv_text(table)), strict=False):
+        with atomic_write(path, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    write_json(written[2], {"note": NOTE, "rows": [_as_json(row) for row in table], "runs": results})
+    try:
+        return written + write_plot(table, out)
+    except ImportError:
+        warnings.warn("matplotlib is not installed, so there is no plot", stacklevel=2)
+        return written
+
+
+def best_so_far(out: Path) -> str:
+    """Which finished run has the highest Top-1, in words."""
+    best = max(collect(out), key=lambda one: one["metrics"]["top1"], default=None)
+    return "nothing finished" if best is None else f"best {100 * best['metrics']['top1']:.2f} ({best['name']})"
+
+
+def _kind_order(kind: str) -> int:
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def _cell(row: Row, metric: str) -> str:
+    deviation = row.deviation(metric)
+    return _percent(row.mean(metric)) + ("" if deviation is None else f" ± {100 * deviation:.2f}")
+
+
+def _as_json(row: Row) -> dict[str, Any]:
+    metrics = {
+        metric: {"mean": row.mean(metric), "deviation": row.deviation(metric), "best": row.best(metric)}
+        for metric in row.values
+    }
+    return {
+        "model": row.model, "vectors": row.vectors, "alpha": row.alpha, "n": len(row.seeds), "seeds": list(row.seeds),
+        "metrics": metrics,
+    }  # fmt: skip

@@ -1,0 +1,62 @@
+"""The table and the plot of a sweep."""
+
+import csv
+import json
+import statistics
+
+import numpy as np
+import pytest
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.sweep.table import markdown, rows, write_results
+
+
+def results(spread=0.01):
+    """Three seeds of a baseline and of two alphas, as ``done.json`` files hold them."""
+    settings = [("baseline", None, 0.6), ("given", 20.0, 0.7), ("given", 3.0, 0.65)]
+    return [
+        {"model": "joint", "vectors": vectors, "alpha": alpha, "seed": seed, "name": f"{vectors}{seed}",
+         "metrics": {"top1": mean + spread * seed, "mean_class": mean}}
+        for seed in (2, 0, 1) for vectors, alpha, mean in settings
+    ]  # fmt: skip
+
+
+def test_the_table_has_mean_deviation_and_best_over_the_seeds():
+    table = rows(results())
+    assert [(row.vectors, row.alpha, row.seeds) for row in table] == [
+        ("baseline", None, (0, 1, 2)), ("given", 3.0, (0, 1, 2)), ("given", 20.0, (0, 1, 2))
+    ]  # fmt: skip
+    values = [0.6, 0.61, 0.62]
+    assert table[0].mean("top1") == pytest.approx(np.mean(values))
+    assert table[0].deviation("top1") == pytest.approx(statistics.stdev(values)) and table[0].best() == max(values)
+    assert table[0].mean("ece") is table[0].best("ece") is table[0].deviation("ece") is None
+    lines = markdown(table).splitlines()
+    assert lines[0] == "| model | label vectors | alpha | n | Top-1 | best | mean-class |"
+    assert lines[2] == "| joint | baseline | - | 3 | 61.00 ± 1.00 | 62.00 | 60.00 ± 0.00 |"
+    assert lines[4] == "| joint | given | 20 | 3 | 71.00 ± 1.00 | 72.00 | 70.00 ± 0.00 |"
+    single = markdown(rows(results()[:3])).splitlines()
+    assert single[3] == "| joint | given | 3 | 1 | 67.00 | 67.00 | 65.00 |"
+
+
+def test_table_and_plot_are_rebuilt_from_what_is_on_disk(tmp_path):
+    with pytest.raises(InputError, match="no finished run"):
+        write_results(tmp_path)
+    for one in results():
+        folder = tmp_path / f"{one['vectors']}{one['alpha']}{one['seed']}"
+        folder.mkdir()
+        (folder / "done.json").write_text(json.dumps({key: one[key] for key in one if key != "name"}))
+    (tmp_path / "cut_off").mkdir()
+    written = write_results(tmp_path)
+    assert [path.name for path in written] == ["table.md", "table.csv", "table.json", "plot.png", "plot.svg"]
+    with open(tmp_path / "table.csv", encoding="utf-8") as stream:
+        table = list(csv.DictReader(stream))
+    assert len(table) == 3 and table[2]["alpha"] == "20" and table[2]["seeds"] == "0 1 2"
+    assert float(table[2]["top1_mean"]) == pytest.approx(0.71) and table[2]["ece_mean"] == ""
+    content = json.loads((tmp_path / "table.json").read_text())
+    assert len(content["runs"]) == 9 and content["rows"][0]["metrics"]["top1"]["deviation"] == pytest.approx(0.01)
+    assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
+    drawing = (tmp_path / "plot.svg").read_bytes()
+    (tmp_path / "cut_off" / "done.json").write_text('{"model": ')
+    with pytest.warns(UserWarning, match="1 runs have a damaged done.json: cut_off"):
+        write_results(tmp_path)
+    assert (tmp_path / "plot.svg").read_bytes() == drawing, "the same results give the same file"
