@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import random
 import warnings
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from pyskl_semloss.allocator import keep_large_blocks
+from pyskl_semloss.allocator import SWITCH, keep_large_blocks
 from pyskl_semloss.hosts.mmaction2.running import load_config
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 
@@ -74,7 +75,10 @@ def prepare_process(setup: Setup) -> dict[str, Any]:
         # MMAction2's PoseCompact names it; without it the host cannot run on numpy 2 at all.
         np.Inf = np.inf  # type: ignore[attr-defined]
         done["np.Inf"] = "given to the host, which cannot run without it on numpy 2"
-    if setup.side != "host" and setup.device == "cpu" and keep_large_blocks():
+    if setup.side == "host":
+        # Reading a config through our own function would set the allocator for the host, too.
+        os.environ[SWITCH] = "default"
+    elif setup.device == "cpu" and keep_large_blocks():
         done["allocator"] = "keeps large blocks"
     return done
 
