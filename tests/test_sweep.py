@@ -226,8 +226,8 @@ def test_a_folder_is_one_process_s_alone_also_when_only_its_child_lives(place):
         finally:
             other.kill()
     # The lock must be the child's, too: a sweep may be killed while its training goes on.
-    (place / "train.py").write_text("import os; print('held', [os.readlink(f'/proc/self/fd/{n}') for n in range(3, 20)"
-                                    " if os.path.exists(f'/proc/self/fd/{n}')])\n" + TRAIN)  # fmt: skip
+    (place / "train.py").write_text("import os; print('held', [os.readlink(f'/proc/self/fd/{n}') for n in os.listdir("
+                                    "'/proc/self/fd') if os.path.exists(f'/proc/self/fd/{n}')])\n" + TRAIN)  # fmt: skip
     assert sweep(place, [run])[0] == {}
     assert f"{folder}/.lock" in (folder / "sweep.log").read_text()
 

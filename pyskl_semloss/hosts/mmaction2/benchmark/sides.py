@@ -120,6 +120,7 @@ def host_config(config: Config) -> Config:
     for name in ("train", "test"):
         loader = host[f"{name}_dataloader"]
         old = loader.dataset
+        loader.pop("collate_fn", None)
         loader.dataset = dict(
             type="PoseDataset",
             ann_file=old.ann_file,
