@@ -17,6 +17,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["pyskl_semloss", "pyskl_semloss.*"]),
+    package_data={"pyskl_semloss.report": ["assets/*"]},
     install_requires=["numpy>=1.23", "numba>=0.58"],
     extras_require={
         "mmaction2": [
@@ -28,6 +29,7 @@ setup(
         ],
         "pyskl": ["torch>=2.6", "numpy<2", "mmcv>=1.4.8,<2"],
         "glove": ["gensim>=4.3"],
+        "report": ["plotly>=6,<8", "scipy"],
         "dev": ["gensim>=4.3", "hypothesis", "mypy", "pre-commit", "pytest", "ruff", "scikit-learn"],
     },
 )

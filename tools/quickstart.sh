@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole recipe on the embedded synthetic set: data, label vectors, joint and limb training, test, 2:3 fusion.
+# The whole recipe on the embedded synthetic set: data, label vectors, joint and limb training, test, 2:3 fusion, report.
 # Needs only Python 3.10 to 3.12 with pip; makes .venv on the first call.
 #   bash tools/quickstart.sh            about 10 minutes on two CPU cores; results in work_dirs/synthetic
 #   bash tools/quickstart.sh --short    a tenth of the data for one epoch: shows that all runs, learns nothing
@@ -41,4 +41,9 @@ done
 step "Fusion, joint : limb = 2 : 3"
 "$PYTHON" tools/fuse_scores.py "$work/joint/test_scores.npz" "$work/limb/test_scores.npz" --weights 2 3 \
     --out "$work/fusion/test_scores.npz"
-step "Done. Chance is 3.1 %. Scores, logs and checkpoints are in $work"
+step "Report"
+"$PYTHON" tools/report.py "$work/joint" "$work/limb" --weights 2 3 --names data/imigue_labels.txt \
+    --label-vectors "$data/label_vectors.npz" --ann-file "$data/annotations.pkl" --split test \
+    --title "Synthetic gestures" --out "$work/report"
+step "Done. Chance is 3.1 %. Scores, logs and checkpoints are in $work; open the report in a browser:"
+echo "$PWD/$work/report/index.html"

@@ -1,0 +1,270 @@
+"""What a report is made of: score files, logs, class names, label vectors and clips, read and brought together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations
+from pyskl_semloss.class_names import read_class_names
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.fusion import align, fuse, normalised
+from pyskl_semloss.evaluation.fusion_plan import modality
+from pyskl_semloss.evaluation.metrics import probability_rows
+from pyskl_semloss.evaluation.scores import Scores, first_ids, read_scores
+from pyskl_semloss.label_vectors import LabelVectors, load_matrix
+from pyskl_semloss.report.history import History, find_history
+
+_PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
+_SCORE_FILE = "test_scores.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One line of the headline table.
+
+    Args:
+        name: What the page calls it.
+        role: ``joint``, ``limb``, ``part3`` … ``part6``, ``fusion`` or ``baseline``: gives it its colour.
+        scores: Its scores, in the order of the first part.
+        weight: Its weight in the fusion, of all weights' sum 1; None for fusion and baseline.
+        history: Its training curves, if a log was found.
+    """
+
+    name: str
+    role: str
+    scores: Scores
+    weight: float | None = None
+    history: History | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """All that a report shows.
+
+    Args:
+        parts: The models, in the order given.
+        fusion: Their fusion; None with one part.
+        baseline: What it is compared with, or None.
+        class_names: C names.
+        vectors: (C, D) label vectors, or None.
+        clips: Keypoints by clip id; empty without an annotation file.
+        train_sizes: (C,) clips of each class in the training split, or None.
+        notes: Sentences about the inputs that a reader must know.
+    """
+
+    parts: tuple[Model, ...]
+    fusion: Model | None
+    baseline: Model | None
+    class_names: tuple[str, ...]
+    vectors: np.ndarray | None = None
+    clips: dict[str, Clip] = field(default_factory=dict)
+    train_sizes: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def final(self) -> Model:
+        """The model whose mistakes are shown: the fusion, or the only part."""
+        return self.fusion or self.parts[0]
+
+    @property
+    def models(self) -> list[Model]:
+        """Parts, fusion, baseline: those there are."""
+        return [*self.parts, *(one for one in (self.fusion, self.baseline) if one is not None)]
+
+
+def collect(
+    inputs: Sequence[str],
+    *,
+    names: str | None = None,
+    ann_file: str | None = None,
+    split: str | None = None,
+    label_vectors: str | None = None,
+    baseline: Sequence[str] = (),
+    weights: Sequence[float] | None = None,
+) -> Material:
+    """Read the inputs of a report and bring all clips into one order.
+
+    Args:
+        inputs: Run folders that hold a ``test_scores.npz``, or score files.
+        names: Text file, a class name a line.
+        ann_file: Annotation file with the clips' keypoints.
+        split: Its split that was tested; without it, clips are looked up in the whole file.
+        label_vectors: File of label vectors.
+        baseline: One score file or run folder, or one for each input, then fused with the same weights.
+        weights: One per input; without them 2 : 3 for one joint and one limb model, else equal weights.
+
+    Raises:
+        InputError: A file is refused, or files do not belong together.
+    """
+    if not inputs:
+        raise InputError("expected run folders or score files, got none")
+    files = [find_scores(one) for one in inputs]
+    scores, notes = _probabilities(align([read_scores(file, ann_file, split) for file in files]))
+    share = _shares(files, weights)
+    shown = _part_names(inputs, files)
+    roles = _roles(files)
+    parts = tuple(
+        Model(name, role, one, weight, find_history(file))
+        for name, role, one, weight, file in zip(shown, roles, scores, share, files, strict=True)
+    )
+    fusion = Model("fusion", "fusion", fuse(scores, share)) if len(parts) > 1 else None
+    compared, told = _baseline(baseline, scores[0], share, ann_file, split)
+    vectors, vector_names = _vectors(label_vectors, scores[0].score.shape[1])
+    clips, sizes, more = _clips(ann_file, split, scores[0])
+    return Material(
+        parts=parts,
+        fusion=fusion,
+        baseline=compared,
+        class_names=_class_names(names, [*scores, *([compared.scores] if compared else [])], vector_names),
+        vectors=vectors,
+        clips=clips,
+        train_sizes=sizes,
+        notes=(*notes, *told, *more),
+    )
+
+
+def find_scores(path: str | os.PathLike[str]) -> str:
+    """The score file that a path means: itself, or the ``test_scores.npz`` of a run folder.
+
+    Raises:
+        InputError: A folder has none.
+    """
+    if not os.path.isdir(path):
+        return os.fspath(path)
+    inside = Path(path) / _SCORE_FILE
+    if not inside.is_file():
+        raise InputError(
+            f"this folder has no {_SCORE_FILE}", file=path, fix="Test the run first: tools/test.py writes it."
+        )
+    return str(inside)
+
+
+def _shares(files: Sequence[str], weights: Sequence[float] | None) -> tuple[float, ...]:
+    if weights is None:
+        kinds = [modality(file) for file in files]
+        paper = sorted(str(kind) for kind in kinds) == sorted(_PAPER_WEIGHTS)
+        weights = [_PAPER_WEIGHTS[str(kind)] for kind in kinds] if paper else [1.0] * len(files)
+    return normalised(weights, len(files))
+
+
+def _part_names(inputs: Sequence[str], files: Sequence[str]) -> list[str]:
+    """``joint`` and ``limb`` where that tells them apart, else the name of folder or file, else numbered."""
+    kinds = [modality(file) for file in files]
+    names = [Path(one).parent.name if Path(one).name == _SCORE_FILE else Path(one).stem for one in files]
+    names = [
+        str(kind) if kind and kinds.count(kind) == 1 else name or "run" for kind, name in zip(kinds, names, strict=True)
+    ]
+    return [f"{name} {n + 1}" if names.count(name) > 1 else name for n, name in enumerate(names)]
+
+
+def _roles(files: Sequence[str]) -> list[str]:
+    kinds = [modality(file) for file in files]
+    return [str(kind) if kind and kinds.count(kind) == 1 else f"part{3 + n % 4}" for n, kind in enumerate(kinds)]
+
+
+def _probabilities(parts: Sequence[Scores]) -> tuple[list[Scores], list[str]]:
+    """Scores that are no probabilities, such as logits, as such: the page compares models by probabilities."""
+    odd = [not probability_rows(one.score).all() for one in parts]
+    notes = [
+        f"The scores of {Path(one.source).name} are no probabilities; their softmax is shown."
+        for one, is_odd in zip(parts, odd, strict=True)
+        if is_odd
+    ]
+    return [replace(one, score=_softmax(one.score)) if is_odd else one
+            for one, is_odd in zip(parts, odd, strict=True)], notes  # fmt: skip
+
+
+def _softmax(score: np.ndarray) -> np.ndarray:
+    power = np.exp(score.astype(np.float64) - score.max(axis=1, keepdims=True))
+    return power / power.sum(axis=1, keepdims=True)
+
+
+def _baseline(
+    paths: Sequence[str], first: Scores, share: Sequence[float], ann_file: str | None, split: str | None
+) -> tuple[Model | None, list[str]]:
+    if not paths:
+        return None, []
+    if len(paths) not in (1, len(share)):
+        raise InputError(f"expected one file, or one per input ({len(share)}), got {len(paths)}", field="baseline")
+    files = [find_scores(path) for path in paths]
+    aligned = align([first, *(read_scores(file, ann_file, split) for file in files)])[1:]
+    aligned, notes = _probabilities(aligned)
+    scores = fuse(aligned, share) if len(aligned) > 1 else aligned[0]
+    history = find_history(files[0]) if len(files) == 1 else None
+    if len(files) > 1:
+        notes.append("The baseline is fused with the same weights.")
+    return Model("baseline", "baseline", scores, None, history), notes
+
+
+def _vectors(path: str | None, classes: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    if path is None:
+        return None, ()
+    matrix = load_matrix(path, classes)
+    if Path(path).suffix != ".npz":
+        return matrix, ()
+    try:
+        return matrix, LabelVectors.load(path).class_names
+    except InputError:
+        return matrix, ()  # an archive of vectors alone
+
+
+def _class_names(path: str | None, scores: Sequence[Scores], vector_names: Sequence[str]) -> tuple[str, ...]:
+    classes = scores[0].score.shape[1]
+    if path is not None:
+        names = read_class_names(path)
+        if len(names) != classes:
+            raise InputError(f"expected {classes} class names, as the scores have, got {len(names)}", file=path)
+        return tuple(names)
+    given = next((one.class_names for one in scores if one.class_names), ()) or vector_names
+    return tuple(given) or tuple(f"class {number}" for number in range(classes))
+
+
+def _clips(
+    ann_file: str | None, split: str | None, scores: Scores
+) -> tuple[dict[str, Clip], np.ndarray | None, list[str]]:
+    if ann_file is None:
+        if split is not None:
+            raise InputError("a split was named, but no annotation file to look it up in", field="ann_file")
+        return {}, None, []
+    annotations, _ = read_annotations(ann_file, unknown_labels=True)
+    try:
+        tested = annotations.clips if split is None else annotations.of_split(split)
+    except InputError as error:
+        raise InputError(error.problem, file=ann_file, field="split") from None
+    by_id = {clip.frame_dir: clip for clip in tested}
+    ids = scores.sample_id.tolist()
+    found = {one: by_id[one] for one in ids if one in by_id}
+    if not found:
+        where = "it" if split is None else f"its split {split!r}"
+        raise InputError(f"{where} has none of the {len(ids)} clips: {first_ids(ids)}", file=ann_file)
+    notes = []
+    if len(found) < len(ids):
+        notes.append(
+            f"{len(ids) - len(found)} of {len(ids)} clips are not in the annotation file: they have no picture."
+        )
+    wrong = [one for one, label in zip(ids, scores.label.tolist(), strict=True)
+             if one in found and label >= 0 and found[one].label not in (-1, label)]  # fmt: skip
+    if wrong:
+        raise InputError(
+            f"{len(wrong)} clips have another label than in the scores: {first_ids(wrong)}",
+            file=ann_file,
+            clip=wrong[0],
+            field="label",
+        )
+    return found, _train_sizes(annotations, scores.score.shape[1]), notes
+
+
+def _train_sizes(annotations: AnnotationSet, classes: int) -> np.ndarray | None:
+    """(C,) clips of each class in the split that is called ``train``, or, if it is the only one, ``…train…``."""
+    named = [name for name in annotations.splits if "train" in name.lower()]
+    name = "train" if "train" in named else named[0] if len(named) == 1 else None
+    if name is None or not annotations.splits[name]:
+        return None
+    train = set(annotations.splits[name])
+    labels = [clip.label for clip in annotations.clips if clip.frame_dir in train and clip.label >= 0]
+    return np.bincount(labels, minlength=classes)[:classes]

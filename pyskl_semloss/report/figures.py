@@ -1,0 +1,234 @@
+"""The page's figures as Plotly specifications: plain dicts of numbers and text, in which colours are names.
+
+A colour is ``joint``, ``limb``, ``fusion``, ``baseline``, ``ink``, ``muted`` …; the page puts in the values of its
+theme, so that dark mode and print change them. Text from data passes through :func:`plain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss.evaluation.fusion import fuse
+from pyskl_semloss.evaluation.metrics import (
+    calibration,
+    class_numbers,
+    mean_class_accuracy,
+    top_k_accuracy,
+)
+from pyskl_semloss.report.collect import Material, Model
+
+Figure = dict[str, Any]
+
+
+def plain(text: str, length: int = 60) -> str:
+    """Text as Plotly shows it literally: its own markup is escaped, what is longer than ``length`` is cut."""
+    short = text if len(text) <= length else text[: length - 1].rstrip() + "…"
+    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def figures(material: Material) -> dict[str, Figure]:
+    """The figures about accuracy for which there are data, by name."""
+    made = {
+        "loss": loss_curves(material.models),
+        "accuracy": accuracy_curves(material.models),
+        "size": recall_by_size(material),
+        "calibration": reliability(material.models),
+        "weights": weight_curve(material),
+    }
+    return {name: figure for name, figure in made.items() if figure is not None}
+
+
+def loss_curves(models: Sequence[Model]) -> Figure | None:
+    """Training loss by epoch: the classifier's solid, the semantic branch's (alpha times its error) dotted."""
+    kinds = {"loss_cls": ("solid", "classification"), "loss_emb": ("dot", "semantic, times alpha")}
+    traces = []
+    for model in models:
+        for key, (dash, title) in kinds.items():
+            curve = model.history.curves.get(key) if model.history else None
+            if curve:
+                name = f"{plain(model.name)}, {title}"
+                traces.append(line(curve, name, model.role, dash=dash, hover="epoch %{x:.1f}: %{y:.3f}"))
+    return figure_of(traces, "epoch", "training loss", yaxis={"rangemode": "tozero"}) if traces else None
+
+
+def accuracy_curves(models: Sequence[Model]) -> Figure | None:
+    """Validation accuracy by epoch: Top-1 solid, mean-class dotted."""
+    traces = []
+    for model in models:
+        for key, dash, title in (("acc/top1", "solid", "Top-1"), ("acc/mean_class", "dot", "mean class")):
+            curve = model.history.curves.get(key) if model.history else None
+            if curve:
+                percents = [(epoch, 100 * value) for epoch, value in curve]
+                hover = "epoch %{x}: %{y:.1f} %"
+                traces.append(line(percents, f"{plain(model.name)}, {title}", model.role, dash=dash, hover=hover))
+    if not traces:
+        return None
+    return figure_of(traces, "epoch", "validation accuracy (%)", yaxis={"range": [0, 100]})
+
+
+def recall_by_size(material: Material) -> Figure | None:
+    """Recall of each class against the clips it has in training, or, where these are not known, in the test."""
+    numbers = class_numbers(material.final.scores.score, material.final.scores.label)
+    training = material.train_sizes is not None
+    size = numbers.support if material.train_sizes is None else material.train_sizes
+    there = np.flatnonzero((numbers.support > 0) & (size > 0))
+    if not there.size:
+        return None
+    low, high = wilson(numbers.recall[there], numbers.support[there])
+    recall = 100 * numbers.recall[there]
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": rounded(_side_by_side(size[there])),
+        "y": rounded(recall),
+        "error_y": {
+            "type": "data", "symmetric": False, "array": rounded(100 * high - recall),
+            "arrayminus": rounded(recall - 100 * low), "width": 0, "thickness": 1, "color": "faint",
+        },
+        "marker": {"size": 9, "color": "fusion", "line": {"width": 1, "color": "paper"}},
+        "text": [plain(material.class_names[n]) for n in there],
+        "customdata": [[int(size[n]), int(numbers.support[n])] for n in there],
+        "hovertemplate": "%{text}<br>recall %{y:.1f} % of %{customdata[1]} clips<br>size %{customdata[0]}<extra></extra>",
+        "showlegend": False,
+    }  # fmt: skip
+    title = "training clips of the class" if training else "test clips of the class"
+    return figure_of([trace], title, "recall (%)", xaxis=_size_axis(size[there]), yaxis={"range": [-3, 103]})
+
+
+def reliability(models: Sequence[Model]) -> Figure | None:
+    """Accuracy against confidence in bins of equal width, and how many clips of the final model each bin has."""
+    if models[0].scores.label.max() < 0:
+        return None
+    traces: list[Figure] = [
+        {"type": "scatter", "mode": "lines", "x": [0, 100], "y": [0, 100], "name": "perfect", "hoverinfo": "skip",
+         "line": {"color": "faint", "dash": "dash", "width": 1.5}, "showlegend": False},
+    ]  # fmt: skip
+    bars = None
+    for model in models:
+        found = calibration(model.scores.score, model.scores.label)
+        if found is None:
+            return None
+        there = found.count > 0
+        points = list(zip(100 * found.confidence[there], 100 * found.accuracy[there], strict=True))
+        name = f"{plain(model.name)} (ECE {100 * found.ece:.1f} %)"
+        trace = line(points, name, model.role, markers=True, hover="sure %{x:.0f} %: right %{y:.0f} % of %{text} clips")
+        trace["text"] = [str(count) for count in found.count[there]]
+        traces.append(trace)
+        if model.role != "baseline":
+            middle = 50 * (found.edges[:-1] + found.edges[1:])
+            bars = {
+                "type": "bar", "x": rounded(middle), "y": found.count.tolist(), "yaxis": "y2", "showlegend": False,
+                "width": float(96 / len(middle)), "marker": {"color": model.role, "opacity": 0.35},
+                "name": f"clips of {plain(model.name)}", "hovertemplate": "%{y} clips<extra></extra>",
+            }  # fmt: skip
+    below = {"domain": [0, 0.17], "title": {"text": "clips"}, "nticks": 3, "rangemode": "tozero"}
+    figure = figure_of(traces, "confidence (%)", "accuracy (%)", xaxis={"range": [0, 101]},
+                     yaxis={"domain": [0.25, 1], "range": [0, 103]})  # fmt: skip
+    figure["data"].append(bars)
+    figure["layout"]["yaxis2"] = below
+    figure["layout"]["xaxis"]["anchor"] = "y2"
+    return figure
+
+
+def weight_curve(material: Material, steps: int = 20) -> Figure | None:
+    """Accuracy of the fusion against the weight of its last part; the other parts keep their proportions."""
+    label = material.parts[0].scores.label
+    if material.fusion is None or label.max() < 0:
+        return None
+    scores = [part.scores for part in material.parts]
+    *others, used = (float(part.weight or 0) for part in material.parts)
+    rest = np.asarray(others) / sum(others) if sum(others) else np.full(len(others), 1 / len(others))
+    top1, mean_class = [], []
+    for number in range(steps + 1):
+        share = number / steps
+        fused = fuse(scores, [*(rest * (1 - share)), share]).score
+        top1.append((share, 100 * (top_k_accuracy(fused, label, 1) or 0)))
+        mean_class.append((share, 100 * (mean_class_accuracy(fused, label) or 0)))
+    last = material.parts[-1]
+    hover = "weight %{x:.2f}: %{y:.2f} %"
+    traces = [
+        line(top1, "Top-1", "fusion", markers=True, hover=hover),
+        line(mean_class, "mean class", "fusion", dash="dot", hover=hover),
+    ]
+    ends = [(0.0, material.parts[0]), (1.0, last)] if len(scores) == 2 else [(1.0, last)]
+    for place, model in ends:
+        value = 100 * (top_k_accuracy(model.scores.score, label, 1) or 0)
+        trace = line([(place, value)], f"{plain(model.name)} alone", model.role, markers=True, hover=hover)
+        trace["marker"]["size"] = 11
+        traces.append(trace)
+    if material.baseline is not None:
+        value = 100 * (top_k_accuracy(material.baseline.scores.score, material.baseline.scores.label, 1) or 0)
+        traces.append(line([(0, value), (1, value)], "baseline, Top-1", "baseline", dash="dash", hover="%{y:.2f} %"))
+    figure = figure_of(traces, f"weight of {plain(last.name)}", "accuracy (%)", xaxis={"range": [-0.03, 1.03]})
+    figure["layout"]["shapes"] = [
+        {"type": "line", "x0": used, "x1": used, "yref": "paper", "y0": 0, "y1": 1, "layer": "below",
+         "line": {"color": "faint", "width": 1.5, "dash": "dash"}}
+    ]  # fmt: skip
+    figure["layout"]["annotations"] = [
+        {"x": used, "yref": "paper", "y": 1, "yanchor": "bottom", "text": f"used: {used:.2f}", "showarrow": False,
+         "font": {"color": "muted", "size": 12}}
+    ]  # fmt: skip
+    return figure
+
+
+def wilson(share: np.ndarray, count: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's score interval of shares, for small classes; Wilson, JASA 1927."""
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return middle - half, middle + half
+
+
+def line(
+    points: Sequence[tuple[float, float]],
+    name: str,
+    color: str,
+    *,
+    dash: str = "solid",
+    markers: bool = False,
+    hover: str,
+) -> Figure:
+    """A trace of (x, y) points; ``hover`` is Plotly's template."""
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if markers or len(points) == 1 else "lines",
+        "x": rounded([x for x, _ in points], 4),
+        "y": rounded([y for _, y in points], 4),
+        "name": name,
+        "line": {"color": color, "dash": dash, "width": 2},
+        "marker": {"color": color, "size": 6},
+        "hovertemplate": f"{hover}<extra>%{{fullData.name}}</extra>",
+    }
+
+
+def figure_of(
+    traces: list[Figure], x: str, y: str, *, xaxis: Figure | None = None, yaxis: Figure | None = None
+) -> Figure:
+    """Traces with the titles of their axes, and what else the axes need."""
+    layout = {"xaxis": {"title": {"text": x}, **(xaxis or {})}, "yaxis": {"title": {"text": y}, **(yaxis or {})}}
+    return {"data": traces, "layout": layout}
+
+
+def _size_axis(sizes: np.ndarray) -> Figure:
+    if sizes.max() < 5 * sizes.min():
+        whole = max(1, int(np.ptp(sizes)) // 8)
+        return {"range": [float(sizes.min()) - 1, float(sizes.max()) + 1], "dtick": whole}
+    ticks = [digit * 10**power for power in range(7) for digit in (1, 2, 5)]
+    ends = np.log10([sizes.min() / 1.15, sizes.max() * 1.15])
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{one:,}" for one in ticks], "range": rounded(ends)}
+
+
+def _side_by_side(sizes: np.ndarray) -> np.ndarray:
+    """Sizes, those that are equal drawn apart by at most 0.3, which no whole number loses its place by."""
+    apart = sizes.astype(np.float64)
+    for size in np.unique(sizes):
+        same = np.flatnonzero(sizes == size)
+        apart[same] += np.linspace(-0.3, 0.3, len(same)) if len(same) > 1 else 0
+    return apart
+
+
+def rounded(values: Any, digits: int = 3) -> list[float]:
+    """Numbers as JSON has them, without digits that nobody sees."""
+    return [round(float(value), digits) for value in values]

@@ -1,0 +1,192 @@
+"""The page itself: one HTML file that needs nothing else, in which what comes from data is text and never markup."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import html
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyskl_semloss import __version__
+from pyskl_semloss.annotations import Clip
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import atomic_write
+from pyskl_semloss.report import headline
+from pyskl_semloss.report.clips import PackedClips, clip_table, pack_clips, skeleton
+from pyskl_semloss.report.collect import Material
+from pyskl_semloss.report.figures import figures
+from pyskl_semloss.report.name_figures import name_figures
+from pyskl_semloss.skeletons import SkeletonLayout
+from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
+
+SCRIPTS = ("base.js", "tables.js", "player.js", "clips.js")
+
+
+class Written(NamedTuple):
+    """The report that was written.
+
+    Attributes:
+        path: The page.
+        size: Its bytes.
+        error: The largest distance in px of a kept keypoint from its original.
+    """
+
+    path: Path
+    size: int
+    error: float
+
+
+def write_report(
+    material: Material,
+    folder: str | os.PathLike[str],
+    *,
+    layout: SkeletonLayout | None = None,
+    title: str = "Skeleton action recognition",
+    fps: float = 25.0,
+) -> Written:
+    """Write ``index.html`` into a folder; the file appears whole or not at all.
+
+    Args:
+        material: What the report is about, see :func:`pyskl_semloss.report.collect.collect`.
+        folder: Made if it is not there.
+        layout: Of the clips' joints; None takes the only known one of that many joints.
+        title: The page's heading.
+        fps: Frames a second of the clips, for the player.
+
+    Raises:
+        InputError: No layout fits the clips, ``fps`` is not above 0, the file cannot be written, or Plotly is missing.
+    """
+    layout = _layout_of(material.clips, layout)
+    if not (math.isfinite(fps) and fps > 0):
+        raise InputError(f"expected frames a second above 0, got {fps}", field="fps")
+    ids = material.final.scores.sample_id.tolist()
+    packed = pack_clips([material.clips.get(one) for one in ids])
+    data = page_data(material, packed, layout, title=title, fps=fps)
+    content = render(data, packed.text, _plotly_js())
+    path = Path(folder) / "index.html"
+    try:
+        with atomic_write(path) as stream:
+            stream.write(content)
+    except OSError as error:
+        raise InputError(f"the report cannot be written ({error.strerror})", file=path) from None
+    return Written(path, len(content), packed.error)
+
+
+def page_data(
+    material: Material, packed: PackedClips, layout: SkeletonLayout | None, *, title: str, fps: float
+) -> dict[str, Any]:
+    """Everything that the page's scripts read, as JSON types."""
+    final = material.final
+    labelled = int((final.scores.label >= 0).sum())
+    precision = (
+        f"Keypoints are kept to within {packed.error:.1f} px of the image, in at most {packed.frames} frames a clip."
+        if packed.text
+        else ""
+    )
+    made = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return {
+        "title": title,
+        "final": {"name": final.name, "role": final.role},
+        "parts": [{"name": part.name, "role": part.role} for part in material.parts],
+        "labelled": labelled,
+        "headline": headline.headline(material),
+        "comparison": headline.comparison(material),
+        "notes": list(material.notes),
+        "classes": headline.classes(material),
+        "matrix": headline.matrix(material),
+        "neighbours": headline.neighbours(material),
+        "nearness": headline.nearness(material),
+        "figures": {**figures(material), **name_figures(material)},
+        "clips": {**clip_table(material), "index": packed.index},
+        "skeleton": skeleton(layout) if layout and material.clips else {"limbs": [], "sides": [], "joints": []},
+        "fps": fps,
+        "precision": precision,
+        "footer": f"Made {made} by pyskl_semloss {__version__}. The file is complete: it loads nothing.",
+    }
+
+
+def render(data: Mapping[str, Any], keypoints: str, plotly_js: str) -> bytes:
+    """The page as UTF-8.
+
+    Data stand in a block of JSON that no browser runs, in which ``<`` is an escape. Scripts are allowed by their
+    SHA-256 alone, so that nothing else would run even if it found its way into the page.
+    """
+    assets = resources.files("pyskl_semloss.report") / "assets"
+
+    def read(name: str) -> str:
+        return (assets / name).read_text(encoding="utf-8")
+
+    scripts = {
+        "page_js": "\n".join(read(name) for name in SCRIPTS),
+        "plotly_js": plotly_js,
+        "charts_js": read("charts.js"),
+    }
+    for name, script in scripts.items():
+        if re.search(r"</script|<!--", script, re.IGNORECASE):
+            raise ValueError(f"{name} holds text that would end its script element")
+    values = {
+        **scripts,
+        "policy": html.escape(content_policy(list(scripts.values()))),
+        "title": html.escape(str(data["title"])),
+        "style": read("page.css"),
+        "data": json_text(data),
+        "keypoints": keypoints,
+    }
+    # One pass: what is filled in is not searched for further places.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], read("page.html")).encode("utf-8", "replace")
+
+
+def json_text(data: Any) -> str:
+    """JSON that can stand inside a script element: no ``<``, no ``>``, no ``&``; NaN is refused."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def content_policy(scripts: list[str]) -> str:
+    """The Content-Security-Policy: nothing is loaded or sent, and only these scripts run.
+
+    Styles may be inline, because Plotly sets them; images may be data of the page, because Plotly's do.
+    """
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _layout_of(clips: Mapping[str, Clip], layout: SkeletonLayout | None) -> SkeletonLayout | None:
+    """The layout given, or the only sound one of that many joints."""
+    if not clips:
+        return layout
+    joints = next(iter(clips.values())).keypoint.shape[2]
+    known = [one for one in KNOWN_LAYOUTS.values() if one.num_joints == joints and not one.mistakes]
+    if layout is None and len(known) == 1:
+        return known[0]
+    if layout is None or layout.num_joints != joints:
+        got = "none" if layout is None else f"{layout.name!r}, which has {layout.num_joints}"
+        fitting = f" Of {joints} joints are {', '.join(one.name for one in known)}." if known else ""
+        raise InputError(
+            f"the clips have {joints} joints; expected their layout, got {got}",
+            field="layout",
+            fix=f"Give --layout.{fitting}",
+        )
+    return layout
+
+
+def _plotly_js() -> str:
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        raise InputError(
+            "the report needs Plotly, which is not installed",
+            fix="pip install 'plotly>=6,<8', or pyskl_semloss[report].",
+        ) from None
+    return str(get_plotlyjs())
