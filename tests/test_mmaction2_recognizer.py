@@ -117,6 +117,20 @@ def test_fast_computes_in_bfloat16_and_keeps_weights_and_losses_in_float32(confi
     assert field(sample, "pred_score").dtype == torch.float32
 
 
+def test_fast_trains_and_tests_the_head_of_the_host(config, batch):
+    inside = config.model.cls_head
+    head = dict(type="I3DHead", in_channels=inside.in_channels, num_classes=inside.num_classes, average_clips="prob")
+    fast, exact = (build(config, cls_head=head, fast=fast) for fast in (True, False))
+    for training, other in zip(train(fast, batch("train", 4)), train(exact, batch("train", 4)), strict=True):
+        assert training == pytest.approx(other, rel=0.05)
+    with torch.no_grad():
+        fast.eval()
+        tested = fast.test_step(batch("test", 2))
+    scores = np.stack([np.asarray(field(sample, "pred_score")) for sample in tested])
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores.sum(1), 1, atol=1e-5)
+
+
 @pytest.mark.parametrize("fast", [False, True])
 def test_compiled_trains_as_the_plain_model(config, batch, fast):
     """Backbone and renderer compiled, as on a GPU; here for the CPU."""

@@ -66,6 +66,8 @@ class PoseRecognizer3D(Recognizer3D):
         first = getattr(self.backbone, "conv1", None)
         if isinstance(getattr(first, "conv", None), torch.nn.Conv3d):
             first.conv = HeatmapConv3d.of(first.conv)
+        if fast:
+            self.cls_head.register_forward_hook(_in_float32)
         if compile:
             self._compile_parts()
         self.to(memory_format=torch.channels_last_3d)
@@ -135,3 +137,8 @@ class PoseRecognizer3D(Recognizer3D):
         height, width = views.size
         pixels = views.keypoint.shape[3] * height * width * len(self.data_preprocessor.channels)
         return max(1, int(memory * 2**20 / (pixels * 4 * _VOLUMES_ALIVE)))
+
+
+def _in_float32(head: torch.nn.Module, taken: Any, given: Any) -> Any:
+    """The scores of a head, such as the host's own, whose losses and metrics do not take bfloat16."""
+    return given.float() if isinstance(given, Tensor) else given
