@@ -172,8 +172,9 @@ class Measures(LiveSide):
     def epoch(self, clips: int = 24, seconds: float = 0.0) -> float:
         """Training through the loader and its workers, at least so many clips and seconds."""
         self.model.train()
-        self.model.train_step(self.train_data, self.optimizer)
         batches = self._flowing(self._loader(self.setup.workers))
+        # The first step after workers were forked copies every page that it writes: once in a training, not once a turn.
+        self.model.train_step(next(batches), self.optimizer)
         done, start = 0, self.now()
         while done < clips or time.perf_counter() - start < seconds:
             self.model.train_step(next(batches), self.optimizer)
