@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,16 @@ def test_resume_goes_on_from_the_last_checkpoint(folder, trained):
     )
     assert "resumed epoch: 1" in out and "Epoch(train) [2][" in out.replace("  ", " ")
     assert "Epoch(train) [1][" not in out.replace("  ", " ")
+
+
+def test_the_best_result_so_far_stands_in_each_line_of_the_training(folder, tmp_path):
+    out = run(sys.executable, "tools/train.py", CONFIG, "--epochs", 4, "--work-dir", tmp_path, *overrides(folder))
+    validated = [float(value) for value in re.findall(r"Epoch\(val\).*acc/top1: ([0-9.]+)", out)]
+    shown = [
+        (int(epoch), float(value)) for epoch, value in re.findall(r"Epoch\(train\) +\[(\d+)\].*best_val: (\S+)", out)
+    ]
+    assert len(validated) == 4 and {epoch for epoch, _ in shown} == {2, 3, 4}
+    assert all(value == max(validated[: epoch - 1]) for epoch, value in shown)
 
 
 def test_two_processes_train_and_test_every_clip_once(folder, trained):

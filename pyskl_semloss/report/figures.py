@@ -91,7 +91,8 @@ def recall_by_size(material: Material) -> Figure | None:
         "marker": {"size": 9, "color": "fusion", "line": {"width": 1, "color": "paper"}},
         "text": [plain(material.class_names[n]) for n in there],
         "customdata": [[int(size[n]), int(numbers.support[n])] for n in there],
-        "hovertemplate": "%{text}<br>recall %{y:.1f} % of %{customdata[1]} clips<br>size %{customdata[0]}<extra></extra>",
+        "hovertemplate": "%{text}<br>recall %{y:.1f} % of %{customdata[1]} clips<br>"
+                         "size %{customdata[0]}<extra></extra>",
         "showlegend": False,
     }  # fmt: skip
     title = "training clips of the class" if training else "test clips of the class"

@@ -165,4 +165,4 @@ def _in_top(score: np.ndarray, label: np.ndarray, k: int) -> np.ndarray:
 
 
 def _percent(value: float | None) -> float | None:
-    return None if value is None or np.isnan(value) else round(100 * float(value), 2)
+    return None if value is None or np.isnan(value) else round(100 * float(value), 4)

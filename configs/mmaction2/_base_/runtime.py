@@ -10,6 +10,7 @@ default_hooks = dict(
     checkpoint=dict(type="CheckpointHook", interval=1, save_best="acc/top1", rule="greater", max_keep_ckpts=2),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     sync_buffers=dict(type="SyncBuffersHook"),
+    best_so_far=dict(type="BestSoFarHook"),
 )
 log_processor = dict(type="LogProcessor", window_size=20, by_epoch=True)
 log_level = "INFO"

@@ -22,6 +22,7 @@ from pyskl_semloss.hosts.mmaction2.heatmap import GeneratePoseHeatmap  # noqa: E
 from pyskl_semloss.hosts.mmaction2.metric import ScoreMetric  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.packing import PackKeypoints  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.preprocessor import PoseHeatmapPreprocessor  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.progress import BestSoFarHook  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.recognizer import PoseRecognizer3D  # noqa: E402
 from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
     CompactKeypoints,
@@ -34,6 +35,7 @@ from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
 torch.serialization.add_safe_globals(log_history_globals(HistoryBuffer))
 
 __all__ = [
+    "BestSoFarHook",
     "CompactKeypoints",
     "FlipKeypoints",
     "GeneratePoseHeatmap",

@@ -142,7 +142,7 @@
     for (const box of boxes) {
       draw(box);
       const pair = box.closest(".pair") && !document.querySelector(".pair figure[hidden]");
-      Plotly.relayout(box, { width: pair ? 336 : 684, height: box === matrix ? 640 : box.classList.contains("wide") ? 440 : 300 });
+      Plotly.relayout(box, { width: pair ? 336 : 684, height: box === matrix ? 640 : box.classList.contains("wide") ? 440 : pair ? 380 : 300 });
     }
   });
   addEventListener("afterprint", () => drawn.forEach(draw));

@@ -173,7 +173,7 @@ class Measures(LiveSide):
         """Training through the loader and its workers, at least so many clips and seconds."""
         self.model.train()
         batches = self._flowing(self._loader(self.setup.workers))
-        # The first step after workers were forked copies every page that it writes: once in a training, not once a turn.
+        # The first step after a fork copies every page that it writes: once in a training, not once a turn.
         self.model.train_step(next(batches), self.optimizer)
         done, start = 0, self.now()
         while done < clips or time.perf_counter() - start < seconds:

@@ -1,0 +1,24 @@
+"""What a person who watches a training wants to see, in every line of it."""
+
+from __future__ import annotations
+
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+
+@HOOKS.register_module()
+class BestSoFarHook(Hook):
+    """The best validation result so far, ``best_val``, in each line of the training, and so in TensorBoard and the like.
+
+    It is what the host's ``CheckpointHook`` keeps as the best by ``save_best``, also after a resumption.
+    """
+
+    # After the CheckpointHook, which finds the best one.
+    priority = "LOWEST"
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Pass the best result on to the log."""
+        best = runner.message_hub.get_info("best_score", None)
+        if best is not None:
+            runner.message_hub.update_scalar("train/best_val", best)
