@@ -9,9 +9,9 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class BestSoFarHook(Hook):
-    """The best validation result so far, ``best_val``, in each line of the training, and so in TensorBoard and the like.
+    """The best validation result so far, ``best_val``, in each line of the training, also in TensorBoard and the like.
 
-    It is what the host's ``CheckpointHook`` keeps as the best by ``save_best``, also after a resumption.
+    It is what the host's ``CheckpointHook`` keeps as the best by ``save_best``.
     """
 
     # After the CheckpointHook, which finds the best one.
