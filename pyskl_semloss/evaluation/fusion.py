@@ -12,11 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.metrics import mean_class_accuracy, top_k_accuracy
+from pyskl_semloss.evaluation.metrics import mean_class_accuracy, probability_rows, top_k_accuracy
 from pyskl_semloss.evaluation.scores import Scores, first_ids
-
-ROW_SUM_TOLERANCE = 1e-2
-"""How far from 1 the sum of a clip's probabilities may be: what half precision leaves."""
 
 SEMANTIC_TEMPERATURE = 0.1
 """Divides the cosines before their softmax; cosines alone differ too little to weigh against probabilities."""
@@ -45,7 +42,7 @@ def as_semantic(scores: Scores) -> Scores:
             field="semantic_cosine",
             fix="They are written by a test of a model with the semantic head.",
         )
-    return replace(scores, score=_softmax(scores.semantic_cosine / SEMANTIC_TEMPERATURE))
+    return replace(scores, score=softmaxed(scores.semantic_cosine / SEMANTIC_TEMPERATURE))
 
 
 def align(parts: Sequence[Scores]) -> list[Scores]:
@@ -232,7 +229,7 @@ def _comparable(aligned: Sequence[Scores], softmax: bool) -> list[np.ndarray]:
     fine_rows = [_probability_rows(part, number) for number, part in enumerate(aligned)]
     probable = [bool(rows.all()) for rows in fine_rows]
     if softmax:
-        return [part.score if fine else _softmax(part.score) for part, fine in zip(aligned, probable, strict=True)]
+        return [part.score if fine else softmaxed(part.score) for part, fine in zip(aligned, probable, strict=True)]
     if any(probable) and not all(probable):
         odd, fine = probable.index(False), probable.index(True)
         clip = int(np.flatnonzero(~fine_rows[odd])[0])
@@ -254,8 +251,7 @@ def _comparable(aligned: Sequence[Scores], softmax: bool) -> list[np.ndarray]:
 
 
 def _probability_rows(part: Scores, number: int) -> np.ndarray:
-    total = part.score.sum(axis=1, dtype=np.float64)
-    fine = (part.score >= 0).all(axis=1) & (np.abs(total - 1) <= ROW_SUM_TOLERANCE)
+    fine = probability_rows(part.score)
     if 0.5 <= fine.mean() < 1:
         odd = np.flatnonzero(~fine)
         raise InputError(
@@ -268,7 +264,8 @@ def _probability_rows(part: Scores, number: int) -> np.ndarray:
     return fine
 
 
-def _softmax(score: np.ndarray) -> np.ndarray:
+def softmaxed(score: np.ndarray) -> np.ndarray:
+    """Scores (N, C), such as logits, as probabilities in float64."""
     power = np.exp(score.astype(np.float64) - score.max(axis=1, keepdims=True))
     return power / power.sum(axis=1, keepdims=True)
 

@@ -12,7 +12,7 @@ import numpy as np
 from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations
 from pyskl_semloss.class_names import read_class_names
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion import align, fuse, normalised
+from pyskl_semloss.evaluation.fusion import align, fuse, normalised, softmaxed
 from pyskl_semloss.evaluation.fusion_plan import modality
 from pyskl_semloss.evaluation.metrics import probability_rows
 from pyskl_semloss.evaluation.scores import Scores, first_ids, read_scores
@@ -175,13 +175,8 @@ def _probabilities(parts: Sequence[Scores]) -> tuple[list[Scores], list[str]]:
         for one, is_odd in zip(parts, odd, strict=True)
         if is_odd
     ]
-    return [replace(one, score=_softmax(one.score)) if is_odd else one
+    return [replace(one, score=softmaxed(one.score)) if is_odd else one
             for one, is_odd in zip(parts, odd, strict=True)], notes  # fmt: skip
-
-
-def _softmax(score: np.ndarray) -> np.ndarray:
-    power = np.exp(score.astype(np.float64) - score.max(axis=1, keepdims=True))
-    return power / power.sum(axis=1, keepdims=True)
 
 
 def _baseline(
