@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.sweep.table import markdown, rows, write_results
+from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.sweep.table import collect, fusions, markdown, rows, write_results
 
 
 def results(spread=0.01):
@@ -60,3 +61,29 @@ def test_table_and_plot_are_rebuilt_from_what_is_on_disk(tmp_path):
     with pytest.warns(UserWarning, match="1 runs have a damaged done.json: cut_off"):
         write_results(tmp_path)
     assert (tmp_path / "plot.svg").read_bytes() == drawing, "the same results give the same file"
+
+
+def test_joint_and_limb_of_one_setting_are_fused_two_to_three(tmp_path):
+    ids, label = np.array(["a", "b", "c"]), np.array([0, 1, 1])
+    joint = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]], np.float32)
+    limb = np.array([[0.45, 0.55], [0.35, 0.65], [0.25, 0.75]], np.float32)
+    # By hand, 0.4 joint + 0.6 limb for class 0: 0.63, 0.53, 0.43. So a and c are right, and b is not; 3 : 2 would
+    # lose c too.
+    order = [2, 0, 1]
+    for model, score, seeds in (("joint", joint, (0, 1, 2)), ("limb", limb, (0, 1)), ("limb_paper", limb, (2,))):
+        for seed in seeds:
+            folder = tmp_path / f"{model}{seed}"
+            folder.mkdir()
+            rows_of = order if model == "limb" else slice(None)
+            Scores(ids[rows_of], score[rows_of], label[rows_of]).save(folder / "test_scores.npz")
+            content = {"model": model, "vectors": "given", "alpha": 20.0, "seed": seed, "metrics": {"top1": 0.5},
+                       "score_file": "test_scores.npz"}  # fmt: skip
+            (folder / "done.json").write_text(json.dumps(content))
+    (tmp_path / "limb1" / "test_scores.npz").write_bytes(b"PK")
+    with pytest.warns(UserWarning, match="1 pairs could not be fused: joint1"):
+        (fused,) = fusions(collect(tmp_path), tmp_path)
+    assert fused["parts"] == ["joint0", "limb0"] and fused["model"] == "fusion" and fused["seed"] == 0
+    assert fused["metrics"]["top1"] == pytest.approx(2 / 3) and fused["alpha"] == 20.0
+    with pytest.warns(UserWarning, match="could not be fused"):
+        write_results(tmp_path)
+    assert "| fusion | given | 20 | 1 | 66.67 |" in (tmp_path / "table.md").read_text()

@@ -16,7 +16,8 @@ from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
 
 _SEMANTIC = ":semantic"
-_PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
+PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
+"""Of the paper's fusion."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def modality(spec: str) -> str | None:
     """``joint`` or ``limb``, whichever word stands in the name of the file, else of its nearest folder; else None."""
     path = Path(_path(spec))
     for component in (path.stem, *reversed(path.parent.parts)):
-        words = set(re.split("[^a-z]+", component.lower())) & _PAPER_WEIGHTS.keys()
+        words = set(re.split("[^a-z]+", component.lower())) & PAPER_WEIGHTS.keys()
         if words:
             return words.pop() if len(words) == 1 else None
     return None
@@ -209,8 +210,8 @@ def run_fusion(plan: FusionPlan) -> FusionReport:
 
 
 def _default_weights(files: Sequence[str], kinds: Sequence[str | None]) -> list[float]:
-    if list(kinds) == list(_PAPER_WEIGHTS) and not any(one.endswith(_SEMANTIC) for one in files):
-        return list(_PAPER_WEIGHTS.values())
+    if list(kinds) == list(PAPER_WEIGHTS) and not any(one.endswith(_SEMANTIC) for one in files):
+        return list(PAPER_WEIGHTS.values())
     raise InputError(
         "expected one weight per score file, got none; 2 3 is assumed only for two files whose paths say joint and "
         f"limb, in this order, and these say {', '.join(kind or 'neither' for kind in kinds)}",

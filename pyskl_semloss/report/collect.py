@@ -13,13 +13,12 @@ from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations
 from pyskl_semloss.class_names import read_class_names
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align, fuse, normalised, softmaxed
-from pyskl_semloss.evaluation.fusion_plan import modality
+from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS, modality
 from pyskl_semloss.evaluation.metrics import probability_rows
 from pyskl_semloss.evaluation.scores import Scores, first_ids, read_scores
 from pyskl_semloss.label_vectors import LabelVectors, load_matrix
 from pyskl_semloss.report.history import History, find_history
 
-_PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
 _SCORE_FILE = "test_scores.npz"
 
 
@@ -147,8 +146,8 @@ def find_scores(path: str | os.PathLike[str]) -> str:
 def _shares(files: Sequence[str], weights: Sequence[float] | None) -> tuple[float, ...]:
     if weights is None:
         kinds = [modality(file) for file in files]
-        paper = sorted(str(kind) for kind in kinds) == sorted(_PAPER_WEIGHTS)
-        weights = [_PAPER_WEIGHTS[str(kind)] for kind in kinds] if paper else [1.0] * len(files)
+        paper = sorted(str(kind) for kind in kinds) == sorted(PAPER_WEIGHTS)
+        weights = [PAPER_WEIGHTS[str(kind)] for kind in kinds] if paper else [1.0] * len(files)
     return normalised(weights, len(files))
 
 

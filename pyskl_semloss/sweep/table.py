@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.fusion import align, fuse
+from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
+from pyskl_semloss.evaluation.metrics import summary
+from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.files import atomic_write
 from pyskl_semloss.sweep.plan import KINDS, number
 from pyskl_semloss.sweep.plot import write_plot
@@ -27,7 +31,8 @@ METRICS = {
 }
 NOTE = (
     "Percent, mean ± standard deviation (n - 1) over the seeds; best is the best single seed, by Top-1. The numbers "
-    "are of the split that the config tests on: an alpha that is chosen by them is not confirmed by them."
+    "are of the split that the config tests on: an alpha that is chosen by them is not confirmed by them. Fusion is of "
+    "joint and limb of the same seed, alpha and label vectors, 2 : 3."
 )
 
 
@@ -77,6 +82,40 @@ def collect(out: Path) -> list[dict[str, Any]]:
             damaged.append(path.parent.name)
     if damaged:
         warnings.warn(f"{len(damaged)} runs have a damaged {DONE_FILE}: {', '.join(damaged[:3])}", stacklevel=2)
+    return found
+
+
+def fusions(results: Sequence[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
+    """What joint and limb runs that differ in nothing else make together, weighted as in the paper.
+
+    Args:
+        results: What :func:`collect` found.
+        out: The folder of the runs, with their score files.
+
+    Returns:
+        As ``results``, ``model`` being ``fusion``, ``parts`` the two folders. A pair whose score files are damaged or
+        gone is left out with a warning.
+    """
+    place = {(one["model"], one["vectors"], one["alpha"], one["seed"]): one for one in results}
+    found, failed = [], []
+    for (model, *rest), joint in place.items():
+        words = model.split("_")
+        limb = place.get(("_".join("limb" if word == "joint" else word for word in words), *rest))
+        if "joint" not in words or limb is None:
+            continue
+        pair = {"joint": joint, "limb": limb}
+        try:
+            scores = [Scores.load(out / one["name"] / one["score_file"]) for one in pair.values()]
+            numbers = summary(fuse(align(scores), [PAPER_WEIGHTS[modality] for modality in pair]))
+        except (InputError, KeyError):
+            failed.append(joint["name"])
+            continue
+        name = "_".join("fusion" if word == "joint" else word for word in words)
+        parts = [one["name"] for one in pair.values()]
+        found.append({**dict(zip(("vectors", "alpha", "seed"), rest, strict=True)), "model": name, "metrics": numbers,
+                      "parts": parts})  # fmt: skip
+    if failed:
+        warnings.warn(f"{len(failed)} pairs could not be fused: {', '.join(failed[:3])}", stacklevel=2)
     return found
 
 
@@ -139,6 +178,7 @@ def write_results(out: Path) -> list[Path]:
     results = collect(out)
     if not results:
         raise InputError("there is no finished run in this folder", file=out)
+    results += fusions(results, out)
     table = rows(results)
     written = [out / "table.md", out / "table.csv", out / "table.json"]
     for path, text in zip(written, (markdown(table), csv_text(table)), strict=False):
