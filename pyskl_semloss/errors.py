@@ -7,6 +7,9 @@ import os
 import sys
 from collections.abc import Callable
 
+TRACEBACK = "PYSKL_SEMLOSS_TRACEBACK"
+"""Set in the environment, it makes tools show tracebacks."""
+
 
 class InputError(ValueError):
     """A file or an argument that came from outside is wrong.
@@ -47,14 +50,23 @@ class HostError(ImportError):
 
 
 def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
-    """Make a tool's ``main`` end with one line on stderr and status 2 on an error of the user's input."""
+    """Make a tool's ``main`` end with one line on stderr and status 2 on what a user can mend.
+
+    That is an error of the input, also one that a loader's worker met, the death of a worker, or a full disk. With
+    ``PYSKL_SEMLOSS_TRACEBACK=1`` in the environment Python's own traceback is shown.
+    """
 
     @functools.wraps(main)
     def wrapper() -> None:
         try:
             main()
-        except (InputError, HostError) as error:
-            print(f"error: {error}", file=sys.stderr)
+        except Exception as error:
+            from pyskl_semloss.faults import explain
+
+            message = explain(error)
+            if message is None or os.environ.get(TRACEBACK):
+                raise
+            print(f"error: {message}", file=sys.stderr)
             raise SystemExit(2) from None
 
     return wrapper

@@ -69,19 +69,16 @@ class LabelVectors:
         Raises:
             InputError: The file cannot be written.
         """
-        try:
-            with atomic_write(path) as stream:
-                np.savez(
-                    stream,
-                    class_names=np.array(self.class_names),
-                    vectors=self.vectors,
-                    words=np.array([" ".join(words) for words in self.words]),
-                    source=np.array(self.source),
-                    checksum=np.array(self.checksum),
-                    notes=np.array(json.dumps(dict(self.notes), ensure_ascii=False, sort_keys=True)),
-                )
-        except OSError as error:
-            raise InputError(f"the file cannot be written ({error.strerror})", file=path) from None
+        with atomic_write(path) as stream:
+            np.savez(
+                stream,
+                class_names=np.array(self.class_names),
+                vectors=self.vectors,
+                words=np.array([" ".join(words) for words in self.words]),
+                source=np.array(self.source),
+                checksum=np.array(self.checksum),
+                notes=np.array(json.dumps(dict(self.notes), ensure_ascii=False, sort_keys=True)),
+            )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LabelVectors:

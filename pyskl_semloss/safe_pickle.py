@@ -290,5 +290,3 @@ def dump(obj: object, path: str | os.PathLike[str]) -> None:
         raise InputError(
             f"only plain containers and arrays are written to a pickle, got {refusal}", file=path
         ) from None
-    except OSError as error:
-        raise InputError(f"it cannot be written ({error.strerror})", file=path) from None

@@ -51,10 +51,7 @@ def main() -> None:
         if Path(layout.name).name != layout.name:
             raise InputError(f"{layout.name!r} cannot be the name of a file", field="name")
     for layout in layouts:
-        try:
-            draw_layout(layout, args.out / f"{layout.name}.png")
-        except OSError as error:
-            raise InputError(f"cannot write the picture ({error})", file=args.out) from None
+        draw_layout(layout, args.out / f"{layout.name}.png")
     names = ", ".join(f"{layout.name}.png" for layout in layouts)
     print(f"wrote {len(layouts)} picture{'s' * (len(layouts) != 1)} to {args.out}: {names}")
 

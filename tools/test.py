@@ -34,6 +34,7 @@ def main() -> None:
 
     from pyskl_semloss.evaluation.accuracy_table import accuracy_table
     from pyskl_semloss.evaluation.scores import Scores
+    from pyskl_semloss.files import writing
     from pyskl_semloss.hosts.mmaction2.running import load_config, use_label_vectors_of
 
     args = parse_args()
@@ -52,7 +53,9 @@ def main() -> None:
         for evaluator in evaluators
     ]
     config.load_from = args.checkpoint
-    Runner.from_cfg(config).test()
+    with writing(config.work_dir):
+        runner = Runner.from_cfg(config)
+    runner.test()
     if is_main_process():
         print(accuracy_table([(Path(config.work_dir).name, "", Scores.load(out))]))
         print(f"Scores written to {out}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.errors import HostError, InputError
-from pyskl_semloss.files import atomic_write
+from pyskl_semloss.files import atomic_path, atomic_write
 from pyskl_semloss.skeletons import SkeletonLayout
 
 if TYPE_CHECKING:
@@ -106,11 +106,8 @@ def write_animation(frames: list[Image.Image], path: str | os.PathLike[str], fps
     if kind == ".gif":
         # GIF counts time in 1/100 s, and players slow down whatever is below 2 of them.
         duration = max(20, round(100 / fps) * 10)
-        try:
-            with atomic_write(path) as stream:
-                frames[0].save(stream, format="GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)
-        except OSError as error:
-            raise InputError(f"it cannot be written ({error.strerror})", file=path) from None
+        with atomic_write(path) as stream:
+            frames[0].save(stream, format="GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)
     elif kind == ".mp4":
         _write_mp4(frames, Path(path), fps)
     else:
@@ -124,21 +121,24 @@ def _write_mp4(frames: list[Image.Image], path: Path, fps: float) -> None:
         import cv2
     except ImportError:
         raise HostError("MP4 needs OpenCV: pip install opencv-python-headless, or write a .gif") from None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"it cannot be written ({error.strerror})", file=path) from None
-    part = path.with_name(f".{path.stem}.part.mp4")  # OpenCV wants the ending and a name of its own
-    writer = cv2.VideoWriter(os.fspath(part), cv2.VideoWriter_fourcc(*"mp4v"), fps, frames[0].size)  # type: ignore[attr-defined]
-    try:
-        if not writer.isOpened():
-            raise InputError("OpenCV cannot write a video here", file=path, fix="Write a .gif instead.")
-        for frame in frames:
+    # OpenCV goes by the ending of the name.
+    with atomic_path(path, suffix=".mp4") as part:
+        writer = cv2.VideoWriter(part, cv2.VideoWriter_fourcc(*"mp4v"), fps, frames[0].size)  # type: ignore[attr-defined]
+        opened = writer.isOpened()
+        for frame in frames if opened else ():
             writer.write(np.ascontiguousarray(np.asarray(frame)[..., ::-1]))
         writer.release()
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        # It says nothing about what it could not write.
+        if not opened or _frames_in(cv2.VideoCapture(part)) != len(frames):
+            raise OSError("OpenCV cannot write a video here; try a .gif")
+
+
+def _frames_in(video: Any) -> int:
+    count = 0
+    while video.read()[0]:
+        count += 1
+    video.release()
+    return count
 
 
 def contact_sheet(rows: list[list[Image.Image]]) -> Image.Image:

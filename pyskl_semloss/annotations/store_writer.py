@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -29,7 +30,7 @@ from pyskl_semloss.annotations.store import (
     is_store,
 )
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import sha256
+from pyskl_semloss.files import sha256, writing
 
 IN_SPLITS = ("duplicate_ids", "ids_without_clip")
 """The kinds of mending that concern a split, not a clip."""
@@ -102,15 +103,17 @@ def write_store(
     check_target(path)
     # Where the name is a link, the folder behind it is replaced.
     target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
     try:
         umask = os.umask(0)
         os.umask(umask)
         folder.chmod(0o777 & ~umask)
-        head = _write_files(folder, clips, splits, mended)
-        _write_head(folder / HEAD, {**head, "source": None, "mended": {}, "mended_splits": [], **(notes or {})})
-        _put_in_place(folder, target)
+        with writing(target):
+            head = _write_files(folder, clips, splits, mended)
+            _write_head(folder / HEAD, {**head, "source": None, "mended": {}, "mended_splits": [], **(notes or {})})
+            _put_in_place(folder, target)
     except InputError as error:
         raise InputError(error.problem, file=path, clip=error.clip, field=error.field, fix=error.fix) from None
     finally:
@@ -128,10 +131,10 @@ def check_target(path: str | os.PathLike[str]) -> None:
 class _Column:
     """An npy file that grows row by row."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, stack: contextlib.ExitStack) -> None:
         self.dtype, self.axes = LAYOUT[name]
         self.rows = 0
-        self.stream = open(folder / f"{name}.npy", "wb")
+        self.stream = stack.enter_context(open(folder / f"{name}.npy", "wb"))
         self._write_header()
         self.start = self.stream.tell()
 
@@ -156,9 +159,8 @@ class _Column:
 def _write_files(
     folder: Path, clips: Iterable[Clip], splits: Mapping[str, Iterable[str]], mended: Collection[str]
 ) -> dict[str, Any]:
-    columns: dict[str, _Column] = {}
-    try:
-        columns |= {name: _Column(folder, name) for name in LAYOUT}
+    with contextlib.ExitStack() as stack:
+        columns = {name: _Column(folder, name, stack) for name in LAYOUT}
         columns["offsets"].add([0])
         columns["id_offsets"].add([0])
         numbers: dict[str, int] = {}
@@ -176,9 +178,6 @@ def _write_files(
         counts = {name: _add_split(columns, numbers, name, ids) for name, ids in splits.items()}
         for column in columns.values():
             column.close()
-    finally:
-        for column in columns.values():
-            column.stream.close()
     head = {"format": FORMAT, "version": VERSION, "clips": len(numbers), "points": columns["points"].rows}
     return {**head, "splits": counts}
 

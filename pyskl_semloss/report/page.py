@@ -72,11 +72,8 @@ def write_report(
     data = page_data(material, packed, layout, title=title, fps=fps)
     content = render(data, packed.text, _plotly_js())
     path = Path(folder) / "index.html"
-    try:
-        with atomic_write(path) as stream:
-            stream.write(content)
-    except OSError as error:
-        raise InputError(f"the report cannot be written ({error.strerror})", file=path) from None
+    with atomic_write(path) as stream:
+        stream.write(content)
     return Written(path, len(content), packed.error)
 
 

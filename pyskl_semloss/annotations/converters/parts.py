@@ -13,7 +13,6 @@ from pyskl_semloss import __version__
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.annotations.converters.findings import Findings
 from pyskl_semloss.annotations.converters.sources import Video
-from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import atomic_write, read_npz
 
 LAYOUT = 1
@@ -56,11 +55,8 @@ def write_part(path: str | os.PathLike[str], key: str, part: Part) -> None:
         arrays["frames"] = np.array([clip.total_frames for clip in clips])
         arrays["keypoint"] = np.concatenate([clip.keypoint for clip in clips], axis=1)
         arrays["score"] = np.concatenate([clip.keypoint_score for clip in clips], axis=1)
-    try:
-        with atomic_write(path) as stream:
-            np.savez(stream, **arrays)  # type: ignore[arg-type]
-    except OSError as error:
-        raise InputError(f"it cannot be written ({error.strerror})", file=path) from None
+    with atomic_write(path) as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
 def read_part(path: Path, key: str, *, only_check: bool = False) -> Part | None:

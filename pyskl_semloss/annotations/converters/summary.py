@@ -40,12 +40,9 @@ def finish(
         raise InputError(f"no clip remains ({reasons})", file=facts["source"])
     summary = summarize(clips, splits, findings, facts)
     write_annotations(out, AnnotationSet(splits.ids, clips))
-    try:
-        for suffix, text in ((".json", json.dumps(summary, indent=1)), (".md", page(summary))):
-            with atomic_write(Path(out).with_suffix(suffix), "w", encoding="utf-8") as stream:
-                stream.write(text + "\n")
-    except OSError as error:
-        raise InputError(f"the summary cannot be written ({error.strerror})", file=out) from None
+    for suffix, text in ((".json", json.dumps(summary, indent=1)), (".md", page(summary))):
+        with atomic_write(Path(out).with_suffix(suffix), "w", encoding="utf-8") as stream:
+            stream.write(text + "\n")
     return summary
 
 

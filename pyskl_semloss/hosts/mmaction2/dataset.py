@@ -10,6 +10,7 @@ from mmaction.registry import DATASETS
 
 from pyskl_semloss.annotations.dataset_clips import StoredClips, dataset_clips
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.faults import clip_in_hand, watch
 from pyskl_semloss.skeletons import get_layout
 
 
@@ -50,6 +51,7 @@ class KeypointDataset(PoseDataset):
         self.layout = None if skeleton is None else get_layout(skeleton)
         self.off_image, self.binary_score, self.strict = off_image, binary_score, strict
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, **kwargs)
+        watch(self)
 
     def load_data_list(self) -> Sequence[dict[str, Any]]:
         """Read and check the annotation file."""
@@ -85,6 +87,16 @@ class KeypointDataset(PoseDataset):
         if self.layout is not None:
             info["skeleton"] = self.layout
         return info
+
+    def prepare_data(self, idx: int) -> Any:
+        """One clip through the pipeline; what fails names the clip."""
+        with clip_in_hand(self, idx):
+            return super().prepare_data(idx)
+
+    def clip_id(self, idx: int) -> str:
+        """The id (``frame_dir``) of a clip."""
+        stored = isinstance(self.data_list, StoredClips)
+        return (self.data_list.info(idx) if stored else super().get_data_info(idx))["frame_dir"]
 
     def _get_unserialized_subset(self, indices: Sequence[int] | int) -> Sequence[dict[str, Any]]:
         """Some of the clips; of a store, none of them is read for it."""

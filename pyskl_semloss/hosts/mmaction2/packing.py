@@ -11,8 +11,11 @@ from mmaction.registry import TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmcv.transforms import BaseTransform
 from mmengine.registry import FUNCTIONS
+from torch.utils.data import get_worker_info
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.faults import no_shared_memory
+from pyskl_semloss.hosts.mmaction2.samples import field
 
 
 @TRANSFORMS.register_module()
@@ -66,10 +69,29 @@ def stack_keypoints(batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         ``inputs`` with ``keypoint`` (N, S, M, T, V, 2) and ``keypoint_score`` (N, S, M, T, V), or lists of them where
-        the clips differ in shape, and the list ``data_samples``.
+        the clips differ in shape, and the list ``data_samples``. In a worker all of it lies in shared memory.
+
+    Raises:
+        InputError: There is no room in shared memory.
     """
     inputs: dict[str, Any] = {}
     for key in ("keypoint", "keypoint_score"):
         values = [item["inputs"][key] for item in batch]
         inputs[key] = torch.stack(values) if len({value.shape for value in values}) == 1 else values
-    return {"inputs": inputs, "data_samples": [item["data_samples"] for item in batch]}
+    samples = [item["data_samples"] for item in batch]
+    if get_worker_info() is not None:
+        labels = [field(sample, "gt_label") for sample in samples if {"gt_label", "gt_labels"} & set(sample.keys())]
+        _share([*inputs.values(), *labels], samples)
+    return {"inputs": inputs, "data_samples": samples}
+
+
+def _share(tensors: Sequence[Any], samples: Sequence[Any]) -> None:
+    """Move tensors to shared memory here: the queue would do it in a thread whose errors leave the trainer waiting."""
+    try:
+        for value in tensors:
+            for tensor in value if isinstance(value, list) else [value]:
+                tensor.share_memory_()
+    except RuntimeError as error:
+        if "shared memory" not in str(error):
+            raise
+        raise no_shared_memory(samples[0].sample_id, len(samples)) from error

@@ -13,6 +13,7 @@ from pyskl.datasets.builder import DATASETS
 
 from pyskl_semloss.annotations.dataset_clips import StoredClips, dataset_clips
 from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.faults import clip_in_hand, watch
 from pyskl_semloss.files import sha256
 from pyskl_semloss.hosts.pyskl.keypoint_cache import KeypointCache
 from pyskl_semloss.skeletons import get_layout
@@ -102,6 +103,7 @@ class KeypointDataset(PoseDataset):
         # The host's own cache unpickles whatever listens on the port: it stays off.
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, memcached=False, **kwargs)
         self.modality = modality
+        watch(self)
 
     def load_annotations(self) -> Sequence[dict[str, Any]]:
         """Read and check the annotation file."""
@@ -166,11 +168,16 @@ class KeypointDataset(PoseDataset):
         return same["keypoint"], same["keypoint_score"]
 
     def prepare_train_frames(self, idx: int) -> dict[str, Any]:
-        """One clip through the pipeline, with its layout and modality."""
-        results = self._clip(idx)
-        results |= {"modality": self.modality, "start_index": self.start_index, "test_mode": self.test_mode}
-        if self.layout is not None:
-            results["skeleton"] = self.layout
-        return self.pipeline(results)
+        """One clip through the pipeline, with its layout and modality; what fails names the clip."""
+        with clip_in_hand(self, idx):
+            results = self._clip(idx)
+            results |= {"modality": self.modality, "start_index": self.start_index, "test_mode": self.test_mode}
+            if self.layout is not None:
+                results["skeleton"] = self.layout
+            return self.pipeline(results)
+
+    def clip_id(self, idx: int) -> str:
+        """The id (``frame_dir``) of a clip."""
+        return self.video_infos[idx]["frame_dir"]
 
     prepare_test_frames = prepare_train_frames

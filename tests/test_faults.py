@@ -1,0 +1,293 @@
+"""Failing clips, dying workers, full shared memory: one message that names the clip, and no process that stays."""
+
+import gc
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tiny_runs import ROOT, train_command, write_run
+
+from pyskl_semloss import faults
+from pyskl_semloss.errors import TRACEBACK, InputError, exit_on_error
+from pyskl_semloss.faults import clip_in_hand, explain, watch
+
+torch = pytest.importorskip("torch")
+
+
+class Step:
+    def __init__(self, how):
+        self.how = how
+
+    def __call__(self, idx):
+        if idx == 7:
+            self.how()
+        return torch.tensor(idx)
+
+
+class Clips(torch.utils.data.Dataset):
+    """Twenty clips, of which the one with the index 7 fails."""
+
+    ann_file = "clips.pkl"
+
+    def __init__(self, *steps):
+        self.pipeline = SimpleNamespace(transforms=steps)
+        watch(self)
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, idx):
+        with clip_in_hand(self, idx):
+            for step in self.pipeline.transforms:
+                result = step(idx)
+            return result
+
+    def clip_id(self, idx):
+        return f"video{idx}"
+
+
+def divides():
+    return 1 // 0
+
+
+def refuses():
+    raise InputError("too short", field="keypoint", fix="Lengthen it.")
+
+
+def refuses_another():
+    raise InputError("it is cut off", file="points.npy", clip="video3")
+
+
+def fails_in_a_function(idx):
+    raise RuntimeError
+
+
+def test_errors_name_clip_file_and_step():
+    ending = f"{TRACEBACK}=1 shows the whole traceback."
+    for step, message in (
+        (Step(divides), f"clips.pkl: clip 'video7': Step failed (ZeroDivisionError: integer {DIVISION}). {ending}"),
+        (fails_in_a_function, f"clips.pkl: clip 'video7': fails_in_a_function failed (RuntimeError). {ending}"),
+        (Step(refuses), "clips.pkl: clip 'video7': field 'keypoint': too short. Lengthen it."),
+        (Step(refuses_another), "points.npy: clip 'video3': it is cut off."),
+    ):
+        with pytest.raises(InputError) as error:
+            Clips(Step(int), step)[7]
+        assert str(error.value) == message
+    with pytest.raises(InputError) as error:
+        Clips(Step(divides))[7]
+    assert isinstance(error.value.__cause__, ZeroDivisionError)
+    with pytest.raises(InputError, match=r"it cannot be read \(KeyError: 'keypoint'\)"), clip_in_hand(Clips(), 7):
+        raise KeyError("keypoint")
+    with pytest.raises(KeyboardInterrupt), clip_in_hand(Clips(), 7):
+        raise KeyboardInterrupt
+
+
+DIVISION = "division or modulo by zero" if sys.version_info < (3, 14) else "division by zero"
+
+
+@pytest.fixture
+def read():
+    """Read all clips with two workers; returns the error, and sees that no worker stays."""
+    before = set(multiprocessing.active_children())
+
+    def read(dataset):
+        loader = torch.utils.data.DataLoader(dataset, batch_size=2, num_workers=2)
+        with pytest.raises(Exception) as error:
+            list(loader)
+        return error.value
+
+    yield read
+    gc.collect()  # the error's traceback holds the loader
+    deadline = time.monotonic() + 20
+    while set(multiprocessing.active_children()) - before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not set(multiprocessing.active_children()) - before
+
+
+def test_what_a_worker_raises_comes_as_its_own_sentence(read):
+    error = read(Clips(Step(refuses)))
+    assert "Traceback" in str(error), "what the loader makes of it"
+    assert explain(error) == "clips.pkl: clip 'video7': field 'keypoint': too short. Lengthen it."
+    error = read(Clips(Step(divides)))
+    assert explain(error).startswith("clips.pkl: clip 'video7': Step failed (ZeroDivisionError: integer")
+    assert "\n" not in explain(error)
+
+
+@pytest.mark.parametrize(
+    ("how", "words", "fix"),
+    [
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), "was ended by the signal 'Killed'", "memory is short"),
+        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "was ended by the signal 'Segmentation fault'", "num_workers=0"),
+        (lambda: os.kill(os.getpid(), signal.SIGBUS), "was ended by the signal 'Bus error'", "/dev/shm"),
+        (lambda: os._exit(3), "ended with status 3", "num_workers=0"),
+    ],
+)
+def test_a_worker_that_dies_names_the_clip_in_its_hand(read, how, words, fix):
+    dataset = Clips(Step(how))
+    message = explain(read(dataset))
+    assert message.startswith("clips.pkl: clip 'video7': a worker of the data loader (process ")
+    assert words in message and fix in message and "while it had this clip in hand" in message
+    assert "\n" not in message and message.count("'video7'") == 1
+
+
+def test_a_worker_that_dies_between_clips():
+    message = explain(RuntimeError("DataLoader worker (pid(s) 999999, 999998) exited unexpectedly"))
+    assert message.startswith("a worker of the data loader (process 999999, 999998) ended, no clip in hand. To see")
+    message = explain(RuntimeError("DataLoader worker (pid 999999) exited unexpectedly with exit code 3. Details"))
+    assert "(process 999999) ended with status 3, no clip in hand" in message
+    dataset = Clips(Step(int))
+    list(torch.utils.data.DataLoader(dataset, num_workers=2))
+    pids = {pid for pid, idx in faults._SLOT.iter_unpack(faults._in_hand[dataset][:]) if pid}
+    assert len(pids) == 2
+    message = explain(RuntimeError(f"DataLoader worker (pid {pids.pop()}) is killed by signal: Killed. "))
+    assert "no clip in hand" in message
+
+
+def test_what_only_a_traceback_explains():
+    for error in (ValueError("x"), RuntimeError("x"), OSError(2, "no such file", "x"), KeyError("x")):
+        assert explain(error) is None
+
+
+def test_a_full_disk_anywhere(monkeypatch):
+    message = explain(OSError(28, "No space left on device", "work/20.log"))
+    assert message.startswith("work/20.log: it cannot be written: the disk is full (No space left on device). Make")
+    monkeypatch.setattr(faults, "free_space", lambda place: 0 if place == "/dev/shm" else 1 << 30)
+    message = explain(OSError(28, "No space left on device"))
+    assert message.startswith("/dev/shm: it cannot be written: the disk is full") and "--shm-size" in message
+    monkeypatch.setattr(faults, "free_space", lambda place: 1 << 30)
+    assert explain(OSError(28, "No space left on device")).startswith("it cannot be written: the disk is full")
+
+
+def test_tools_show_one_line_or_on_demand_the_traceback(monkeypatch, capsys):
+    def fail():
+        Clips(Step(divides))[7]
+
+    with pytest.raises(SystemExit) as end:
+        exit_on_error(fail)()
+    assert end.value.code == 2 and capsys.readouterr().err.startswith("error: clips.pkl: clip 'video7': Step failed")
+    monkeypatch.setenv(TRACEBACK, "1")
+    with pytest.raises(InputError):
+        exit_on_error(fail)()
+    monkeypatch.delenv(TRACEBACK)
+    with pytest.raises(ZeroDivisionError):
+        exit_on_error(divides)()
+
+
+def packed(name):
+    from mmaction.structures import ActionDataSample
+
+    sample = ActionDataSample()
+    sample.set_field(name, "sample_id", field_type="metainfo")
+    (getattr(sample, "set_gt_label", None) or sample.set_gt_labels)(np.asarray(1))
+    return {"inputs": {"keypoint": torch.ones(2, 3), "keypoint_score": torch.ones(2)}, "data_samples": sample}
+
+
+def test_a_worker_puts_its_batch_into_shared_memory_itself(monkeypatch):
+    pytest.importorskip("mmaction")
+    from pyskl_semloss.hosts.mmaction2 import packing
+    from pyskl_semloss.hosts.mmaction2.samples import field
+
+    batch = [packed("a"), packed("b")]
+    assert not packing.stack_keypoints(batch)["inputs"]["keypoint"].is_shared()
+    monkeypatch.setattr(packing, "get_worker_info", lambda: SimpleNamespace(id=0))
+    found = packing.stack_keypoints(batch)
+    assert found["inputs"]["keypoint"].is_shared() and found["inputs"]["keypoint_score"].is_shared()
+    assert all(field(sample, "gt_label").is_shared() for sample in found["data_samples"])
+    batch[1]["inputs"]["keypoint"] = torch.ones(4, 3)
+    assert all(tensor.is_shared() for tensor in packing.stack_keypoints(batch)["inputs"]["keypoint"])
+
+    def full(tensor):
+        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    with pytest.raises(InputError, match=r"^clip 'a': there is no room in shared memory .* the 2 clips .*--shm-size"):
+        packing.stack_keypoints([packed("a"), packed("b")])
+
+
+def test_the_dataset_names_broken_clips_of_pickles_and_stores(tmp_path):
+    pytest.importorskip("mmaction")
+    from mmaction.registry import DATASETS
+
+    import pyskl_semloss.hosts.mmaction2  # noqa: F401
+    from pyskl_semloss.annotations.store_writer import pickle_to_store
+
+    write_run(tmp_path, steps=4)
+    pickle_to_store(tmp_path / "clips.pkl", tmp_path / "store")
+    settings = dict(type="KeypointDataset", split="train", skeleton="openpose22", pipeline=[divides_by_label])
+    for source in ("clips.pkl", "store"):
+        dataset = DATASETS.build(dict(settings, ann_file=str(tmp_path / source)))
+        name = dataset.get_data_info(2)["frame_dir"]
+        assert dataset.clip_id(2) == name
+        with pytest.raises(InputError) as error:
+            dataset[2]
+        assert str(error.value).startswith(f"{tmp_path / source}: clip {name!r}: divides_by_label failed (ZeroDiv")
+    points = tmp_path / "store" / "points.npy"
+    os.truncate(points, 200)
+    with pytest.raises(InputError) as error:
+        dataset[2]
+    assert str(error.value).startswith(f"{points}: clip {name!r}: the file has been cut off since")
+
+
+def divides_by_label(results):
+    return results["label"] // 0
+
+
+def in_namespace(command):
+    """The command with a shared memory of its own, of 2 MB, or None where that is not permitted."""
+    mount = 'mount -t tmpfs -o size=2m tmpfs /dev/shm && exec "$@"'
+    for options in (["-m"], ["-rm"]):
+        wrapped = ["unshare", *options, "sh", "-c", mount, "sh"]
+        try:
+            if subprocess.run([*wrapped, "true"], capture_output=True).returncode == 0:
+                return [*wrapped, *command]
+        except FileNotFoundError:
+            return None
+    return None
+
+
+def end_of_training(folder, how):
+    """Train with a clip that fails; returns what was printed and the failing clip's name."""
+    pids = folder / "pids"
+    config = write_run(folder)
+    from pyskl_semloss.annotations import read_annotations
+
+    clip = read_annotations(folder / "clips.pkl")[0].splits["train"][11]
+    step = f"dict(type='BreaksAt', frame_dir={clip!r}, how={how!r}, pids={str(pids)!r}), "
+    config = write_run(folder, extra=step, imports=["breaking_steps"])
+    command = train_command(config)
+    if how == "fills_shared_memory":
+        command = in_namespace(command)
+        if command is None:
+            pytest.skip("a small shared memory cannot be mounted: neither as root nor in a namespace")
+    path = os.pathsep.join([str(ROOT / "tests"), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, timeout=300)
+    assert done.returncode == 2, done.stdout[-2000:] + done.stderr[-2000:]
+    for pid in {int(line) for line in pids.read_text().split()}:
+        assert not os.path.exists(f"/proc/{pid}"), "a worker outlived the training"
+    return done.stderr.strip().splitlines(), clip
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("raises", "BreaksAt failed (ZeroDivisionError: a mean of nothing)"),
+        ("is_killed", "while it had this clip in hand"),
+        ("fills_shared_memory", "no room in shared memory (/dev/shm)"),
+    ],
+)
+def test_training_ends_with_one_message(tmp_path, how, words):
+    pytest.importorskip("mmaction")
+    lines, clip = end_of_training(tmp_path, how)
+    (line,) = (line for line in lines if line.startswith("error: "))
+    assert line == lines[-1] and words in line and not any("Traceback" in line for line in lines)
+    if how == "fills_shared_memory":
+        assert line.startswith("error: clip '"), "the other worker may meet it first, with another clip"
+    else:
+        assert line.startswith(f"error: {tmp_path / 'clips.pkl'}: clip {clip!r}: ")
