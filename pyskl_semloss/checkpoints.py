@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyskl_semloss.checkpoint_scan import check_checkpoint
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import atomic_write
 from pyskl_semloss.label_vectors import load_matrix
+from pyskl_semloss.reading import open_regular, reason
 
 _BRANCH = "cls_head.semantic_branch."
 LABEL_VECTORS_KEY = f"{_BRANCH}label_vectors"
@@ -68,24 +71,82 @@ def _readable_log_history() -> contextlib.AbstractContextManager:
     return torch.serialization.safe_globals(log_history_globals())
 
 
+def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> dict[str, Any]:
+    """The whole content of a checkpoint of mmengine, mmcv 1.x or plain torch, read without running code from it.
+
+    Args:
+        path: The file.
+        map_location: Where its tensors go, as :func:`torch.load` takes it.
+
+    Raises:
+        InputError: There is no such file, it is no checkpoint, it holds more than data, or its parts claim more than
+            the file has.
+    """
+    with open_regular(path) as stream:
+        try:
+            check_checkpoint(stream)
+            stream.seek(0)
+            with _readable_log_history():
+                content = torch.load(stream, map_location=map_location, weights_only=True)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        # Whatever zipfile, pickle and torch raise on damaged bytes.
+        except Exception as error:
+            problem = f"expected a checkpoint that holds tensors and plain data only ({_reason(error)})"
+            raise InputError(problem, file=path) from None
+    if not isinstance(content, dict):
+        raise InputError("expected a state dict of tensors, or a dict with one", file=path)
+    return content
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, InputError):
+        return error.problem
+    marked = [line.split("error: ")[1] for line in str(error).splitlines() if "WeightsUnpickler error: " in line]
+    return marked[0][:200] if marked and marked[0] else reason(error)
+
+
+def without_commands(content: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The content of a checkpoint without what a host does at its word when it goes on from it.
+
+    Both hosts run the text ``meta["config"]`` as Python, for the number of GPUs in it, and when a better checkpoint is
+    found they delete the file (MMAction2: also the folder) that it names as the best so far. Of the text only the line
+    with that number stays; of the paths only the names, in the folder of the checkpoint.
+
+    Args:
+        content: As :func:`read_checkpoint` gives it; changed in place.
+        path: The checkpoint's own path.
+    """
+    meta, hub = content.get("meta"), content.get("message_hub")
+    if isinstance(meta, dict):
+        if "config" in meta:
+            gpus = re.search(r"^gpu_ids = range\(0, \d{1,6}\)$", str(meta["config"]), re.MULTILINE)
+            meta["config"] = gpus[0] if gpus else "gpu_ids = None"
+        _keep_names(meta.get("hook_msgs"), path)
+    if isinstance(hub, dict):
+        _keep_names(hub.get("runtime_info"), path)
+    return content
+
+
+def _keep_names(notes: object, path: str | os.PathLike[str]) -> None:
+    if not isinstance(notes, dict):
+        return
+    for key in [key for key in notes if str(key).startswith(("best_ckpt", "last_ckpt"))]:
+        name = Path(str(notes[key])).name
+        notes[key] = str(Path(path).parent / name) if name.endswith(".pth") else None
+    if "keep_ckpt_ids" in notes:
+        ids = notes["keep_ckpt_ids"]
+        notes["keep_ckpt_ids"] = [one for one in ids if type(one) is int] if isinstance(ids, list) else []
+
+
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Weights of a checkpoint of mmengine, mmcv 1.x or plain torch, by name, on the CPU.
 
     Raises:
-        InputError: There is no such file, it is no checkpoint, or it holds more than data.
+        InputError: As :func:`read_checkpoint`, or there are no weights in it.
     """
-    try:
-        with _readable_log_history():
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError("there is no such file", file=path) from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
-        lines = str(error).strip().splitlines() or ["it is empty or cut short"]
-        reason = next((line.split("error: ")[1] for line in lines if "WeightsUnpickler error: " in line), lines[0])
-        raise InputError(
-            f"expected a checkpoint that holds tensors and plain data only ({reason})", file=path
-        ) from None
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+    content = read_checkpoint(path)
+    state = content.get("state_dict", content)
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError("expected a state dict of tensors", file=path)
     # DistributedDataParallel and torch.compile put their own names in front.

@@ -6,9 +6,9 @@ import os
 import re
 import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import read_text, spoiled
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
@@ -17,27 +17,37 @@ def read_class_names(path: str | os.PathLike[str]) -> list[str]:
     """Read a UTF-8 text file with one class name a line; the first is class 0.
 
     Raises:
-        InputError: The file is absent, empty or not UTF-8, or has blank lines or a name twice; all are listed by line.
+        InputError: The file is absent, too large, empty or not UTF-8, a name holds a control character (see
+            :func:`check_class_names`), or there are blank lines or a name twice; those are listed by line.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise InputError(f"the class names cannot be read ({error.strerror})", file=path) from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"expected UTF-8 text, got the byte {error.object[error.start]:#x}", file=path) from None
-    names = [line.strip() for line in lines]
+    names = [line.strip() for line in read_text(path).splitlines()]
     if not any(names):
         raise InputError("expected one class name a line, but the file is empty", file=path)
+    check_class_names(names, path)
     first: dict[str, int] = {}
-    problems = []
+    problems: list[str] = []
     for number, name in enumerate(names, 1):
         if not name:
             problems.append(f"line {number} is blank")
         elif (before := first.setdefault(name.casefold(), number)) != number:
             problems.append(f"line {number} repeats line {before} ({name!r})")
     if problems:
-        raise InputError("; ".join(problems), file=path, fix="The order of the lines is the order of the labels.")
+        shown_problems = [*problems[:10], *([f"and {len(problems) - 10} more"] if len(problems) > 10 else [])]
+        raise InputError("; ".join(shown_problems), file=path, fix="The order of the lines is the order of the labels.")
     return names
+
+
+def check_class_names(names: Sequence[str], file: str | os.PathLike[str] | None = None) -> None:
+    """Refuse names that would write on the terminal or turn the text around them when they are shown.
+
+    Markup is allowed: a name is text, and whoever puts it into a page escapes it.
+
+    Raises:
+        InputError: A name holds a control character, a line break or half a surrogate pair.
+    """
+    for number, name in enumerate(names):
+        if (character := spoiled(name)) is not None:
+            raise InputError(f"the name of class {number} holds the character {character}", file=file)
 
 
 def split_words(name: str) -> list[str]:

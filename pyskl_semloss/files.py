@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writing, checksums, npz archives without pickles."""
+"""Files that are whole or absent: atomic writing, what a failure to write means, checksums."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import hashlib
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
-
-import numpy as np
 
 from pyskl_semloss.errors import HostError, InputError
 
@@ -161,24 +158,3 @@ def sha256(path: str | os.PathLike[str]) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read every member of an npz archive; pickled members are refused.
-
-    Raises:
-        InputError: The file is absent, no npz archive, damaged, or holds a pickled (object) member.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError("expected an npz archive, got a single npy array", file=path)
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise InputError("there is no such file", file=path) from None
-    except InputError:
-        raise
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise InputError(
-            f"expected an npz archive of plain arrays, but it cannot be read ({error})", file=path
-        ) from None

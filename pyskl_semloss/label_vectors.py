@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from pyskl_semloss.class_names import parse_aliases, read_class_names, split_words
+from pyskl_semloss.array_files import read_npy, read_npz
+from pyskl_semloss.class_names import check_class_names, parse_aliases, read_class_names, split_words
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_write, read_npz
+from pyskl_semloss.files import atomic_write
+from pyskl_semloss.reading import open_regular
 from pyskl_semloss.word_vectors import DEFAULT_SOURCE, FoundVectors, find_word_vectors
 
 __all__ = [
@@ -58,6 +60,7 @@ class LabelVectors:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vectors", load_matrix(self.vectors, len(self.class_names)))
+        check_class_names(self.class_names)
         if len(self.words) != len(self.class_names):
             raise InputError(
                 f"expected the words of {len(self.class_names)} classes, got {len(self.words)}", field="words"
@@ -98,7 +101,7 @@ class LabelVectors:
                 words=tuple(tuple(str(words).split()) for words in members["words"]),
                 source=str(members["source"]),
                 checksum=str(members["checksum"]),
-                notes=json.loads(str(members["notes"])),
+                notes=_parse_notes(str(members["notes"])),
             )
         except InputError as error:
             raise InputError(error.problem, file=path, field=error.field, fix=error.fix) from None
@@ -152,16 +155,23 @@ def load_matrix(
     return result
 
 
-def _read_matrix(file: str) -> np.ndarray:
+def _parse_notes(text: str) -> dict[str, Any]:
     try:
-        with open(file, "rb") as stream:
-            magic = stream.read(6)
-        if magic == b"\x93NUMPY":
-            return np.load(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError("there is no such file", file=file, fix="tools/build_label_vectors.py makes it.") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"the file cannot be read ({error})", file=file) from None
+        notes = json.loads(text)
+    except RecursionError:
+        raise ValueError("its notes are nested too deeply") from None
+    if not isinstance(notes, dict):
+        raise ValueError("its notes are no object of JSON")
+    return notes
+
+
+def _read_matrix(file: str) -> np.ndarray:
+    if not os.path.lexists(file):
+        raise InputError("there is no such file", file=file, fix="tools/build_label_vectors.py makes it.")
+    with open_regular(file) as stream:
+        magic = stream.read(6)
+    if magic == b"\x93NUMPY":
+        return read_npy(file)
     if not magic.startswith(b"PK"):
         raise InputError(
             "expected an npz of label vectors or an npy matrix",

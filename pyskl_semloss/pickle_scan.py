@@ -1,52 +1,171 @@
-"""A look at a pickle's opcodes before it is read, so that a few damaged bytes cannot claim all memory."""
+"""A look at a pickle's opcodes before it is read, so that a few bytes cannot claim all memory or end the process.
+
+The stack machine is followed without making its objects: of each it is only known how many tuples it consists of.
+"""
 
 from __future__ import annotations
 
+import mmap
 import pickletools
+from typing import NamedTuple
 
-_ARGUMENT = {ord(op.code): op.arg.n if op.arg else 0 for op in pickletools.opcodes}
+from pyskl_semloss.reading import memory_limit
+
+MOST_TUPLES = 10_000
+"""Tuples within one tuple, each as often as it is named: hashing a dict's key goes through all of them, in C."""
+
 _LENGTHS = {
     pickletools.TAKEN_FROM_ARGUMENT1: (1, False),
     pickletools.TAKEN_FROM_ARGUMENT4: (4, True),
     pickletools.TAKEN_FROM_ARGUMENT4U: (4, False),
     pickletools.TAKEN_FROM_ARGUMENT8U: (8, False),
 }
-_TWO_LINES = frozenset(b"ci")  # GLOBAL and INST
-_PUT, _LONG_BINPUT, _STOP = b"pr."
+_CODE = {op.name: ord(op.code) for op in pickletools.opcodes}
 
 
-def check_extent(data: bytes) -> None:
-    """Refuse a pickle whose opcodes reach beyond its end.
+def _codes(names: str) -> frozenset[int]:
+    return frozenset(_CODE[name] for name in names.split())
+
+
+_ARGUMENT = {ord(op.code): op.arg.n if op.arg else 0 for op in pickletools.opcodes}
+# What an opcode takes from the stack (from below the mark, where it takes all down to one) and leaves there.
+_TO_MARK = {ord(op.code) for op in pickletools.opcodes if pickletools.markobject in op.stack_before}
+_TAKES = {
+    ord(op.code): op.stack_before.index(pickletools.markobject) if ord(op.code) in _TO_MARK else len(op.stack_before)
+    for op in pickletools.opcodes
+}
+_LEAVES = {ord(op.code): [0] * len(op.stack_after) for op in pickletools.opcodes}
+_TUPLES = {_CODE["EMPTY_TUPLE"]: 0, _CODE["TUPLE1"]: 1, _CODE["TUPLE2"]: 2, _CODE["TUPLE3"]: 3}
+_GETS = _codes("GET BINGET LONG_BINGET")
+_MEMO = _GETS | _codes("PUT BINPUT LONG_BINPUT MEMOIZE")
+_LINES, _TWO_LINES = _codes("GET PUT"), _codes("GLOBAL INST")
+_TUPLE, _MARK, _POP, _DUP, _STOP, _MEMOIZE = (
+    _CODE[name] for name in ("TUPLE", "MARK", "POP", "DUP", "STOP", "MEMOIZE")
+)
+_UNUSUAL = frozenset({*_TO_MARK, *_TUPLES, *_MEMO, _MARK, _POP, _DUP, _STOP})
+
+# Bytes of memory that an opcode's object takes, rounded up; the characters of a string are counted by the file's size.
+_COST = dict.fromkeys(_ARGUMENT, 16)
+_COST |= dict.fromkeys(_codes("BININT BININT2 INT LONG LONG1 LONG4 FLOAT BINFLOAT PERSID BINPERSID"), 64)
+_COST |= dict.fromkeys(_codes("STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8"), 96)
+_COST |= dict.fromkeys(_codes("UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8 GLOBAL STACK_GLOBAL"), 96)
+_COST |= dict.fromkeys(_codes("TUPLE TUPLE1 TUPLE2 TUPLE3 LIST EMPTY_LIST"), 104)
+_COST |= dict.fromkeys(_codes("EMPTY_DICT DICT EMPTY_SET FROZENSET REDUCE NEWOBJ NEWOBJ_EX OBJ INST BUILD"), 256)
+
+
+class Extent(NamedTuple):
+    """Where a pickle ends, and the bytes of memory that are left for what its calls make."""
+
+    end: int
+    memory: int
+
+
+def check_extent(data: bytes | mmap.mmap, start: int = 0) -> Extent:
+    """Refuse a pickle whose opcodes reach beyond its end, or whose objects would take far more bytes than it has.
 
     Python's reader allocates a string of the length that the file claims before it reads it, and a memo as long as the
     largest index that the file names (64 GB for five bytes).
 
+    Args:
+        data: The pickle, or a file with several.
+        start: Where it begins.
+
     Raises:
-        ValueError: An opcode is unknown, an argument ends beyond the data, a memo index exceeds their length, or the
-            end mark is missing.
+        ValueError: An opcode is unknown, an argument ends beyond the data, a memo index exceeds the number of opcodes,
+            the end mark is missing, tuples lie within tuples more than ``MOST_TUPLES`` times, or the objects would take
+            more than :func:`pyskl_semloss.reading.memory_limit` of its length.
+        LookupError: Something is taken from an empty stack or memo.
     """
-    place, end = 0, len(data)
+    place, end, count, cost = start, len(data), 0, 0
+    most = memory_limit(end - start)
+    machine = _Machine()
+    stack = machine.stack
     while place < end:
-        code = data[place]
-        place += 1
+        code, first = data[place], place + 1
         size = _ARGUMENT.get(code)
         if size is None:
-            raise ValueError(f"unknown opcode {code} at byte {place - 1}")
-        if size == pickletools.UP_TO_NEWLINE:
-            start = place
-            for _ in range(2 if code in _TWO_LINES else 1):
-                place = data.index(b"\n", place) + 1
-            if code == _PUT and not 0 <= int(data[start:place]) <= end:
-                raise ValueError(f"memo index beyond the end at byte {start}")
-            continue
-        if size < 0:
-            width, signed = _LENGTHS[size]
-            size = width + int.from_bytes(data[place : place + width], "little", signed=signed)
-            if size < width:
-                raise ValueError(f"negative length at byte {place}")
-        elif code == _LONG_BINPUT and int.from_bytes(data[place : place + 4], "little") > end:
-            raise ValueError(f"memo index beyond the end at byte {place}")
+            raise ValueError(f"unknown opcode {code} at byte {place}")
+        place = first + size if size >= 0 else _after_argument(data, first, code, size)
+        count += 1
+        cost += _COST[code]
+        if cost > most:
+            raise _too_much(most)
+        if code not in _UNUSUAL:
+            if takes := _TAKES[code]:
+                del stack[-takes:]
+            stack += _LEAVES[code]
         elif code == _STOP:
-            return
-        place += size
+            most = memory_limit(place - start)
+            if cost > most:
+                raise _too_much(most)
+            return Extent(place, most - cost)
+        else:
+            index = _index(code, data[first:place]) if code in _MEMO else 0
+            if index > count:
+                raise ValueError(f"memo index {index} beyond the opcodes, at byte {first}")
+            machine.step(code, index)
     raise ValueError("it ends too early")
+
+
+class _Machine:
+    """The stack and the memo of the reader, holding for each object how many tuples it consists of."""
+
+    def __init__(self) -> None:
+        self.stack: list[int] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, int] = {}
+
+    def step(self, code: int, index: int) -> None:
+        stack, marks = self.stack, self.marks
+        if code in _GETS:
+            stack.append(self.memo[index])
+        elif code in _MEMO:
+            self.memo[len(self.memo) if code == _MEMOIZE else index] = stack[-1]
+        elif code == _MARK:
+            marks.append(len(stack))
+        elif code == _POP:
+            # As in Python's reader, which keeps the marks beside the stack.
+            (marks if marks and marks[-1] == len(stack) else stack).pop()
+        elif code == _DUP:
+            stack.append(stack[-1])
+        else:
+            self._gather(code, len(stack) - _TUPLES[code] if code in _TUPLES else marks.pop())
+
+    def _gather(self, code: int, start: int) -> None:
+        """Put one object in the place of those from ``start`` on, or add them to the one below."""
+        items = self.stack[start:]
+        del self.stack[start:]
+        if code == _TUPLE or code in _TUPLES:
+            self.stack.append(1 + sum(items))
+            if self.stack[-1] > MOST_TUPLES:
+                raise ValueError(f"more than {MOST_TUPLES} tuples lie within one tuple")
+        else:
+            self.stack += _LEAVES[code][_TAKES[code] :]
+
+
+def _after_argument(data: bytes | mmap.mmap, first: int, code: int, size: int) -> int:
+    if size == pickletools.UP_TO_NEWLINE:
+        end = _after_line(data, first)
+        return _after_line(data, end) if code in _TWO_LINES else end
+    width, signed = _LENGTHS[size]
+    length = int.from_bytes(data[first : first + width], "little", signed=signed)
+    if length < 0:
+        raise ValueError(f"negative length at byte {first}")
+    return first + width + length
+
+
+def _after_line(data: bytes | mmap.mmap, first: int) -> int:
+    end = data.find(b"\n", first)
+    if end < 0:
+        raise ValueError(f"a line without an end at byte {first}")
+    return end + 1
+
+
+def _index(code: int, argument: bytes) -> int:
+    if code in _LINES:
+        return int(argument)
+    return int.from_bytes(argument, "little")
+
+
+def _too_much(most: int) -> ValueError:
+    return ValueError(f"its objects would take more than {most >> 20} MiB, far more than its size explains")

@@ -18,10 +18,13 @@ from typing import IO, Any, cast
 import numpy as np
 
 from pyskl_semloss import safe_pickle
+from pyskl_semloss.array_files import map_npy
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import open_regular
 
 _LONGEST_LINE = 1 << 20
-_HEADER = re.compile(rb"(\d+)[ \t]+(\d+)[ \t]*\r?\n")
+_LARGEST_DIMENSION = 100_000
+_HEADER = re.compile(rb"(\d{1,12})[ \t]+(\d{1,12})[ \t]*\r?\n")
 _OTHER = (
     "expected GloVe text, word2vec text or binary (plain or gzipped), or a gensim .kv, but the file is none of these"
 )
@@ -99,7 +102,7 @@ class NearSpellings:
 
 
 def _read(path: Path, needed: Sequence[str]) -> _Read:
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
     with _open(path, zipped) as stream:
         head = stream.read1(4096)
@@ -212,10 +215,11 @@ def _text_vector(packed: bytes, number: int, path: Path) -> np.ndarray:
 
 
 def _binary_records(stream: IO[bytes], path: Path) -> Iterator[_Record]:
-    promised, dimension = (int(number) for number in stream.readline().split())
+    promised, dimension = (int(number) for number in stream.readline(_LONGEST_LINE).split())
     size, buffer, start = 4 * dimension, b"", 0
-    if not size:
-        raise InputError("line 1: the header gives the dimension 0", file=path)
+    if not 0 < dimension <= _LARGEST_DIMENSION:
+        problem = f"line 1: the header gives the dimension {dimension}, expected 1 to {_LARGEST_DIMENSION}"
+        raise InputError(problem, file=path)
     for number in range(1, promised + 1):
         while (space := buffer.find(b" ", start)) < 0 or len(buffer) < space + 1 + size:
             block = stream.read(1 << 16)
@@ -240,8 +244,12 @@ def _binary_vector(packed: bytes, number: int, path: Path) -> np.ndarray:
 class _Attributes(dict[str, Any]):
     """Stands for a gensim class while its pickle is read: its attributes as a plain dict, none of its code."""
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.update(state)
+        # Not copied, so that a pickle cannot multiply one large state.
+        self["state"] = state
 
 
 def _keyed_vectors(path: Path) -> tuple[dict[str, int], np.ndarray, list[Path]]:
@@ -251,22 +259,23 @@ def _keyed_vectors(path: Path) -> tuple[dict[str, int], np.ndarray, list[Path]]:
         model = safe_pickle.load(path, extra={("gensim.models.keyedvectors", name): _Attributes for name in names})
     except InputError as error:
         raise InputError(error.problem, file=path, fix=advice) from None
-    if not isinstance(model, _Attributes):
+    state = model.get("state") if isinstance(model, _Attributes) else None
+    if not isinstance(state, dict):
         raise InputError("expected gensim's KeyedVectors, got another pickle", file=path, fix=advice)
     # index2word is what gensim 3 wrote.
-    index = model.get("key_to_index") or {word: row for row, word in enumerate(model.get("index2word") or [])}
-    matrix, beside = model.get("vectors"), []
+    words = state.get("index2word")
+    index = state.get("key_to_index") or {
+        word: row for row, word in enumerate(words if isinstance(words, list) else [])
+    }
+    matrix, beside = state.get("vectors"), []
     if matrix is None:
         beside = [path.with_name(path.name + ".vectors.npy")]
         if not beside[0].is_file():
             raise InputError(f"its vectors are in a second file, {beside[0].name}, which is not beside it", file=path)
-        try:
-            matrix = np.load(beside[0], mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise InputError(f"the npy file is damaged ({error})", file=beside[0]) from None
+        matrix = map_npy(beside[0])
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind != "f":
         raise InputError("it does not hold a matrix of word vectors", file=path, fix=advice)
-    if not isinstance(index, dict) or any(not 0 <= row < len(matrix) for row in index.values()):
+    if not isinstance(index, dict) or not all(type(row) is int and 0 <= row < len(matrix) for row in index.values()):
         raise InputError(f"its word list does not fit its matrix of {len(matrix)} word vectors", file=path, fix=advice)
     return index, matrix, beside
 
@@ -276,5 +285,6 @@ def _read_keyed_vectors(path: Path, needed: Sequence[str]) -> _Read:
     vectors = {word: np.array(matrix[index[word]], dtype=np.float32) for word in needed if word in index}
     spellings = NearSpellings([word for word in needed if word not in vectors])
     for word in index:
-        spellings.see(str(word))
+        if isinstance(word, str):
+            spellings.see(word)
     return vectors, spellings.nearest(), beside

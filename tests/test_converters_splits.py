@@ -120,7 +120,7 @@ def test_reading_lists_and_subjects(tmp_path):
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "bad.json").write_text('{"a": [1]}')
     for items, words in (
-        (["x=/nowhere"], "cannot be read"),
+        (["x=/nowhere"], "no such file"),
         ([f"x={tmp_path / 'empty.txt'}"], "is empty"),
         ([str(tmp_path / "bad.json")], "expected JSON"),
         ([str(tmp_path / "a.txt")], "expected JSON"),

@@ -11,10 +11,10 @@ MP4 needs OpenCV.
 import argparse
 import difflib
 import warnings
-from pathlib import Path
 
 from pyskl_semloss.annotations import Clip, read_annotations
 from pyskl_semloss.annotations.animation import draw_clip, write_animation
+from pyskl_semloss.class_names import read_class_names
 from pyskl_semloss.errors import InputError, exit_on_error
 from pyskl_semloss.skeletons import get_layout
 
@@ -34,10 +34,7 @@ def _find(clips: list[Clip], name: str, file: str) -> Clip:
 def _title(clip: Clip, labels: str | None) -> str:
     if labels is None:
         return f"{clip.frame_dir}  class {clip.label}"
-    try:
-        names = Path(labels).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"it cannot be read ({error.strerror})", file=labels, field="labels") from None
+    names = read_class_names(labels)
     return f"{clip.frame_dir}  {names[clip.label] if 0 <= clip.label < len(names) else clip.label}"
 
 

@@ -11,11 +11,11 @@ an (x, y) per joint in a unit square, y down. The picture is <out>/<name>.png. N
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.reading import read_json, spoiled
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout, layout_names
 from pyskl_semloss.skeletons.drawing import draw_layout
 
@@ -24,12 +24,9 @@ def read_layout(spec: str) -> SkeletonLayout:
     """The layout of a name, or of a JSON file if the argument ends in .json."""
     if not spec.endswith(".json"):
         return get_layout(spec)
-    try:
-        fields = json.loads(Path(spec).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"expected a JSON file with a layout's fields, but it cannot be read ({error})", file=spec
-        ) from None
+    fields = read_json(spec)
+    if not isinstance(fields, dict):
+        raise InputError("expected a JSON object with a layout's fields", file=spec)
     try:
         return get_layout(fields)
     except InputError as error:
@@ -48,7 +45,7 @@ def main() -> None:
         warnings.simplefilter("ignore")
         layouts = [read_layout(spec) for spec in args.layouts or layout_names()]
     for layout in layouts:
-        if Path(layout.name).name != layout.name:
+        if Path(layout.name).name != layout.name or layout.name[:1] == "." or spoiled(layout.name) is not None:
             raise InputError(f"{layout.name!r} cannot be the name of a file", field="name")
     for layout in layouts:
         draw_layout(layout, args.out / f"{layout.name}.png")

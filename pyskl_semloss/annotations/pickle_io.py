@@ -11,6 +11,7 @@ from pyskl_semloss.annotations.clip import AnnotationSet, Clip
 from pyskl_semloss.annotations.mending import Rules, clip_id, read_clip
 from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import shown
 
 
 def read_annotations(
@@ -96,8 +97,10 @@ def _parts(content: object, split: str | None) -> tuple[dict[str, list[Any]], li
         fix = "A PySKL annotation file is {'split': {name: [id, …]}, 'annotations': [entry, …]}."
         raise InputError("expected a dict with a list 'annotations'", fix=fix)
     splits = content.get("split", {})
-    if not isinstance(splits, dict) or not all(isinstance(ids, (list, tuple)) for ids in splits.values()):
-        raise InputError("expected a dict of lists of clip ids", field="split")
+    if not isinstance(splits, dict) or not all(
+        isinstance(name, str) and isinstance(ids, (list, tuple)) for name, ids in splits.items()
+    ):
+        raise InputError("expected a dict of lists of clip ids by the names of the splits", field="split")
     if split is None:
         return splits, content["annotations"]
     if split not in splits:
@@ -110,7 +113,7 @@ def _distinct(ids: list[Any], split: str, report: Report) -> list[str]:
     seen: dict[str, None] = {}
     for item in ids:
         if not isinstance(item, str):
-            raise InputError(f"expected strings in split {split!r}, got {item!r}", field="split")
+            raise InputError(f"expected strings in split {split!r}, got {shown(item)}", field="split")
         if item in seen:
             report.add("duplicate_ids", item, where="split")
         seen[str(item)] = None

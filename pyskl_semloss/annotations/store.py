@@ -6,17 +6,17 @@ follow one another; clip ``i`` has the points ``offsets[i]`` to ``offsets[i + 1]
 
 from __future__ import annotations
 
-import json
 import os
 import weakref
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 from pyskl_semloss.annotations.clip import AnnotationSet, Clip
+from pyskl_semloss.array_files import map_npy
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import read_json, shown
 
 HEAD = "store.json"
 FORMAT, VERSION = "pyskl_semloss keypoint store", 1
@@ -35,6 +35,8 @@ LAYOUT: dict[str, tuple[str, tuple[int, ...]]] = {
 """Each file's number type and the axes behind its first."""
 ZERO, ZERO_INSIDE, MENDED_CLIP = 1, 2, 4
 """Flags of a clip: no point at all; no point inside its image; mended when the store was made."""
+MOST_CLIPS, MOST_POINTS, LONGEST_ID = 10**8, 1 << 26, 4096
+"""Clips of a store, points of a clip (half a gigabyte), bytes of an id: files with holes may claim any number."""
 BLOCK = 1 << 20
 """Clips that are checked at a time, so that opening needs little memory, however many there are."""
 
@@ -161,26 +163,25 @@ def _refuse(path: str, name: str, problem: str) -> NoReturn:
 
 def _read_head(path: str) -> dict[str, Any]:
     file = os.path.join(path, HEAD)
-    try:
-        head = json.loads(Path(file).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.lexists(file):
         fix = f"A keypoint store is a folder with {HEAD}; tools/prepare_data.py store makes one of a pickle."
-        raise InputError("expected a keypoint store, but there is no such file", file=file, fix=fix) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"it cannot be read ({error})", file=file) from None
+        raise InputError("expected a keypoint store, but there is no such file", file=file, fix=fix)
+    head = read_json(file)
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise InputError(f"expected the format {FORMAT!r}", file=file, field="format")
     if head.get("version") != VERSION:
         fix = "Make the store anew with tools/prepare_data.py store."
-        raise InputError(f"expected version {VERSION}, got {head.get('version')!r}", file=file, fix=fix)
+        raise InputError(f"expected version {VERSION}, got {shown(head.get('version'))}", file=file, fix=fix)
     splits, mended = head.get("splits"), head.get("mended_splits")
     if not isinstance(splits, dict) or not all(map(_is_count, splits.values())):
         raise InputError("expected a number of clips for each split", file=file, field="splits")
     if not isinstance(mended, list) or not all(isinstance(name, str) for name in mended):
         raise InputError("expected a list of names", file=file, field="mended_splits")
+    if _is_count(head.get("clips")) and head["clips"] > MOST_CLIPS:
+        raise InputError(f"expected at most {MOST_CLIPS}, got {head['clips']}", file=file, field="clips")
     for name in ("clips", "points"):
         if not _is_count(head.get(name)) or not head[name]:
-            raise InputError(f"expected a whole number above 0, got {head.get(name)!r}", file=file, field=name)
+            raise InputError(f"expected a whole number above 0, got {shown(head.get(name))}", file=file, field=name)
     return head
 
 
@@ -191,21 +192,14 @@ def _is_count(value: object) -> bool:
 def _map(path: str, name: str) -> np.memmap:
     file, (dtype, axes) = os.path.join(path, f"{name}.npy"), LAYOUT[name]
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-        size = os.path.getsize(file)
-    except FileNotFoundError:
-        _refuse(path, name, "there is no such file")
-    except (ValueError, OSError, EOFError, OverflowError, MemoryError) as error:
-        _refuse(path, name, f"expected a whole npy file, but it cannot be read ({error})")
-    if not isinstance(array, np.memmap):
-        _refuse(path, name, "expected a single npy array")
+        array = map_npy(file)
+    except InputError as error:
+        _refuse(path, name, error.problem)
     if array.dtype != np.dtype(dtype) or array.ndim != 1 + len(axes) or array.shape[1:] != axes:
         shape = ", ".join(["N", *map(str, axes)])
         _refuse(path, name, f"expected {dtype} ({shape}), got {array.dtype.str} {array.shape}")
     if array.ndim > 1 and not array.flags.c_contiguous:
         _refuse(path, name, "expected the order of C, got that of Fortran")
-    if size != array.offset + array.nbytes:
-        _refuse(path, name, f"expected {array.offset + array.nbytes} bytes, got {size}")
     return array
 
 
@@ -215,9 +209,7 @@ def _check(path: str, arrays: Mapping[str, np.ndarray], count: int) -> None:
             _refuse(path, name, f"expected numbers from 0 to {total}, got {arrays[name][0]} to {arrays[name][-1]}")
     for start in range(0, count, BLOCK):
         stop = min(start + BLOCK, count)
-        for name in ("offsets", "id_offsets"):
-            if (np.diff(arrays[name][start : stop + 1]) <= 0).any():
-                _refuse(path, name, "expected each number above the one before")
+        _check_steps(path, arrays, start, stop)
         _check_sizes(path, arrays, start, stop)
         if arrays["labels"][start:stop].min() < -1:
             _refuse(path, "labels", "expected class indices or -1, got a number below")
@@ -229,6 +221,15 @@ def _check(path: str, arrays: Mapping[str, np.ndarray], count: int) -> None:
     members = arrays["split_clips"]
     if len(members) and not 0 <= members.min() <= members.max() < count:
         _refuse(path, "split_clips", f"expected clip numbers from 0 to {count - 1}, got one that is not")
+
+
+def _check_steps(path: str, arrays: Mapping[str, np.ndarray], start: int, stop: int) -> None:
+    for name, unit, most in (("offsets", "points", MOST_POINTS), ("id_offsets", "bytes", LONGEST_ID)):
+        steps = np.diff(arrays[name][start : stop + 1])
+        if steps.min() <= 0:
+            _refuse(path, name, "expected each number above the one before")
+        if steps.max() > most:
+            _refuse(path, name, f"expected at most {most} {unit} for a clip, got {steps.max()}")
 
 
 def _check_sizes(path: str, arrays: Mapping[str, np.ndarray], start: int, stop: int) -> None:

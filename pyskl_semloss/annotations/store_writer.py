@@ -22,7 +22,9 @@ from pyskl_semloss.annotations.store import (
     FORMAT,
     HEAD,
     LAYOUT,
+    LONGEST_ID,
     MENDED_CLIP,
+    MOST_POINTS,
     VERSION,
     ZERO,
     ZERO_INSIDE,
@@ -196,6 +198,9 @@ def _add_clip(columns: dict[str, _Column], clip: Clip, mended: bool) -> None:
         columns["image_sizes"].add([*clip.img_shape, *clip.original_shape])
     except (UnicodeEncodeError, OverflowError) as error:
         raise InputError(f"an id, label or image size cannot be stored ({error})", clip=clip.frame_dir) from None
+    if len(name) > LONGEST_ID or clip.keypoint_score.size > MOST_POINTS:
+        problem = f"expected an id of at most {LONGEST_ID} bytes and at most {MOST_POINTS} points"
+        raise InputError(f"{problem}, got {len(name)} and {clip.keypoint_score.size}", clip=clip.frame_dir[:80])
     columns["ids"].add(np.frombuffer(name, np.uint8))
     columns["id_offsets"].add([columns["ids"].rows])
     columns["points"].add(clip.keypoint)

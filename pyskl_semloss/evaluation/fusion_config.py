@@ -6,12 +6,14 @@ import ast
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion_plan import FusionPlan, Part
+from pyskl_semloss.reading import read_text, shown
 
+CONFIG_LIMIT = 1 << 18
+"""Bytes of a config; Python's parser takes some hundred times as many."""
 _AnyPath = str | os.PathLike[str]
 _OPTIONS: dict[str, tuple[type, ...]] = {
     "ann_file": (str,),
@@ -58,13 +60,11 @@ def read_literals(path: _AnyPath) -> dict[str, Any]:
         InputError: The file is absent, is not Python's syntax, or holds anything else. The message gives the line.
     """
     try:
-        tree = ast.parse(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("there is no such file", file=path) from None
+        tree = ast.parse(read_text(path, CONFIG_LIMIT))
     except SyntaxError as error:
         raise InputError(f"line {error.lineno}: {error.msg}", file=path) from None
-    except (OSError, ValueError, RecursionError, MemoryError) as error:
-        raise InputError(f"it cannot be read ({error})", file=path) from None
+    except (RecursionError, MemoryError):
+        raise InputError("it cannot be read (it is nested too deeply)", file=path) from None
     values: dict[str, Any] = {}
     for node in tree.body:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
@@ -117,6 +117,8 @@ def _check_keys(path: _AnyPath, where: str, given: Mapping[Any, Any], known: lis
 
 
 def _check_type(path: _AnyPath, name: str, value: object, types: tuple[type, ...]) -> None:
-    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+    fits = isinstance(value, types) and (bool in types or not isinstance(value, bool))
+    # A whole number may be too large for the floats that weights are.
+    if not fits or (isinstance(value, int) and abs(value) > 2**53):
         expected = "text" if str in types else "True or False" if bool in types else "a number"
-        raise InputError(f"expected {expected}, got {value!r}", file=path, field=name)
+        raise InputError(f"expected {expected}, got {shown(value)}", file=path, field=name)

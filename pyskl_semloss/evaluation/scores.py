@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from pyskl_semloss.array_files import read_npz
+from pyskl_semloss.class_names import check_class_names
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.toolbox_results import read_results
-from pyskl_semloss.files import atomic_write, read_npz
+from pyskl_semloss.files import atomic_write
+from pyskl_semloss.reading import shown
 
 _REQUIRED = ("sample_id", "score", "label")
 _SEMANTIC = ("semantic_cosine", "semantic_distance")
@@ -54,6 +57,7 @@ class Scores:
             if value is not None:
                 put(self, field, self._checked_table(field, value, classes=self.score.shape[1]))
         put(self, "class_names", tuple(str(name) for name in self.class_names))
+        check_class_names(self.class_names, self.source or None)
         if self.class_names and len(self.class_names) != self.score.shape[1]:
             raise self._error(
                 f"{len(self.class_names)} names for scores of {self.score.shape[1]} classes", field="class_names"
@@ -146,7 +150,11 @@ class Scores:
                 fix="A score file is written by tools/test.py.",
             )
         known = {name: members[name] for name in (*_REQUIRED, *_SEMANTIC) if name in members}
-        return cls(**known, class_names=tuple(members.get("class_names", ())), source=os.fspath(path))
+        names = members.get("class_names", np.empty(0, str))
+        if names.ndim != 1 or names.dtype.kind != "U":
+            problem = f"expected a list of text, got shape {names.shape} of type {names.dtype}"
+            raise InputError(problem, file=path, field="class_names")
+        return cls(**known, class_names=tuple(names.tolist()), source=os.fspath(path))
 
 
 def read_scores(
@@ -160,7 +168,7 @@ def read_scores(
     Raises:
         InputError: The file is absent, of another kind, damaged, or does not fit the annotations.
     """
-    if not Path(path).is_file():
+    if not os.path.lexists(path):
         raise InputError(
             "there is no such file",
             file=path,
@@ -178,5 +186,5 @@ def read_scores(
 def first_ids(ids: Iterable[object], count: int = 3) -> str:
     """The first few of many ids, as text for a message."""
     every = list(ids)
-    shown = ", ".join(repr(str(one)) for one in islice(every, count))
-    return shown + (f" and {len(every) - count} more" if len(every) > count else "")
+    few = ", ".join(shown(str(one)) for one in islice(every, count))
+    return few + (f" and {len(every) - count} more" if len(every) > count else "")

@@ -13,6 +13,7 @@ from pathlib import Path
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores, first_ids
 from pyskl_semloss.files import atomic_write
+from pyskl_semloss.reading import read_text, shown
 
 _MEMBER = "Submission.csv"
 _HEADERS = {"id", "ids", "sample_id", "name", "frame_dir"}
@@ -29,12 +30,12 @@ def read_ids(path: str | os.PathLike[str]) -> tuple[str, ...]:
         InputError: The file is absent, no UTF-8 text or no CSV, has no id, a line without one, or one twice.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig").rstrip()
+        text = read_text(path).rstrip()
         rows = [row[0].strip() if row else "" for row in csv.reader(io.StringIO(text), strict=True)]
-    except FileNotFoundError:
-        raise InputError("there is no such file", file=path, field="ids") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"expected one id a line, or a CSV, but it cannot be read ({error})", file=path) from None
+    except (InputError, csv.Error) as error:
+        reason = error.problem if isinstance(error, InputError) else error
+        problem = f"expected one id a line, or a CSV, but it cannot be read ({reason})"
+        raise InputError(problem, file=path, field="ids") from None
     header = int(bool(rows) and rows[0].lower() in _HEADERS)
     if len(rows) == header:
         raise InputError("expected one id a line, or a CSV, got no id", file=path)
@@ -43,7 +44,7 @@ def read_ids(path: str | os.PathLike[str]) -> tuple[str, ...]:
         if not one:
             raise InputError(f"line {line} has no id", file=path)
         if first_line.setdefault(one, line) != line:
-            raise InputError(f"the id {one!r} is on line {first_line[one]} and again on line {line}", file=path)
+            raise InputError(f"the id {shown(one)} is on line {first_line[one]} and again on line {line}", file=path)
     return tuple(first_line)
 
 
@@ -91,10 +92,10 @@ def check_submission(content: str, ids: Sequence[str], classes: int) -> None:
     for number, line in enumerate(content.splitlines(), 1):
         one, comma, value = line.rpartition(",")
         if not comma or not one:
-            raise InputError(f"line {number}: expected 'id,class', got {line!r}", file=_MEMBER)
-        if not (value.isascii() and value.isdecimal() and int(value) < classes):
+            raise InputError(f"line {number}: expected 'id,class', got {shown(line)}", file=_MEMBER)
+        if not (value.isascii() and value.isdecimal() and len(value) < 10 and int(value) < classes):
             raise InputError(
-                f"line {number}: expected a class from 0 to {classes - 1}, got {value!r}", file=_MEMBER, clip=one
+                f"line {number}: expected a class from 0 to {classes - 1}, got {shown(value)}", file=_MEMBER, clip=one
             )
         found.append(one)
     _check_ids(found, ids, _MEMBER)

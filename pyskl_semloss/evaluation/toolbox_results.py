@@ -7,14 +7,17 @@ reduced to the clips of one split.
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from pyskl_semloss import safe_pickle
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import shown
 
 _AnyPath = str | os.PathLike[str]
 
@@ -69,11 +72,18 @@ def read_clips(ann_file: _AnyPath, split: str | None) -> tuple[list[str], list[i
     if not isinstance(annotations, list) or not all(isinstance(one, dict) for one in annotations):
         raise InputError(f"expected a list of annotations, got {_kind(annotations)}", file=ann_file)
     key = "filename" if annotations and "filename" in annotations[0] else "frame_dir"
-    try:
-        clips = [one for one in annotations if chosen is None or one[key] in chosen]
-        return [str(one[key]) for one in clips], [int(one.get("label", -1)) for one in clips]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"an annotation has no usable {key} and label ({error!r})", file=ann_file) from None
+    for one in annotations:
+        if not isinstance(one.get(key), str) or not _is_label(one.get("label", -1)):
+            problem = (
+                f"an annotation has no usable {key} and label, but {shown(one.get(key))} and {shown(one.get('label'))}"
+            )
+            raise InputError(problem, file=ann_file)
+    clips = [one for one in annotations if chosen is None or one[key] in chosen]
+    return [str(one[key]) for one in clips], [int(one.get("label", -1)) for one in clips]
+
+
+def _is_label(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and -1 <= int(value) < 2**31
 
 
 def _split_ids(content: dict[str, Any], ann_file: _AnyPath, split: str | None) -> set[Any]:
@@ -83,12 +93,15 @@ def _split_ids(content: dict[str, Any], ann_file: _AnyPath, split: str | None) -
     if split not in splits:
         problem = "no split was named" if split is None else f"there is no split {split!r}"
         raise InputError(
-            f"{problem}; the file has {', '.join(map(repr, splits))}",
+            f"{problem}; the file has {', '.join(map(shown, splits))}",
             file=ann_file,
             field="split",
             fix="Name the one that was tested (--split; --search-split for validation scores).",
         )
-    return set(splits[split])
+    ids = splits[split]
+    if not isinstance(ids, (list, tuple)) or not all(isinstance(one, str) for one in ids):
+        raise InputError(f"expected a list of clip ids, got {_kind(ids)}", file=ann_file, field="split")
+    return set(ids)
 
 
 def _clips_of(path: _AnyPath, ann_file: _AnyPath | None, split: str | None, count: int) -> tuple[list[str], list[int]]:
@@ -151,7 +164,9 @@ def _label(path: _AnyPath, number: int, one: dict[str, Any]) -> int:
     value = _item(path, number, one, "gt_label")
     if value.size != 1:
         raise InputError(f"result {number}: expected one label, got {value.size}", file=path, field="gt_label")
-    return int(value.reshape(()))
+    if value.dtype.kind not in "iu" or not -1 <= value.item() < 2**31:
+        raise InputError(f"result {number}: expected a class, got {value.item()}", file=path, field="gt_label")
+    return int(value.item())
 
 
 def _kind(value: object) -> str:
@@ -159,25 +174,54 @@ def _kind(value: object) -> str:
         return f"an array of shape {value.shape}"
     if isinstance(value, (list, tuple)):
         return f"a {type(value).__name__} of {len(value)}"
-    return f"a dict with {', '.join(map(str, value))}" if isinstance(value, dict) else type(value).__name__
+    if isinstance(value, dict):
+        keys = [key if isinstance(key, str) else shown(key) for key in islice(value, 10)]
+        return f"a dict with {', '.join(keys)[:200]}"
+    return type(value).__name__
 
 
-def _storage(data: bytes) -> Any:
+class _Storage:
+    """The numbers of a tensor as they lie in the file; nothing of it can be set."""
+
+    __slots__ = ("flat",)
+
+    def __init__(self, flat: Any) -> None:
+        self.flat = flat
+
+    def __setstate__(self, state: object) -> None:
+        raise ValueError("it sets attributes of a storage")
+
+    def __len__(self) -> int:
+        return self.flat.numel() * self.flat.element_size()
+
+
+def _storage(data: bytes) -> _Storage:
     import torch
 
-    return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+    from pyskl_semloss.checkpoint_scan import check_checkpoint
+
+    check_checkpoint(io.BytesIO(data))
+    storage = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+    return _Storage(torch.empty(0, dtype=storage.dtype).set_(storage))
 
 
 def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], *_: object) -> np.ndarray:
     import torch
 
-    flat = torch.empty(0, dtype=storage.dtype).set_(storage)
-    tensor = torch.as_strided(flat, size, stride, offset)  # refuses to read beyond the storage
+    if math.prod(size) > storage.flat.numel():
+        raise ValueError(f"a tensor of {shown(math.prod(size))} numbers, of which the file has {storage.flat.numel()}")
+    tensor = torch.as_strided(storage.flat, size, stride, offset)  # refuses to read beyond the storage
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy().copy()
+
+
+def _ordered(*items: object) -> dict[Any, Any]:
+    if items:
+        raise ValueError("an ordered dict of items, expected an empty one that is filled")
+    return {}
 
 
 _TENSOR_GLOBALS: dict[tuple[str, str], object] = {
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch.storage", "_load_from_bytes"): _storage,
-    ("collections", "OrderedDict"): dict,
+    ("collections", "OrderedDict"): _ordered,
 }

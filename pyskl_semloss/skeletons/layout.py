@@ -157,7 +157,7 @@ def _check_limbs(limbs: tuple[Pair, ...], num_joints: int, whose: str) -> None:
 def _unit_points(points: object, num_joints: int, whose: str) -> tuple[tuple[float, float], ...]:
     try:
         pose = tuple((float(x), float(y)) for x, y in points)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{whose}expected a list of (x, y), got {reprlib.repr(points)}", field="rest_pose") from None
     if len(pose) != num_joints:
         raise InputError(f"{whose}{len(pose)} points for {num_joints} joints", field="rest_pose")

@@ -17,11 +17,15 @@ from pyskl_semloss.annotations.converters.raw import Progress, mended_clip
 from pyskl_semloss.annotations.converters.sources import RawFormat
 from pyskl_semloss.annotations.converters.splits import SplitOptions, Splits, split_clips
 from pyskl_semloss.annotations.converters.summary import finish
+from pyskl_semloss.array_files import map_npy
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import shown
 
 SETS = {"train": "train", "valid": "val", "test": "test"}
 """Name of a set in the kit, and of its split."""
 METRES = 10.0
+MOST_FRAMES = 100_000
+"""Frames of a clip (40 MB): a file with holes may claim any number."""
 
 
 def convert_kit(
@@ -92,13 +96,7 @@ def read_set(folder: Path, name: str, raw: RawFormat) -> tuple[np.ndarray, list[
     """
     data_file, label_file = folder / f"{name}_data.npy", folder / f"{name}_label.pkl"
     names, labels = _names_and_labels(label_file)
-    try:
-        data = np.load(data_file, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError("there is no such file", file=data_file) from None
-    except (ValueError, OSError, EOFError) as error:
-        problem = f"expected an array of numbers (.npy), but it cannot be read ({error})"
-        raise InputError(problem, file=data_file) from None
+    data = map_npy(data_file)
     check_set_shape(data, raw.num_joints, data_file)
     if len(names) != len(data):
         problem = f"it has {len(names)} names, but {data_file.name} has {len(data)} clips"
@@ -108,18 +106,18 @@ def read_set(folder: Path, name: str, raw: RawFormat) -> tuple[np.ndarray, list[
     return data, names, labels
 
 
-def check_set_shape(data: Any, joints: int, file: str | os.PathLike[str]) -> None:
+def check_set_shape(data: np.ndarray, joints: int, file: str | os.PathLike[str]) -> None:
     """Refuse an array that is not (N, 3, T, V, 1) numbers.
 
     Raises:
         InputError: Says what came.
     """
     expected = f"an array (N clips, 3, T frames, {joints} joints, 1 person) of numbers"
-    if not isinstance(data, np.ndarray):
-        raise InputError(f"expected {expected}, got an archive of several", file=file)
     shape = data.shape
     if data.dtype.kind not in "fiu" or len(shape) != 5 or (shape[1], *shape[3:]) != (3, joints, 1) or not shape[2]:
         raise InputError(f"expected {expected}, got {shape} of {data.dtype}", file=file)
+    if shape[2] > MOST_FRAMES:
+        raise InputError(f"expected clips of at most {MOST_FRAMES} frames, got {shape[2]}", file=file)
 
 
 def trim(data: np.ndarray) -> np.ndarray:
@@ -174,22 +172,27 @@ def _names_and_labels(path: Path) -> tuple[list[str], list[int]]:
         raise InputError(f"expected as many names as labels, got {counts[0]} and {counts[1]}", file=path)
     for at, (name, label) in enumerate(zip(names, labels, strict=True), 1):
         if not isinstance(name, str) or not name:
-            raise InputError(f"row {at}: expected a name, got {name!r}", file=path)
+            raise InputError(f"row {at}: expected a name, got {shown(name)}", file=path)
         if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
-            raise InputError(f"row {at}: expected a whole number as label, got {label!r}", file=path, clip=name)
+            raise InputError(f"row {at}: expected a whole number as label, got {shown(label)}", file=path, clip=name)
     return list(names), [int(label) for label in labels]
 
 
 def _check_pixels(data: np.ndarray, file: Path) -> None:
     """Kinect data come in metres too, and heat maps of metres would be empty."""
-    start = np.asarray(data[:200, :2])
-    if np.isfinite(start).any() and start.any() and np.abs(start[np.isfinite(start)]).max() < METRES:
+    if 0 < max(map(_largest, data[:200]), default=0.0) < METRES:
         raise InputError(
             "the coordinates are below 10: they look like the Kinect's world coordinates in metres, expected x and y "
             "in px of the colour image (1920x1080) and a score",
             file=file,
             fix="Convert the raw skeleton files with the command smg; they hold the pixels.",
         )
+
+
+def _largest(clip: np.ndarray) -> float:
+    """The largest finite coordinate of a clip (3, T, V, M), whatever its sign."""
+    size = np.abs(np.asarray(clip[:2], float))
+    return float(size[np.isfinite(size)].max(initial=0.0))
 
 
 def _present(folder: Path, name: str) -> bool:

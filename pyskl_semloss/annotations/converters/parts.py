@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from pyskl_semloss import __version__
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.annotations.converters.findings import Findings
 from pyskl_semloss.annotations.converters.sources import Video
-from pyskl_semloss.files import atomic_write, read_npz
+from pyskl_semloss.array_files import read_npz
+from pyskl_semloss.files import atomic_write
 
 LAYOUT = 1
 
@@ -70,18 +72,17 @@ def read_part(path: Path, key: str, *, only_check: bool = False) -> Part | None:
     if not path.exists():
         return None
     try:
-        if only_check:
-            with np.load(path, allow_pickle=False) as archive:
-                about = json.loads(str(archive["about"]))
-                return Part([], Findings()) if about["key"] == key else None
-        arrays = read_npz(path)
+        arrays = read_npz(path, ["about"] if only_check else None)
         about = json.loads(str(arrays["about"]))
         if about["key"] != key:
             return None
+        if only_check:
+            return Part([], Findings())
         return Part(_clips(arrays, tuple(about["shape"])), Findings.from_dict(about["findings"]))
     # Whatever a damaged archive raises, the remedy is to make it anew.
     except Exception:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
         return None
 
 

@@ -24,6 +24,8 @@ from pyskl_semloss.annotations.mending import Rules, read_clip
 from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
 
+MOST_CLIP_FRAMES = 1_000_000
+"""Frames of the clips of one video (300 MB): each row of a label file may name all frames of the video."""
 Progress = Callable[[int, int], None]
 
 
@@ -99,6 +101,10 @@ def convert_video(raw: RawFormat, video: Video, findings: Findings) -> list[Clip
     if not len(table):
         return []
     segments = parse_labels(labels, raw.classes, len(table), findings, file=video.labels)
+    frames = sum(segment.end + 1 - segment.start for segment in segments)
+    if frames > MOST_CLIP_FRAMES:
+        problem = f"its clips have {frames} frames in all, more than the {MOST_CLIP_FRAMES} of one video"
+        raise InputError(problem, file=video.labels)
     points, scores = raw.points(table)
     clips = []
     for segment in segments:

@@ -93,12 +93,23 @@ def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findin
 def _folders(source: str | os.PathLike[str], findings: Findings) -> list[tuple[Path, list[str]]]:
     unreadable: list[OSError] = []
     folders = []
+    seen: set[tuple[int, int]] = set()
     for folder, below, names in os.walk(source, onerror=unreadable.append, followlinks=True):
-        below.sort()
+        seen.add(_identity(folder))
+        # Links may lead round in circles; a link to what was seen already leads nowhere new.
+        paths = {name: os.path.join(folder, name) for name in below}
+        below[:] = sorted(
+            name for name in below if not (os.path.islink(paths[name]) and _identity(paths[name]) in seen)
+        )
         folders.append((Path(folder), names))
     for error in unreadable:
         findings.add("videos_unreadable", f"the folder cannot be read ({error.strerror})", file=error.filename)
     return folders
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
 
 
 def _video(folder: Path, names: list[str], source: Path, raw: RawFormat, findings: Findings) -> Video | None:

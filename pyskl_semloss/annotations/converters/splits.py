@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from pyskl_semloss.annotations.converters.findings import Findings
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import read_json, read_text, shown
 
 SUBJECTS = range(1, 41)
 """The subjects of SMG."""
@@ -194,28 +193,19 @@ def read_split_files(items: Sequence[str]) -> dict[str, list[str]]:
     return lists
 
 
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"it cannot be read ({error.strerror})", file=path) from None
-    except UnicodeDecodeError:
-        raise InputError("expected UTF-8 text", file=path) from None
-
-
 def _lines(path: str) -> list[str]:
-    return [line.strip() for line in _read(path).splitlines() if line.strip()]
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
 def _json_lists(path: str) -> dict[str, list[str]]:
+    fix = "Give NAME=FILE for a file with one id a line."
     try:
-        content = json.loads(_read(path))
-    except ValueError:
-        content = None
+        content = read_json(path)
+    except InputError as error:
+        raise InputError(error.problem, file=path, fix=error.fix or fix) from None
     if not isinstance(content, dict) or not all(
         isinstance(ids, list) and all(isinstance(item, str) for item in ids) for ids in content.values()
     ):
-        fix = "Give NAME=FILE for a file with one id a line."
         raise InputError("expected JSON: {split: [id, …]}", file=path, fix=fix)
     return content
 
@@ -227,12 +217,14 @@ def read_subjects(path: str | os.PathLike[str]) -> dict[str, str]:
         InputError: It cannot be read, or a row is something else; names the row.
     """
     table: dict[str, str] = {}
-    for number, line in enumerate(_read(os.fspath(path)).splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         cells = [cell.strip() for cell in line.split(",")]
         if cells == [""]:
             continue
         if len(cells) != 2 or not all(cells):
-            raise InputError(f"row {number}: expected video,subject, got {line!r}", file=path)
+            raise InputError(f"row {number}: expected video,subject, got {shown(line)}", file=path)
         if table.setdefault(cells[0], cells[1]) != cells[1]:
-            raise InputError(f"row {number}: {cells[0]!r} has another subject above", file=path)
+            raise InputError(f"row {number}: {shown(cells[0])} has another subject above", file=path)
+    if not table:
+        raise InputError("expected rows video,subject, got none", file=path)
     return table

@@ -5,24 +5,24 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 
 from pyskl_semloss.annotations.converters.findings import Findings
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import TABLE_LIMIT, read_bytes
+
+MOST_ROWS = 500_000
+"""Frames of a video: five hours, and a table of a gigabyte where a row has the 275 columns of SMG."""
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a CSV file, whatever its encoding: numbers are ASCII in all that occur.
 
     Raises:
-        InputError: It cannot be read.
+        InputError: It cannot be read, or has more than :data:`pyskl_semloss.reading.TABLE_LIMIT` bytes.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"it cannot be read ({error.strerror})", file=path) from None
+    data = read_bytes(path, TABLE_LIMIT)
     return data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -40,12 +40,15 @@ def parse_table(text: str, columns: int, findings: Findings, *, file: str | os.P
         No row where the text is empty or every row has too few columns; then the findings say so.
 
     Raises:
-        InputError: The findings are strict, and the text has a defect; names file and row.
+        InputError: It has more than ``MOST_ROWS`` rows, or the findings are strict and the text has a defect; names
+            file and row.
     """
     text = text.rstrip()
     if not text.strip():
         findings.add("videos_empty", "the skeleton file is empty", file=file)
         return np.empty((0, columns))
+    if (rows := text.count("\n") + 1) > MOST_ROWS:
+        raise InputError(f"it has {rows} rows, more than the {MOST_ROWS} frames that a video may have", file=file)
     values = _parse_fast(text)
     if values is None or values.shape[1] != columns:
         values = _parse_slowly(text.split("\n"), columns, findings, file)
@@ -64,18 +67,18 @@ def _parse_fast(text: str) -> np.ndarray | None:
 
 
 def _parse_slowly(lines: list[str], columns: int, findings: Findings, file: str | os.PathLike[str]) -> np.ndarray:
-    rows = [line.split(",") if line.strip() else [] for line in lines]
     first = 0
-    if rows[0] and all(_is_title(cell) for cell in rows[0]):
+    if lines[0].strip() and all(_is_title(cell) for cell in lines[0].split(",")):
         findings.add("header_rows", "column titles, expected numbers", file=file, row=1)
         first = 1
-    longest = max(map(len, rows[first:]), default=0)
+    longest = max((line.count(",") + 1 for line in lines[first:] if line.strip()), default=0)
     if longest < columns:
         problem = f"expected {columns} columns, got at most {longest}"
         findings.add("videos_of_another_format", problem, file=file, row=first + 1)
         return np.empty((0, columns))
-    values = np.full((len(rows) - first, columns), np.nan)
-    for number, cells in enumerate(rows[first:]):
+    values = np.full((len(lines) - first, columns), np.nan)
+    for number, line in enumerate(lines[first:]):
+        cells = line.split(",") if line.strip() else []
         values[number, : min(len(cells), columns)] = _row(cells, columns, findings, file, first + number + 1)
     return values
 

@@ -13,9 +13,11 @@ with warnings.catch_warnings():
 
 import torch  # noqa: E402
 from mmengine.logging import HistoryBuffer  # noqa: E402
+from mmengine.runner.checkpoint import CheckpointLoader  # noqa: E402
 
 import pyskl_semloss.hosts.mmaction2.transforms  # noqa: E402, F401
 from pyskl_semloss.checkpoints import log_history_globals  # noqa: E402
+from pyskl_semloss.hosts.checkpoint_loading import use_safe_loaders  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.dataset import KeypointDataset  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.head import SemanticEmbeddingHead  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.heatmap import GeneratePoseHeatmap  # noqa: E402
@@ -33,6 +35,7 @@ from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
 )
 
 torch.serialization.add_safe_globals(log_history_globals(HistoryBuffer))
+use_safe_loaders(CheckpointLoader)
 
 __all__ = [
     "BestSoFarHook",

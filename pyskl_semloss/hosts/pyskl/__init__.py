@@ -7,9 +7,11 @@ check_pyskl()
 import pyskl.datasets  # noqa: E402
 import pyskl.models  # noqa: E402, F401
 import torch  # noqa: E402
+from mmcv.runner import CheckpointLoader  # noqa: E402
 
 import pyskl_semloss.hosts.pyskl.transforms  # noqa: E402, F401
 from pyskl_semloss.checkpoints import log_history_globals  # noqa: E402
+from pyskl_semloss.hosts.checkpoint_loading import use_safe_loaders  # noqa: E402
 from pyskl_semloss.hosts.pyskl.dataset import KeypointDataset  # noqa: E402
 from pyskl_semloss.hosts.pyskl.head import SemanticEmbeddingHead  # noqa: E402
 from pyskl_semloss.hosts.pyskl.heatmap import GeneratePoseHeatmap  # noqa: E402
@@ -25,6 +27,7 @@ from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
 mend_distributed()
 # From torch 2.6 on, the host could not read a checkpoint of its own that notes its best accuracy, or one of MMAction2.
 torch.serialization.add_safe_globals(log_history_globals())
+use_safe_loaders(CheckpointLoader)
 
 __all__ = [
     "CompactKeypoints",

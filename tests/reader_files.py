@@ -1,0 +1,196 @@
+"""A small valid file of every format that a tool of ours reads, each with the function that reads it."""
+
+import functools
+import gzip
+import importlib.util
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from raw_formats import imigue_clips, named, write_imigue_raw, write_kit
+from small_sets import hard_set
+
+from pyskl_semloss.annotations import read_annotations, write_annotations
+from pyskl_semloss.annotations.converters import IMIGUE, convert_kit, convert_raw, read_split_files, read_subjects
+from pyskl_semloss.annotations.store import HEAD, LAYOUT, KeypointStore
+from pyskl_semloss.annotations.store_writer import pickle_to_store
+from pyskl_semloss.checkpoints import read_state_dict
+from pyskl_semloss.class_names import read_class_names
+from pyskl_semloss.evaluation.fusion_config import plan_from_config
+from pyskl_semloss.evaluation.scores import Scores, read_scores
+from pyskl_semloss.evaluation.submission import read_ids
+from pyskl_semloss.evaluation.toolbox_results import read_clips
+from pyskl_semloss.label_vectors import LabelVectors, load_matrix
+from pyskl_semloss.word_vectors import find_word_vectors
+
+TOOLS = Path(__file__).resolve().parents[1] / "tools"
+KEYED_VECTORS = b"\x80\x02cgensim.models.keyedvectors\nKeyedVectors\n)\x81"
+
+
+class Reader(NamedTuple):
+    """A file, and the function of the package that reads it."""
+
+    path: Path
+    read: object
+
+
+def tool(name):
+    """A module of tools/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def contents(files):
+    """The bytes of the files, by path."""
+    return {reader.path: reader.path.read_bytes() for reader in files.values()}
+
+
+def restore(kept):
+    """Write back what a test has changed, whatever it put in its place."""
+    for path, data in kept.items():
+        if (
+            path.is_file()
+            and not path.is_symlink()
+            and os.stat(path).st_size == len(data)
+            and path.read_bytes() == data
+        ):
+            continue
+        remove(path)
+        path.write_bytes(data)
+
+
+def remove(path):
+    """Remove a file, a folder, a link, or whatever is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def pickle_readers(files):
+    """Those of the files that are read as pickles, also where whole they are none."""
+    wanted = ("annotations", "annotations to a store", "annotations of results", "PySKL's results",
+              "MMAction2's results", "labels of a kit", "gensim's vectors", "checkpoint", "old checkpoint")  # fmt: skip
+    return {name: files[name] for name in wanted}
+
+
+def make_files(folder):
+    """Name -> reader, for every format that a tool of ours reads; the files are small and valid."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return (
+        _annotation_files(folder) | _raw_files(folder) | _score_files(folder) | _vector_files(folder) | _texts(folder)
+    )
+
+
+def _annotation_files(folder):
+    clips = hard_set()
+    path, other, store = folder / "set.pkl", folder / "tested.pkl", folder / "store"
+    write_annotations(path, clips)
+    write_annotations(other, clips)
+    pickle_to_store(path, store)
+    parts = [HEAD, *(f"{name}.npy" for name in LAYOUT)]
+    opened = {f"store: {name}": Reader(store / name, lambda: KeypointStore(store).annotations()) for name in parts}
+    return opened | {
+        "annotations": Reader(path, lambda: read_annotations(path, unknown_labels=True)),
+        "annotations to a store": Reader(path, lambda: pickle_to_store(path, folder / "new")),
+        "annotations of results": Reader(other, lambda: read_clips(other, "train")),
+    }
+
+
+def _raw_files(folder):
+    raw, kit, out = folder / "raw", folder / "kit", folder / "out.pkl"
+    clips = imigue_clips(2, frames=4)
+    write_imigue_raw(raw, {"0001": clips})
+    write_kit(kit, {"train": named(clips, "0001_{}")}, frames=4)
+    converted = functools.partial(convert_raw, IMIGUE, raw, out, strict=True)
+    packed = functools.partial(convert_kit, IMIGUE, kit, out, strict=True)
+    return {
+        "skeletons": Reader(raw / "0001" / "0001_light_hand.csv", converted),
+        "labels": Reader(raw / "0001" / "0001_label.csv", converted),
+        "arrays of a kit": Reader(kit / "train_data.npy", packed),
+        "labels of a kit": Reader(kit / "train_label.pkl", packed),
+    }
+
+
+def _score_files(folder):
+    ann_file, scores, theirs, dump = (folder / name for name in ("tested.pkl", "s.npz", "result.pkl", "dump.pkl"))
+    ids, labels = read_clips(ann_file, "train")
+    table = np.full((len(ids), 5), 0.2, "f4")
+    Scores(np.array(ids), table, np.array(labels), class_names=tuple("abcde")).save(scores)
+    theirs.write_bytes(pickle.dumps(list(table)))
+    dump.write_bytes(pickle.dumps([
+        {"pred_score": torch.from_numpy(row.copy()), "gt_label": torch.tensor([label]), "frame_dir": name}
+        for row, label, name in zip(table, labels, ids, strict=True)
+    ]))  # fmt: skip
+    weights = {"backbone.weight": torch.arange(12.0).reshape(3, 4), "head.bias": torch.zeros(3)}
+    for name, zipped in (("new.pth", True), ("old.pth", False)):
+        content = {"state_dict": weights, "meta": {"epoch": 1, "best": np.float64(0.5)}}
+        torch.save(content, folder / name, _use_new_zipfile_serialization=zipped)
+    return {
+        "scores": Reader(scores, lambda: read_scores(scores)),
+        "PySKL's results": Reader(theirs, lambda: read_scores(theirs, ann_file, "train")),
+        "MMAction2's results": Reader(dump, lambda: read_scores(dump)),
+        "checkpoint": Reader(folder / "new.pth", lambda: read_state_dict(folder / "new.pth")),
+        "old checkpoint": Reader(folder / "old.pth", lambda: read_state_dict(folder / "old.pth")),
+    }
+
+
+def _vector_files(folder):
+    text = "a 0.1 0.2 0.3\nb 0.4 0.5 0.6\nc 0.7 0.8 0.9\n"
+    numbers = np.arange(1, 7, dtype="<f4").reshape(2, 3)
+    binary = b"2 3\n" + b"".join(
+        word + b" " + row.tobytes() + b"\n" for word, row in zip((b"a", b"b"), numbers, strict=True)
+    )
+    state = {"key_to_index": {"a": 0, "b": 1}, "vector_size": 3}
+    contents = {
+        "v.txt": text.encode(), "v.gz": gzip.compress(text.encode()), "v.bin": binary,
+        "v.kv": KEYED_VECTORS + pickle.dumps({**state, "vectors": numbers}, 2)[2:-1] + b"b.",
+        "large.kv": KEYED_VECTORS + pickle.dumps(state, 2)[2:-1] + b"b.",
+    }  # fmt: skip
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    np.save(folder / "large.kv.vectors.npy", numbers)
+    np.save(folder / "m.npy", numbers)
+    LabelVectors(("one", "two"), numbers, (("a",), ("b",)), "v.txt", "0", {"oov": "error"}).save(folder / "v.npz")
+    names = {"GloVe": "v.txt", "gzipped vectors": "v.gz", "word2vec": "v.bin", "gensim's vectors": "v.kv"}
+    read = {key: Reader(folder / name, lambda name=name: find_word_vectors(["a", "b"], folder / name))
+            for key, name in names.items()}  # fmt: skip
+    large = Reader(folder / "large.kv.vectors.npy", lambda: find_word_vectors(["a"], folder / "large.kv"))
+    return read | {
+        "gensim's second file": large,
+        "label vectors": Reader(folder / "v.npz", lambda: LabelVectors.load(folder / "v.npz")),
+        "matrix": Reader(folder / "m.npy", lambda: load_matrix(folder / "m.npy", 2)),
+    }
+
+
+def _texts(folder):
+    layout = {"name": "mine", "joints": ["a", "b"], "limbs": [[0, 1]], "mirror_pairs": [[0, 1]]}
+    texts = {
+        "names.txt": "one\ntwo\n", "ids.csv": "id,other\na,1\nb,2\n", "list.txt": "a\nb\n", "people.csv": "v,s\nw,t\n",
+        "lists.json": json.dumps({"train": ["a"], "test": ["b"]}), "layout.json": json.dumps(layout),
+        "fusion.py": "parts = dict(joint=dict(scores='s.npz', weight=2))\n",
+    }  # fmt: skip
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    path = {name: folder / name for name in texts}
+    return {
+        "class names": Reader(path["names.txt"], lambda: read_class_names(path["names.txt"])),
+        "class names of a picture": Reader(
+            path["names.txt"],
+            lambda: tool("animate_clip")._title(SimpleNamespace(label=0, frame_dir="a"), path["names.txt"]),
+        ),
+        "official ids": Reader(path["ids.csv"], lambda: read_ids(path["ids.csv"])),
+        "fusion config": Reader(path["fusion.py"], lambda: plan_from_config(path["fusion.py"])),
+        "list of a split": Reader(path["list.txt"], lambda: read_split_files([f"train={path['list.txt']}"])),
+        "lists of splits": Reader(path["lists.json"], lambda: read_split_files([str(path["lists.json"])])),
+        "subjects": Reader(path["people.csv"], lambda: read_subjects(path["people.csv"])),
+        "layout": Reader(path["layout.json"], lambda: tool("draw_skeletons").read_layout(str(path["layout.json"]))),
+    }

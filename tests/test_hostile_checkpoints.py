@@ -1,0 +1,240 @@
+"""Checkpoints with code, forged arrays, false sizes: what our reader does with them."""
+
+import io
+import os
+import pickle
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from hostile_files import BOMBS, Call, command_pickles
+
+from pyskl_semloss.checkpoints import read_checkpoint, read_state_dict, without_commands
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.scores import read_scores
+
+WEIGHTS = {"backbone.weight": torch.arange(12.0).reshape(3, 4), "head.bias": torch.zeros(3)}
+HISTORY = b"cmmengine.logging.history_buffer\nHistoryBuffer\n"
+DTYPE = b"cnumpy\ndtype\n(X\x02\0\0\0f8\x89\x88tR(K\x03X\x01\0\0\0<"
+LATIN = b"X\x06\0\0\0latin1tR"
+ARRAY = (
+    b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85c_codecs\nencode\n(X\x01\0\0\0b" + LATIN + b"tR"
+)
+BYTES = b"c_codecs\nencode\n(X\x08\0\0\0aaaaaaaa" + LATIN
+
+
+def refuse(path, words=""):
+    with pytest.raises(InputError, match=words) as error:
+        read_state_dict(path)
+    assert error.value.file == path
+
+
+def parts(**meta):
+    return {"state_dict": WEIGHTS, "meta": {"epoch": 1, "iter": 3, **meta}}
+
+
+def save(path, content=None, zipped=True):
+    torch.save(parts() if content is None else content, path, _use_new_zipfile_serialization=zipped)
+    return path
+
+
+def repacked(path, change=None, compression=zipfile.ZIP_STORED, more=()):
+    """The archive anew: ``change`` gives a member's new name and bytes; ``more`` members follow."""
+    with zipfile.ZipFile(path) as archive:
+        members = [(info.filename, archive.read(info)) for info in archive.infolist()]
+    root = members[0][0].partition("/")[0]
+    members = [(change(name, data) if change else (name, data)) for name, data in members]
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in [*members, *((f"{root}/{name}", data) for name, data in more)]:
+            archive.writestr(name, data)
+    return path
+
+
+def with_pickle(path, data):
+    """A checkpoint whose pickle is this one."""
+    return repacked(save(path), lambda name, old: (name, data if name.endswith("/data.pkl") else old))
+
+
+def legacy(path, data):
+    """A checkpoint of the old form whose pickle is this one."""
+    whole = save(path, zipped=False).read_bytes()
+    stream = io.BytesIO(whole)
+    for _ in range(3):
+        pickle.load(stream)
+    head = whole[: stream.tell()]
+    path.write_bytes(head + data + pickle.dumps([], 2))
+    return path
+
+
+def test_what_is_saved_is_read_in_both_forms(tmp_path):
+    for zipped in (True, False):
+        content = parts(
+            size=torch.Size([1, 2]), dtype=torch.float32, best=np.float64(0.5), many=np.arange(3), gone=None
+        )
+        content["parameter"] = torch.nn.Parameter(torch.ones(2))
+        content["optimizer"] = {"state": {0: {"momentum": torch.ones(2).half()}}, "param_groups": [{"lr": 0.1}]}
+        found = read_checkpoint(save(tmp_path / "a.pth", content, zipped))
+        assert all(torch.equal(found["state_dict"][name], value) for name, value in WEIGHTS.items())
+        assert found["meta"]["best"] == 0.5 and found["meta"]["many"].tolist() == [0, 1, 2]
+        assert found["meta"]["dtype"] is torch.float32 and found["meta"]["size"] == (1, 2)
+
+
+def test_commands_in_checkpoints(tmp_path):
+    canary = tmp_path / "canary"
+    path = tmp_path / "a.pth"
+    evil = Call(os.mkdir, str(canary))
+    for content in (parts(evil=evil), {"state_dict": {**WEIGHTS, "a": evil}}, [evil], evil):
+        for zipped in (True, False):
+            refuse(save(path, content, zipped), "posix.mkdir")
+    for name, data in command_pickles(canary).items():
+        if "protocol 2" in name or "protocol 0" in name:
+            refuse(with_pickle(path, data))
+            refuse(legacy(path, data))
+            path.write_bytes(data)
+            refuse(path)
+    assert not canary.exists()
+    # The very files are commands to a reader that trusts them.
+    torch.load(save(path, parts(evil=evil)), weights_only=False)
+    assert canary.exists()
+
+
+def test_whole_models_and_scripts_are_refused(tmp_path):
+    refuse(save(tmp_path / "a.pth", torch.nn.Linear(2, 2)), "torch.nn.modules.linear.Linear")
+    with pytest.warns(DeprecationWarning):
+        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(tmp_path / "b.pth"))
+    refuse(tmp_path / "b.pth")
+
+
+END = b"\x89" + BYTES + b"tb"
+PLAIN_STATE = b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+FIELDS = ARRAY + b"(K\x01K\x01\x85" + DTYPE + b"N(X\x01\0\0\0at}K\x08K\x01K\x00tb" + END
+TOO_SHORT = ARRAY + b"(K\x01K\x09\x85" + DTYPE + PLAIN_STATE + END
+FORGED = {
+    "an object dtype": ARRAY + b"(K\x01K\x01\x85cnumpy\ndtype\n(X\x01\0\0\0O\x89\x88tR\x89]Natb",
+    "a dtype with fields": FIELDS,
+    "a dtype with a subarray": ARRAY + b"(K\x01K\x01\x85" + DTYPE + b"(K\x01K\x02tNNK\x08K\x01K\x00tb" + END,
+    "fewer bytes than the shape": TOO_SHORT,
+    "fields in the history": HISTORY + b")\x81}X\x0c\0\0\0_log_history" + FIELDS + b"sb",
+    "a state that a second one hides": HISTORY + b")\x81}X\x01\0\0\0a" + TOO_SHORT + b"sb}b",
+    "an attribute of something": b"c__builtin__\ngetattr\n(cnumpy\ndtype\nX\x04\0\0\0nametR",
+    "an attribute of the history": b"c__builtin__\ngetattr\n(" + HISTORY + b"X\x08\0\0\0__init__tR",
+    "a large array before its state": ARRAY.replace(b"K\x00\x85", b"J\x00\x00\x00\x7f\x85"),
+    "a dict of items": b"ccollections\nOrderedDict\n(]tR",
+    "a history of items": HISTORY + b"(]tR",
+    "an attribute of a storage": b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x0ctQ}b",
+    "a module": b"(X\x06\0\0\0modulecnumpy\ndtype\nX\x01\0\0\0aX\x01\0\0\0btQ",
+    "no storage": b"ctorch._utils\n_rebuild_tensor_v2\n(K\x00K\x00)))NtR",
+    "a set": b"c__builtin__\nset\n(K\x05tR",
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_forged_parts_are_refused(tmp_path, name):
+    data = b"\x80\x02}X\x0a\0\0\0state_dict}X\x01\0\0\0a" + FORGED[name] + b"ss."
+    refuse(with_pickle(tmp_path / "a.pth", data))
+    refuse(legacy(tmp_path / "a.pth", data))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in BOMBS if "sets" not in name and "lists" not in name and "dicts" not in name]
+)
+def test_bombs_in_checkpoints(tmp_path, name):
+    refuse(with_pickle(tmp_path / "a.pth", BOMBS[name]))
+    refuse(legacy(tmp_path / "a.pth", BOMBS[name]))
+
+
+def renamed(old, new):
+    return lambda name, data: (name.replace(old, new), data)
+
+
+def larger(name, data):
+    """A storage, and a tensor on it, of 2**28 numbers."""
+    return name, data.replace(b"K\x0ctq", b"J\x00\x00\x00\x10tq") if name.endswith("/data.pkl") else data
+
+
+def wider(name, data):
+    """A tensor that repeats its numbers 2**24 times."""
+    return name, data.replace(b"K\x03K\x04\x86", b"J\x00\x00\x00\x01K\x04\x86").replace(
+        b"K\x04K\x01\x86", b"K\x00K\x01\x86"
+    )
+
+
+ARCHIVES = {
+    "two members of one name": (dict(more=[("data.pkl", b"N.")]), "there twice"),
+    "two members in other letters": (dict(more=[("DATA.PKL", b"N.")]), "there twice"),
+    "outside": (dict(change=renamed("a/version", "b/version")), "outside"),
+    "compressed": (dict(compression=zipfile.ZIP_DEFLATED), "compressed"),
+    "a storage beyond its data": (dict(change=larger), "storage that is larger"),
+    "a tensor beyond its data": (dict(change=wider), "tensor that is larger"),
+    "without a pickle": (dict(change=renamed("data.pkl", "data.txt")), "has not written"),
+    "without the data": (dict(change=renamed("a/data/0", "a/data/7")), "storage that is larger"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_archives_of_false_sizes(tmp_path, name):
+    options, words = ARCHIVES[name]
+    refuse(repacked(save(tmp_path / "a.pth"), **options), words)
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path):
+    path = save(tmp_path / "a.pth", {"state_dict": {"a": torch.zeros(10_000_000)}})
+    repacked(path, compression=zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 100_000
+    refuse(path, "compressed")
+
+
+def test_archives_that_two_readers_see_differently(tmp_path):
+    path = save(tmp_path / "a.pth")
+    data = path.read_bytes()
+    for wrong in (
+        b"MZ" + data,
+        b"PK\x03\x04" + bytes(26) + data,
+        data + b"a",
+        data[:-2] + b"\x01\x00a",
+        data + data[-22:],
+    ):
+        path.write_bytes(wrong)
+        refuse(path)
+    place = data.rindex(b"PK\x06\x07")
+    path.write_bytes(data[: place + 8] + struct.pack("<Q", 7) + data[place + 16 :])
+    refuse(path, "disagree")
+
+
+def test_old_checkpoints_of_false_sizes(tmp_path):
+    path = save(tmp_path / "a.pth", zipped=False)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"K\x0cNtq", b"J\x00\x00\x00\x10Ntq"))
+    refuse(path, "larger")
+    for end in range(0, len(data), 97):
+        path.write_bytes(data[:end])
+        refuse(path)
+
+
+def test_a_tensor_in_a_dump_cannot_multiply_its_data(tmp_path):
+    """The --dump file of MMAction2: a pickle of tensors, each of them a saved storage."""
+    wide = torch.zeros(1).expand(1 << 33)
+    (tmp_path / "dump.pkl").write_bytes(
+        pickle.dumps([{"pred_score": wide, "gt_label": torch.tensor([0]), "frame_dir": "a"}])
+    )
+    with pytest.raises(InputError, match="of which the file has 1"):
+        read_scores(tmp_path / "dump.pkl")
+
+
+def test_what_a_host_runs_or_deletes_at_the_checkpoints_word_is_taken_out():
+    path = os.path.join("work", "run", "epoch_1.pth")
+    beside = os.path.join("work", "run", "best_1.pth")
+    for gpus in ("gpu_ids = range(0, 2)", "gpu_ids = range(0, 2); import os", "gpu_ids = [print()]"):
+        content = parts(config=f"import os\nos.mkdir('canary')\n{gpus}\n", hook_msgs={"best_ckpt": "/home/best_1.pth"})
+        notes = {"best_ckpt": "/home/me", "best_ckpt_acc/top1": "../best_1.pth", "last_ckpt": 3}
+        content["message_hub"] = {"runtime_info": {**notes, "keep_ckpt_ids": [1, "/../a", 2]}}
+        found = without_commands(content, path)
+        assert found["meta"]["config"] == (gpus if gpus.endswith(")") else "gpu_ids = None")
+        assert found["meta"]["hook_msgs"] == {"best_ckpt": beside}
+        assert found["message_hub"]["runtime_info"] == {
+            "best_ckpt": None, "best_ckpt_acc/top1": beside, "last_ckpt": None, "keep_ckpt_ids": [1, 2],
+        }  # fmt: skip
+    for odd in ({"meta": 3, "message_hub": []}, {"meta": {"hook_msgs": 4}, "message_hub": {"runtime_info": None}}, {}):
+        assert without_commands(dict(odd), path) == odd
