@@ -11,12 +11,12 @@ Run it again after an interruption: finished runs are skipped, the one that was 
 
 import argparse
 import shlex
-import signal
 import sys
 import warnings
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.interruption import exit_on_signal
 from pyskl_semloss.sweep.plan import KINDS, PAPER_ALPHAS, plan_runs, take_shard
 from pyskl_semloss.sweep.runs import Tools, check_runs, run_all, test_command, train_command
 from pyskl_semloss.sweep.settings import Describer
@@ -59,11 +59,11 @@ def read_config(path: str, options: list[str]) -> dict:
 
 
 @exit_on_error
+@exit_on_signal()
 def main() -> None:
     """Plan, run, and say what was written where."""
     args = parse_args()
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     out = Path(args.out or Path("work_dirs") / Path(args.config).resolve().parent.name / "sweep")
     problems = {}
     if not args.table_only:

@@ -4,12 +4,14 @@ python tools/train.py configs/mmaction2/imigue/joint.py
 python tools/train.py CONFIG --work-dir work_dirs/mine --epochs 50 --seed 1 --resume
 python tools/train.py CONFIG --cfg-options train_dataloader.batch_size=8 model.cls_head.alpha=10
 Several processes: tools/dist_train.sh, tools/slurm_train.sh.
+An interrupted run goes on with --resume and ends as an undisturbed one does, see docs/reliability.md.
 """
 
 import argparse
-import os
+import warnings
 
 from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.interruption import exit_on_signal
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,8 +30,10 @@ def parse_args() -> argparse.Namespace:
 
 
 @exit_on_error
+@exit_on_signal("--resume")
 def main() -> None:
     """Train, and say how to test what was trained."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
@@ -37,7 +41,14 @@ def main() -> None:
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner, find_latest_checkpoint
 
-    from pyskl_semloss.hosts.mmaction2.running import check_label_vectors, load_config, set_epochs
+    from pyskl_semloss.hosts.mmaction2.resume import prepare_start
+    from pyskl_semloss.hosts.mmaction2.run_record import record_start
+    from pyskl_semloss.hosts.mmaction2.running import (
+        check_label_vectors,
+        load_config,
+        place_among_processes,
+        set_epochs,
+    )
 
     args = parse_args()
     uses = ["train"] if args.no_validate else ["train", "val"]
@@ -56,10 +67,10 @@ def main() -> None:
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
         config.default_hooks.checkpoint.pop("save_best", None)
-    if args.resume is not None:
-        if args.resume != "auto" and not os.path.isfile(args.resume):
-            raise InputError("there is no such checkpoint file", file=args.resume, field="--resume")
-        config.resume, config.load_from = True, None if args.resume == "auto" else args.resume
+    place, processes = place_among_processes(args.launcher)
+    prepare_start(config, args.resume, seed=args.seed, first=place == 0)
+    if place == 0:
+        record_start(config, args.config, uses=uses, processes=processes)
     Runner.from_cfg(config).train()
     if is_main_process():
         checkpoint = find_latest_checkpoint(config.work_dir)

@@ -26,6 +26,8 @@ from pyskl_semloss.hosts.mmaction2.packing import PackKeypoints  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.preprocessor import PoseHeatmapPreprocessor  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.progress import BestSoFarHook  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.recognizer import PoseRecognizer3D  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.seeding import SeedHook  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.whole_checkpoints import WholeCheckpointHook  # noqa: E402
 from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
     CompactKeypoints,
     FlipKeypoints,
@@ -50,5 +52,7 @@ __all__ = [
     "ResizeKeypoints",
     "SampleKeypointFrames",
     "ScoreMetric",
+    "SeedHook",
     "SemanticEmbeddingHead",
+    "WholeCheckpointHook",
 ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS
 
 from pyskl_semloss.annotations.dataset_clips import StoredClips, dataset_clips
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.faults import clip_in_hand, watch
+from pyskl_semloss.hosts.mmaction2.seeding import seed_generators
 from pyskl_semloss.skeletons import get_layout
 
 
@@ -50,6 +52,7 @@ class KeypointDataset(PoseDataset):
     ) -> None:
         self.layout = None if skeleton is None else get_layout(skeleton)
         self.off_image, self.binary_score, self.strict = off_image, binary_score, strict
+        self._seed_and_epoch: torch.Tensor | None = None
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, **kwargs)
         watch(self)
 
@@ -80,6 +83,23 @@ class KeypointDataset(PoseDataset):
     def filter_data(self) -> Sequence[dict[str, Any]]:
         """Every clip that was read stays."""
         return self.data_list
+
+    def seed_clips(self, seed: int, epoch: int) -> None:
+        """From now on a clip's augmentation depends on these two and the clip, not on the worker that draws it.
+
+        Args:
+            seed: Of the data set in the run, below 2**63.
+            epoch: Workers that live through several epochs see a new one too.
+        """
+        if self._seed_and_epoch is None:
+            self._seed_and_epoch = torch.zeros(2, dtype=torch.int64).share_memory_()
+        self._seed_and_epoch[0], self._seed_and_epoch[1] = seed, epoch
+
+    def prepare_data(self, idx: int) -> Any:
+        """One clip through the pipeline."""
+        if self._seed_and_epoch is not None:
+            seed_generators(*self._seed_and_epoch.tolist(), idx)
+        return super().prepare_data(idx)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """One clip, with its layout."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ def load_config(
         config.work_dir = work_dir
     elif config.get("work_dir") is None:
         config.work_dir = str(Path("work_dirs") / Path(path).stem)
+    _complete(config)
     if launcher == "pytorch" and not torch.cuda.is_available():
         _join_cpu_processes(config)
     if launcher == "slurm" and not torch.cuda.is_available():
@@ -78,6 +80,22 @@ def load_config(
         dataset = (config.get(f"{key}_dataloader") or {}).get("dataset", {})
         _check_file(dataset.get("ann_file"), path, f"{key}_dataloader.dataset.ann_file", dataset.get("data_root"))
     return config
+
+
+def _complete(config: Config) -> None:
+    """A seed that ``run.json`` can name, where the host would draw one, and loaders that can do without workers."""
+    if config.launcher == "none" and config.get("randomness", {}).get("seed") is None:
+        config.randomness = {**config.get("randomness", {}), "seed": secrets.randbelow(1 << 31)}
+    for key in ("train", "val", "test"):
+        loader = config.get(f"{key}_dataloader") or {}
+        if loader.get("num_workers") == 0:
+            loader["persistent_workers"] = False
+
+
+def place_among_processes(launcher: str) -> tuple[int, int]:
+    """Number of this process, and how many train together, as the launcher says it to the host."""
+    names = {"pytorch": ("RANK", "WORLD_SIZE"), "slurm": ("SLURM_PROCID", "SLURM_NTASKS")}.get(launcher)
+    return (0, 1) if names is None else (int(os.environ.get(names[0], 0)), int(os.environ.get(names[1], 1)))
 
 
 def _join_cpu_processes(config: Config) -> None:

@@ -1,0 +1,163 @@
+"""Which checkpoint a run goes on from: the latest that is whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.hosts.mmaction2.whole_checkpoints import POINTER, point_to
+
+_PARTS = ("meta", "state_dict", "optimizer", "message_hub")
+# What pyskl_semloss.files.atomic_write leaves of a file when its process is killed.
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
+
+
+def prepare_start(config: Config, resume: str | None = None, *, seed: int | None = None, first: bool = True) -> None:
+    """Make a config start, or go on from a checkpoint; what a killed process left half written is removed.
+
+    Args:
+        config: Changed: ``resume``, ``load_from``, and the seed, which becomes that of the resumed run.
+        resume: ``"auto"`` to go on from the latest whole checkpoint if there is any, or a file; None leaves it to the
+            config, which starts anew unless it says otherwise.
+        seed: The one that the user asks for, if any.
+        first: Whether this is the first of the run's processes, which removes and warns for all.
+
+    Raises:
+        InputError: The checkpoint is damaged, and so is every earlier one, or it is of another seed than asked for.
+    """
+    if first:
+        remove_half_written(config.work_dir)
+    if resume is None and config.get("resume"):
+        resume = config.get("load_from") or "auto"
+    config.resume = False
+    found = latest_whole(config, first) if resume == "auto" else None if resume is None else Path(resume)
+    if found is None:
+        if first:
+            _forget_earlier_run(config)
+        return
+    of_run = checkpoint_meta(found).get("seed")
+    if seed is not None and of_run not in (None, seed):
+        fix = f"Give --seed {of_run}, or none, or another --work-dir for another run."
+        raise InputError(f"it is of a run with seed {of_run}, not {seed}", file=found, field="--seed", fix=fix)
+    config.resume, config.load_from = True, str(found)
+    if of_run is not None:
+        config.randomness = {**config.get("randomness", {}), "seed": of_run}
+    if first:
+        # Until it has written its own, an interrupted run goes on from the same.
+        point_to(config.work_dir, found)
+
+
+def remove_half_written(folder: str | os.PathLike[str]) -> list[Path]:
+    """Remove, and return, the temporary files that a killed process left in a folder."""
+    found = [path for path in Path(folder).glob(".*.tmp") if _TEMPORARY.fullmatch(path.name)]
+    for path in found:
+        path.unlink(missing_ok=True)
+    return found
+
+
+def latest_whole(config: Config, warn: bool = True) -> Path | None:
+    """The checkpoint that the host's ``last_checkpoint`` names, or the newest whole one before it with a warning.
+
+    Args:
+        config: ``work_dir`` and the checkpoint hook's settings say where they are and how they are named.
+        warn: Whether to warn.
+
+    Returns:
+        None where there is no checkpoint.
+
+    Raises:
+        InputError: There are some, and none is whole.
+    """
+    faults: list[str] = []
+    for path in _candidates(config):
+        try:
+            checkpoint_meta(path)
+        except InputError as error:
+            faults.append(f"{path.name} is not whole ({error.problem})")
+            continue
+        if faults and warn:
+            warnings.warn(f"{'; '.join(faults)}: training goes on from {path}", stacklevel=2)
+        return path
+    if faults:
+        raise InputError(
+            f"no checkpoint is whole: {'; '.join(faults)}",
+            file=config.work_dir,
+            field="--resume",
+            fix="Copy a whole one there and name it with --resume FILE, or start anew without --resume.",
+        )
+    return None
+
+
+def checkpoint_meta(path: str | os.PathLike[str]) -> Mapping[str, Any]:
+    """What a checkpoint says of its run, ``epoch``, ``iter`` and ``seed`` among it, after it was read to the last byte.
+
+    Raises:
+        InputError: There is no such file, it is damaged, or training cannot go on from it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # torch does not look at the checksums.
+            if (broken := archive.testzip()) is not None:
+                raise InputError(f"its part {broken} is damaged", file=path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError("there is no such checkpoint file", file=path) from None
+    except InputError:
+        raise
+    except zipfile.BadZipFile:
+        raise InputError("it is cut short or no checkpoint", file=path) from None
+    except Exception as error:  # a damaged file can fail in any way
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"it cannot be read ({reason})", file=path) from None
+    parts = content if isinstance(content, Mapping) else {}
+    missing = [part for part in _PARTS if not isinstance(parts.get(part), Mapping)]
+    if missing:
+        raise InputError(f"it holds no {', '.join(missing)}, so training cannot go on from it", file=path)
+    return content["meta"]
+
+
+def _forget_earlier_run(config: Config) -> None:
+    """A run that is interrupted before its first checkpoint must not go on from an earlier run's."""
+    earlier = _candidates(config)
+    Path(config.work_dir, POINTER).unlink(missing_ok=True)
+    if earlier:
+        warnings.warn(
+            f"a new run starts where an earlier one lies, and will overwrite it; that one goes on with --resume "
+            f"{earlier[0]}",
+            stacklevel=3,
+        )
+
+
+def _candidates(config: Config) -> list[Path]:
+    """The checkpoint that is the latest, which may be gone, and the earlier ones, latest first."""
+    try:
+        pointed = Path(Path(config.work_dir, POINTER).read_text(encoding="utf-8").strip())
+    except FileNotFoundError:
+        return []
+    except UnicodeDecodeError:
+        pointed = Path()
+    hook = (config.get("default_hooks") or {}).get("checkpoint") or {}
+    folder = Path(config.work_dir)
+    if hook.get("out_dir") not in (None, config.work_dir):
+        folder = Path(hook["out_dir"]) / folder.name
+    template = hook.get("filename_tmpl") or ("epoch_{}.pth" if hook.get("by_epoch", True) else "iter_{}.pth")
+    name = re.compile(re.escape(template).replace(r"\{\}", r"(\d+)"))
+    numbers = {path: int(found[1]) for path in folder.glob("*") if (found := name.fullmatch(path.name))}
+    newest_first = sorted(numbers, key=numbers.__getitem__, reverse=True)
+    if not pointed.name:
+        return newest_first
+    # The folder may have been moved since; and a run may have been resumed from another folder.
+    latest = folder / pointed.name
+    if not latest.is_file() and pointed.is_file():
+        return [pointed]
+    found = name.fullmatch(latest.name)
+    return [latest, *(path for path in newest_first if found and numbers[path] < int(found[1]))]

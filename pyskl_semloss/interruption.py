@@ -1,0 +1,103 @@
+"""SIGTERM and Ctrl-C end a tool with one line that says how to go on; no traceback, no process left behind."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(SystemExit):
+    """A signal asked the process to end; the status is 128 plus its number, 130 for Ctrl-C and 143 for SIGTERM."""
+
+
+def exit_on_signal(option: str = "") -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Make a tool's ``main`` end cleanly when it is interrupted, and say with which command it goes on.
+
+    A signal that was ignored before, as Ctrl-C is in jobs that a script starts in the background, stays ignored.
+
+    Args:
+        option: What the command line needs to go on, such as ``"--resume"``; the same command without it.
+    """
+
+    def decorate(main: Callable[[], None]) -> Callable[[], None]:
+        @functools.wraps(main)
+        def wrapper() -> None:
+            heard = {number: signal.getsignal(number) for number in _SIGNALS}
+            heard = {number: before for number, before in heard.items() if before is not signal.SIG_IGN}
+            came: list[int] = []
+            _handle(heard, functools.partial(_stop, came, os.getpid()))
+            try:
+                main()
+            except BaseException:
+                # Not always Stopped itself: mmengine, for one, turns whatever happens while it formats a config into
+                # an error of its own.
+                if not came:
+                    raise
+                _handle(heard, signal.SIG_IGN)
+                _end_workers()
+                if _is_first_process():
+                    name = signal.Signals(came[0]).name
+                    print(f"stopped by {name}; go on with: {going_on(option)}", file=sys.stderr, flush=True)
+                raise SystemExit(128 + came[0]) from None
+            finally:
+                for number, before in heard.items():
+                    signal.signal(number, before)
+
+        return wrapper
+
+    return decorate
+
+
+def going_on(option: str = "") -> str:
+    """The command line of this process, with ``option`` at its end unless it ends the line or stands in it alone."""
+    if _launched():
+        return f"the same command{' and ' if option else ''}{option}"
+    command = sys.orig_argv
+    # With a value behind it, as in --resume FILE, it would not go on from the latest.
+    places = [place for place, word in enumerate(command) if word == option]
+    alone = any(place + 1 == len(command) or command[place + 1].startswith("-") for place in places)
+    return shlex.join(command if alone or not option else [*command, option])
+
+
+def _handle(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in numbers:
+        signal.signal(number, handler)
+
+
+def _stop(came: list[int], owner: int, number: int, frame: FrameType | None) -> None:
+    if os.getpid() != owner:
+        # A forked worker: it is ended by its owner, to whom Ctrl-C in a terminal goes as well.
+        if number == signal.SIGTERM:
+            os._exit(128 + number)
+        return
+    # Where the workers got the signal too, torch would report their end as a crash.
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    came.append(number)
+    raise Stopped(128 + number)
+
+
+def _end_workers() -> None:
+    workers = multiprocessing.active_children()
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(5)
+        if worker.is_alive():
+            worker.kill()
+
+
+def _launched() -> bool:
+    """Whether another program started this process as one of several."""
+    return "TORCHELASTIC_RUN_ID" in os.environ or "slurm" in sys.argv[1:]
+
+
+def _is_first_process() -> bool:
+    return not _launched() or int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
