@@ -13,7 +13,7 @@ from pyskl_semloss.annotations.synthetic import generate
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/mmaction2/synthetic/joint.py"
-_TIMES = re.compile(r".*(/time|data_time|/eta|experiment_name|/cfg|memory)")
+_TIMES = re.compile(r".*(/time|data_time|/eta|experiment_name|mmengine_version|/cfg|memory)")
 
 
 def make_set(folder, clips=80, train=33, val=17):
@@ -49,7 +49,7 @@ def environment(**more):
 
 
 def books(path):
-    """All that counts of a checkpoint, flat: numbers as bytes, paths as names, no times of day and no durations."""
+    """All that counts of a checkpoint, flat: numbers as bytes, paths as names, no times, no commit."""
     content = torch.load(path, weights_only=True)
     flat = {}
 

@@ -57,6 +57,10 @@ class WholeCheckpointHook(CheckpointHook):
     The arguments are the host's.
     """
 
+    file_backend: Any
+    best_ckpt_path: str | None
+    best_ckpt_path_dict: dict[str, str | None]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not kwargs.get("backend_args") and not kwargs.get("file_client_args"):
             kwargs["backend_args"] = {"backend": "whole_files"}
