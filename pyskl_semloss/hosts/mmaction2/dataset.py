@@ -95,12 +95,6 @@ class KeypointDataset(PoseDataset):
             self._seed_and_epoch = torch.zeros(2, dtype=torch.int64).share_memory_()
         self._seed_and_epoch[0], self._seed_and_epoch[1] = seed, epoch
 
-    def prepare_data(self, idx: int) -> Any:
-        """One clip through the pipeline."""
-        if self._seed_and_epoch is not None:
-            seed_generators(*self._seed_and_epoch.tolist(), idx)
-        return super().prepare_data(idx)
-
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """One clip, with its layout."""
         info = super().get_data_info(idx)
@@ -110,6 +104,8 @@ class KeypointDataset(PoseDataset):
 
     def prepare_data(self, idx: int) -> Any:
         """One clip through the pipeline; what fails names the clip."""
+        if self._seed_and_epoch is not None:
+            seed_generators(*self._seed_and_epoch.tolist(), idx)
         with clip_in_hand(self, idx):
             return super().prepare_data(idx)
 
