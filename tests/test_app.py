@@ -1,0 +1,218 @@
+import asyncio
+import os
+import subprocess
+import sys
+
+import app_tasks
+import numpy as np
+import pytest
+
+from pyskl_semloss.annotations.recording import Recording
+from pyskl_semloss.app.figures import strongest, timeline_figure
+from pyskl_semloss.app.limits import Limits, UploadLimit, allowed_hosts, is_loopback
+from pyskl_semloss.app.sessions import Sessions, safe_name
+from pyskl_semloss.app.viewing import MISSING, write_view
+from pyskl_semloss.app.worker import Worker
+from pyskl_semloss.errors import InputError
+
+
+def test_one_task_after_another_in_one_process():
+    async def both():
+        worker, told = Worker(app_tasks.make), []
+        try:
+            first = asyncio.create_task(worker.run("a", lambda *what: told.append(what)))
+            second = asyncio.create_task(worker.run("b", lambda *what: told.append(what)))
+            return await first, await second, told
+        finally:
+            worker.stop()
+
+    (one, count), (two, again), told = asyncio.run(both())
+    assert one == two != os.getpid()
+    assert (count, again) == (1, 2)
+    assert told == [("loading the models", 0.0), ("working", 0.5), ("working", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ("die", "was ended by SIGKILL"),
+        ("refuse", "film.mp4: clip '3': field 'fps': it is too short. Film longer."),
+        ("break", "it failed (KeyError: 'inner')"),
+    ],
+)
+def test_a_task_that_fails_leaves_the_next(task, said):
+    async def run():
+        worker = Worker(app_tasks.make)
+        try:
+            with pytest.raises(InputError) as caught:
+                await worker.run(task, lambda *_: None)
+            return str(caught.value), await worker.run("fine", lambda *_: None)
+        finally:
+            worker.stop()
+
+    message, (_, calls) = asyncio.run(run())
+    assert said in message
+    assert "/secret" not in message
+    assert calls == (1 if task == "die" else 2)
+
+
+def test_models_that_cannot_be_loaded_are_tried_again():
+    async def run():
+        worker, said = Worker(app_tasks.make_nothing), []
+        try:
+            for _ in range(2):
+                with pytest.raises(InputError) as caught:
+                    await worker.run("a", lambda *_: None)
+                said.append(str(caught.value))
+        finally:
+            worker.stop()
+        return said
+
+    assert asyncio.run(run()) == ["joint.pth: there is no such file."] * 2
+
+
+def test_stopping_ends_the_task():
+    async def run():
+        worker, told = Worker(app_tasks.make), asyncio.Event()
+        task = asyncio.create_task(worker.run("wait", lambda stage, _: told.set() if stage == "working" else None))
+        await asyncio.wait_for(told.wait(), 30)
+        worker.stop()
+        with pytest.raises(InputError, match="SIGKILL"):
+            await asyncio.wait_for(task, 10)
+
+    asyncio.run(run())
+
+
+def request(limit, headers, *bodies):
+    """What a client of an application behind the limit gets, and what the application got."""
+    got, sent = [], []
+
+    async def application(scope, receive, send):
+        while True:
+            message = await receive()
+            got.append(message)
+            if message["type"] == "http.disconnect":
+                raise RuntimeError("the client went away")
+            if not message.get("more_body"):
+                break
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    messages = [
+        {"type": "http.request", "body": body, "more_body": place + 1 < len(bodies)}
+        for place, body in enumerate(bodies)
+    ]
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "headers": headers}
+    asyncio.run(UploadLimit(application, limit)(scope, receive, send))
+    return sent[0]["status"], got
+
+
+def test_a_file_that_is_too_large_is_refused_as_it_comes():
+    part = b"x" * 60_000
+    assert request(100_000, [], part, part)[0] == 200
+    status, got = request(100_000, [], part, part, part, part, part)
+    # 100,000 bytes and some for headers: the third part goes beyond.
+    assert (status, [one["type"] for one in got]) == (413, ["http.request"] * 2 + ["http.disconnect"])
+    assert request(100_000, [(b"content-length", b"200000")], part) == (413, [])
+    assert request(100_000, [(b"content-length", b"many")], part) == (413, [])
+
+
+def test_limits():
+    limits = Limits(megabytes=1.5, minutes=2)
+    assert limits.size == 1_500_000
+    limits.check_seconds(120, "a.mp4")
+    with pytest.raises(InputError, match=r"a\.mp4: it lasts 2\.1 minutes, more than the 2"):
+        limits.check_seconds(126, "a.mp4")
+    with pytest.raises(InputError, match="--max-minutes"):
+        Limits(minutes=0)
+
+
+def test_who_may_ask():
+    assert [is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "0.0.0.0", "192.168.0.3", "box")] == [
+        True, True, True, False, False, False,
+    ]  # fmt: skip
+    assert "*" not in allowed_hosts("127.0.0.1")
+    assert allowed_hosts("0.0.0.0") == ["*"]
+
+
+def test_a_session_leaves_nothing(tmp_path):
+    sessions = Sessions(tmp_path)
+    one, two = sessions.begin(), sessions.begin()
+    (one / "0").mkdir()
+    (one / "0" / "a.csv").write_text("a")
+    (two / "b.csv").write_text("b")
+    assert sessions.file(one.name, "0", "a.csv").read_text() == "a"
+    for token, *names in (
+        (one.name, "..", two.name, "b.csv"), ("..", "a"), (one.name, "0"), ("", one.name, "0", "a.csv"),
+        (one.name, "/etc/passwd"), (".", one.name, "0", "a.csv"),
+    ):  # fmt: skip
+        assert sessions.file(token, *names) is None
+    sessions.end(one)
+    assert sessions.file(one.name, "0", "a.csv") is None
+    sessions.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_app_left_is_removed_at_the_next_start(tmp_path):
+    code = "import sys; from pyskl_semloss.app.sessions import Sessions; import os\n"
+    code += "Sessions(sys.argv[1]).begin(); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    (left,) = tmp_path.iterdir()
+    (tmp_path / "pyskl_semloss_app_notes").mkdir()
+    mine = Sessions(tmp_path)
+    other = Sessions(tmp_path)
+    assert not left.exists()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"pyskl_semloss_app_notes", mine.folder.name, other.folder.name}
+
+
+def test_names_of_uploads_stay_in_their_folder():
+    assert safe_name("film 1.mp4") == "film 1.mp4"
+    assert safe_name("../../etc/pass<wd>.npz") == "pass_wd_.npz"
+    assert safe_name("C:\\videos\\Müller.MOV") == "Müller.MOV"
+    assert safe_name("...") == "file"
+    assert safe_name(".hidden") == "hidden"
+    assert len(safe_name("x" * 500 + ".mp4")) == 84
+
+
+def test_what_the_browser_gets(tmp_path):
+    layout = dict(name="arms", joints=["neck", "l", "r"], limbs=[[0, 1], [0, 2]], mirror_pairs=[[1, 2]])
+    keypoint = np.arange(2 * 5 * 3 * 2, dtype=np.float32).reshape(2, 5, 3, 2) + 0.6
+    score = np.ones((2, 5, 3), np.float32)
+    score[1, 2, 0] = 0
+    keypoint[0, 0, 0] = 1e6, -1e6
+    recording = Recording("a", keypoint, score, layout, (40, 60), 10.0)
+    about = write_view(recording, np.array([[0, 1], [0.5, 0.5], [1.0, 0]]), 0.2, ["x", "y"], tmp_path, "a.webm")
+    points = np.fromfile(tmp_path / "keypoints.bin", "<i2").reshape(5, 2, 3, 2)
+    assert points[3, 1, 2].tolist() == np.rint(keypoint[1, 3, 2]).tolist()
+    assert points[2, 1, 0].tolist() == [MISSING, MISSING]
+    assert points[0, 0, 0].tolist() == [32767, -32767]
+    assert np.fromfile(tmp_path / "scores.bin", np.uint8).tolist() == [0, 255, 128, 128, 255, 0]
+    assert about["sides"] == [0, 1, 2]
+    assert about["limbs"] == [[0, 1, 1], [0, 2, 2]]
+    assert (about["width"], about["height"], about["frames"], about["rows"], about["seconds"]) == (60, 40, 5, 3, 0.5)
+
+
+def test_the_figure_shows_the_strongest_classes_and_every_segment():
+    probability = np.array([[0.1, 0.9, 0.0], [0.2, 0.1, 0.7], [0.3, 0.1, 0.6]])
+    assert strongest(probability) == [1, 2, 0]
+    assert strongest(probability, leave_out=[1], count=1) == [2]
+    segments = [
+        dict(start=0.5, end=1.5, name="<b>a</b>", confidence=0.9, person=0),
+        dict(start=2.0, end=3.0, name="c", confidence=0.7, person=None),
+    ]
+    made = timeline_figure(segments, np.array([0.5, 1.5, 2.5]), probability, ["z", "<b>a</b>", "c"], 3.0)
+    bars, *lines = made["data"]
+    assert (bars["base"], bars["x"], bars["customdata"]) == ([0.5, 2.0], [1.0, 1.0], [0.5, 2.0])
+    assert bars["y"] == [1, 0]
+    assert "<b>a" not in bars["text"][0].replace("<b>&lt;b&gt;a", "")
+    assert [line["name"] for line in lines] == ["&lt;b&gt;a&lt;/b&gt;", "c", "z"]
+    assert lines[0]["y"] == [0.9, 0.1, 0.1]
+    # A segment has its class's colour.
+    assert bars["marker"]["color"] == [lines[0]["line"]["color"], lines[1]["line"]["color"]]
