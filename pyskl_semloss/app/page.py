@@ -18,6 +18,7 @@ from fastapi.responses import FileResponse
 from nicegui import Client, app, events, ui
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from pyskl_semloss.app.analysis import Work
 from pyskl_semloss.app.figures import timeline_figure
 from pyskl_semloss.app.limits import Limits, UploadLimit, allowed_hosts, is_loopback
 from pyskl_semloss.app.sessions import Sessions, safe_name
@@ -27,21 +28,6 @@ from pyskl_semloss.errors import InputError
 _ASSETS = resources.files("pyskl_semloss.app") / "assets"
 _RECONNECT = 60.0
 """Seconds that a session waits for its browser after the connection is lost."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What the worker takes: a file, where to write, and what the recording may last.
-
-    Args:
-        path: The uploaded file.
-        folder: Where the files of the result go.
-        limits: Of the app.
-    """
-
-    path: Path
-    folder: Path
-    limits: Limits
 
 
 @dataclass

@@ -1,0 +1,148 @@
+"""What the worker does with a file: keypoints, if it is a video, then gestures, then files for the browser and the user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss.app.limits import Limits
+from pyskl_semloss.app.viewing import write_view
+from pyskl_semloss.app.worker import Progress, Task
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.segments.files import WRITERS, write_segments
+from pyskl_semloss.segments.find import SegmentRules, background_classes
+from pyskl_semloss.segments.timeline import Timeline, frame_probability
+
+ROW_SECONDS = 0.2
+"""From one moment to the next of the probabilities that the browser gets."""
+
+PLAYABLE = (".mp4", ".m4v", ".mov", ".webm")
+"""Endings of files that browsers may play; of what is in them they play H.264, VP8, VP9 and AV1."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A file to analyse.
+
+    Args:
+        path: The uploaded file.
+        folder: Where the files of the result go.
+        limits: Of the app.
+    """
+
+    path: Path
+    folder: Path
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Makes the function of the worker; it travels to the worker's process.
+
+    Args:
+        models: Arguments of :class:`pyskl_semloss.hosts.mmaction2.predictor.Predictor`.
+        rules: What makes a segment.
+        options: Fields of :class:`pyskl_semloss.segments.sliding.WindowRules`.
+    """
+
+    models: Mapping[str, Any]
+    rules: SegmentRules = field(default_factory=SegmentRules)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self) -> Task:
+        """Load the models; called in the worker's process."""
+        from pyskl_semloss.hosts.mmaction2.predictor import Predictor
+
+        predictor = Predictor(**self.models)
+        return lambda work, progress: analyse(predictor, self.rules, self.options, work, progress)
+
+
+def analyse(
+    predictor: Any, rules: SegmentRules, options: Mapping[str, Any], work: Work, progress: Progress
+) -> dict[str, Any]:
+    """Find the gestures in a file.
+
+    Args:
+        predictor: The models.
+        rules: What makes a segment.
+        options: Fields of :class:`pyskl_semloss.segments.sliding.WindowRules`.
+        work: The file.
+        progress: Told how far it is.
+
+    Returns:
+        ``viewer`` (see :func:`pyskl_semloss.app.viewing.write_view`), ``segments`` by start, ``files`` to download,
+        ``leave_out`` (classes that are no gestures), and ``nothing``, what to say where there is no segment.
+
+    Raises:
+        InputError: The file is none that can be read, or too long.
+    """
+    recording = _recording(work, predictor.layout, progress)
+    work.limits.check_seconds(recording.seconds, work.path.name)
+    cut = predictor.window_rules(**options)
+    timelines = predictor.timelines(
+        recording, cut, progress=lambda done, total: progress("recognising gestures", done / max(total, 1))
+    )
+    segmentation = predictor.segmentation(recording, timelines, cut, rules)
+    progress("writing", 1.0)
+    stem = work.path.stem
+    files = [f"{stem}.{ending}" for ending in WRITERS]
+    for name in files:
+        write_segments(segmentation, work.folder / name)
+    if work.path.suffix.lower() != ".npz":
+        files.append(f"{stem}.npz")
+        recording.save(work.folder / files[-1])
+    video = work.path.name if work.path.suffix.lower() in PLAYABLE else None
+    several = len(segmentation.persons) > 1
+    segments = [
+        {"start": one.start, "end": one.end, "name": one.name, "confidence": one.confidence,
+         "person": one.person + 1 if several else None}
+        for one in sorted(segmentation.segments, key=lambda one: (one.start, one.end))
+    ]  # fmt: skip
+    return {
+        "viewer": write_view(
+            recording, moments(timelines, recording.seconds, rules.smoothing), ROW_SECONDS,
+            list(predictor.class_names), work.folder, video,
+        ),
+        "segments": segments,
+        "files": files,
+        "leave_out": background_classes(predictor.class_names, rules.background),
+        "nothing": "No gesture was found. A lower --threshold, given when the app is started, finds more.",
+    }  # fmt: skip
+
+
+def moments(timelines: list[Timeline], seconds: float, smoothing: float) -> np.ndarray:
+    """Probabilities (W, C) of moments ``ROW_SECONDS`` apart; of several persons the highest of each class."""
+    count = max(1, int(np.ceil(seconds / ROW_SECONDS)))
+    rows = np.zeros((count, len(timelines[0].class_names)))
+    for timeline in timelines:
+        middle = (np.arange(count) + 0.5) * ROW_SECONDS
+        frames = np.minimum((middle * timeline.fps).astype(int), timeline.windows.frames - 1)
+        for start in range(0, count, 512):
+            part = frames[start : start + 512]
+            block = frame_probability(timeline, int(part[0]), int(part[-1]) + 1, smoothing)
+            np.maximum(rows[start : start + 512], block[part - part[0]], out=rows[start : start + 512])
+    return rows
+
+
+def _recording(work: Work, layout: Any, progress: Progress) -> Any:
+    if work.path.suffix.lower() == ".npz":
+        from pyskl_semloss.annotations.recording import read_recording
+
+        progress("reading keypoints", 0.0)
+        return read_recording(work.path)
+    try:
+        from pyskl_semloss.video import estimate, probe
+    except ImportError as error:
+        raise InputError(
+            f"keypoints cannot be estimated in a video here ({error})",
+            file=work.path,
+            fix="Start the app where pip install 'pyskl_semloss[video]' was done, or drop a keypoint file (.npz).",
+        ) from None
+    work.limits.check_seconds(probe(work.path).seconds, work.path.name)
+    return estimate(
+        work.path, layout=layout, progress=lambda done, total: progress("estimating keypoints", done / max(total, 1))
+    )

@@ -1,0 +1,49 @@
+"""Recognise gestures in the browser: drop a video or a keypoint file, watch the skeleton and the timeline.
+
+python tools/app.py --joint work_dirs/joint/epoch_100.pth --limb work_dirs/limb/epoch_100.pth
+python tools/app.py --joint CONFIG CHECKPOINT --background 'illustrative hand gestures' --port 8080
+Only this machine reaches the page, unless --host says otherwise. What is uploaded is removed when its tab is closed.
+It needs pip install 'pyskl_semloss[app]', and for videos 'pyskl_semloss[video]'; see docs/app.md.
+"""
+
+import argparse
+
+from pyskl_semloss.app.limits import Limits
+from pyskl_semloss.errors import HostError, exit_on_error
+from pyskl_semloss.segments.arguments import add_models, add_rules, models_of, rules_of, windows_of
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_models(parser)
+    add_rules(parser)
+    limits = Limits()
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
+    parser.add_argument("--port", type=int, default=8080, help="(default: 8080)")
+    parser.add_argument("--max-megabytes", type=float, default=limits.megabytes, help="of a file (default: %(default)g)")
+    parser.add_argument("--max-minutes", type=float, default=limits.minutes, help="of a recording (default: %(default)g)")
+    parser.add_argument("--no-browser", action="store_true", help="do not open one")
+    return parser.parse_args()
+
+
+@exit_on_error
+def main() -> None:
+    """Serve the page until Ctrl-C."""
+    args = parse_args()
+    limits, rules, windows = Limits(args.max_megabytes, args.max_minutes), rules_of(args), windows_of(args)
+    models = models_of(args)
+    from pyskl_semloss.hosts.environment import check_mmaction2
+
+    check_mmaction2()
+    try:
+        from pyskl_semloss.app.page import serve
+    except ImportError as error:
+        raise HostError(f"the page needs NiceGUI ({error}): pip install 'pyskl_semloss[app]'") from None
+    from pyskl_semloss.app.analysis import Analysis
+
+    serve(Analysis(models, rules, windows), limits=limits, host=args.host, port=args.port, show=not args.no_browser)
+
+
+if __name__ == "__main__":
+    main()
