@@ -13,11 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from own_keypoint_files import body, write_csv, write_mmpose, write_openpose
 from raw_formats import imigue_clips, named, write_imigue_raw, write_kit
 from small_sets import hard_set
 
 from pyskl_semloss.annotations import read_annotations, write_annotations
 from pyskl_semloss.annotations.converters import IMIGUE, convert_kit, convert_raw, read_split_files, read_subjects
+from pyskl_semloss.annotations.converters.findings import Findings
+from pyskl_semloss.annotations.converters.label_tables import read_label_table
+from pyskl_semloss.annotations.keypoint_files import RecordingOptions, make_recording, read_keypoints
 from pyskl_semloss.annotations.store import HEAD, LAYOUT, KeypointStore
 from pyskl_semloss.annotations.store_writer import pickle_to_store
 from pyskl_semloss.checkpoints import read_state_dict
@@ -27,6 +31,7 @@ from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids
 from pyskl_semloss.evaluation.toolbox_results import read_clips
 from pyskl_semloss.label_vectors import LabelVectors, load_matrix
+from pyskl_semloss.skeletons import get_layout
 from pyskl_semloss.word_vectors import find_word_vectors
 
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
@@ -86,8 +91,42 @@ def make_files(folder):
     """Name -> reader, for every format that a tool of ours reads; the files are small and valid."""
     folder.mkdir(parents=True, exist_ok=True)
     return (
-        _annotation_files(folder) | _raw_files(folder) | _score_files(folder) | _vector_files(folder) | _texts(folder)
+        _annotation_files(folder)
+        | _raw_files(folder)
+        | _score_files(folder)
+        | _vector_files(folder)
+        | _texts(folder)
+        | _own_keypoints(folder / "own")
     )
+
+
+def _own_keypoints(folder):
+    values, made = body("coco17", 3), RecordingOptions(image_shape=(1080, 1920), fps=25)
+    talk = write_openpose(folder / "talk", {0: [body("openpose67", 1)[0]]})
+    frame = talk / "talk_000000000000_keypoints.json"
+    write_mmpose(folder / "demo.json", [[one] for one in values])
+    write_mmpose(folder / "inferencer.json", [[one] for one in values], demo=False)
+    write_csv(folder / "own.csv", [(at, 0, one) for at, one in enumerate(values)], "coco17", person=True)
+    np.savez(folder / "own.npz", keypoint=values[..., :2], keypoint_score=values[..., 2], layout="coco17")
+    make_recording(read_keypoints(folder / "own.npz"), made)[0].save(folder / "recording.npz")
+    (folder / "labels.csv").write_text("recording,start,end,label\nown,0,0.04,0\nown,0.04,0.1,1\n")
+    (folder / "arms.yaml").write_text("name: arms\njoints: [a, b]\nlimbs: [[a, b]]\nmirror_pairs: [[a, b]]\n")
+
+    def recorded(path, form, options=made):
+        return make_recording(read_keypoints(path, form), options)
+
+    path = {name: folder / name for name in ("demo.json", "inferencer.json", "own.csv", "own.npz", "recording.npz")}
+    table = functools.partial(read_label_table, folder / "labels.csv", None, Findings(strict=True))
+    return {
+        "OpenPose's frame": Reader(frame, lambda: recorded(talk, "openpose")),
+        "MMPose's demo": Reader(path["demo.json"], lambda: recorded(path["demo.json"], "mmpose")),
+        "MMPose's inferencer": Reader(path["inferencer.json"], lambda: recorded(path["inferencer.json"], "mmpose")),
+        "own table": Reader(path["own.csv"], lambda: recorded(path["own.csv"], "csv")),
+        "own archive": Reader(path["own.npz"], lambda: recorded(path["own.npz"], "npz")),
+        "recording": Reader(path["recording.npz"], lambda: recorded(path["recording.npz"], "npz", RecordingOptions())),
+        "own labels": Reader(folder / "labels.csv", table),
+        "layout in YAML": Reader(folder / "arms.yaml", lambda: get_layout(folder / "arms.yaml")),
+    }
 
 
 def _annotation_files(folder):
@@ -192,5 +231,5 @@ def _texts(folder):
         "list of a split": Reader(path["list.txt"], lambda: read_split_files([f"train={path['list.txt']}"])),
         "lists of splits": Reader(path["lists.json"], lambda: read_split_files([str(path["lists.json"])])),
         "subjects": Reader(path["people.csv"], lambda: read_subjects(path["people.csv"])),
-        "layout": Reader(path["layout.json"], lambda: tool("draw_skeletons").read_layout(str(path["layout.json"]))),
+        "layout": Reader(path["layout.json"], lambda: get_layout(path["layout.json"])),
     }

@@ -59,7 +59,8 @@ def test_there_are_configs_for_every_data_set_and_modality():
         for name in ("joint", "limb", "joint_baseline", "limb_baseline"):
             assert f"{data}/{name}.py" in CONFIGS
         assert (FOLDER / data / "fusion.py").is_file()
-    assert {"imigue/joint_paper.py", "imigue/limb_paper.py"} <= set(CONFIGS)
+    assert {"imigue/joint_paper.py", "imigue/limb_paper.py", "own/joint.py", "own/limb.py"} <= set(CONFIGS)
+    assert (FOLDER / "own" / "fusion.py").is_file()
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -78,7 +79,10 @@ def test_every_config_builds_and_takes_a_step(name, tmp_path):
     modality = "limb" if Path(name).name.startswith("limb") else "joint"
     frames, size = (16, 32) if "synthetic" in name or "msr" in name else (48, 56)
     assert data["inputs"].shape == (2, 1, layout.num_channels(modality), frames, size, size)
-    assert config.model.backbone.in_channels == layout.num_channels(modality)
+    # The template leaves the number to the layout.
+    stated = None if name.startswith("own/") else layout.num_channels(modality)
+    assert config.model.backbone.in_channels == stated
+    assert model.backbone.in_channels == layout.num_channels(modality)
     # A quarter of the frames is enough to see that the shapes fit.
     losses = model(data["inputs"][:, :, :, :8], data["data_samples"], mode="loss")
     assert ("loss_emb" in losses) == ("baseline" not in name)
@@ -162,3 +166,26 @@ def test_a_data_set_of_another_layout_is_refused(tmp_path):
     DefaultScope.get_instance("pyskl_semloss_tests", scope_name="mmaction")
     with pytest.raises(InputError, match="a.pkl.*clip0.*keypoint"):
         DATASETS.build(config.train_dataloader.dataset)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("own/joint.py", 5), ("own/limb.py", 4)])
+def test_the_template_takes_a_layout_of_ones_own(name, channels, tmp_path):
+    """By the path of its file alone: data sets, maps and the number of channels follow."""
+    path = tmp_path / "arms.yaml"
+    path.write_text(
+        "name: arms\njoints: [neck, shoulder_l, shoulder_r, hand_l, hand_r]\n"
+        "limbs: [[neck, shoulder_l], [neck, shoulder_r], [shoulder_l, hand_l], [shoulder_r, hand_r]]\n"
+        "mirror_pairs: [[shoulder_l, shoulder_r], [hand_l, hand_r]]\n"
+    )
+    config = read(name)
+    config.clips.skeleton = config.model.data_preprocessor.skeleton = str(path)
+    config = with_data(config, tmp_path)
+    model = MODELS.build(config.model)
+    assert model.backbone.in_channels == channels and model.data_preprocessor.layout.name == "arms"
+    dataset = DATASETS.build({**config.train_dataloader.dataset, "skeleton": str(path)})
+    data = model.data_preprocessor(pseudo_collate([dataset[0], dataset[1]]), True)
+    losses = model(data["inputs"][:, :, :, :4], data["data_samples"], mode="loss")
+    assert all(torch.isfinite(value).all() for value in losses.values())
+    config.model.backbone.in_channels = channels + 1
+    with pytest.raises(InputError, match=f"field 'model.backbone.in_channels'.*Set it to {channels}."):
+        MODELS.build(config.model)

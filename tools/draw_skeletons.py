@@ -2,9 +2,9 @@
 
     python tools/draw_skeletons.py --out docs/skeletons                  # every layout of the package
     python tools/draw_skeletons.py openpose22 coco17 --out pictures      # some of them
-    python tools/draw_skeletons.py my_layout.json --out pictures         # an own one
+    python tools/draw_skeletons.py my_layout.yaml --out pictures         # an own one
 
-A JSON file holds one object with the fields name, joints, limbs, mirror_pairs and, for a better picture, rest_pose:
+A YAML or JSON file holds the fields name, joints, limbs, mirror_pairs and, for a better picture, rest_pose:
 an (x, y) per joint in a unit square, y down. The picture is <out>/<name>.png. Needs matplotlib.
 """
 
@@ -15,35 +15,24 @@ import warnings
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError, exit_on_error
-from pyskl_semloss.reading import read_json, spoiled
-from pyskl_semloss.skeletons import SkeletonLayout, get_layout, layout_names
+from pyskl_semloss.reading import spoiled
+from pyskl_semloss.skeletons import get_layout, layout_names
 from pyskl_semloss.skeletons.drawing import draw_layout
-
-
-def read_layout(spec: str) -> SkeletonLayout:
-    """The layout of a name, or of a JSON file if the argument ends in .json."""
-    if not spec.endswith(".json"):
-        return get_layout(spec)
-    fields = read_json(spec)
-    if not isinstance(fields, dict):
-        raise InputError("expected a JSON object with a layout's fields", file=spec)
-    try:
-        return get_layout(fields)
-    except InputError as error:
-        raise InputError(error.problem, file=spec, field=error.field, fix=error.fix) from None
 
 
 @exit_on_error
 def main() -> None:
     """Parse the arguments and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("layouts", nargs="*", metavar="LAYOUT", help="names or JSON files; default: every layout")
+    parser.add_argument(
+        "layouts", nargs="*", metavar="LAYOUT", help="names, or YAML or JSON files; default: every layout"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
     args = parser.parse_args()
     with warnings.catch_warnings():
         # A layout with mistakes says so in its picture.
         warnings.simplefilter("ignore")
-        layouts = [read_layout(spec) for spec in args.layouts or layout_names()]
+        layouts = [get_layout(spec) for spec in args.layouts or layout_names()]
     for layout in layouts:
         if Path(layout.name).name != layout.name or layout.name[:1] == "." or spoiled(layout.name) is not None:
             raise InputError(f"{layout.name!r} cannot be the name of a file", field="name")

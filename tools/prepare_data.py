@@ -6,9 +6,12 @@ Usage:
     python tools/prepare_data.py smg SRC OUT.pkl [--workers N] [--strict] [SPLITS]
     python tools/prepare_data.py imigue-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
     python tools/prepare_data.py smg-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
+    python tools/prepare_data.py keypoints SRC... OUT.pkl --labels CSV [--class-names FILE] [READING] [SPLITS]
+    python tools/prepare_data.py keypoints SRC... OUT_FOLDER [READING]
     python tools/prepare_data.py store SRC.pkl OUT [--strict]
     python tools/prepare_data.py pickle STORE OUT.pkl
     SPLITS: [--split-file NAME=FILE]... [--subjects FILE] [--val-fraction F] [--test-fraction F] [--seed S]
+    READING: [--format F] [--layout L] [--to L] [--image-size WxH] [--fps F] [--person WHO] [--fill-gaps N] ...
 
 ``synthetic`` acts out the 32 iMiGUE classes by a parametric upper body: splits train, val and test without a common
 person. Look at the clips with tools/animate_clip.py.
@@ -16,6 +19,9 @@ person. Look at the clips with tools/animate_clip.py.
 ``imigue`` and ``smg`` convert the raw folders, ``imigue-kit`` and ``smg-kit`` the arrays of the challenge kit. A
 summary is written beside OUT.pkl as .json and .md. An interrupted conversion of raw folders goes on where it was when
 it is run again. docs/conversion.md has all rules.
+
+``keypoints`` reads own keypoints, of OpenPose, of MMPose, npz or CSV, and cuts the clips that a table of labels names;
+without labels it writes whole recordings for prediction. docs/own_keypoints.md has formats and options.
 
 ``store`` turns a pickle into a folder that datasets take as ann_file in its place, and that starts at once, however
 large it is; ``pickle`` turns it back. docs/scale.md has the reasons and the format.
@@ -26,10 +32,16 @@ import sys
 import warnings
 
 from pyskl_semloss.annotations import converters, write_annotations
+from pyskl_semloss.annotations.converters.arguments import (
+    add_keypoint_arguments,
+    add_split_arguments,
+    keypoint_options,
+    split_options,
+)
 from pyskl_semloss.annotations.converters.progress import ProgressLine
 from pyskl_semloss.annotations.store_writer import pickle_to_store, store_to_pickle
 from pyskl_semloss.annotations.synthetic import generate
-from pyskl_semloss.errors import exit_on_error
+from pyskl_semloss.errors import InputError, exit_on_error
 
 
 def _synthetic(args: argparse.Namespace) -> None:
@@ -40,20 +52,46 @@ def _synthetic(args: argparse.Namespace) -> None:
 
 
 def _convert(args: argparse.Namespace) -> None:
-    options = converters.SplitOptions(
-        converters.read_split_files(args.split_file),
-        converters.read_subjects(args.subjects) if args.subjects else {},
-        args.val_fraction, args.test_fraction, args.seed,
-    )  # fmt: skip
     progress = ProgressLine(sys.stderr, "clips" if "keep_padding" in args else "videos")
-    common = dict(splits=options, strict=args.strict, progress=progress)
+    common = dict(splits=split_options(args), strict=args.strict, progress=progress)
     if "keep_padding" in args:
         summary = converters.convert_kit(args.raw, args.source, args.out, keep_padding=args.keep_padding, **common)
     else:
         summary = converters.convert_raw(args.raw, args.source, args.out, workers=args.workers, **common)
+    _say(summary, args.out)
+
+
+def _keypoints(args: argparse.Namespace) -> None:
+    options, progress = keypoint_options(args), ProgressLine(sys.stderr, "recordings")
+    common = dict(workers=args.workers, progress=progress)
+    if args.labels is None:
+        if args.out.endswith(".pkl"):
+            raise InputError(
+                "an annotation file needs labels", field="labels", fix="Give --labels, or a folder as OUT."
+            )
+        for about in converters.convert_recordings(args.sources, args.out, options, **common):
+            print(converters.recording_line(about))
+        print(f"Wrote recordings to {args.out}, and for each a .json that says who was found")
+        return
+    summary = converters.convert_keypoints(
+        args.sources,
+        args.out,
+        args.labels,
+        options,
+        args.class_names,
+        split_options(args),
+        strict=args.strict,
+        **common,
+    )
+    for about in summary["recordings"]:
+        print(converters.recording_line(about))
+    _say(summary, args.out)
+
+
+def _say(summary: dict, out: str) -> None:
     print(converters.page(summary))
     parts = ", ".join(f"{name} {count}" for name, count in summary["splits"].items())
-    print(f"Wrote {summary['clips']} clips ({parts}) to {args.out}, and this summary beside it as .json and .md")
+    print(f"Wrote {summary['clips']} clips ({parts}) to {out}, and this summary beside it as .json and .md")
 
 
 def _store(args: argparse.Namespace) -> None:
@@ -82,6 +120,15 @@ def _parser() -> argparse.ArgumentParser:
     for name, raw, val in (("imigue", converters.IMIGUE, 0.06), ("smg", converters.SMG, 0.0)):
         _converter(commands.add_parser(name, help=f"the raw folders of {raw.name}"), raw, val, kit=False)
         _converter(commands.add_parser(f"{name}-kit", help=f"the kit's arrays of {raw.name}"), raw, val, kit=True)
+    own = commands.add_parser("keypoints", help="own keypoints: OpenPose, MMPose, npz, CSV")
+    own.add_argument("sources", nargs="+", metavar="SRC", help="files or folders")
+    own.add_argument("out", metavar="OUT", help="the annotation file, .pkl; without --labels a folder of recordings")
+    own.add_argument("--labels", metavar="FILE", help="CSV of recording,start,end,label and if you like split,subject")
+    own.add_argument("--class-names", metavar="FILE", help="the classes, one a line (default: labels are numbers)")
+    own.add_argument("--strict", action="store_true", help="refuse what would be mended or dropped")
+    add_keypoint_arguments(own)
+    add_split_arguments(own, 0.2)
+    own.set_defaults(run=_keypoints)
     store = commands.add_parser("store", help="a keypoint store of a pickle, for large sets")
     store.add_argument("source", metavar="SRC.pkl")
     store.add_argument("out", metavar="OUT", help="the folder to make; a store that is there is replaced")
@@ -102,13 +149,7 @@ def _converter(parser: argparse.ArgumentParser, raw: converters.RawFormat, val: 
         parser.add_argument("--keep-padding", action="store_true", help="keep the zeros at the ends of clips (paper)")
     else:
         parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
-    parser.add_argument("--split-file", action="append", default=[], metavar="NAME=FILE",
-                        help="an official list, the id of a clip or video a line; or FILE.json")  # fmt: skip
-    parser.add_argument("--subjects", metavar="FILE", help="CSV of video,subject: splits are made by subject")
-    parser.add_argument("--val-fraction", type=float, default=val,
-                        help=f"of the training videos or subjects, if nothing says (default: {val})")  # fmt: skip
-    parser.add_argument("--test-fraction", type=float, default=0.25, help="if nothing says what tests (default: 0.25)")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of those parts (default: 0)")
+    add_split_arguments(parser, val)
     parser.set_defaults(run=_convert, raw=raw)
 
 

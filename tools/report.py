@@ -11,7 +11,7 @@ without --label-vectors nothing about names. See docs/report.md.
 import argparse
 
 from pyskl_semloss.errors import exit_on_error
-from pyskl_semloss.skeletons import get_layout, layout_names
+from pyskl_semloss.skeletons import get_layout
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--label-vectors", metavar="FILE", help="label vectors, of tools/build_label_vectors.py")
     parser.add_argument("--ann-file", metavar="FILE", help="annotation file with the clips' keypoints")
     parser.add_argument("--split", help="the split of --ann-file that was tested")
-    parser.add_argument("--layout", choices=layout_names(), help="of the clips' joints (default: by their number)")
+    parser.add_argument("--layout", help="of the clips' joints, a name or a file (default: by their number)")
     parser.add_argument("--title", default="Skeleton action recognition", help="heading of the page")
     parser.add_argument("--fps", type=float, default=25, help="frames a second of the clips (default: 25)")
     return parser.parse_args()

@@ -75,8 +75,8 @@ def read_clip(raw: Mapping[str, Any], rules: Rules, report: Report) -> Clip:
         if score.shape != keypoint.shape[:3]:
             problem = f"expected the shape {keypoint.shape[:3]} (M, T, V), got {score.shape}"
             raise InputError(problem, clip=name, field="keypoint_score")
-    score = _mend_scores(score, name, report)
-    keypoint, score = _mend_points(keypoint, score, img_shape, name, report)
+    score = mend_scores(score, name, report)
+    keypoint, score = mend_points(keypoint, score, img_shape, name, report)
     if rules.off_image == "drop":
         keypoint, score = _drop_off_image(keypoint, score, img_shape, name, report)
     return Clip(name, _label(raw["label"], rules, name), img_shape, original_shape, keypoint, score)
@@ -140,15 +140,16 @@ def _check_extent(keypoint: np.ndarray, total_frames: object, rules: Rules, name
         raise InputError(f"expected {rules.num_joints} joints, got {joints}", clip=name, field="keypoint")
 
 
-def _mend_scores(score: np.ndarray, name: str, report: Report) -> np.ndarray:
+def mend_scores(score: np.ndarray, name: str, report: Report, limit: float = SCORE_LIMIT) -> np.ndarray:
+    """Scores (…, V) from 0 to 1; those that are not are counted, and above ``limit`` refused."""
     low, high = score.min(), score.max()
     if low >= 0 and high <= 1:  # false for NaN
         return score
     wrong = ~np.isfinite(score)
     report.add("scores_not_finite", name, int(wrong.sum()), where="keypoint_score")
     score = np.where(wrong, np.float32(0), score)
-    if score.max() > SCORE_LIMIT:
-        problem = f"expected scores from 0 to 1 (up to {SCORE_LIMIT} is cut to 1), got {score.max():g}"
+    if score.max() > limit:
+        problem = f"expected scores from 0 to 1 (up to {limit} is cut to 1), got {score.max():g}"
         fix = "Bring percentages or tracking states to 0 to 1."
         raise InputError(problem, clip=name, field="keypoint_score", fix=fix)
     report.add("scores_negative", name, int((score < 0).sum()), where="keypoint_score")
@@ -156,9 +157,10 @@ def _mend_scores(score: np.ndarray, name: str, report: Report) -> np.ndarray:
     return score.clip(0, 1)
 
 
-def _mend_points(
+def mend_points(
     keypoint: np.ndarray, score: np.ndarray, img_shape: tuple[int, int], name: str, report: Report
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Points (…, V, 2) and their scores without what is no place; counted."""
     limit = ABSURD * max(img_shape)
     size = np.abs(keypoint)
     if size.max() <= limit:  # false for NaN

@@ -14,6 +14,7 @@ from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.array_files import read_npz
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import atomic_write
+from pyskl_semloss.reading import reason
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
 
@@ -108,13 +109,12 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     if missing := [name for name in _MEMBERS[:5] if name not in members]:
         raise InputError(f"it lacks {', '.join(missing)}", file=path, fix="A recording has these members.")
     try:
-        text = str(members["layout"])
         shape = tuple(int(size) for size in members["image_shape"].tolist())
         return Recording(
             str(members.get("name", "")) or Path(path).stem,
             members["keypoint"],
             members["keypoint_score"],
-            get_layout(json.loads(text) if text.startswith("{") else text),
+            parse_layout(str(members["layout"])),
             shape,  # type: ignore[arg-type]
             float(members["fps"]),
             str(members.get("video", "")),
@@ -123,3 +123,19 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
         raise InputError(error.problem, file=path, clip=error.clip, field=error.field, fix=error.fix) from None
     except (TypeError, ValueError) as error:
         raise InputError(f"image_shape, fps or layout is none ({error})", file=path) from None
+
+
+def parse_layout(text: str) -> SkeletonLayout:
+    """A layout as :meth:`Recording.save` keeps it: its name, or its fields as JSON.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if not text.startswith("{"):
+        return get_layout(text, files=False)
+    try:
+        return get_layout(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"expected a layout's fields as JSON ({reason(error)})", field="layout") from None

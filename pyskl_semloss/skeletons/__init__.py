@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import shown
 from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
 from pyskl_semloss.skeletons.layout import SkeletonLayout
+from pyskl_semloss.skeletons.layout_file import SUFFIXES, read_layout_fields
+from pyskl_semloss.skeletons.mapping import JointMap, joint_map
 from pyskl_semloss.skeletons.mirror import check_mirror, mirror_order
 
-__all__ = ["SkeletonLayout", "check_mirror", "get_layout", "layout_names", "mirror_order"]
+__all__ = [
+    "JointMap",
+    "SkeletonLayout",
+    "check_mirror",
+    "get_layout",
+    "joint_map",
+    "layout_names",
+    "mirror_order",
+]
 
 _warned: set[str] = set()
 
@@ -23,22 +35,29 @@ def layout_names() -> tuple[str, ...]:
     return tuple(KNOWN_LAYOUTS)
 
 
-def get_layout(spec: str | Mapping[str, Any] | SkeletonLayout) -> SkeletonLayout:
+def get_layout(
+    spec: str | os.PathLike[str] | Mapping[str, Any] | SkeletonLayout, *, files: bool = True
+) -> SkeletonLayout:
     """Return a layout by name, or build and check an own one.
 
     A layout that is kept with its published mistakes is returned with one warning per process.
 
     Args:
-        spec: A name of :func:`layout_names`, a mapping with the fields of :class:`SkeletonLayout` (a config's dict or
-            JSON; lists are fine), or a layout.
+        spec: A name of :func:`layout_names`, a YAML or JSON file (``.yaml``, ``.yml``, ``.json``) or a mapping with the
+            fields of :class:`SkeletonLayout`, or a layout. Lists are fine, and limbs and mirror pairs may name joints
+            instead of counting them.
+        files: Whether a text that ends like the name of a file is one; no for texts that come from files.
 
     Raises:
-        InputError: The name is unknown, the mapping is no layout, or it takes the name of another one.
+        InputError: The name is unknown, the file or mapping is no layout, or it takes the name of another one.
+        HostError: The file is YAML, and PyYAML is not installed.
 
     Example:
         >>> get_layout("openpose22").left_kp
         (2, 3, 4, 8, 10, 12, 13, 14, 15, 16)
     """
+    if isinstance(spec, os.PathLike) or (files and isinstance(spec, str) and spec.endswith(SUFFIXES)):
+        return _of_file(spec)
     if isinstance(spec, str):
         layout = _by_name(spec)
     elif isinstance(spec, SkeletonLayout):
@@ -56,12 +75,20 @@ def get_layout(spec: str | Mapping[str, Any] | SkeletonLayout) -> SkeletonLayout
     return layout
 
 
+def _of_file(path: str | os.PathLike[str]) -> SkeletonLayout:
+    fields = read_layout_fields(path)
+    try:
+        return get_layout(fields)
+    except InputError as error:
+        raise InputError(error.problem, file=path, field=error.field, fix=error.fix) from None
+
+
 def _by_name(name: str) -> SkeletonLayout:
     if name in KNOWN_LAYOUTS:
         return KNOWN_LAYOUTS[name]
     near = difflib.get_close_matches(name, KNOWN_LAYOUTS, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
-    fix = f"{hint}Known are {', '.join(KNOWN_LAYOUTS)}; an own layout is given by its fields."
+    fix = f"{hint}Known are {', '.join(KNOWN_LAYOUTS)}; an own layout is given by its fields or a file of them."
     raise InputError(f"there is no layout {name!r}", field="layout", fix=fix)
 
 
@@ -76,4 +103,21 @@ def _from_mapping(spec: Mapping[str, Any]) -> SkeletonLayout:
     if unknown:
         problem = f"layout {spec['name']!r} has unknown fields {', '.join(map(str, unknown))}"
         raise InputError(problem, field="layout", fix=f"Its fields are {', '.join(names)}.")
-    return SkeletonLayout(**spec)
+    return SkeletonLayout(**{**spec, **{field: _indexed(spec, field) for field in ("limbs", "mirror_pairs")}})
+
+
+def _indexed(spec: Mapping[str, Any], field: str) -> Any:
+    """Pairs of joints with indices where they have names; what is no list of pairs is left to the layout's checks."""
+    pairs, joints = spec[field], spec["joints"]
+    if not isinstance(pairs, (list, tuple)) or not isinstance(joints, (list, tuple)):
+        return pairs
+    place = {name: at for at, name in enumerate(joints) if isinstance(name, str)}
+
+    def index(joint: object) -> object:
+        if isinstance(joint, str) and joint not in place:
+            near = difflib.get_close_matches(joint, place, n=1)
+            fix = f"Did you mean {near[0]!r}?" if near else None
+            raise InputError(f"layout {shown(spec['name'])} has no joint {shown(joint)}", field=field, fix=fix)
+        return place[joint] if isinstance(joint, str) else joint
+
+    return [[index(joint) for joint in pair] if isinstance(pair, (list, tuple)) else pair for pair in pairs]

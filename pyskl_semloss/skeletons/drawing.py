@@ -22,6 +22,7 @@ WIDTH = 6.0  # inches; 600 px wide, a point is 1.4 px
 MARGIN = 0.05
 LINE = 0.19  # inches between two lines of the table
 SHORT = 17  # characters of a joint's entry that two columns of pairs have room for
+MANY = 40  # joints, from which on everything is drawn smaller
 
 
 def draw_layout(layout: SkeletonLayout, path: str | os.PathLike[str], dpi: int = 150) -> None:
@@ -90,9 +91,13 @@ def _draw_skeleton(axes: Axes, layout: SkeletonLayout, pose: tuple[tuple[float, 
         wrong = (a, b) in broken
         ends = [pose[a][0], pose[b][0]], [pose[a][1], pose[b][1]]
         axes.plot(*ends, color=WRONG if wrong else colour, linestyle="--" if wrong else "-", linewidth=2.2, zorder=1)
+    # Area, edge and letters of a joint, in points.
+    area, edge, letters = (
+        (230, 1.2, 8.5) if layout.num_joints <= MANY else (62, 0.4, 4.4 if layout.num_joints < 100 else 3.7)
+    )
     for joint, (x, y) in enumerate(pose):
-        axes.scatter(x, y, s=230, color=_colour(layout, joint), edgecolors="white", linewidths=1.2, zorder=2)
-        label: dict[str, Any] = {"color": "white", "fontsize": 8.5, "fontweight": "bold"}
+        axes.scatter(x, y, s=area, color=_colour(layout, joint), edgecolors="white", linewidths=edge, zorder=2)
+        label: dict[str, Any] = {"color": "white", "fontsize": letters, "fontweight": "bold"}
         axes.text(x, y, str(joint), ha="center", va="center", zorder=3, **label)
     (x_low, x_high), (y_low, y_high) = _limits(pose)
     axes.set_xlim(x_low, x_high)
@@ -130,7 +135,8 @@ def _heading(layout: SkeletonLayout) -> list[Line]:
 
 
 def _table(layout: SkeletonLayout) -> list[Line]:
-    small = {"fontsize": 8.5}
+    many = layout.num_joints > MANY
+    small = {"fontsize": 6.5 if many else 8.5}
     legend: Line = [
         (0.15, "left", {**small, "color": LEFT, "fontweight": "bold"}),
         (0.55, "right", {**small, "color": RIGHT, "fontweight": "bold"}),
@@ -142,8 +148,10 @@ def _table(layout: SkeletonLayout) -> list[Line]:
     lines = [legend]
     entries = [f"{joint} {name}" for joint, name in enumerate(layout.joints)]
     central = [entry for joint, entry in enumerate(entries) if layout.joint_mirror[joint] == joint]
-    lines += [[(0.15, text, {**small, "color": CENTRE})] for text in textwrap.wrap("   ".join(central), 90)]
-    columns = 2 if max(map(len, entries)) <= SHORT else 1
+    lines += [
+        [(0.15, text, {**small, "color": CENTRE})] for text in textwrap.wrap("   ".join(central), 120 if many else 90)
+    ]
+    columns = 2 if many or max(map(len, entries)) <= SHORT else 1
     rows = math.ceil(len(layout.mirror_pairs) / columns)
     for row in range(rows):
         line: Line = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyskl_semloss.skeletons.layout import SkeletonLayout
+from pyskl_semloss.skeletons.wholebody import openpose67, wholebody133
 
 # fmt: off
 _OPENPOSE22 = (
@@ -161,9 +162,10 @@ def _layout(
     source: str,
     limb_mirror_pairs: tuple[tuple[int, int], ...] | None = None,
     mistakes: str = "",
+    sides: str = "person",
 ) -> SkeletonLayout:
     names, pose = tuple(row[0] for row in joints), tuple(row[1:] for row in joints)
-    return SkeletonLayout(name, names, limbs, mirror_pairs, limb_mirror_pairs, source, mistakes, pose)
+    return SkeletonLayout(name, names, limbs, mirror_pairs, limb_mirror_pairs, source, mistakes, pose, sides)
 
 
 _ODD_EVEN = tuple((odd, odd + 1) for odd in range(1, 20, 2))
@@ -175,6 +177,7 @@ _ALL = (
         _OPENPOSE22_LIMBS,
         ((2, 5), (3, 6), (4, 7), (8, 9), (10, 11), (12, 17), (13, 18), (14, 19), (15, 20), (16, 21)),
         "iMiGUE challenge kit; left and right are the image's, not the person's",
+        sides="image",
     ),
     _layout(
         "kinect25",
@@ -213,7 +216,13 @@ _ALL = (
         limb_mirror_pairs=_ODD_EVEN,
         mistakes="its mirror pairs (1 and 2, 3 and 4, ...) are those of COCO and its limbs are numbered from 1, so "
         "that a flip maps only 3 of its 22 limbs onto limbs; use 'openpose22' unless you reproduce the release",
+        sides="image",
     ),
 )
 
-KNOWN_LAYOUTS: dict[str, SkeletonLayout] = {layout.name: layout for layout in _ALL}
+_BY_NAME = {layout.name: layout for layout in _ALL}
+KNOWN_LAYOUTS: dict[str, SkeletonLayout] = {
+    **{name: layout for name, layout in _BY_NAME.items() if not layout.mistakes},
+    **{layout.name: layout for layout in (openpose67(_BY_NAME["openpose25"]), wholebody133(_BY_NAME["coco17"]))},
+    **{name: layout for name, layout in _BY_NAME.items() if layout.mistakes},
+}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import shown
 from pyskl_semloss.skeletons.mirror import Pair, index_pairs, mirror_order, mirrored_limbs
 
 
@@ -25,6 +26,8 @@ class SkeletonLayout:
         source: Where the order is from, and whose left and right are meant.
         mistakes: What is wrong with a layout that is kept only to reproduce something published.
         rest_pose: A (x, y) per joint for drawing, in a unit square with y down; None if there is none.
+        sides: Whose left and right the names mean: ``"person"``, or ``"image"`` where the joint on the left of the
+            image is the left one. Only :func:`pyskl_semloss.skeletons.joint_map` needs to know.
 
     Raises:
         InputError: A field is malformed, or the mirror does not map limbs onto limbs and ``mistakes`` is empty.
@@ -38,6 +41,7 @@ class SkeletonLayout:
     source: str = ""
     mistakes: str = ""
     rest_pose: tuple[tuple[float, float], ...] | None = None
+    sides: str = "person"
 
     def __post_init__(self) -> None:
         whose = f"layout {self.name!r}: "
@@ -46,6 +50,8 @@ class SkeletonLayout:
                 raise InputError(f"{whose}expected text, got {getattr(self, field)!r}", field=field)
         if not self.name:
             raise InputError("a layout needs a name", field="name")
+        if self.sides not in ("person", "image"):
+            raise InputError(f"{whose}expected 'person' or 'image', got {shown(self.sides)}", field="sides")
         _set(self, "joints", _joint_names(self.joints, whose))
         _set(self, "limbs", index_pairs(self.limbs, "limbs", whose))
         _set(self, "mirror_pairs", index_pairs(self.mirror_pairs, "mirror_pairs", whose))

@@ -33,9 +33,14 @@ DROPPED = {
     "labels_unknown": "label rows of a class that the data set does not have",
     "ends_before_starts": "label rows whose end is before their start",
     "frames_outside": "label rows wholly outside the frames of their file",
+    "labels_without_recording": "label rows of a recording that is not among the sources",
     "clips_refused": "clips that break a rule of annotation files",
 }
 NOTED = {
+    "recordings_without_labels": "recordings without a label row, left out",
+    "persons_left_out": "persons followed and not chosen, left out",
+    "frames_without_person": "frames of recordings in which no chosen person is seen",
+    "points_filled": "missing points filled by interpolation, as asked",
     "label_files_empty": "label files without a row",
     "labels_hidden": "clips whose label is unknown (-1), kept",
     "split_ids_without_clip": "ids in a split list without a clip",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -171,7 +171,7 @@ def _run(tasks: list[Any], workers: int, done: Callable[[int], None]) -> dict[st
     """Convert the videos; returns the findings of those that could not be read, by video."""
     failed = {}
     done(0)
-    for number, result in enumerate(_results(tasks, min(workers, len(tasks))), 1):
+    for number, result in enumerate(run_tasks(_convert_task, tasks, workers), 1):
         if "error" in result:
             raise InputError(**result["error"])
         if "failed" in result:
@@ -180,15 +180,22 @@ def _run(tasks: list[Any], workers: int, done: Callable[[int], None]) -> dict[st
     return failed
 
 
-def _results(tasks: list[Any], workers: int) -> Any:
-    if workers < 2:
-        yield from map(_convert_task, tasks)
+def run_tasks(work: Callable[[Any], Any], tasks: list[Any], workers: int) -> Iterator[Any]:
+    """The results of ``work`` on the tasks, in the order in which they are done, in up to ``workers`` processes.
+
+    Raises:
+        InputError: A process was ended from outside.
+    """
+    if min(workers, len(tasks)) < 2:
+        yield from map(work, tasks)
         return
     # Ctrl-C reaches the whole group of processes; the first one ends the others.
     ignore = (signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=signal.signal, initargs=ignore)
+    pool = ProcessPoolExecutor(
+        min(workers, len(tasks)), get_context("spawn"), initializer=signal.signal, initargs=ignore
+    )
     try:
-        for future in as_completed([pool.submit(_convert_task, task) for task in tasks]):
+        for future in as_completed([pool.submit(work, task) for task in tasks]):
             yield future.result()
     except BrokenProcessPool:
         fix = "Run the same command again, with fewer workers if the memory was short."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.heatmap.sparse_convolution import HeatmapConv3d
 from pyskl_semloss.hosts.mmaction2.preprocessor import PoseHeatmapPreprocessor, Views
+from pyskl_semloss.skeletons import get_layout
 
 # Largest sum of what lives at one time in the backbone for a view, over the size of the view's volume in float32.
 _VOLUMES_ALIVE = 5
@@ -32,6 +34,7 @@ class PoseRecognizer3D(Recognizer3D):
     their number; the scores are those of all at once.
 
     Args:
+        backbone: As in the host. Where ``in_channels`` is None, it is that of the preprocessor's layout and modality.
         *args: As in the host.
         fast: Compute in bfloat16, weights and losses staying in float32, and compile where that pays.
         compile: Whether to compile the backbone and the torch heat-map engine; None: on a GPU, if ``fast``.
@@ -45,13 +48,14 @@ class PoseRecognizer3D(Recognizer3D):
 
     def __init__(
         self,
+        backbone: Mapping[str, Any],
         *args: Any,
         fast: bool = False,
         compile: bool | None = None,
         test_memory: float | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(_with_channels(backbone, kwargs.get("data_preprocessor")), *args, **kwargs)
         if test_memory is not None and not test_memory > 0:
             raise InputError(f"expected a positive number of MB, got {test_memory!r}", field="model.test_memory")
         self.fast, self.test_memory, self._compile = fast, test_memory, compile
@@ -137,6 +141,15 @@ class PoseRecognizer3D(Recognizer3D):
         height, width = views.size
         pixels = views.keypoint.shape[3] * height * width * len(self.data_preprocessor.channels)
         return max(1, int(memory * 2**20 / (pixels * 4 * _VOLUMES_ALIVE)))
+
+
+def _with_channels(backbone: Mapping[str, Any], preprocessor: object) -> Mapping[str, Any]:
+    """The backbone's config with the number of channels that the preprocessor's config says, where it is left open."""
+    stated = backbone.get("in_channels", "the host's") is not None
+    if stated or not isinstance(preprocessor, Mapping) or "skeleton" not in preprocessor:
+        return backbone
+    layout, modality = get_layout(preprocessor["skeleton"]), preprocessor.get("modality", "joint")
+    return {**backbone, "in_channels": layout.num_channels(modality)}
 
 
 def _in_float32(head: torch.nn.Module, taken: Any, given: Any) -> Any:

@@ -1,0 +1,150 @@
+"""Making recordings of one's own keypoints, several at a time; those that are made stay when a run is interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyskl_semloss import __version__
+from pyskl_semloss.annotations.converters.raw import Progress, run_tasks
+from pyskl_semloss.annotations.keypoint_files import RecordingOptions, find_sources, make_recording, read_keypoints
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import atomic_write
+from pyskl_semloss.reading import read_json
+from pyskl_semloss.skeletons import SkeletonLayout
+
+
+@dataclass(frozen=True)
+class KeypointOptions:
+    """How recordings are read and made.
+
+    Attributes:
+        form: Format of the sources; guessed from each name without it.
+        layout: What the joints of the sources are, where they do not say it.
+        making: How recordings are made of them.
+    """
+
+    form: str | None = None
+    layout: SkeletonLayout | None = None
+    making: RecordingOptions = field(default_factory=RecordingOptions)
+
+
+def convert_recordings(
+    sources: Sequence[str | os.PathLike[str]],
+    folder: str | os.PathLike[str],
+    options: KeypointOptions,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Make recordings of keypoints: ``<name>.npz`` for each, and beside it a ``.json`` that says who was found in it.
+
+    A recording that is there already, of the same source and options, is not made again.
+
+    Args:
+        sources: Files or folders, see :func:`pyskl_semloss.annotations.keypoint_files.find_sources`.
+        folder: Where to; it is made.
+        options: How.
+        workers: Number of processes.
+        progress: Called with the number of recordings done and the number of recordings.
+
+    Returns:
+        What the JSON files hold, in the order of the sources, and ``file``, the recording.
+
+    Raises:
+        InputError: A source cannot be read, or two are of one name.
+    """
+    if workers < 1:
+        raise InputError(f"expected at least 1, got {workers}", field="workers")
+    paths = [found for source in sources for found in find_sources(source, options.form)]
+    keys = {path: _key(path, options) for path in paths}
+    done = {path: about for path in paths if (about := _made_before(Path(folder), path, keys[path])) is not None}
+    tasks = [(path, os.fspath(folder), options, keys[path]) for path in paths if path not in done]
+    report = progress or (lambda number, total: None)
+    report(len(done), len(paths))
+    for number, result in enumerate(run_tasks(_convert_task, tasks, workers), len(done) + 1):
+        if "error" in result:
+            raise InputError(**result["error"])
+        done[result["source"]] = result
+        report(number, len(paths))
+    source_of: dict[str, str] = {}
+    for path in paths:
+        name = done[path]["recording"]
+        if source_of.setdefault(name, path) != path:
+            raise InputError(
+                f"the recording {name!r} is {source_of[name]} too", file=path, fix="Rename one of the two."
+            )
+    return [
+        {**done[path], "file": os.fspath(Path(folder) / f"{done[path]['recording']}.npz")}
+        for path in source_of.values()
+    ]
+
+
+def _convert_task(task: tuple[str, str, KeypointOptions, str]) -> dict[str, Any]:
+    """Work of a process; errors come back as plain data, because their pickles would lose what they say."""
+    path, folder, options, key = task
+    try:
+        found = read_keypoints(path, options.form, options.layout)
+        recording, facts, report = make_recording(found, options.making)
+        about = {"key": key, "source": path, **facts, "mended": dict(report.counts)}
+        recording.save(Path(folder) / f"{recording.name}.npz")
+        # Last: where it is, the recording is whole.
+        with atomic_write(Path(folder) / f"{recording.name}.json", "w", encoding="utf-8") as stream:
+            json.dump(about, stream, indent=1)
+    except InputError as error:
+        told = {"problem": error.problem, "file": error.file, "clip": error.clip, "field": error.field}
+        return {"error": {**told, "fix": error.fix}}
+    return about
+
+
+def _key(path: str, options: KeypointOptions) -> str:
+    """Text that differs when the recording must be made anew: files, their sizes and times, options, version."""
+    files = [path]
+    if os.path.isdir(path):
+        files += [entry.path for entry in os.scandir(path)]
+    stamps = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            status = os.stat(file)
+            stamps.append((status.st_size, status.st_mtime_ns))
+    total = (len(stamps), sum(size for size, _ in stamps), max((time for _, time in stamps), default=0))
+    return json.dumps([__version__, os.path.abspath(path), total, repr(asdict(options))])
+
+
+def _made_before(folder: Path, path: str, key: str) -> dict[str, Any] | None:
+    """What is said of the recording of a source, where it was made of the same files with the same options."""
+    if not folder.is_dir():
+        return None
+    names = [Path(os.path.abspath(path)).stem, Path(os.path.abspath(path)).name]
+    for name in names:
+        file = folder / f"{name}.json"
+        if file.is_file() and (folder / f"{name}.npz").is_file():
+            # Whatever is wrong with it, the remedy is to make it anew.
+            with contextlib.suppress(InputError):
+                about = read_json(file)
+                if isinstance(about, dict) and about.get("key") == key and about.get("recording") == name:
+                    return about
+    return None
+
+
+def recording_line(about: dict[str, Any]) -> str:
+    """What one recording is, in a line for the screen."""
+    share = about["frames_seen"] / max(1, about["frames"])
+    whom = "the largest of each frame" if not about["chosen"] else f"person {', '.join(map(str, about['chosen']))}"
+    others = [each for each in about["persons"] if each["number"] not in about["chosen"]] if about["chosen"] else []
+    line = f"{about['recording']}: {about['frames']} frames ({about['seconds']:g} s), {about['layout']}, {whom} of "
+    line += f"{about['persons_found']} seen in {share:.0%} of them"
+    if others:
+        listed = ", ".join(f"{each['number']} in {each['frames']} frames, {each['size']:.0f} px" for each in others[:3])
+        line += f" (others: {listed}{', …' * (len(others) > 3)})"
+    if about["points_filled"]:
+        line += f"; {about['points_filled']} points filled"
+    if about["missing"]:
+        names = about["missing"]
+        line += f"; missing joints: {', '.join(names[:4])}{f' and {len(names) - 4} more' * (len(names) > 4)}"
+    return line

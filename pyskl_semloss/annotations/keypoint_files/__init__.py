@@ -1,0 +1,91 @@
+"""Reading keypoints as pose estimators and people write them, and making recordings of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pyskl_semloss.annotations.keypoint_files.detections import Detections
+from pyskl_semloss.annotations.keypoint_files.making import RecordingOptions, make_recording
+from pyskl_semloss.annotations.keypoint_files.mmpose import read_mmpose
+from pyskl_semloss.annotations.keypoint_files.openpose import FRAME_FILE, is_openpose_folder, read_openpose
+from pyskl_semloss.annotations.keypoint_files.tables import read_csv_keypoints, read_npz_keypoints
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.skeletons import SkeletonLayout
+
+__all__ = [
+    "FORMATS",
+    "Detections",
+    "RecordingOptions",
+    "find_sources",
+    "guess_format",
+    "make_recording",
+    "read_csv_keypoints",
+    "read_keypoints",
+    "read_mmpose",
+    "read_npz_keypoints",
+    "read_openpose",
+]
+
+FORMATS = ("openpose", "mmpose", "npz", "csv")
+_BY_SUFFIX = {".json": "mmpose", ".npz": "npz", ".csv": "csv"}
+
+
+def guess_format(path: str | os.PathLike[str]) -> str | None:
+    """The format of a file by its name, or of a folder by the names in it; None where they say nothing."""
+    if os.path.isdir(path):
+        return "openpose" if is_openpose_folder(path) else None
+    return _BY_SUFFIX.get(Path(path).suffix.lower())
+
+
+def find_sources(path: str | os.PathLike[str], form: str | None = None) -> list[str]:
+    """The recordings that a path stands for: itself, or those that lie in a folder.
+
+    Args:
+        path: A file, a folder as OpenPose writes it, or a folder of such files or folders.
+        form: Only those of this format.
+
+    Raises:
+        InputError: There is nothing of the kind.
+    """
+    if not os.path.isdir(path) or is_openpose_folder(path):
+        return [os.fspath(path)]
+    names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+    # Beside a recording lies what is said of it.
+    told = {f"{Path(name).stem}.json" for name in names if name.endswith(".npz")}
+    inside = [os.path.join(path, name) for name in names if name not in told]
+    found = [each for each in inside if (kind := guess_format(each)) and form in (None, kind)]
+    if not found:
+        wanted = form or "OpenPose folder, .json, .npz or .csv file"
+        raise InputError(f"no recording ({wanted}) is in this folder", file=path)
+    return found
+
+
+def read_keypoints(
+    path: str | os.PathLike[str], form: str | None = None, layout: SkeletonLayout | None = None
+) -> Detections:
+    """Read the keypoints of a recording.
+
+    Args:
+        path: A folder of OpenPose, or a file.
+        form: One of :data:`FORMATS`; guessed from the name without it.
+        layout: What its joints are, where the file does not say it.
+
+    Raises:
+        InputError: It cannot be read; names file, frame or person, and field.
+    """
+    if not os.path.exists(path):
+        raise InputError("there is no such file or folder", file=path)
+    if FRAME_FILE.fullmatch(Path(path).name) and not os.path.isdir(path):
+        fix = "Give the folder that it is in."
+        raise InputError("it is a single frame of OpenPose, expected a recording", file=path, fix=fix)
+    form = form or guess_format(path)
+    if form == "openpose":
+        found = read_openpose(path)
+        if layout is not None and layout != found.layout:
+            raise InputError(f"it has the joints of {found.layout.name!r}, not of {layout.name!r}", file=path,
+                             field="layout", fix="OpenPose's layout is known; leave --layout out.")  # fmt: skip
+        return found
+    if form in ("mmpose", "npz", "csv"):
+        return {"mmpose": read_mmpose, "npz": read_npz_keypoints, "csv": read_csv_keypoints}[form](path, layout)
+    raise InputError(f"its name says no format of {', '.join(FORMATS)}", file=path, fix="Name it with --format.")

@@ -1,0 +1,178 @@
+"""From what was found in a video to a recording: mended, persons chosen, gaps filled, in the layout that is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss.annotations.gaps import fill_gaps
+from pyskl_semloss.annotations.keypoint_files.detections import Detections
+from pyskl_semloss.annotations.mending import mend_points, mend_scores, without_points
+from pyskl_semloss.annotations.persons import (
+    Person,
+    arrange,
+    choose,
+    describe,
+    largest_of_each_frame,
+    ranked,
+    track,
+)
+from pyskl_semloss.annotations.recording import Recording
+from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import spoiled
+from pyskl_semloss.skeletons import SkeletonLayout, joint_map
+
+_OUTSIDE = 0.5
+"""With a greater share of the points outside the image, the image's size is another one."""
+
+
+@dataclass(frozen=True)
+class RecordingOptions:
+    """What a recording is made with.
+
+    Attributes:
+        image_shape: (height, width) px, where the file does not say it.
+        fps: Frames per second, where the file does not say it.
+        to: The layout that is wanted; None keeps that of the file.
+        person: Whom it is about, see :func:`pyskl_semloss.annotations.persons.choose`; ``"frame-largest"`` takes the
+            largest person of each frame, whoever that is.
+        max_persons: For ``"all"``.
+        pause: Frames for which a person may be gone and still be the same; None: one second.
+        fill_gaps: Frames of the longest gap that is filled by interpolation.
+        aliases: Joint of ``to`` to the joint that it is, see :func:`pyskl_semloss.skeletons.joint_map`.
+    """
+
+    image_shape: tuple[int, int] | None = None
+    fps: float | None = None
+    to: SkeletonLayout | None = None
+    person: str = "largest"
+    max_persons: int = 2
+    pause: int | None = None
+    fill_gaps: int = 0
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, least in (("max_persons", 1), ("pause", 0), ("fill_gaps", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"expected a number from {least}, got {value}", field=name.replace("_", "-"))
+        if self.fps is not None and not 0 < self.fps < np.inf:
+            raise InputError(f"expected frames per second above 0, got {self.fps}", field="fps")
+
+
+def make_recording(found: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], Report]:
+    """Make a recording of what was found in a video.
+
+    Returns:
+        The recording; facts as plain data (``persons`` followed, numbers ``chosen`` among them, ``frames_seen`` with
+        one of them, ``points_filled``, joints ``derived`` and ``missing``); and the counts of what was mended.
+
+    Raises:
+        InputError: Size or frame rate are not known, the file says others than the options, the coordinates are no
+            pixels of such an image, nobody is in it, or there is no such person; names the file.
+    """
+    try:
+        return _make(found, options)
+    except InputError as error:
+        raise InputError(error.problem, file=error.file or found.file, field=error.field, fix=error.fix) from None
+
+
+def _make(found: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], Report]:
+    name = _file_name(found.name)
+    shape = _agreed(found.image_shape, options.image_shape, "image-size", "Give it as --image-size WIDTHxHEIGHT.")
+    fps = _agreed(found.fps, options.fps, "fps", "Give it as --fps.")
+    report = Report(found.file)
+    points, scores = _mended(found, shape, report)
+    seen = scores.any(1)
+    frame, points, scores, person = found.frame[seen], points[seen], scores[seen], found.person[seen]
+    if not len(frame):
+        raise InputError("nobody is in it: every point is missing")
+    pause = round(fps) if options.pause is None else options.pause
+    followed = ranked(frame, _followed(frame, person, points, scores, pause))
+    people = describe(frame, points, scores, followed)
+    place, chosen = _places(frame, points, scores, followed, people, options, shape)
+    keypoint, score = arrange(frame, points, scores, place, max(1, len(chosen)), found.frames)
+    keypoint, score, filled = fill_gaps(keypoint, score, options.fill_gaps)
+    mapping = joint_map(found.layout, options.to or found.layout, options.aliases)
+    keypoint, score = mapping.apply(keypoint, score)
+    facts = {
+        "recording": name,
+        "layout": found.layout.name,
+        "frames": found.frames,
+        "seconds": round(found.frames / fps, 3),
+        "persons": [asdict(each) for each in people[:20]],
+        "persons_found": len(people),
+        "chosen": chosen,
+        "frames_seen": int(len(np.unique(frame[place >= 0]))),
+        "points_filled": filled,
+        "derived": list(mapping.derived),
+        "missing": list(mapping.missing),
+    }
+    return Recording(name, keypoint, score, mapping.target, shape, fps), facts, report
+
+
+def _file_name(name: str) -> str:
+    """The name of a recording is that of the file it is written to."""
+    if Path(name).name != name or name[:1] in ("", ".") or "\\" in name or spoiled(name) is not None:
+        raise InputError(f"{name!r} cannot be the name of a recording, and of a file", field="name")
+    return name
+
+
+def _agreed(of_file: Any, asked: Any, field: str, fix: str) -> Any:
+    if of_file is None and asked is None:
+        raise InputError("the file does not say it", field=field, fix=fix)
+    if of_file is not None and asked is not None and of_file != asked:
+        raise InputError(f"the file says {of_file}, the option {asked}", field=field, fix="Leave the option out.")
+    return asked if of_file is None else of_file
+
+
+def _mended(found: Detections, shape: tuple[int, int], report: Report) -> tuple[np.ndarray, np.ndarray]:
+    points, scores = found.keypoint, found.score
+    if not len(points):
+        return points, scores
+    # A cell that is empty is a missing point, not a defect.
+    missing = np.isnan(points).all(-1)
+    points, scores = without_points(points, scores, missing) if missing.any() else (points, scores)
+    scores = mend_scores(scores, found.name, report, found.score_limit)
+    points, scores = mend_points(points, scores, shape, found.name, report)
+    missing = ~points.any(-1) | (scores == 0)
+    points, scores = without_points(points, scores, missing)
+    known = points[~missing]
+    if len(known) and np.abs(known).max() <= 1:
+        problem = "the coordinates are shares of the image, expected px"
+        raise InputError(problem, field="keypoint", fix="Multiply them by its width and height.")
+    height, width = shape
+    outside = ((known < 0) | (known > (width, height))).any(-1).mean() if len(known) else 0.0
+    if outside > _OUTSIDE:
+        problem = f"{outside:.0%} of the points are outside an image of {width}x{height}"
+        raise InputError(problem, field="image-size", fix="Give the size of the video as WIDTHxHEIGHT.")
+    return points, scores
+
+
+def _followed(frame: np.ndarray, person: np.ndarray, points: np.ndarray, scores: np.ndarray, pause: int) -> np.ndarray:
+    """Numbers of the persons: those of the file where it has them for all, else by following them."""
+    if person.min() < 0:
+        return track(frame, points, scores, pause)
+    pairs, counts = np.unique(np.c_[frame, person], axis=0, return_counts=True)
+    if counts.max() > 1:
+        twice = pairs[counts.argmax()]
+        raise InputError(f"frame {twice[0]} has the person {twice[1]} twice", field="person")
+    return person
+
+
+def _places(
+    frame: np.ndarray, points: np.ndarray, scores: np.ndarray, followed: np.ndarray, people: list[Person],
+    options: RecordingOptions, shape: tuple[int, int],
+) -> tuple[np.ndarray, list[int]]:  # fmt: skip
+    """(N,) place in the recording's axis of persons, and the numbers of those that were chosen."""
+    if options.person == "frame-largest":
+        return largest_of_each_frame(frame, points, scores), []
+    chosen = choose(people, options.person, shape, options.max_persons)
+    place = np.full(len(people), -1, np.int64)
+    place[chosen] = np.arange(len(chosen))
+    return place[followed], chosen

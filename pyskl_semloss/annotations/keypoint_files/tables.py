@@ -1,0 +1,186 @@
+"""Reading keypoints from a plain npz archive, and from a CSV table with a row for each person of each frame."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss.annotations.clip import check_keypoint_shape
+from pyskl_semloss.annotations.keypoint_files.detections import MOST_FRAMES, MOST_PERSONS, Collector, Detections
+from pyskl_semloss.annotations.recording import parse_layout
+from pyskl_semloss.array_files import read_npz
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import TABLE_LIMIT, read_text, shown
+from pyskl_semloss.skeletons import SkeletonLayout, get_layout
+from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
+
+_MEMBERS = ("keypoint", "keypoint_score", "image_shape", "fps", "layout", "name")
+
+
+def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
+    """Read an npz archive, that of a recording or a plain one.
+
+    Its members: ``keypoint`` (M persons, T frames, V joints, 2) or (T, V, 2), x and y in px; optional
+    ``keypoint_score`` (M, T, V) or (T, V), without which every point that is not (0, 0) scores 1; optional
+    ``image_shape`` (height, width), ``fps``, ``layout`` (a name, or a layout's fields as JSON) and ``name``.
+
+    Raises:
+        InputError: A member is absent or wrong; names the file and the member.
+    """
+    members = read_npz(path, _MEMBERS)
+    if "keypoint" not in members:
+        raise InputError("there is no such member", file=path, field="keypoint")
+    points, scores = _arrays(members, path)
+    if layout is None:
+        if "layout" not in members:
+            fix = "Name the layout, or a file that describes it, with --layout."
+            raise InputError("there is no such member", file=path, field="layout", fix=fix)
+        layout = _of_file(lambda: parse_layout(str(members["layout"])), path, "layout")
+    persons, frames, joints = scores.shape
+    if joints != layout.num_joints:
+        problem = f"layout {layout.name!r} has {layout.num_joints} joints, got {joints}"
+        raise InputError(problem, file=path, field="keypoint")
+    if frames > MOST_FRAMES or persons > MOST_PERSONS:
+        problem = f"expected up to {MOST_PERSONS} persons and {MOST_FRAMES} frames, got {persons} and {frames}"
+        raise InputError(problem, file=path, field="keypoint")
+    found = (scores > 0).any(-1).T
+    frame, person = np.nonzero(found)
+    return Detections(
+        str(members["name"]) if members.get("name", np.zeros(1)).dtype.kind == "U" else Path(path).stem,
+        layout, frame, person, points[person, frame], scores[person, frame], frames, os.fspath(path),
+        _image_shape(members.get("image_shape"), path), _fps(members.get("fps"), path),
+    )  # fmt: skip
+
+
+def _arrays(members: dict[str, np.ndarray], path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
+    points = members["keypoint"]
+    if points.dtype.kind not in "fiu":
+        raise InputError(f"expected numbers, got {points.dtype}", file=path, field="keypoint")
+    points = points[None] if points.ndim == 3 else points
+    _of_file(lambda: check_keypoint_shape(points.shape, None), path, "keypoint")
+    with np.errstate(over="ignore"):
+        points = points.astype(np.float32, copy=False)
+        if "keypoint_score" not in members:
+            return points, np.asarray(points.any(-1), np.float32)
+        scores = members["keypoint_score"]
+        scores = scores[None] if scores.ndim == 2 else scores
+        if scores.dtype.kind not in "fiu" or scores.shape != points.shape[:3]:
+            problem = f"expected numbers of the shape {points.shape[:3]}, got {scores.shape} of {scores.dtype}"
+            raise InputError(problem, file=path, field="keypoint_score")
+        return points, scores.astype(np.float32, copy=False)
+
+
+def _of_file(make: Any, path: str | os.PathLike[str], field: str) -> Any:
+    try:
+        return make()
+    except InputError as error:
+        raise InputError(error.problem, file=path, field=error.field or field, fix=error.fix) from None
+
+
+def _image_shape(value: np.ndarray | None, path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    if value.shape == (2,) and value.dtype.kind in "iu" and 0 < value.min() and value.max() < 1 << 31:
+        return int(value[0]), int(value[1])
+    raise InputError("expected (height, width), two whole numbers above 0", file=path, field="image_shape")
+
+
+def _fps(value: np.ndarray | None, path: str | os.PathLike[str]) -> float | None:
+    if value is None:
+        return None
+    if value.shape == () and value.dtype.kind in "fiu" and 0 < value < np.inf:
+        return float(value)
+    raise InputError(f"expected frames per second above 0, got {shown(value)}", file=path, field="fps")
+
+
+def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
+    """Read a CSV table with a row for each person of each frame.
+
+    Its first line names the columns: ``frame`` from 0; optional ``person``, a whole number; and for each joint of the
+    layout ``x_<joint>``, ``y_<joint>`` in px and, for all joints or none, ``score_<joint>``. An empty cell is a missing
+    point. Without scores every point that is there scores 1. Frames without a row have no person.
+
+    Args:
+        path: The file.
+        layout: What the joints are; without it, the known layout whose joints the columns name.
+
+    Raises:
+        InputError: A column is absent or unknown, or a cell is no number; names line and column.
+    """
+    lines = csv.reader(read_text(path, TABLE_LIMIT).splitlines(), strict=True)
+    try:
+        titles = [title.strip() for title in next(lines, [])]
+        layout, places = _columns(titles, layout, path)
+        collector = Collector(path, 3 * layout.num_joints)
+        for number, cells in enumerate(lines, 2):
+            if cells:
+                _add_row(collector, cells, titles, places, number)
+    except csv.Error as error:
+        raise InputError(f"line {lines.line_num}: expected CSV ({error})", file=path) from None
+    return collector.detections(Path(path).stem, layout)
+
+
+def _columns(
+    titles: Sequence[str], layout: SkeletonLayout | None, path: str | os.PathLike[str]
+) -> tuple[SkeletonLayout, list[int]]:
+    """The layout, and for x, y, score of each joint its column, -1 for no scores."""
+    place = {title: at for at, title in enumerate(titles)}
+    if len(place) != len(titles):
+        twice = next(title for at, title in enumerate(titles) if place[title] != at)
+        raise InputError(f"two columns are called {shown(twice)}", file=path)
+    named = {title[2:] for title in titles if title.startswith(("x_", "y_"))}
+    named |= {title[6:] for title in titles if title.startswith("score_")}
+    if not named:
+        fix = "Expected frame, person if there are several, x_<joint>, y_<joint> and score_<joint>."
+        raise InputError(f"no column is called x_<joint>; they are {shown(list(titles))}", file=path, fix=fix)
+    if layout is None:
+        fitting = [name for name, known in KNOWN_LAYOUTS.items() if set(known.joints) == named]
+        if not fitting:
+            fix = "Name the layout, or a file that describes it, with --layout."
+            raise InputError("the columns x_<joint> name the joints of no known layout", file=path, fix=fix)
+        layout = get_layout(fitting[0])
+    scored = any(title.startswith("score_") for title in titles)
+    kinds = ("x", "y", "score") if scored else ("x", "y")
+    wanted = {"frame": 0} | {f"{kind}_{joint}": 0 for joint in layout.joints for kind in kinds}
+    missing = [name for name in wanted if name not in place]
+    unknown = [title for title in titles if title not in wanted and title != "person"]
+    if missing or unknown:
+        parts = [f"{what} {', '.join(map(shown, names[:5]))}{' …' * (len(names) > 5)}"
+                 for what, names in (("it lacks", missing), ("unknown are", unknown)) if names]  # fmt: skip
+        problem = f"the columns are not those of layout {layout.name!r}: {'; '.join(parts)}"
+        raise InputError(problem, file=path, fix="Expected frame, person if there are several, x_, y_ and score_.")
+    return layout, [place.get(f"{kind}_{joint}", -1) for joint in layout.joints for kind in ("x", "y", "score")]
+
+
+def _add_row(
+    collector: Collector, cells: Sequence[str], titles: Sequence[str], places: Sequence[int], number: int
+) -> None:
+    if len(cells) != len(titles):
+        raise InputError(f"line {number}: expected {len(titles)} cells, got {len(cells)}", file=collector.file)
+    whole = dict.fromkeys(("frame", "person"), -1)
+    for title in [title for title in whole if title in titles]:
+        cell = cells[titles.index(title)].strip()
+        if not (cell.isascii() and cell.isdigit() and len(cell) < 16):
+            problem = f"line {number}: expected a whole number from 0, got {shown(cell)}"
+            raise InputError(problem, file=collector.file, field=title)
+        whole[title] = int(cell)
+    try:
+        values = [float(cells[at].strip() or "nan") if at >= 0 else 1.0 for at in places]
+    except ValueError:
+        at = next(at for at in places if at >= 0 and not _is_number(cells[at]))
+        problem = f"line {number}: expected a number, got {shown(cells[at])}"
+        raise InputError(problem, file=collector.file, field=titles[at]) from None
+    collector.add(collector.see_frame(whole["frame"]), whole["person"], values, f"line {number}", "x")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.strip() or "nan")
+    except ValueError:
+        return False
+    return True
