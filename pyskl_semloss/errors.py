@@ -52,8 +52,9 @@ class HostError(ImportError):
 def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
     """Make a tool's ``main`` end with one line on stderr and status 2 on what a user can mend.
 
-    That is an error of the input, also one that a loader's worker met, the death of a worker, or a full disk. With
-    ``PYSKL_SEMLOSS_TRACEBACK=1`` in the environment Python's own traceback is shown.
+    That is an error of the input, also one that a loader's worker met, the death of a worker, a full disk, or a package
+    that is not installed; Ctrl-C is one line, too, with status 130. With ``PYSKL_SEMLOSS_TRACEBACK=1`` in the
+    environment Python's own traceback is shown.
     """
 
     @functools.wraps(main)
@@ -68,5 +69,10 @@ def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
                 raise
             print(f"error: {message}", file=sys.stderr)
             raise SystemExit(2) from None
+        except KeyboardInterrupt:
+            if os.environ.get(TRACEBACK):
+                raise
+            print("stopped by SIGINT", file=sys.stderr)
+            raise SystemExit(130) from None
 
     return wrapper

@@ -89,7 +89,9 @@ def test_the_file_is_named_when_it_is_a_file(tmp_path):
     with pytest.raises(InputError, match="bad.npz: clip '0054_0'"):
         read_scores(tmp_path / "bad.npz")
     np.savez(tmp_path / "less.npz", sample_id=IDS, score=SCORE)
-    with pytest.raises(InputError, match="less.npz: expected the members .*label, got sample_id, score"):
+    with pytest.raises(
+        InputError, match="less.npz: expected a score file with the arrays .*label, got sample_id, score"
+    ):
         read_scores(tmp_path / "less.npz")
     with pytest.raises(InputError, match="no such file.*tools/test.py"):
         read_scores(tmp_path / "absent.npz")

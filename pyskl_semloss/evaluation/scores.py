@@ -145,7 +145,7 @@ class Scores:
         missing = [name for name in _REQUIRED if name not in members]
         if missing:
             raise InputError(
-                f"expected the members {', '.join(_REQUIRED)}, got {', '.join(members) or 'none'}",
+                f"expected a score file with the arrays {', '.join(_REQUIRED)}, got {', '.join(members) or 'none'}",
                 file=path,
                 fix="A score file is written by tools/test.py.",
             )
@@ -155,6 +155,24 @@ class Scores:
             problem = f"expected a list of text, got shape {names.shape} of type {names.dtype}"
             raise InputError(problem, file=path, field="class_names")
         return cls(**known, class_names=tuple(names.tolist()), source=os.fspath(path))
+
+
+def check_there(path: str | os.PathLike[str]) -> None:
+    """Refuse the path of a score file where there is none.
+
+    Raises:
+        InputError: There is nothing, or a folder.
+    """
+    if os.path.isdir(path):
+        inside = Path(path, "test_scores.npz")
+        fix = f"Give {inside}." if inside.is_file() else "tools/test.py writes one: test_scores.npz in a run's folder."
+        raise InputError("expected a score file, got a folder", file=path, fix=fix)
+    if not os.path.lexists(path):
+        raise InputError(
+            "there is no such file",
+            file=path,
+            fix="Score files are written by tools/test.py; a path is relative to the working directory.",
+        )
 
 
 def read_scores(
@@ -168,12 +186,7 @@ def read_scores(
     Raises:
         InputError: The file is absent, of another kind, damaged, or does not fit the annotations.
     """
-    if not os.path.lexists(path):
-        raise InputError(
-            "there is no such file",
-            file=path,
-            fix="Score files are written by tools/test.py; a path is relative to the working directory.",
-        )
+    check_there(path)
     suffix = Path(path).suffix.lower()
     if suffix == ".npz":
         return Scores.load(path)

@@ -43,7 +43,7 @@ class Describer:
 
     def __init__(self, out: Path, read_config: ReadConfig, options: Sequence[str] = (), epochs: int | None = None):
         if epochs is not None and epochs < 1:
-            raise InputError(f"expected at least 1, got {epochs}", field="epochs")
+            raise InputError(f"expected at least 1, got {epochs}", field="--epochs")
         self.out, self.options, self.epochs = out, list(options), epochs
         self._read_config = read_config
         self._configs: dict[tuple[str, ...], Mapping[str, Any]] = {}

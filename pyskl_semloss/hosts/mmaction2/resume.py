@@ -41,6 +41,8 @@ def prepare_start(config: Config, resume: str | None = None, *, seed: int | None
     config.resume = False
     found = latest_whole(config, first) if resume == "auto" else None if resume is None else Path(resume)
     if found is None:
+        if first and resume == "auto":
+            warnings.warn(f"{config.work_dir} has no checkpoint to go on from: a new run starts", stacklevel=2)
         if first:
             _forget_earlier_run(config)
         return
@@ -111,6 +113,9 @@ def checkpoint_meta(path: str | os.PathLike[str]) -> Mapping[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError("there is no such checkpoint file", file=path) from None
+    except IsADirectoryError:
+        fix = "Without a name, --resume goes on from the latest one in the work dir."
+        raise InputError("expected a checkpoint file, got a folder", file=path, fix=fix) from None
     except InputError:
         raise
     except zipfile.BadZipFile:
@@ -121,7 +126,9 @@ def checkpoint_meta(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     parts = content if isinstance(content, Mapping) else {}
     missing = [part for part in _PARTS if not isinstance(parts.get(part), Mapping)]
     if missing:
-        raise InputError(f"it holds no {', '.join(missing)}, so training cannot go on from it", file=path)
+        fix = "To start a new run from its weights, give --cfg-options load_from=FILE in place of --resume."
+        problem = f"it holds no {', '.join(missing)}, so training cannot go on from it"
+        raise InputError(problem, file=path, fix=fix)
     return content["meta"]
 
 
