@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pyskl_semloss.array_files import read_npz
+from pyskl_semloss.array_files import read_npz, write_npz
 from pyskl_semloss.class_names import check_class_names
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.toolbox_results import read_results
-from pyskl_semloss.files import atomic_write
 from pyskl_semloss.reading import shown
 
 _REQUIRED = ("sample_id", "score", "label")
@@ -131,8 +130,7 @@ class Scores:
         members.update({name: getattr(self, name) for name in _SEMANTIC if getattr(self, name) is not None})
         if self.class_names:
             members["class_names"] = np.asarray(self.class_names, dtype=str)
-        with atomic_write(path) as stream:
-            np.savez(stream, **members)
+        write_npz(path, members)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Scores:

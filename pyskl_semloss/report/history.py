@@ -46,8 +46,13 @@ def _json_lines(path: Path) -> list[dict[str, float]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # the last line of a run that was killed
         if isinstance(row, dict):
-            rows.append({key: value for key, value in row.items() if isinstance(value, int | float)})
+            rows.append({key: value for key, value in row.items() if _is_number(value)})
     return rows
+
+
+def _is_number(value: object) -> bool:
+    """JSON knows whole numbers that are too large for a float."""
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 53)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -63,6 +64,8 @@ def load_config(
     """
     # A user's setting that makes torch unpickle whatever a checkpoint holds.
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    # On a full disk each line of the log would bring a traceback to the screen before what matters cannot be written.
+    logging.raiseExceptions = False
     if not torch.cuda.is_available():
         keep_large_blocks()
     config = read_config(path, options)
