@@ -13,6 +13,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import atomic_write, sha256
 from pyskl_semloss.label_vector_controls import CONTROLS
 from pyskl_semloss.label_vectors import LabelVectors
+from pyskl_semloss.reading import read_text
 from pyskl_semloss.sweep.plan import Run, run_options
 
 SETTINGS_FILE = "settings.json"
@@ -181,12 +182,14 @@ def read_json(path: Path) -> dict[str, Any] | None:
     Raises:
         InputError: It holds something else.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"it cannot be read ({error})", file=path, fix=_fix(path.parent)) from None
+    try:
+        content = json.loads(read_text(path))
+    except InputError as error:
+        raise InputError(error.problem, file=path, fix=_fix(path.parent)) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"expected JSON, but it cannot be read ({error})", file=path, fix=_fix(path.parent)) from None
     if not isinstance(content, dict):
         raise InputError("expected a JSON object", file=path, fix=_fix(path.parent))
     return content
