@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -60,7 +61,9 @@ def read_literals(path: _AnyPath) -> dict[str, Any]:
         InputError: The file is absent, is not Python's syntax, or holds anything else. The message gives the line.
     """
     try:
-        tree = ast.parse(read_text(path, CONFIG_LIMIT))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python's parser, about code that is never run
+            tree = ast.parse(read_text(path, CONFIG_LIMIT))
     except SyntaxError as error:
         raise InputError(f"line {error.lineno}: {error.msg}", file=path) from None
     except (RecursionError, MemoryError):
