@@ -287,8 +287,8 @@ def test_the_tool_draws(tmp_path):
     ("content", "message"),
     [
         ('{"name": "x"}', "own.json: field 'layout': layout 'x' lacks joints"),
-        ("{", "own.json: expected a JSON file with a layout's fields"),
-        ("[1]", "own.json: field 'layout': expected a layout's name or its fields, got list"),
+        ("{", "own.json: expected JSON"),
+        ("[1]", "own.json: expected a JSON object with a layout's fields"),
         (json.dumps({**ARM, "name": "../up"}), "field 'name': '../up' cannot be the name of a file"),
     ],
 )
