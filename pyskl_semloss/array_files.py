@@ -77,7 +77,7 @@ def map_npy(path: str | os.PathLike[str]) -> np.memmap:
     """Map an npy file into memory, read-only.
 
     Raises:
-        InputError: As :func:`read_npy`, or it is empty.
+        InputError: As :func:`read_npy`.
     """
     with _open_npy(path) as stream:
         shape, order, dtype = _read_header(stream, os.fstat(stream.fileno()).st_size)
