@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable
 from types import FrameType
 
@@ -108,12 +109,17 @@ def _on_its_way(error: BaseException | None) -> bool:
 
 def _end_workers() -> None:
     workers = multiprocessing.active_children()
+    for patience in (0.5, 1.5, 3):
+        # Again, because Python drops a signal that a worker gets while it is being forked.
+        for worker in workers:
+            worker.terminate()
+        end = time.monotonic() + patience
+        for worker in workers:
+            worker.join(max(0, end - time.monotonic()))
     for worker in workers:
-        worker.terminate()
-    for worker in workers:
-        worker.join(5)
         if worker.is_alive():
             worker.kill()
+            worker.join()
 
 
 def _launched() -> bool:
