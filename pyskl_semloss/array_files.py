@@ -1,18 +1,20 @@
-"""Arrays of npz archives and npy files, without pickles and within bounds."""
+"""Arrays of npz archives and npy files, without pickles and within bounds, written whole."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import re
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import IO, Literal
 
 import numpy as np
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import atomic_write
 from pyskl_semloss.reading import WHOLE_LIMIT, memory_limit, open_regular, reason, shown
 
 _MAGIC = b"\x93NUMPY"
@@ -58,11 +60,24 @@ def read_npy(path: str | os.PathLike[str]) -> np.ndarray:
         return _read_array(stream, os.fstat(stream.fileno()).st_size)
 
 
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an npz archive of arrays of numbers and text, whole or not at all.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    # In memory first: on a full disk numpy 1.x leaves its archive open, which then complains on the screen.
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    with atomic_write(path) as stream:
+        stream.write(content.getbuffer())
+
+
 def map_npy(path: str | os.PathLike[str]) -> np.memmap:
     """Map an npy file into memory, read-only.
 
     Raises:
-        InputError: As :func:`read_npy`, or it is empty.
+        InputError: As :func:`read_npy`.
     """
     with _open_npy(path) as stream:
         shape, order, dtype = _read_header(stream, os.fstat(stream.fileno()).st_size)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,8 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> 
         # Whatever zipfile, pickle and torch raise on damaged bytes.
         except Exception as error:
             problem = f"expected a checkpoint that holds tensors and plain data only ({_reason(error)})"
-            raise InputError(problem, file=path) from None
+            cut = isinstance(error, (zipfile.BadZipFile, EOFError))
+            raise InputError(problem, file=path, fix="It may be cut short: copy it anew." if cut else None) from None
     if not isinstance(content, dict):
         raise InputError("expected a state dict of tensors, or a dict with one", file=path)
     return content
@@ -225,8 +227,10 @@ def convert_checkpoint(
     """Read a checkpoint, convert its weights, and write them as a checkpoint that both hosts load.
 
     Raises:
-        InputError: As :func:`read_state_dict` and :func:`convert_state_dict`.
+        InputError: As :func:`read_state_dict` and :func:`convert_state_dict`, or ``out`` is ``source``.
     """
+    if os.path.exists(out) and os.path.exists(source) and os.path.samefile(source, out):
+        raise InputError("it is the checkpoint to read and would be overwritten", file=out, fix="Name another file.")
     try:
         state = convert_state_dict(read_state_dict(source), label_vectors, to)
     except InputError as error:

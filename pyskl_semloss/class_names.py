@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import read_text, spoiled
+from pyskl_semloss.reading import read_text, shown, spoiled
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
@@ -47,7 +47,8 @@ def check_class_names(names: Sequence[str], file: str | os.PathLike[str] | None 
     """
     for number, name in enumerate(names):
         if (character := spoiled(name)) is not None:
-            raise InputError(f"the name of class {number} holds the character {character}", file=file)
+            problem = f"the name of class {number}, {shown(name)}, holds the character {character}"
+            raise InputError(problem, file=file, fix="A name is words alone, without tabs and numbers of its class.")
 
 
 def split_words(name: str) -> list[str]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import unicodedata
 from collections.abc import Callable
 
 TRACEBACK = "PYSKL_SEMLOSS_TRACEBACK"
 """Set in the environment, it makes tools show tracebacks."""
+_OF_WORKER = "Caught InputError in "
 
 
 class InputError(ValueError):
     """A file or an argument that came from outside is wrong.
+
+    Its message is one line of limited length, whatever the names in it; ``problem`` is kept as it was given.
 
     Args:
         problem: What was expected and what came, without a final full stop.
@@ -37,12 +41,27 @@ class InputError(ValueError):
     ) -> None:
         where = [os.fspath(file)] if file is not None else []
         if clip is not None:
-            where.append(f"clip {clip!r}")
+            where.append(f"clip {_cut(repr(clip), 200)}")
         if field is not None:
-            where.append(f"field {field!r}")
+            where.append(f"field {_cut(repr(field), 200)}")
         self.problem, self.file, self.clip, self.field, self.fix = problem, file, clip, field, fix
-        message = ": ".join([*where, problem]) + "."
-        super().__init__(message + (f" {fix}" if fix else ""))
+        # torch makes the error of a loader's worker anew of a traceback, whose last line is a message of ours.
+        of_worker = problem.startswith(_OF_WORKER)
+        message = ": ".join([*where, problem if of_worker else _cut(problem, 2000)]) + "."
+        message += f" {fix}" if fix else ""
+        super().__init__(message if of_worker else _one_line(message))
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + " \u2026"
+
+
+def _one_line(text: str) -> str:
+    """The text with escapes for line breaks and for what a terminal would obey: names in files may hold anything."""
+    if text.isprintable():
+        return text
+    hidden = {one for one in text if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
+    return text.translate({ord(one): ascii(one)[1:-1] for one in hidden})
 
 
 class HostError(ImportError):
@@ -52,8 +71,9 @@ class HostError(ImportError):
 def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
     """Make a tool's ``main`` end with one line on stderr and status 2 on what a user can mend.
 
-    That is an error of the input, also one that a loader's worker met, the death of a worker, or a full disk. With
-    ``PYSKL_SEMLOSS_TRACEBACK=1`` in the environment Python's own traceback is shown.
+    That is an error of the input, also one that a loader's worker met, the death of a worker, a full disk, or a package
+    that is not installed; Ctrl-C is one line, too, with status 130. With ``PYSKL_SEMLOSS_TRACEBACK=1`` in the
+    environment Python's own traceback is shown.
     """
 
     @functools.wraps(main)
@@ -68,5 +88,10 @@ def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
                 raise
             print(f"error: {message}", file=sys.stderr)
             raise SystemExit(2) from None
+        except KeyboardInterrupt:
+            if os.environ.get(TRACEBACK):
+                raise
+            print("stopped by SIGINT", file=sys.stderr)
+            raise SystemExit(130) from None
 
     return wrapper

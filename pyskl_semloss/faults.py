@@ -26,6 +26,9 @@ _MEMORY = (
     "Linux kills a process when memory is short (dmesg tells): take fewer workers, such as --cfg-options "
     "train_dataloader.num_workers=1"
 )
+_HOST = "-r requirements/mmaction2.txt"
+# What to install for a module of another name, or of a toolbox, whose versions must fit together.
+_PACKAGES = {"PIL": "pillow", "cv2": "opencv-python-headless", "mmengine": _HOST, "mmcv": _HOST, "mmaction": _HOST}
 _ALONE = "To see where, run it again with --cfg-options train_dataloader.num_workers=0 "
 _ALONE += "train_dataloader.persistent_workers=False"
 
@@ -107,12 +110,15 @@ def _step_of(error: BaseException, steps: Sequence[Any]) -> str | None:
 def explain(error: BaseException) -> str | None:
     """What a user should read in place of a traceback, or None where the traceback says more.
 
-    Errors of the user's input, also those that a loader's worker met; a worker's death; a full disk.
+    Errors of the user's input, also those that a loader's worker met; a worker's death; a full disk; a missing package.
     """
     if isinstance(error, (InputError, HostError)):
         # A worker's error comes as the text of its traceback.
         _, mark, message = getattr(error, "problem", "").rpartition(_INPUT_ERROR)
         return message.strip() if mark else str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        name = error.name.partition(".")[0]
+        return f"the package {name} is not installed; run: pip install {_PACKAGES.get(name, name)}"
     death = _death_in(error)
     if death is not None:
         return str(_of_dead_worker([int(pid) for pid in re.findall(r"\d+", death["pids"])], death["how"]))

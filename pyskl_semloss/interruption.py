@@ -8,10 +8,13 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_AGAIN = 1.0
+"""Seconds until what was raised and lost is raised again."""
 
 
 class Stopped(SystemExit):
@@ -33,6 +36,7 @@ def exit_on_signal(option: str = "") -> Callable[[Callable[[], None]], Callable[
             heard = {number: signal.getsignal(number) for number in _SIGNALS}
             heard = {number: before for number, before in heard.items() if before is not signal.SIG_IGN}
             came: list[int] = []
+            alarm = signal.signal(signal.SIGALRM, functools.partial(_raise_again, came))
             _handle(heard, functools.partial(_stop, came, os.getpid()))
             try:
                 main()
@@ -42,13 +46,15 @@ def exit_on_signal(option: str = "") -> Callable[[Callable[[], None]], Callable[
                 if not came:
                     raise
                 _handle(heard, signal.SIG_IGN)
+                signal.setitimer(signal.ITIMER_REAL, 0)
                 _end_workers()
                 if _is_first_process():
                     name = signal.Signals(came[0]).name
                     print(f"stopped by {name}; go on with: {going_on(option)}", file=sys.stderr, flush=True)
                 raise SystemExit(128 + came[0]) from None
             finally:
-                for number, before in heard.items():
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                for number, before in {**heard, signal.SIGALRM: alarm}.items():
                     signal.signal(number, before)
 
         return wrapper
@@ -80,18 +86,40 @@ def _stop(came: list[int], owner: int, number: int, frame: FrameType | None) -> 
         return
     # Where the workers got the signal too, torch would report their end as a crash.
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    # What is torn down half made complains in its destructor.
+    sys.unraisablehook = lambda _: None
     came.append(number)
-    raise Stopped(128 + number)
+    # Python drops what is raised in a destructor, or by its own hooks while a worker is forked; the run would go on.
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+    raise Stopped(128 + came[0])
+
+
+def _raise_again(came: list[int], number: int, frame: FrameType | None) -> None:
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+    if not _on_its_way(sys.exc_info()[1]):
+        raise Stopped(128 + came[0])
+
+
+def _on_its_way(error: BaseException | None) -> bool:
+    """Whether an error that is being handled is ours, or came of it: then what is cleaned up is left in peace."""
+    while error is not None and not isinstance(error, Stopped):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _end_workers() -> None:
     workers = multiprocessing.active_children()
+    for patience in (0.5, 1.5, 3):
+        # Again, because Python drops a signal that a worker gets while it is being forked.
+        for worker in workers:
+            worker.terminate()
+        end = time.monotonic() + patience
+        for worker in workers:
+            worker.join(max(0, end - time.monotonic()))
     for worker in workers:
-        worker.terminate()
-    for worker in workers:
-        worker.join(5)
         if worker.is_alive():
             worker.kill()
+            worker.join()
 
 
 def _launched() -> bool:

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from pyskl_semloss.array_files import read_npy, read_npz
+from pyskl_semloss.array_files import read_npy, read_npz, write_npz
 from pyskl_semloss.class_names import check_class_names, parse_aliases, read_class_names, split_words
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_write
 from pyskl_semloss.reading import open_regular
 from pyskl_semloss.word_vectors import DEFAULT_SOURCE, FoundVectors, find_word_vectors
 
@@ -72,16 +71,15 @@ class LabelVectors:
         Raises:
             InputError: The file cannot be written.
         """
-        with atomic_write(path) as stream:
-            np.savez(
-                stream,
-                class_names=np.array(self.class_names),
-                vectors=self.vectors,
-                words=np.array([" ".join(words) for words in self.words]),
-                source=np.array(self.source),
-                checksum=np.array(self.checksum),
-                notes=np.array(json.dumps(dict(self.notes), ensure_ascii=False, sort_keys=True)),
-            )
+        members = {
+            "class_names": np.array(self.class_names),
+            "vectors": self.vectors,
+            "words": np.array([" ".join(words) for words in self.words]),
+            "source": np.array(self.source),
+            "checksum": np.array(self.checksum),
+            "notes": np.array(json.dumps(dict(self.notes), ensure_ascii=False, sort_keys=True)),
+        }
+        write_npz(path, members)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LabelVectors:

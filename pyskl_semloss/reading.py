@@ -27,6 +27,7 @@ TABLE_LIMIT = 128 << 20
 WHOLE_LIMIT = 16 << 30
 """Bytes of any other file that is read whole."""
 _SMALL, _RATIO = 64 << 20, 32
+_STORE = "store.json"
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
@@ -61,6 +62,8 @@ def open_regular(path: AnyPath, limit: int | None = None) -> Iterator[IO[bytes]]
         kind = stat.S_IFMT(status.st_mode)
         if kind != stat.S_IFREG:
             fix = None if kind == stat.S_IFDIR else "Save its content as a file and give that."
+            if fix is None and os.path.isfile(os.path.join(path, _STORE)):
+                fix = "It is a keypoint store; tools/prepare_data.py pickle makes a file of it."
             problem = f"the file cannot be read (it is {_KINDS.get(kind, 'a device')}, expected a regular file)"
             raise InputError(problem, file=path, fix=fix)
         if limit is not None and status.st_size > limit:
@@ -99,7 +102,8 @@ def read_text(path: AnyPath, limit: int = TEXT_LIMIT) -> str:
     try:
         text = read_bytes(path, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"expected UTF-8 text, got the byte {error.object[error.start]:#x}", file=path) from None
+        problem = f"expected UTF-8 text, got the byte {error.object[error.start]:#x}"
+        raise InputError(problem, file=path, fix="If it is text, save it as UTF-8.") from None
     if "\0" in text:
         raise InputError("expected text, got a NUL character", file=path)
     return text

@@ -107,7 +107,8 @@ def loads(
         node = _Unpickler(data, extra or {}, persistent, budget).load()
         return _Settler(budget, bool(extra)).settle(node)
     except Refused as refusal:
-        raise InputError(str(refusal), file=file) from None
+        fix = "Write the file anew with these: tensors as tensor.numpy(), paths as text, own objects as dicts."
+        raise InputError(str(refusal), file=file, fix=fix) from None
     # A damaged pickle can raise nearly anything: it is a program for a small stack machine.
     except Exception as error:
         kind = type(error).__name__

@@ -101,7 +101,7 @@ class SemanticBranch(nn.Module):
         init_std: float = 0.01,
     ) -> None:
         super().__init__()
-        if not (math.isfinite(alpha) and alpha >= 0):
+        if not isinstance(alpha, (int, float, np.number)) or not (math.isfinite(alpha) and alpha >= 0):
             raise InputError(f"expected a finite number of at least 0, got {alpha!r}", field="alpha")
         matrix = torch.from_numpy(np.array(load_matrix(label_vectors, num_classes), np.float32))
         self.alpha = float(alpha)

@@ -2,7 +2,11 @@
 
     python tests/endurance.py                      # 10,000 iterations and 200 validations, minutes
     python tests/endurance.py --iterations 1000
+    python tests/endurance.py --whole-history --no-checkpoints
     python tests/endurance.py --workers 4 --folder runs/endurance --out endurance.json
+
+The host keeps every value of its log in memory and in each checkpoint, on purpose, so that memory grows with it. To see
+what else grows, the log is cut to its last 300 values here; not with --whole-history.
 
 It trains a tiny model by tools/train.py with two loader workers, checkpoints and validations included, and takes a
 sample each ``--interval`` iterations. After a warm-up of a fifth of the iterations, at least 100, it prints the slope
@@ -30,16 +34,19 @@ RANGES = {"main_handles": 40, "workers_handles": 60, "threads": 2, "processes": 
 UNITS = {"main_rss": "MB", "workers_rss": "MB", "workers_private": "MB", "log_history": "MB"}
 
 
-def train(folder, iterations, workers, interval):
+def train(folder, iterations, workers, interval, history=300, checkpoints=True):
     """Train in a process of its own; returns the samples and the seconds."""
     from tiny_runs import ROOT, train_command, write_run
 
     samples = folder / "samples.jsonl"
     samples.unlink(missing_ok=True)
-    hook = f"custom_hooks = [dict(type='ResourceLog', file={str(samples)!r}, interval={interval})]\n"
+    hook = f"custom_hooks = [dict(type='ResourceLog', file={str(samples)!r}, interval={interval}, "
+    hook += f"history={history})]\n"
     config = write_run(folder, steps=STEPS, epochs=iterations // STEPS, imports=["resource_log"], lines=hook)
     options = ["default_hooks.logger.interval=50"]
     options += [f"{name}_dataloader.num_workers={workers}" for name in ("train", "val")]
+    if not checkpoints:
+        options += [f"default_hooks.checkpoint.{name}" for name in (f"interval={iterations + 1}", "save_best=None")]
     path = os.pathsep.join([str(ROOT / "tests"), str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     begin = time.monotonic()
@@ -99,6 +106,8 @@ def main():
     parser.add_argument("--iterations", type=int, default=10_000, help="a multiple of 50 (default: 10000)")
     parser.add_argument("--workers", type=int, default=2, help="of each loader (default: 2)")
     parser.add_argument("--interval", type=int, default=25, help="iterations from sample to sample (default: 25)")
+    parser.add_argument("--whole-history", action="store_true", help="leave the host's log as it is")
+    parser.add_argument("--no-checkpoints", action="store_true", help="save none but the last")
     parser.add_argument("--folder", type=Path, help="keep the run here (default: a temporary folder)")
     parser.add_argument("--out", type=Path, help="write samples and result here, JSON")
     args = parser.parse_args()
@@ -106,8 +115,9 @@ def main():
         parser.error(f"expected a multiple of {STEPS} from {4 * STEPS} on")
     with tempfile.TemporaryDirectory() as temporary:
         samples, seconds = train(
-            (args.folder or Path(temporary)).resolve(), args.iterations, args.workers, args.interval
-        )
+            (args.folder or Path(temporary)).resolve(), args.iterations, args.workers, args.interval,
+            None if args.whole_history else 300, not args.no_checkpoints,
+        )  # fmt: skip
     result = {**summarize(samples), "seconds": round(seconds, 1)}
     print(f"{result['iterations']} iterations and {result['iterations'] // STEPS} validations in {seconds:.0f} s; "
           f"{result['samples']} samples after iteration {result['warm_up']}")  # fmt: skip

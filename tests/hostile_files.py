@@ -210,7 +210,6 @@ def npy(array, shape=None, version=1):
 
 def archives():
     """Name -> a hostile npz."""
-    small = npy(np.zeros(3))
     lying = bytearray(deflated([("a.npy", 300 << 20)]))
     place = lying.rindex(b"PK\x01\x02")
     lying[place + 24 : place + 28] = (1000).to_bytes(4, "little")
@@ -218,6 +217,14 @@ def archives():
         "a member of 300 MB": deflated([("score.npy", 300 << 20)]),
         "many members": deflated([(f"m{n}.npy", 30 << 20) for n in range(10)]),
         "a size that is a lie": bytes(lying),
+        **small_archives(),
+    }
+
+
+def small_archives():
+    """Those of them that take no time to make."""
+    small = npy(np.zeros(3))
+    return {
         "two of one name": deflated([("a.npy", small), ("a.npy", small)]),
         "a path": deflated([("../../a.npy", small)]),
         "a path in Windows": deflated([("..\\a.npy", small)]),
@@ -227,7 +234,7 @@ def archives():
         "no npy": deflated([("a", small)]),
         "another compression": deflated([("a.npy", small)], zipfile.ZIP_LZMA),
         "2**40 numbers": deflated([("a.npy", npy(np.zeros(3), (1 << 40,)))]),
-        "2**33 empty texts": deflated([("a.npy", npy(np.zeros(0, "<U0"), (1 << 33,)))]),
+        "2**33 empty texts": deflated([("a.npy", npy(np.zeros(0, "<U1"), (1 << 33,)).replace(b"<U1", b"<U0"))]),
         "a negative size": deflated([("a.npy", npy(np.zeros(3), (-1, -3)))]),
         "too few numbers": deflated([("a.npy", npy(np.zeros(3), (4,)))]),
         "too many numbers": deflated([("a.npy", npy(np.zeros(3), (2,)))]),

@@ -87,11 +87,11 @@ def pickle_readers(files):
     return {name: files[name] for name in wanted}
 
 
-def make_files(folder):
+def make_files(folder, clips=None):
     """Name -> reader, for every format that a tool of ours reads; the files are small and valid."""
     folder.mkdir(parents=True, exist_ok=True)
     return (
-        _annotation_files(folder)
+        _annotation_files(folder, hard_set() if clips is None else clips)
         | _raw_files(folder)
         | _score_files(folder)
         | _vector_files(folder)
@@ -129,8 +129,7 @@ def _own_keypoints(folder):
     }
 
 
-def _annotation_files(folder):
-    clips = hard_set()
+def _annotation_files(folder, clips):
     path, other, store = folder / "set.pkl", folder / "tested.pkl", folder / "store"
     write_annotations(path, clips)
     write_annotations(other, clips)

@@ -11,14 +11,17 @@ from mmengine.registry import HOOKS
 
 @HOOKS.register_module()
 class ResourceLog(Hook):
-    """One JSON line each ``interval`` iterations into ``file``."""
+    """One JSON line each ``interval`` iterations into ``file``; the host's log keeps its last ``history`` values."""
 
     priority = "LOWEST"
 
-    def __init__(self, file, interval):
-        self.file, self.interval = file, interval
+    def __init__(self, file, interval, history=None):
+        self.file, self.interval, self.history = file, interval, history
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if self.history is not None:
+            for one in runner.message_hub.log_scalars.values():
+                one.max_length = self.history
         if (runner.iter + 1) % self.interval:
             return
         found = children(os.getpid())

@@ -109,7 +109,7 @@ REFUSED = [
     (entry(keypoint=np.full((1, T, V, 2), "x")), "keypoint", "array of numbers"),
     (entry(keypoint_score=np.ones((1, T, V, 1), np.float32)), "keypoint_score", "(M, T, V)"),
     (changed("keypoint_score", POINT, 1.6), "keypoint_score", "percentages"),
-    (entry(total_frames=T + 1), "total_frames", "keypoint has 6 frames"),
+    (entry(total_frames=T + 1), "total_frames", "Set it to 6, or mend"),
     (entry(total_frames=...), None, "total_frames is absent"),
     (entry(label=..., img_shape=...), None, "label, img_shape is absent"),
     (entry(label=3), "label", "below 3"),
@@ -140,9 +140,9 @@ def test_labels_where_they_are_unknown_or_any(file):
 
 def test_number_of_joints(file):
     path = file(entry())
-    with pytest.raises(InputError, match="expected 22 joints, got 5"):
+    with pytest.raises(InputError, match="expected 22 joints, got 5. Name the layout of 5 joints"):
         read(path, num_joints=22)
-    fewer = entry("b", keypoint=np.ones((1, T, 4, 2), "f4"), keypoint_score=np.ones((1, T, 4), "f4"))
+    fewer = entry("b", keypoint=np.full((1, T, 4, 2), 50, "f4"), keypoint_score=np.ones((1, T, 4), "f4"))
     with pytest.raises(InputError, match="4 joints, but the clips before it have 5"):
         read(file(entry(), fewer))
 
@@ -158,8 +158,38 @@ def test_zero_frames_and_clips(file):
     assert report.counts["zero_clips_dropped"] == 1 and (report.clips_read, report.clips_kept) == (3, 2)
     with pytest.raises(InputError, match="clip of zeros only"):
         read(path, zero_clips="drop", strict=True)
-    with pytest.raises(InputError, match="no clip"):
+    with pytest.raises(InputError, match="the 1 clips of the split 'train' have no point"):
         read(file(zero), split="train", zero_clips="drop")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "refused"), [(0, 1, True), (-1, 1, True), (-2.5, 4, True), (0, 4, False), (0, 12, False)]
+)
+def test_coordinates_that_are_no_pixels(file, low, high, refused):
+    points = np.random.default_rng(0).uniform(low, high, (1, T, V, 2)).astype("f4")
+    path = file(entry(keypoint=points))
+    if refused:
+        with pytest.raises(InputError, match=r"clip 'a': field 'keypoint': expected px .* got coordinates from"):
+            read(path)
+    else:
+        assert (read(path)[0].clips[0].keypoint == points).all()
+    # A few points, or a tiny image, say nothing.
+    points[:, 1:] = 0
+    assert read(file(entry(keypoint=points)))
+    small = entry(keypoint=np.random.default_rng(0).uniform(0, 1, (1, T, V, 2)).astype("f4"), img_shape=(9, 9))
+    assert read(file(small))
+
+
+def test_exchanged_height_and_width(file):
+    points = np.random.default_rng(0).uniform(0, (199, 99), (1, T, V, 2)).astype("f4")
+    right, wrong = entry("a", keypoint=points), entry("b", keypoint=points, img_shape=(200, 100))
+    with pytest.warns(UserWarning, match="set.pkl: 2 of 3 clips fit into their images only with height and width exch"):
+        read_annotations(file(right, wrong, {**wrong, "frame_dir": "c"}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_annotations(file(right, wrong))  # one of two may be chance
+        beyond = points + np.float32([150, 0])
+        assert read_annotations(file(entry("b", keypoint=beyond, img_shape=(200, 100))))
 
 
 def test_points_outside_the_image(file):
@@ -285,7 +315,9 @@ def test_real_file(shared_dir, tmp_path):
 
 def test_validation_is_quick(tmp_path):
     rng = np.random.default_rng(0)
-    clip = Clip("x", 0, (1080, 1920), (1080, 1920), rng.random((1, 90, 22, 2), "f4"), rng.random((1, 90, 22), "f4"))
+    clip = Clip(
+        "x", 0, (1080, 1920), (1080, 1920), 999 * rng.random((1, 90, 22, 2), "f4"), rng.random((1, 90, 22), "f4")
+    )
     raw = [{**clip.to_dict(), "frame_dir": f"{number}"} for number in range(1300)]
     (tmp_path / "x.pkl").write_bytes(pickle.dumps(raw))
     start = time.perf_counter()

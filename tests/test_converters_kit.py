@@ -182,7 +182,7 @@ def test_other_files_that_are_refused(kit, tmp_path):
     (source / "train_label.pkl").unlink()
     with pytest.raises(InputError, match="train_label.pkl: there is no such file"):
         convert_kit(IMIGUE, source, tmp_path / "a.pkl")
-    with pytest.raises(InputError, match="no set of the kit"):
+    with pytest.raises(InputError, match="no set of the challenge kit"):
         convert_kit(IMIGUE, tmp_path, tmp_path / "a.pkl")
     with pytest.raises(InputError, match="ends in .pkl"):
         convert_kit(IMIGUE, source, tmp_path / "a.npz")

@@ -19,7 +19,7 @@ def test_slope_by_least_squares():
 def test_growth_is_found():
     names = ("main_rss", "workers_rss", "workers_private", "main_handles", "workers_handles", "processes", "zombies",
              "threads", "log_history")  # fmt: skip
-    flat = [{"iteration": i, **dict.fromkeys(names, 4)} for i in range(25, 10001, 25)]
+    flat = [{"iteration": i, **dict.fromkeys(names, 4), "zombies": 0} for i in range(25, 10001, 25)]
     assert not broken_limits(summarize(flat))
     for name, step in (("main_rss", 0.001), ("workers_private", 0.001), ("main_handles", 0.02), ("threads", 0.001)):
         grown = [{**one, name: one[name] + step * one["iteration"]} for one in flat]

@@ -286,7 +286,9 @@ def test_training_ends_with_one_message(tmp_path, how, words):
     pytest.importorskip("mmaction")
     lines, clip = end_of_training(tmp_path, how)
     (line,) = (line for line in lines if line.startswith("error: "))
-    assert line == lines[-1] and words in line and not any("Traceback" in line for line in lines)
+    assert words in line
+    if how != "is_killed":  # a thread that feeds the dead worker may tell of it at any moment
+        assert line == lines[-1] and not any("Traceback" in line for line in lines)
     if how == "fills_shared_memory":
         assert line.startswith("error: clip '"), "the other worker may meet it first, with another clip"
     else:

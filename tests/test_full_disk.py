@@ -318,15 +318,18 @@ def test_testing_writes_its_scores_whole_or_not_at_all(disk, tmp_path):
     import torch
     from mmaction.registry import MODELS
     from mmengine.config import Config
+    from mmengine.registry import init_default_scope
 
     import pyskl_semloss.hosts.mmaction2  # noqa: F401
     from pyskl_semloss.annotations.synthetic import generate
+
+    init_default_scope("mmaction")
 
     annotations = generate(40, seed=1, subjects=8)
     ids = [clip.frame_dir for clip in annotations.clips]
     write_annotations(tmp_path / "a.pkl", AnnotationSet({"test": ids[:8]}, annotations.clips))
     rows = tuple((f"class {i}",) for i in range(32))
-    LabelVectors(tuple(row[0] for row in rows), np.eye(32, 20, dtype=np.float32), rows).save(tmp_path / "v.npz")
+    LabelVectors(tuple(row[0] for row in rows), np.ones((32, 20), np.float32), rows).save(tmp_path / "v.npz")
     name = "configs/mmaction2/synthetic/joint.py"
     config = Config.fromfile(ROOT / name)
     config.model.cls_head.label_vectors = str(tmp_path / "v.npz")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.accuracy_table import accuracy_table
-from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, search_weights
+from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, search_weights, softmaxed
 from pyskl_semloss.evaluation.metrics import summary
 from pyskl_semloss.evaluation.scores import Scores
 
@@ -114,6 +114,19 @@ def test_files_that_do_not_belong_together_are_refused(other, message):
         fuse([first, replace(other, source="b.npz")], [1, 1])
 
 
+def test_files_without_a_name_are_numbered():
+    with pytest.raises(InputError, match="^part 2: field 'score': it has 7 classes, but part 1 has 6"):
+        fuse([A, model(2, classes=7)], [1, 1])
+    with pytest.raises(InputError, match="^part 2: .*it lacks 3 of the 40 clips of part 1"):
+        fuse([A, take(A, np.arange(3, 40))], [1, 1])
+
+
+def test_large_scores_do_not_overflow():
+    expected = 1 / (1 + np.exp(-1.0))
+    for shift in (0, 2000, -2000):
+        np.testing.assert_allclose(softmaxed(np.array([[1.0, 0.0]]) + shift), [[expected, 1 - expected]], rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
@@ -157,6 +170,34 @@ def test_logits_need_a_word():
         fuse([rough, A], [1, 1])  # half precision is still a probability
 
 
+def test_a_file_of_which_half_is_probabilities_is_damaged_and_of_which_less_is_none():
+    def spoiled(count):
+        return replace(A, score=A.score + 3 * (np.arange(40) < count)[:, None], source="b.npz")
+
+    with pytest.raises(InputError, match="scores of 20 of 40 clips are no prob.*: 'c_0', 'c_1', 'c_2' and 17 more"):
+        fuse([spoiled(20)], [1])
+    with pytest.raises(
+        InputError, match=r"b.npz: clip 'c_0'.*\(they sum to 19, the lowest is 3\.\d+\), but those of part 1"
+    ):
+        fuse([A, spoiled(21)], [1, 1])
+    with pytest.warns(UserWarning, match="no probabilities; they are summed as they are"):
+        np.testing.assert_allclose(fuse([spoiled(21)], [1]).score, spoiled(21).score)
+
+
+def test_who_disagrees_with_whom_is_named():
+    """The label of a clip comes from the first part that knows it."""
+    ours = [replace(A, label=np.where(np.arange(40) < known, A.label, -1)) for known in (0, 5, 40)]
+    a, b, c = (replace(part, source=f"{name}.npz") for part, name in zip(ours, "abc", strict=True))
+    odd = replace(A, source="d.npz", label=np.where(np.isin(np.arange(40), (3, 7)), (A.label + 1) % 6, A.label))
+    with pytest.raises(
+        InputError, match=rf"d.npz: clip 'c_3'.*{odd.label[3]}, but {A.label[3]} in b.npz .*'c_3', 'c_7'"
+    ):
+        align([a, b, c, odd])
+    odd = replace(odd, label=np.where(np.arange(40) == 7, (A.label + 1) % 6, A.label))
+    with pytest.raises(InputError, match=r"d.npz: clip 'c_7'.* in c.npz"):
+        align([a, b, c, odd])
+
+
 def test_semantic_scores():
     cosine = np.linspace(-1, 1, 240).reshape(40, 6)
     named = replace(A, semantic_cosine=cosine, source="a.npz")
@@ -185,6 +226,24 @@ def test_of_equal_weightings_the_search_takes_the_one_nearest_to_equal():
     assert search_weights([A])[0] == (1.0,)
 
 
+def test_the_order_of_the_table_is_top1_mean_class_and_nearness_to_equal_weights():
+    label = np.array([0, 0, 0, 1])
+    ids = np.array(list("abcd"))
+    one = Scores(ids, np.eye(2)[[0, 0, 0, 0]], label)
+    two = Scores(ids, np.eye(2)[[0, 0, 1, 1]], label)
+    weights, table = search_weights([one, two], step=0.25)
+    shown = [(row.weights, row.top1, round(row.mean_class, 4)) for row in table]
+    # Half and half is a tie on two clips, and of equal scores the lower class counts.
+    assert shown == [
+        ((0.25, 0.75), 0.75, 0.8333),
+        ((0.0, 1.0), 0.75, 0.8333),
+        ((0.5, 0.5), 0.75, 0.5),
+        ((0.75, 0.25), 0.75, 0.5),
+        ((1.0, 0.0), 0.75, 0.5),
+    ]
+    assert weights == (0.25, 0.75)
+
+
 @pytest.mark.parametrize("step", [0, -0.1, 0.3, 2, np.nan])
 def test_wrong_steps_are_refused(step):
     with pytest.raises(InputError, match="step"):
@@ -194,6 +253,10 @@ def test_wrong_steps_are_refused(step):
 def test_the_search_refuses_too_much_and_too_little():
     with pytest.raises(InputError, match="larger step"):
         search_weights([A] * 6, step=0.02)
+    few = take(A, np.arange(1))
+    with pytest.raises(InputError, match="2 files with a step of 5e-05 make 20001 weightings to try, more than 20000"):
+        search_weights([few, few], step=1 / 20_000)
+    assert len(search_weights([few, few, few], step=0.01)[1]) == 101 * 102 / 2
     with pytest.raises(InputError, match="no clip has a label"):
         search_weights([replace(A, label=np.full(40, -1))] * 2)
 

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +112,27 @@ def test_a_config_can_search(folder):
     assert "40 clips of the table were also searched on" in again.notes[1]
 
 
+def test_the_notes_of_a_search_in_full(folder):
+    parts = [model(11, prefix="val_"), model(12, prefix="val_")]
+    weights, table = search_weights(parts, 0.25)
+    best = table[0].top1
+    many = sum(row.top1 == best for row in table)
+    assert 0 < best < 1 and 1 <= many < len(table) == 5
+    plan = FusionPlan(plan_parts(["joint.npz", "limb.npz"], None, ["val_joint.npz", "val_limb.npz"]), search_step=0.25)
+    assert run_fusion(plan).notes == [
+        f"The weights {weights[0]:g} {weights[1]:g} were searched on val_joint.npz, val_limb.npz (40 clips, step "
+        f"0.25): Top-1 {100 * best:.2f} there, reached by {many} of 5 weightings."
+    ]
+    first = replace(model(1), sample_id=np.array([f"val_c_{n}" if n < 3 else f"c_{n}" for n in range(40)]))
+    first.save("few.npz")
+    top1 = 100 * float((parts[0].score.argmax(1) == parts[0].label).mean())
+    assert run_fusion(FusionPlan(plan_parts(["few.npz"], None, ["val_joint.npz"]))).notes == [
+        f"The weights 1 were searched on val_joint.npz (40 clips, step 0.05): Top-1 {top1:.2f} there, reached by 1 of "
+        "1 weightings.",
+        "Caution: 3 clips of the table were also searched on, so its fusion is too optimistic.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -162,6 +183,18 @@ def test_a_wrong_config_is_refused_by_name(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         plan_from_config(path)
+
+
+def test_lists_of_other_lengths_are_refused_and_plans_are_frozen(folder):
+    for given, got in (([1], 1), ([1, 2, 3], 3)):
+        with pytest.raises(InputError, match=f"'weights': expected one per score file, got {got} for 2"):
+            plan_parts(["joint.npz", "limb.npz"], given)
+        with pytest.raises(InputError, match=f"'search_on': expected one per score file, got {got} for 2"):
+            plan_parts(["joint.npz", "limb.npz"], None, ["v.npz"] * got)
+    plan = FusionPlan(plan_parts(["joint.npz", "limb.npz"]))
+    for one in (plan, plan.parts[0], run_fusion(plan)):
+        with pytest.raises(FrozenInstanceError):
+            one.scores = "other.npz"
 
 
 def test_refused_ids_leave_nothing_behind(folder):

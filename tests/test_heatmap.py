@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.heatmap import Channels, render_batch, render_heatmaps
+from pyskl_semloss.heatmap.kernels import _exp
 from pyskl_semloss.heatmap.numba_engine import draw
+from pyskl_semloss.skeletons import get_layout
 
 LIMBS = [(0, 1), (1, 2), (2, 3), (3, 0), (1, 1)]
 
@@ -143,6 +145,21 @@ def test_unknown_points_draw_nothing(engine, modality):
     assert engine(keypoint, np.full((1, 1, 4), 9e-4, np.float32), channels, (20, 24), threshold=1e-4).any()
 
 
+@ENGINES
+def test_scores_below_a_ten_thousandth_draw_nothing_by_default(engine):
+    keypoint = np.full((1, 1, 4, 2), 10, np.float32)
+    for modality in ("joint", "limb"):
+        for score, drawn in ((9.9e-5, False), (1.01e-4, True)):
+            scores = np.full((1, 1, 4), score, np.float32)
+            assert engine(keypoint, scores, channels_of(modality), (20, 24)).any() == drawn
+
+
+def test_the_kernels_exponential_is_as_near_as_it_says():
+    x = np.linspace(-16, 0, 4001, dtype=np.float32)
+    found = np.array([_exp(one) for one in x])
+    np.testing.assert_allclose(found, np.exp(x.astype(float)), atol=2e-6, rtol=0)
+
+
 def test_far_points_leave_the_volume_alone():
     for far in (2147480000.0, -2147480000.0, 1e30):
         keypoint = np.full((1, 1, 4, 2), far, np.float32)
@@ -178,6 +195,7 @@ def test_refusals_name_the_field():
     good = np.zeros((1, 2, 4, 2)), np.zeros((1, 2, 4))
     for keypoint, score, message in (
         (good[0][..., 0], good[1], r"'keypoint': expected \(M, T, V, 2\)"),
+        (np.zeros((1, 2, 4, 3)), good[1], r"'keypoint': expected \(M, T, V, 2\), got \(1, 2, 4, 3\)"),
         (good[0], good[1][:, :1], "'keypoint_score'"),
         (good[0][:, :, :3], good[1][:, :, :3], "show joint 3, but the clip has 3 joints"),
     ):
@@ -189,6 +207,40 @@ def test_refusals_name_the_field():
         Channels.limbs(LIMBS, [(0, 1), (1, 2)])
     with pytest.raises(InputError, match="'joint' or 'limb'"):
         Channels.of_layout("openpose22", "bone")
+
+
+def test_channels_are_parts_and_their_mirror_order():
+    limbs = np.array([(0, 1), (1, 2), (2, 3)])
+    for modality, parts, mirror, words in (
+        ("joint", limbs, range(3), r"'parts': expected parts \(C\) and a mirror order \(C,\), got \(3, 2\) and \(3,\)"),
+        ("limb", np.arange(3), range(3), r"expected parts \(C, 2\) and .* got \(3,\) and \(3,\)"),
+        ("limb", np.zeros((3, 3), int), range(3), r"got \(3, 3\) and \(3,\)"),
+        ("limb", np.zeros((3, 1), int), range(3), r"got \(3, 1\) and \(3,\)"),
+        ("joint", np.arange(3), range(2), r"got \(3,\) and \(2,\)"),
+        ("joint", np.arange(3), range(4), r"got \(3,\) and \(4,\)"),
+        ("Joint", np.arange(3), range(3), "'modality': expected 'joint' or 'limb', got 'Joint'"),
+    ):
+        with pytest.raises(InputError, match=words):
+            Channels(modality, parts, np.array(mirror))
+    assert len(Channels.limbs(limbs)) == 3 and Channels.limbs([]).parts.shape == (0, 2)
+    assert Channels.joints(4, [(1, 2)]).mirrored().parts.tolist() == [0, 2, 1, 3]
+    mirrored = Channels.limbs(limbs, [(0, 2)]).mirrored()
+    assert mirrored.parts.tolist() == [[2, 3], [1, 2], [0, 1]] and mirrored.mirror.tolist() == [2, 1, 0]
+    layout = get_layout("openpose22")
+    joints, limbs = (Channels.of_layout("openpose22", "".join(name)) for name in ("joint", "limb"))
+    keypoint, score = random_clip(np.random.default_rng(8), joints=22)
+    for one, other in ((joints, Channels.joints(22)), (limbs, Channels.limbs(layout.limbs))):
+        volume = render_heatmaps(keypoint, score, other, (20, 24))
+        np.testing.assert_array_equal(render_heatmaps(keypoint, score, one, (20, 24)), volume)
+        np.testing.assert_allclose(by_torch(keypoint, score, one, (20, 24)), volume, atol=1e-5)
+    assert joints.parts.tolist() == list(range(22)) and joints.mirror.tolist() == list(layout.joint_mirror)
+    assert limbs.parts.tolist() == [list(limb) for limb in layout.limbs]
+    assert limbs.mirror.tolist() == list(layout.limb_mirror) and limbs.mirror.tolist() != list(range(21))
+
+
+def test_a_clip_without_joints_has_an_empty_volume():
+    volume = render_heatmaps(np.zeros((1, 3, 0, 2)), np.zeros((1, 3, 0)), Channels.joints(0), (4, 5))
+    assert volume.shape == (3, 0, 4, 5)
 
 
 def test_a_batch_is_refused_with_the_same_words():

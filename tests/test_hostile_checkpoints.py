@@ -11,6 +11,7 @@ import pytest
 import torch
 from hostile_files import BOMBS, Call, command_pickles
 
+from pyskl_semloss.checkpoint_scan import _ITEM_SIZES, check_checkpoint
 from pyskl_semloss.checkpoints import read_checkpoint, read_state_dict, without_commands
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import read_scores
@@ -177,6 +178,67 @@ ARCHIVES = {
 def test_archives_of_false_sizes(tmp_path, name):
     options, words = ARCHIVES[name]
     refuse(repacked(save(tmp_path / "a.pth"), **options), words)
+
+
+@pytest.mark.parametrize("name", _ITEM_SIZES)
+def test_a_storage_may_have_just_the_bytes_that_the_file_has(tmp_path, name):
+    kind = getattr(torch, f"{name}Storage")
+    assert _ITEM_SIZES[name] == (1 if name == "Untyped" else kind(0).element_size())
+    if name == "Untyped":
+        return
+    weight = torch.zeros(12, dtype=kind.dtype)
+    for zipped, old, new in ((True, b"K\x0ctq", b"K\x0dtq"), (False, b"K\x0cNtq", b"K\x15Ntq")):
+        path = save(tmp_path / "a.pth", {"state_dict": {"a": weight}}, zipped)
+        assert read_state_dict(path)["a"].dtype == kind.dtype
+        if zipped:
+            repacked(path, lambda name, data, old=old, new=new: (name, data.replace(old, new)))
+        else:
+            path.write_bytes(path.read_bytes().replace(old, new))
+        refuse(path, "larger than")
+
+
+def test_a_storage_may_not_have_less_than_nothing(tmp_path):
+    storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuJ\xff\xff\xff\xfftQ"
+    data = b"\x80\x02}X\x0a\0\0\0state_dict}X\x01\0\0\0a" + storage + b"ss."
+    refuse(with_pickle(tmp_path / "a.pth", data), "storage that is larger than its data")
+
+
+def test_what_lies_outside_is_a_storage_and_nothing_else(tmp_path):
+    data = b"\x80\x02}X\x0a\0\0\0state_dict}X\x01\0\0\0a(%s%sX\x01\0\0\x000X\x03\0\0\0cpuK\x0ctQss."
+    for kind, thing in (
+        (b"X\x06\0\0\0module", b"ctorch\nFloatStorage\n"),
+        (b"X\x07\0\0\0storage", b"ctorch\nSize\n"),
+    ):
+        refuse(
+            with_pickle(tmp_path / "a.pth", data % (kind, thing)), "names something outside itself that is no storage"
+        )
+
+
+def test_of_the_log_history_only_its_statistics_are_named(tmp_path):
+    data = b"\x80\x02}X\x01\0\0\0ac__builtin__\ngetattr\n(%sX\x04\0\0\0meantRs."
+    path = with_pickle(tmp_path / "a.pth", data % HISTORY)
+    with open(path, "rb") as stream:
+        check_checkpoint(stream)
+    refuse(
+        with_pickle(path, data % b"ccollections\nOrderedDict\n"), "an attribute of something else than the log history"
+    )
+
+
+def test_an_archive_ends_where_its_file_ends(tmp_path):
+    path = save(tmp_path / "a.pth")
+    data = path.read_bytes()
+    for wrong in (data[:-2] + b"\x01\0", data + bytes(22)):
+        path.write_bytes(wrong)
+        refuse(path, "goes on after the end of the archive")
+
+
+def test_an_encrypted_member_is_refused(tmp_path):
+    path = save(tmp_path / "a.pth")
+    data = bytearray(path.read_bytes())
+    place = data.rindex(b"PK\x01\x02", 0, data.rindex(b"a/data/0"))
+    data[place + 8] |= 1
+    path.write_bytes(data)
+    refuse(path, "compressed")
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path):

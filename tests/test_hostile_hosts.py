@@ -92,7 +92,12 @@ def test_a_checkpoint_from_an_address_is_read_likewise(tmp_path, monkeypatch):
         assert "state_dict" in loader.load_checkpoint(f"{address}/good.pth", "cpu")
         with pytest.raises(InputError, match="nowhere.pth.*cannot be fetched"):
             loader.load_checkpoint(f"{address}/nowhere.pth", "cpu")
+        (tmp_path / "other").mkdir()
+        torch.save({"state_dict": {"b": torch.ones(1)}}, tmp_path / "other" / "good.pth")
+        found = [loader.load_checkpoint(f"{address}/{name}", "cpu") for name in ("good.pth", "other/good.pth")]
+        assert [list(content["state_dict"]) for content in found] == [["a"], ["b"]]
         server.shutdown()
+        assert "state_dict" in loader.load_checkpoint(f"{address}/good.pth", "cpu"), "it was fetched before"
     assert not canary.exists()
 
 
@@ -119,18 +124,22 @@ def run(command, **options):
 def test_our_tools_run_nothing_from_a_checkpoint(folder, tmp_path, way):
     pytest.importorskip("mmaction")
     canary, checkpoint = tmp_path / "canary", tmp_path / "evil.pth"
-    (talking if way == "resume" else evil)(checkpoint, canary)
-    (tmp_path / "last_checkpoint").write_text(str(checkpoint))
     options = [f"{key}_dataloader.dataset.ann_file={folder}/a.pkl" for key in ("train", "val", "test")]
     options += [f"model.cls_head.label_vectors={folder}/v.npy", *([f"load_from={checkpoint}"] * (way == "load_from"))]
-    command = ["tools/train.py", CONFIG, "--epochs", "1", *(["--resume"] * (way == "resume"))]
-    command = ["tools/test.py", CONFIG, checkpoint] if way == "test" else command
-    done = run([*command, "--work-dir", tmp_path, "--cfg-options", *options], cwd=ROOT)
+    common = ["--work-dir", tmp_path, "--cfg-options", *options]
+    if way == "resume":
+        assert run(["tools/train.py", CONFIG, "--epochs", "1", *common], cwd=ROOT).returncode == 0
+        content = read_checkpoint(tmp_path / "epoch_1.pth")
+        content["meta"]["config"] = f"made = __import__('os').mkdir({str(canary)!r})"
+        torch.save(content, tmp_path / "epoch_1.pth")
+    else:
+        evil(checkpoint, canary)
+    command = ["tools/test.py", CONFIG, checkpoint] if way == "test" else ["tools/train.py", CONFIG, "--epochs", "2"]
+    done = run([*command, *(["--resume"] * (way == "resume")), *common], cwd=ROOT)
     said = done.stdout[-2000:] + done.stderr[-2000:]
     assert not canary.exists(), said
     if way == "resume":
-        # The checkpoint is of an epoch after the last, so that there is nothing left to train.
-        assert "resumed epoch: 9" in done.stdout + done.stderr, said
+        assert done.returncode == 0 and "resumed epoch: 1" in done.stdout + done.stderr, said
     else:
         assert done.returncode == 2 and "posix.mkdir" in done.stderr, said
         assert done.stderr.splitlines()[-1].startswith(f"error: {checkpoint}: expected a checkpoint")

@@ -1,3 +1,5 @@
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -185,9 +187,32 @@ def test_summary():
     assert summary(probable)["ece"] == pytest.approx(1 / 3)
 
 
+def test_summary_of_clips_whose_true_class_comes_at_a_known_place():
+    label = np.array([0, 1, 4, 5, -1])
+    score = np.tile(np.arange(7, 0, -1.0), (5, 1))
+    numbers = summary(Scores(np.array(list("abcde")), score, label, semantic_cosine=-score))
+    assert (numbers["top1"], numbers["top5"], numbers["nearest_name_top1"]) == (0.25, 0.75, 0)
+    # Each is predicted as class 0, which one clip is: recall 1 and precision 1/4.
+    assert numbers["mean_class"] == 0.25 and numbers["macro_f1"] == pytest.approx(0.4 / 4) and "ece" not in numbers
+    for labels in ([0, -1], [0, 0]):
+        first = summary(Scores(np.array(["a", "b"]), np.eye(3)[[0, 0]], np.array(labels)))
+        assert first == {"top1": 1, "top5": 1, "mean_class": 1, "macro_f1": 1, "ece": 0}
+
+
+def test_numbers_are_frozen_and_equal_to_themselves_alone():
+    """Arrays have no single truth of being equal."""
+    score, label = np.eye(3)[[0, 1]], np.array([0, 1])
+    for made in (lambda: class_numbers(score, label), lambda: calibration(score, label)):
+        one = made()
+        assert one == one and one != made() and len({one, made()}) == 2
+        with pytest.raises(FrozenInstanceError):
+            one.accuracy = 1
+
+
 @pytest.mark.parametrize(
     ("score", "label", "k", "message"),
     [
+        ([[1, 0, 0, 0]], [4], 1, "expected labels from -1 to 3, got others"),
         ([[np.nan, 0]], [0], 1, "NaN"),
         ([[np.inf, 0]], [0], 1, "infinity"),
         ([[1, 0]], [2], 1, "from -1 to 1"),

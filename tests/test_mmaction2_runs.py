@@ -131,6 +131,12 @@ def test_the_best_result_so_far_stands_in_each_line_of_the_training(folder, tmp_
     ]
     assert len(validated) == 4 and {epoch for epoch, _ in shown} == {2, 3, 4}
     assert all(value == max(validated[: epoch - 1]) for epoch, value in shown)
+    # It goes on where the run is resumed from the third checkpoint.
+    (tmp_path / "last_checkpoint").write_text("epoch_3.pth")
+    out = run(sys.executable, "tools/train.py", CONFIG, "--epochs", 4, "--work-dir", tmp_path, "--resume",
+              *overrides(folder))  # fmt: skip
+    again = re.findall(r"Epoch\(train\) +\[(\d+)\].*best_val: (\S+)", out)
+    assert [(int(epoch), float(value)) for epoch, value in again] == [line for line in shown if line[0] == 4]
 
 
 def test_two_processes_train_and_test_every_clip_once(folder, trained):

@@ -190,7 +190,7 @@ def test_resumed_starts_are_added_and_other_data_is_refused(tmp_path):
     assert len(json.loads((work / "run.json").read_text())["starts"]) == 1
     (work / "run.json").write_text("{")
     config.resume = True
-    with pytest.raises(InputError, match=r"run.json: it cannot be read .* Delete it"):
+    with pytest.raises(InputError, match=r"run.json: expected JSON, but .* Delete it"):
         record_start(config, "mine.py")
 
 

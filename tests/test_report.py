@@ -19,7 +19,7 @@ from pyskl_semloss.report.clips import clip_table, pack_clips
 from pyskl_semloss.report.collect import collect
 from pyskl_semloss.report.figures import figures, weight_curve, wilson
 from pyskl_semloss.report.headline import headline, intervals, neighbours
-from pyskl_semloss.report.history import read_history
+from pyskl_semloss.report.history import find_history, read_history
 from pyskl_semloss.report.name_figures import name_figures, scaled
 from pyskl_semloss.report.page import json_text, page_data
 
@@ -134,6 +134,20 @@ def test_a_resumed_run_keeps_the_later_row():
     rows += [{"loss": 1.0, "epoch": 2, "iter": 10}, {"acc/top1": 0.2, "step": 2}]
     assert read_history(rows).curves == {"loss": [(1.0, 3.0), (2.0, 1.0)], "acc/top1": [(2.0, 0.2)]}
     assert read_history([{"time": 1.0}]) is None
+
+
+def test_lines_of_a_log_that_are_no_rows_are_passed_over(tmp_path):
+    log = tmp_path / "1" / "vis_data" / "scalars.json"
+    log.parent.mkdir(parents=True)
+    odd = [
+        "[" * 100_000,
+        '{"loss": ' + "9" * 5000 + "}",
+        '{"loss": 1' + "0" * 400 + ', "epoch": 1, "iter": 5}',
+        "3",
+        '{"lo',
+    ]
+    log.write_text("\n".join([*odd, '{"loss": 3.0, "epoch": 1, "iter": 5}']))
+    assert find_history(tmp_path / "test_scores.npz").curves == {"loss": [(1.0, 3.0)]}
 
 
 def test_clip_table_is_what_the_scores_say(material):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -62,6 +63,16 @@ def foreign(path):
     torch.save({"state_dict": {}}, path)
 
 
+def compressed(path):
+    """What torch reads, however much it unfolds to, and our reader of checkpoints does not."""
+    with zipfile.ZipFile(path) as archive:
+        members = [(info.filename, archive.read(info)) for info in archive.infolist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    assert torch.load(path, weights_only=True)["state_dict"]["weight"].shape == (500,)
+
+
 def test_the_latest_is_found_also_in_a_folder_that_was_moved(run):
     folder, config = run
     assert not (folder / "last_checkpoint").read_text().startswith(str(folder))
@@ -70,7 +81,7 @@ def test_the_latest_is_found_also_in_a_folder_that_was_moved(run):
         assert latest_whole(config) == folder / "epoch_4.pth"
 
 
-@pytest.mark.parametrize("damage", [cut, flip, empty, gone, foreign])
+@pytest.mark.parametrize("damage", [cut, flip, empty, gone, foreign, compressed])
 def test_a_damaged_checkpoint_is_passed_over_with_one_warning(run, damage):
     folder, config = run
     damage(folder / "epoch_4.pth")
@@ -106,7 +117,8 @@ def test_an_empty_pointer_means_the_newest(run):
 
 def test_nothing_there_is_a_new_run(tmp_path):
     config = Config(dict(work_dir=str(tmp_path), load_from="weights.pth"))
-    prepare_start(config, "auto")
+    with pytest.warns(UserWarning, match="no checkpoint to go on from: a new run starts"):
+        prepare_start(config, "auto")
     assert not config.resume and config.load_from == "weights.pth"
 
 
@@ -128,7 +140,7 @@ def test_a_named_checkpoint_must_be_whole_and_is_then_the_latest(run):
     cut(folder / "epoch_3.pth")
     with pytest.raises(InputError, match="epoch_3.pth: it is cut short"):
         prepare_start(config, str(folder / "epoch_3.pth"))
-    with pytest.raises(InputError, match="no such checkpoint"):
+    with pytest.raises(InputError, match="epoch_9.pth: there is no such file"):
         prepare_start(config, str(folder / "epoch_9.pth"))
 
 
@@ -137,6 +149,19 @@ def test_a_new_run_over_an_earlier_one_is_never_resumed_as_the_earlier(run):
     with pytest.warns(UserWarning, match=f"goes on with --resume {folder / 'epoch_4.pth'}"):
         prepare_start(config, None)
     assert latest_whole(config) is None and (folder / "epoch_4.pth").exists()
+
+
+def test_checkpoints_in_another_folder_are_found_and_cleared(run, tmp_path):
+    folder, config = run
+    elsewhere = tmp_path / "elsewhere" / folder.name
+    shutil.copytree(folder, elsewhere)
+    for path in folder.glob("epoch_*.pth"):
+        path.unlink()
+    torn = elsewhere / ".epoch_5.pth.abcdefgh.tmp"
+    torn.touch()
+    config.default_hooks = dict(checkpoint=dict(out_dir=str(tmp_path / "elsewhere")))
+    prepare_start(config, "auto")
+    assert config.load_from == str(elsewhere / "epoch_4.pth") and not torn.exists()
 
 
 def test_only_half_written_files_are_removed(tmp_path):

@@ -88,7 +88,9 @@ def train(folder, keep=2):
         val_evaluator=Evaluator(Accuracy(prefix="")),
         optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.01, momentum=0.9)),
         param_scheduler=[dict(type="CosineAnnealingLR", T_max=EPOCHS, by_epoch=True, convert_to_iter_based=True)],
-        default_hooks=dict(checkpoint=hook, seed=dict(type="SeedHook"), logger=None),
+        default_hooks=dict(
+            checkpoint=hook, seed=dict(type="SeedHook"), best_so_far=dict(type="BestSoFarHook"), logger=None
+        ),
         resume=config.resume,
         load_from=config.get("load_from"),
         randomness=dict(seed=3),
@@ -120,6 +122,7 @@ def die_before(event, folder, **options):
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), 1)
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".* has no checkpoint to go on from")
         Runner._log_env = Runner.dump_config = Runner.build_visualizer = lambda *_: None
         train(folder, **options)
     except BaseException:
@@ -135,6 +138,9 @@ def test_death_before_any_change_of_a_file_is_mended(tmp_path, keep):
     assert sorted(expected) == sorted(
         [f"epoch_{number}.pth" for number in range(EPOCHS - keep + 1, EPOCHS + 1)] + ["best_acc_epoch_3.pth"]
     )
+    shown = torch.load(tmp_path / "whole" / f"epoch_{EPOCHS}.pth", weights_only=True)["message_hub"]["log_scalars"]
+    # In each line of the training, four an epoch, after the validations of the epochs 2 and 3.
+    assert shown["train/best_val"].data[0].tolist() == [ACCURACY[2]] * 4 + [ACCURACY[3]] * 4
     deaths = 0
     while True:
         folder = tmp_path / str(deaths)
@@ -153,6 +159,7 @@ def test_death_before_any_change_of_a_file_is_mended(tmp_path, keep):
         # At most one that was to be removed when the process died.
         assert len(list(folder.glob("*.pth"))) <= len(expected) + 1
         assert (folder / "last_checkpoint").read_text() == str(folder / f"epoch_{EPOCHS}.pth")
+    print(f"\n{deaths} deaths with max_keep_ckpts={keep}")
     assert deaths > 15
 
 

@@ -25,6 +25,9 @@ from pyskl_semloss.hosts.mmaction2.resume import checkpoint_meta  # noqa: E402
 
 KILLS = int(os.environ.get("PYSKL_SEMLOSS_KILLS", 3))
 EPOCHS = 5
+# Seconds for one training: half a minute where nothing else runs.
+PATIENCE = 1200
+TORN = re.compile("killed while writing")
 HALF_WRITTEN = re.compile(r"\.((epoch|best).*\.pth|last_checkpoint|run\.json)\..*\.tmp")
 
 
@@ -62,7 +65,7 @@ def wait_for(text, process):
 
 
 def finish(process):
-    error = process.communicate(timeout=300)[1]
+    error = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 0, error[-3000:]
 
 
@@ -140,8 +143,9 @@ def kill(process, rng):
 
 def test_a_killed_training_ends_as_an_undisturbed_one(folder, options, undisturbed):
     rng = random.Random(os.environ.get("PYSKL_SEMLOSS_SEED", "7"))
-    what, kills, number, resume = Counter(), 0, 0, []
-    while kills < KILLS:
+    what, kills, number, resume, begin = Counter(), 0, 0, [], time.monotonic()
+    # On a busy machine a file can be whole before the kill arrives: then there are a few more kills.
+    while kills < KILLS or not any(map(TORN.match, what)) and kills < KILLS + 20:
         work = folder / f"killed_{number}"
         process = start(work, options, *resume)
         if kills % 2 == 0:
@@ -158,6 +162,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(folder, options, undisturb
         kills, resume = kills + 1, ["--resume"]
         torn = half_written(work)
         what[f"killed while writing {torn[0].split('.')[1]}" if torn else "killed elsewhere"] += 1
+        print(f"{time.monotonic() - begin:.0f} s, kill {kills}", flush=True)
         for path in work.glob("*.pth"):
             assert zipfile.ZipFile(path).testzip() is None
         if (work / "last_checkpoint").exists():
@@ -165,7 +170,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(folder, options, undisturb
     finish(start(work, options, *resume))
     assert_equals(work, undisturbed, options)
     print(f"\n{kills} kills:", dict(sorted(what.items())))
-    assert any(name.startswith("killed while writing") for name in what)
+    assert any(map(TORN.match, what))
 
 
 @pytest.mark.parametrize(("name", "status", "group"), [("SIGTERM", 143, False), ("SIGINT", 130, True)])
@@ -174,7 +179,7 @@ def test_a_signal_ends_training_with_the_command_that_goes_on(folder, options, u
     process = start(work, options)
     assert wait_for("Epoch(train) [2]" if group else "Saving checkpoint at 1 epochs", process)
     (os.killpg if group else os.kill)(process.pid, signal.Signals[name])
-    error = process.communicate(timeout=300)[1]
+    error = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == status
     assert error.count("\n") == 1 and error.startswith(
         f"stopped by {name}; go on with: {sys.executable} tools/train.py"

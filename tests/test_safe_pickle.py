@@ -5,12 +5,14 @@ import pickle
 import pickletools
 import subprocess
 from collections import OrderedDict
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
 from pyskl_semloss import safe_pickle
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.pickle_stand_ins import Budget, Maker, Refused
 
 PLAIN = {
     "numbers": [1, -(2**80), 1.5, 2j, True, None],
@@ -111,6 +113,7 @@ def test_object_and_structured_arrays_are_refused():
 RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
 NDARRAY = b"cnumpy\nndarray\n"
 DTYPE = b"cnumpy\ndtype\n"
+FROMBUFFER = b"cnumpy.core.numeric\n_frombuffer\n"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +125,21 @@ DTYPE = b"cnumpy\ndtype\n"
         (RECONSTRUCT + b"(" + NDARRAY + b"(I0\ntC\x01btR(I1\n(I9\nt" + DTYPE + b"(Vf4\ntRI00\nC\x04abcdtb.", "4 bytes"),
         (NDARRAY + b"((I1000000000000\ntVf8\nC\x00tR.", "0 bytes"),
         (NDARRAY + b"((I-1\nI-4\ntVf4\nC\x10" + b"a" * 16 + b"tR.", "malformed"),
+        (NDARRAY + b"((I1\ntVf8\nC\x10" + bytes(16) + b"tR.", "has 16 bytes of data"),
+        (NDARRAY + b"((I01\ntVu1\nC\x01atR.", "malformed"),
+        (FROMBUFFER + b"(C\x08" + bytes(8) + b"Vf8\n(I1\ntVA\ntR.", "malformed"),
+        (FROMBUFFER + b"(C\x08" + bytes(8) + b"Vf8\n(I1\ntVC\n(I0\nttR.", "permuted axes"),
+        (RECONSTRUCT + b"(" + NDARRAY + b"(I1\ntC\x01btR.", "made before its state is known"),
+        (RECONSTRUCT + b"(" + NDARRAY + b"(I0\ntC\x01ftR.", "made before its state is known"),
+        (DTYPE + b"(Vf8\ntR(I3\nV!\nNNNI-1\nI-1\nI0\ntb.", "a byte order '!'"),
+        (DTYPE + b"(V|O\ntR.", "object array"),
+        (DTYPE + b"(I8\ntR.", "dtype 8; only"),
+        (b"c_codecs\nencode\n(Va\nVutf-8\ntR.", "bytes in the encoding 'utf-8'"),
+        # A list in the place of the bytes.
+        (
+            RECONSTRUCT + b"(" + NDARRAY + b"(I0\ntC\x01btR(I1\n(I1\nt" + DTYPE + b"(Vf8\ntRI00\n(I1\nltb.",
+            "it holds an object array; only plain containers",
+        ),
         # A dtype whose state says that its bytes are objects, or that it is larger than it is.
         (DTYPE + b"(VV8\ntR.", "dtype 'V8'"),
         (DTYPE + b"(Vf8\ntR(I3\nV<\nN(Va\ntNI8\nI8\nI63\ntb.", "structured"),
@@ -141,6 +159,35 @@ DTYPE = b"cnumpy\ndtype\n"
 def test_forged_arrays_are_refused(forged, word):
     with pytest.raises(InputError, match=word):
         safe_pickle.loads(forged)
+
+
+def test_rare_spellings_of_plain_data():
+    for data, expected in (
+        (b"c_codecs\nencode\n(V\xe9\nVlatin-1\ntR.", b"\xe9"),
+        (b"cbuiltins\nbytes\n(tR.", b""),
+        (b"cbuiltins\nbytes\n(Va\nVlatin1\ntR.", b"a"),
+        (b"c__builtin__\nbytearray\n(C\x02abtR.", bytearray(b"ab")),
+        (b"cbuiltins\nbytearray\n(tR.", bytearray()),
+        (FROMBUFFER + b"(C\x06abcdefV|u1\n(I2\nI3\ntVF\ntR.", np.array([[97, 99, 101], [98, 100, 102]], "u1")),
+        (NDARRAY + b"(I2\nV>i2\nC\x04\0\1\0\2tR.", np.array([1, 2], ">i2")),
+        (NDARRAY + b"((I0\nI5\ntVf4\nC\x00tR.", np.zeros((0, 5), "f4")),
+        (NDARRAY + b"(]I1\naVS2\nVab\ntR.", np.array([b"ab"])),
+    ):
+        assert same(safe_pickle.loads(data), expected), data
+
+
+def test_what_calls_are_given_is_taken_off_their_memory():
+    for given, size in (
+        ("abc", 3), (b"abcd", 4), (bytearray(5), 5), ([1, 2], 128), ((1,), 64), ({1, 2, 3}, 192), ({1: 2}, 64),
+        (frozenset({1}), 64), (7, 0), (None, 0), (str, 0), (range(9), 9),
+    ):  # fmt: skip
+        budget = Budget(1000)
+        assert Maker(lambda *given: given, budget)(given, 5) == (given, 5)
+        assert budget.memory == 1000 - size
+    budget = Budget(10)
+    budget.spend(10)
+    with pytest.raises(Refused, match="far more memory than its size explains"):
+        budget.spend(1)
 
 
 def test_every_truncation_and_many_damages_are_input_errors(tmp_path):
@@ -166,6 +213,41 @@ def test_extra_globals_are_accepted():
     table = {("collections", "OrderedDict"): OrderedDict}
     value = OrderedDict(a=np.arange(2))
     assert same(dict(safe_pickle.loads(pickle.dumps(value), table)), {"a": np.arange(2)})
+
+
+def test_extra_globals_may_be_types_and_functions():
+    half = Decimal("0.5")
+    assert safe_pickle.loads(pickle.dumps([half, (half,)]), {("decimal", "Decimal"): Decimal}) == [half, (half,)]
+    with pytest.raises(InputError, match="'decimal.Decimal', which was not executed"):
+        safe_pickle.loads(pickle.dumps(half))
+
+    def make(text, times=1):
+        return text * times
+
+    call, table = b"cm\nmake\n(X\x02\0\0\0abK\x03tR", {("m", "make"): make}
+    assert safe_pickle.loads(call + b".", table) == "ababab"
+    # What a pickle gets hold of is not the function itself, and cannot be changed or kept.
+    for data, words in ((b"cm\nmake\n.", "bare Maker"), (b"cm\nmake\n}X\1\0\0\0aK\1sb.", "attributes of a function")):
+        with pytest.raises(InputError, match=words):
+            safe_pickle.loads(data, table)
+    assert not vars(make)
+    # 64 MiB and 32 times the file are what the calls may be given: 128 times a megabyte is more.
+    many = b"X\0\0\x10\0" + b"a" * (1 << 20) + b"q\x000(" + b"cm\nmake\n(h\0K\0tR0" * 128 + b"t."
+    with pytest.raises(InputError, match="far more memory than its size explains"):
+        safe_pickle.loads(many, table)
+    assert safe_pickle.loads(many.replace(b"cm\nmake\n(h\0K\0tR0", b"", 64), table) == ()
+
+
+def test_persistent_ids_are_refused_unless_somebody_takes_them():
+    for data, pid in ((b"P12\n.", "12"), (b"\x80\x02K\x07Q.", 7)):
+        with pytest.raises(InputError, match="it names something outside itself; only plain containers"):
+            safe_pickle.loads(data)
+        assert safe_pickle.loads(data, persistent=lambda pid: [pid]) == [pid]
+
+
+def test_long_names_of_globals_are_cut():
+    with pytest.raises(InputError, match=f"global '{'m' * 80}.{'n' * 80}', which"):
+        safe_pickle.loads(b"c" + b"m" * 99 + b"\n" + b"n" * 99 + b"\n.")
 
 
 def test_written_files_are_plain_and_independent_of_numpy_version(tmp_path):

@@ -73,6 +73,18 @@ def test_optional_members_may_be_absent(tmp_path):
         ({"sample_id": np.array(["a", "b", "a"])}, "1 ids occur more than once: 'a'"),
         ({"sample_id": np.array(["a", "", "c"])}, "clip number 1 is empty"),
         ({"sample_id": np.arange(3)}, "expected a list of ids"),
+        ({"sample_id": np.array(["a", 1, "c"], object)}, "expected a list of ids .* of type object"),
+        ({"sample_id": np.array([b"a", b"b", b"c"])}, "expected a list of ids .* of type .S1"),
+        ({"sample_id": np.array([IDS])}, r"expected a list of ids .* shape \(1, 3\)"),
+        ({"sample_id": np.array(["", "b", ""])}, "1 ids occur more than once: ''"),
+        ({"score": SCORE > 0.5}, "expected numbers of shape .* of type bool"),
+        ({"score": SCORE.astype(complex)}, "expected numbers"),
+        ({"score": SCORE[:, 0]}, r"got shape \(3,\)"),
+        ({"score": SCORE[None]}, r"got shape \(1, 3, 4\)"),
+        ({"label": LABEL[:, None]}, "expected 3 whole numbers"),
+        ({"label": np.array([4, -2, 9])}, r"clip '0054_0'.* got 4 \(3 of 3 clips"),
+        ({"semantic_cosine": SCORE[:2]}, r"expected numbers of shape \(3, 4\), got shape \(2, 4\)"),
+        ({"class_names": tuple("abcde")}, "5 names for scores of 4 classes"),
         ({"sample_id": np.array([]), "score": SCORE[:0], "label": LABEL[:0]}, "at least one"),
         ({"semantic_cosine": SCORE[:, :3]}, r"field 'semantic_cosine': expected numbers of shape \(3, 4\)"),
         ({"semantic_distance": SCORE + np.inf}, "clip '0054_0': field 'semantic_distance'"),
@@ -89,7 +101,9 @@ def test_the_file_is_named_when_it_is_a_file(tmp_path):
     with pytest.raises(InputError, match="bad.npz: clip '0054_0'"):
         read_scores(tmp_path / "bad.npz")
     np.savez(tmp_path / "less.npz", sample_id=IDS, score=SCORE)
-    with pytest.raises(InputError, match="less.npz: expected the members .*label, got sample_id, score"):
+    with pytest.raises(
+        InputError, match="less.npz: expected a score file with the arrays .*label, got sample_id, score"
+    ):
         read_scores(tmp_path / "less.npz")
     with pytest.raises(InputError, match="no such file.*tools/test.py"):
         read_scores(tmp_path / "absent.npz")
@@ -98,6 +112,33 @@ def test_the_file_is_named_when_it_is_a_file(tmp_path):
         read_scores(tmp_path / "a.json")
     with pytest.raises(InputError, match="ends in .npz"):
         scores().save(tmp_path / "a.pkl")
+
+
+def test_what_is_read_is_known_by_its_ending_and_class_names_are_a_list_of_text(tmp_path, ann_file):
+    for name in ("a.NPZ", "b.npz"):
+        with open(tmp_path / name, "wb") as stream:
+            np.savez(stream, sample_id=IDS, score=SCORE, label=LABEL, class_names=list("abcd"))
+        assert read_scores(tmp_path / name).class_names == tuple("abcd")
+    for name in ("a.PKL", "b.pickle"):
+        (tmp_path / name).write_bytes(pickle.dumps(list(SCORE)))
+        assert read_scores(tmp_path / name, ann_file, "test").source == str(tmp_path / name)
+    for names, words in (
+        (np.arange(4), r"expected a list of text, got shape \(4,\) of type int64"),
+        (np.array([["a", "b", "c", "d"]]), r"expected a list of text, got shape \(1, 4\) of type <U1"),
+        (np.array("abcd"), r"expected a list of text, got shape \(\) of type <U4"),
+        (np.array([b"a", b"b", b"c", b"d"]), r"expected a list of text, got shape \(4,\) of type \|S1"),
+    ):
+        np.savez(tmp_path / "c.npz", sample_id=IDS, score=SCORE, label=LABEL, class_names=names)
+        with pytest.raises(InputError, match=f"c.npz: field 'class_names': {words}"):
+            read_scores(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("kind", ["float16", "float64", "int8", "uint16"])
+def test_any_numbers_are_scores_and_any_whole_numbers_are_labels(kind):
+    made = scores(score=np.array([[0, 1, 2, 3]] * 3, kind), label=np.array([0, 3, 2], "uint8"))
+    assert made.score.dtype == np.float32 and made.score.tolist() == [[0, 1, 2, 3]] * 3
+    assert made.label.dtype == np.int64 and made.label.tolist() == [0, 3, 2]
+    assert scores(sample_id=np.array(IDS, object)).sample_id.dtype.kind == "U"
 
 
 @pytest.mark.parametrize("protocol", [2, 4])

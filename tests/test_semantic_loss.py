@@ -1,5 +1,7 @@
 """The semantic objective against the release's stored outputs and against autograd-free arithmetic."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -18,16 +20,18 @@ def test_mse_is_the_mean_over_batch_and_dimensions():
 
 def test_shapes_that_would_broadcast_are_refused():
     vectors = torch.zeros(4, 5)
-    for embedding, label in (((1, 5), 3), ((4, 1), 4), ((4, 4), 4)):
-        with pytest.raises(InputError, match="expected embeddings"):
+    for embedding, label in (((1, 5), 3), ((4, 1), 4), ((4, 4), 4), ((5, 5), 4), ((4, 6), 4)):
+        with pytest.raises(InputError, match=r"of shape \(N, 5\) and labels \(N,\), got"):
             semantic_mse(torch.zeros(embedding), torch.zeros(label, dtype=torch.long), vectors)
-    with pytest.raises(InputError, match="expected embeddings"):
-        semantic_mse(torch.zeros(4, 5), torch.zeros(4, 1, dtype=torch.long), vectors)
+    for label in (torch.zeros(4, 1, dtype=torch.long), torch.tensor(1)):
+        with pytest.raises(InputError, match="expected embeddings"):
+            semantic_mse(torch.zeros(4, 5), label, vectors)
 
 
-def test_scores_are_cosine_and_distance():
+@pytest.mark.parametrize("dimensions", [5, 300])
+def test_scores_are_cosine_and_distance(dimensions):
     rng = np.random.default_rng(1)
-    embedding, vectors = rng.normal(size=(3, 5)).astype("f"), rng.normal(size=(4, 5)).astype("f")
+    embedding, vectors = rng.normal(size=(3, dimensions)).astype("f"), rng.normal(size=(4, dimensions)).astype("f")
     cosine, distance = semantic_scores(torch.tensor(embedding), torch.tensor(vectors))
     for n in range(3):
         for c in range(4):
@@ -37,7 +41,8 @@ def test_scores_are_cosine_and_distance():
 
 
 def test_scores_of_other_shapes_are_refused():
-    for embedding, vectors in (((3, 4), (4, 5)), ((5,), (4, 5)), ((2, 3, 5), (4, 5)), ((3, 5), (5,))):
+    wrong = [((3, 4), (4, 5)), ((3, 6), (4, 5)), ((5,), (4, 5)), ((2, 3, 5), (4, 5)), ((2, 5, 3), (4, 5))]
+    for embedding, vectors in (*wrong, ((3, 5), (5,)), ((3, 5), (4, 5, 2))):
         with pytest.raises(InputError, match=r"'embedding': expected embeddings \(N, D\) and label vectors \(C, D\)"):
             semantic_scores(torch.zeros(embedding), torch.zeros(vectors))
 
@@ -53,6 +58,36 @@ def test_branch_draws_nothing_from_the_global_generator():
     other.init_weights()
     assert not torch.equal(branch.fc.weight, other.fc.weight)
     assert 0.005 < float(branch.fc.weight.std()) < 0.015 and not branch.fc.bias.any()
+
+
+@pytest.mark.parametrize("seed", [3, 2**62 + 5, 2**63 + 5])
+def test_the_weights_follow_the_global_seed(seed):
+    torch.manual_seed(seed)
+    branch = SemanticBranch(8, 4, np.ones((4, 5), np.float32), init_std=0.5)
+    expected = torch.randn((5, 8), generator=torch.Generator().manual_seed(seed % 2**63)) * 0.5
+    assert torch.equal(branch.fc.weight, expected) and not branch.fc.bias.any()
+
+
+def test_alpha_weighs_the_loss_and_not_the_error_that_is_logged():
+    pooled, label = torch.ones(2, 8), torch.tensor([1, 3])
+    assert SemanticBranch(8, 4, np.ones((4, 5), np.float32)).alpha == 20
+    for alpha in (0, 0.5):
+        branch = SemanticBranch(8, 4, np.ones((4, 5), np.float32), alpha)
+        loss, mse = branch.loss(pooled, label)
+        assert float(mse) > 0.5 and float(loss) == alpha * float(mse)
+        assert loss.requires_grad and not mse.requires_grad
+
+
+def test_other_label_vectors_of_a_checkpoint_replace_the_configs_with_a_warning():
+    ones, twos = (SemanticBranch(8, 4, np.full((4, 5), value, np.float32)) for value in (1, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ones.load_state_dict(ones.state_dict())
+        old = {name: value for name, value in twos.state_dict().items() if name != "label_vectors"}
+        assert ones.load_state_dict(old, strict=False).missing_keys == ["label_vectors"]
+    with pytest.warns(UserWarning, match="label vectors differ from the config's and replace them") as caught:
+        ones.load_state_dict(twos.state_dict())
+    assert len(caught) == 1 and torch.equal(ones.label_vectors, torch.full((4, 5), 2.0))
 
 
 @pytest.mark.parametrize(

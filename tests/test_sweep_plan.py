@@ -4,6 +4,7 @@ import pytest
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.sweep.plan import plan_runs, take_shard
+from pyskl_semloss.sweep.runs import RunError, _clock, _last_checkpoint
 
 
 @pytest.fixture
@@ -58,3 +59,22 @@ def test_wrong_plans(place):
     ]:
         with pytest.raises(InputError, match=message):
             plan_runs(place / config, **options)
+
+
+def test_the_last_checkpoint_of_a_run(tmp_path):
+    with pytest.raises(RunError, match="training left no checkpoint in"):
+        _last_checkpoint(tmp_path)
+    # The folder was moved since: only the name counts.
+    (tmp_path / "last_checkpoint").write_text("/gone/epoch_3.pth\n")
+    with pytest.raises(RunError, match="training left no checkpoint .*epoch_3.pth"):
+        _last_checkpoint(tmp_path)
+    (tmp_path / "epoch_3.pth").touch()
+    assert _last_checkpoint(tmp_path) == str(tmp_path / "epoch_3.pth")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (149, "149 s"), (151, "3 min"), (7169, "119 min"), (7200, "2 h 0 min"), (9000, "2 h 30 min")],
+)
+def test_lengths_of_time_are_read_at_a_glance(seconds, text):
+    assert _clock(seconds) == text

@@ -8,9 +8,10 @@ It needs pip install 'pyskl_semloss[app]', and for videos 'pyskl_semloss[video]'
 
 import argparse
 
+from pyskl_semloss.segments.arguments import add_models, add_rules, models_of, rules_of, windows_of
+
 from pyskl_semloss.app.limits import Limits
 from pyskl_semloss.errors import HostError, exit_on_error
-from pyskl_semloss.segments.arguments import add_models, add_rules, models_of, rules_of, windows_of
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,8 +22,12 @@ def parse_args() -> argparse.Namespace:
     limits = Limits()
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=8080, help="(default: 8080)")
-    parser.add_argument("--max-megabytes", type=float, default=limits.megabytes, help="of a file (default: %(default)g)")
-    parser.add_argument("--max-minutes", type=float, default=limits.minutes, help="of a recording (default: %(default)g)")
+    parser.add_argument(
+        "--max-megabytes", type=float, default=limits.megabytes, help="of a file (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--max-minutes", type=float, default=limits.minutes, help="of a recording (default: %(default)g)"
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open one")
     return parser.parse_args()
 

@@ -38,7 +38,7 @@ def main() -> None:
     """Print a few lines for each question."""
     args = parse_args()
     a, b = ([Scores.load(path) for path in side] for side in (args.a, args.b))
-    vectors = None if args.vectors is None else load_matrix(args.vectors)
+    vectors = None if args.vectors is None else load_matrix(args.vectors, a[0].score.shape[1])
     for metric, title in (("top1", "Top-1"), ("mean_class", "mean-class")):
         one = paired_bootstrap(a, b, metric, resamples=args.resamples, seed=args.seed)
         of = f" (means of {len(a)} and {len(b)} models)" if len(a) + len(b) > 2 else ""

@@ -6,7 +6,6 @@ python tools/convert_checkpoint.py work_dirs/imigue/joint/epoch_100.pth released
 
 import argparse
 
-from pyskl_semloss.checkpoints import convert_checkpoint
 from pyskl_semloss.errors import exit_on_error
 
 
@@ -24,6 +23,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Convert, and say what was written."""
     args = parse_args()
+    from pyskl_semloss.checkpoints import convert_checkpoint
+
     state = convert_checkpoint(args.checkpoint, args.out, args.label_vectors, args.to)
     print(f"Wrote {len(state)} tensors to {args.out}")
 

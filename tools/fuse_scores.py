@@ -15,6 +15,7 @@ import argparse
 from pyskl_semloss.errors import InputError, exit_on_error
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
 from pyskl_semloss.evaluation.fusion_plan import FusionPlan, plan_parts, run_fusion
+from pyskl_semloss.evaluation.scores import check_there
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,6 +43,8 @@ def main() -> None:
     """Make the plan, run it, show it."""
     args = vars(parse_args())
     files, config, weights, search_on = (args.pop(name) for name in ("files", "config", "weights", "search_on"))
+    for file in files:
+        check_there(file.removesuffix(":semantic"))
     if config is None:
         options = {name: value for name, value in args.items() if value is not None}
         plan = FusionPlan(plan_parts(files, weights, search_on), **options)

@@ -44,7 +44,13 @@ from pyskl_semloss.annotations.synthetic import generate
 from pyskl_semloss.errors import InputError, exit_on_error
 
 
+def _check_pickle_name(out: str) -> None:
+    if not out.endswith(".pkl"):
+        raise InputError("expected a name that ends in .pkl", file=out)
+
+
 def _synthetic(args: argparse.Namespace) -> None:
+    _check_pickle_name(args.out)
     annotations = generate(args.clips, args.seed, subjects=args.subjects, balance=args.balance)
     write_annotations(args.out, annotations)
     parts = ", ".join(f"{name} {len(ids)}" for name, ids in annotations.splits.items())
@@ -103,6 +109,7 @@ def _store(args: argparse.Namespace) -> None:
 
 
 def _pickle(args: argparse.Namespace) -> None:
+    _check_pickle_name(args.out)
     print(f"Wrote {store_to_pickle(args.source, args.out)} clips to {args.out}")
 
 
@@ -160,6 +167,8 @@ def main() -> None:
     try:
         args.run(args)
     except KeyboardInterrupt:
+        if "workers" not in args:
+            raise
         print("\nInterrupted; the same command goes on with what is left", file=sys.stderr)
         raise SystemExit(130) from None
 

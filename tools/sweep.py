@@ -46,6 +46,9 @@ def parse_args() -> argparse.Namespace:
 
 def read_config(path: str, options: list[str]) -> dict:
     """A config with its bases and the options merged, without importing what it registers."""
+    from pyskl_semloss.hosts.environment import check_mmaction2
+
+    check_mmaction2()
     from mmengine.config import Config, DictAction
 
     parser = argparse.ArgumentParser()
@@ -79,7 +82,7 @@ def main() -> None:
             return
         problems = run_all(runs, describer, tools, lambda line: print(line, flush=True))
     if problems:
-        print(f"{len(problems)} runs did not finish:", file=sys.stderr)
+        print(f"{len(problems)} run{'s' * (len(problems) > 1)} did not finish:", file=sys.stderr)
         print(*(f"  {run.name}: {reason}" for run, reason in problems.items()), sep="\n", file=sys.stderr)
     if not problems or any(out.glob("*/done.json")):
         written = write_results(out)

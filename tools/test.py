@@ -6,6 +6,7 @@ Several processes: tools/dist_test.sh.
 """
 
 import argparse
+import warnings
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError, exit_on_error
@@ -26,6 +27,7 @@ def parse_args() -> argparse.Namespace:
 @exit_on_error
 def main() -> None:
     """Test, print Top-1, Top-5 and mean-class accuracy, write the scores."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
@@ -35,9 +37,14 @@ def main() -> None:
     from pyskl_semloss.evaluation.accuracy_table import accuracy_table
     from pyskl_semloss.evaluation.scores import Scores
     from pyskl_semloss.files import writing
-    from pyskl_semloss.hosts.mmaction2.running import load_config, use_label_vectors_of
+    from pyskl_semloss.hosts.mmaction2.building import building
+    from pyskl_semloss.hosts.mmaction2.running import load_config, refuse_other_model, use_label_vectors_of
 
     args = parse_args()
+    if args.out and Path(args.out).suffix != ".npz":
+        raise InputError("expected a name that ends in .npz", file=args.out, field="--out")
+    if Path(args.checkpoint).is_dir():
+        raise InputError("expected a checkpoint file, got a folder", file=args.checkpoint)
     if not Path(args.checkpoint).is_file():
         raise InputError("there is no such checkpoint file", file=args.checkpoint)
     config = load_config(
@@ -53,9 +60,11 @@ def main() -> None:
         for evaluator in evaluators
     ]
     config.load_from = args.checkpoint
-    with writing(config.work_dir):
-        runner = Runner.from_cfg(config)
-    runner.test()
+    with building(args.config):
+        with writing(config.work_dir):
+            runner = Runner.from_cfg(config)
+        refuse_other_model(runner.model, args.checkpoint)
+        runner.test()
     if is_main_process():
         print(accuracy_table([(Path(config.work_dir).name, "", Scores.load(out))]))
         print(f"Scores written to {out}")

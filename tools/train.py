@@ -41,6 +41,9 @@ def main() -> None:
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner, find_latest_checkpoint
 
+    from pyskl_semloss.files import writing
+    from pyskl_semloss.hosts.mmaction2.building import building
+    from pyskl_semloss.hosts.mmaction2.config_files import check_seed
     from pyskl_semloss.hosts.mmaction2.resume import prepare_start
     from pyskl_semloss.hosts.mmaction2.run_record import record_start
     from pyskl_semloss.hosts.mmaction2.running import (
@@ -60,6 +63,7 @@ def main() -> None:
     note_class_names(config)
     if args.epochs is not None:
         set_epochs(config, args.epochs)
+    check_seed(args.seed, "--seed")
     if args.seed is not None:
         config.randomness = {**config.get("randomness", {}), "seed": args.seed}
     if args.amp:
@@ -70,13 +74,16 @@ def main() -> None:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
         config.default_hooks.checkpoint.pop("save_best", None)
     place, processes = place_among_processes(args.launcher)
-    prepare_start(config, args.resume, seed=args.seed, first=place == 0)
+    with writing(config.work_dir):
+        prepare_start(config, args.resume, seed=args.seed, first=place == 0)
     if place == 0:
         record_start(config, args.config, uses=uses, processes=processes)
-    Runner.from_cfg(config).train()
+    with building(args.config):
+        Runner.from_cfg(config).train()
     if is_main_process():
         checkpoint = find_latest_checkpoint(config.work_dir)
-        print(f"Trained. Test it with: python tools/test.py {args.config} {checkpoint}")
+        work_dir = f" --work-dir {args.work_dir}" if args.work_dir else ""
+        print(f"Trained. Test it with: python tools/test.py {args.config} {checkpoint}{work_dir}")
 
 
 if __name__ == "__main__":

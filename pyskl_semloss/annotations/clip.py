@@ -118,6 +118,8 @@ def check_keypoint_shape(shape: tuple[int, ...], clip: object) -> None:
         fix = "Keep x and y in px; a depth is not used, and a score belongs in keypoint_score."
     elif len(shape) == 3 and shape[-1] == 2:
         fix = "Add the axis of persons: keypoint[None]."
+    elif len(shape) == 4 and 2 in shape[:3] and min(shape) > 0:
+        fix = "Bring the axes into this order with np.transpose."
     problem = f"expected the shape (M persons, T frames, V joints, 2), none of them 0, got {shape}"
     raise InputError(problem, clip=clip, field="keypoint", fix=fix)
 

@@ -157,7 +157,9 @@ def stored_clips(
                 report.add("zero_clips_dropped", name, where="keypoint")
             clips = replace(clips, numbers=numbers[~zero])
         if not len(clips):
-            raise InputError("it has no clip" if split is None else f"the split {split!r} has no clip", field="split")
+            where, zero = "it" if split is None else f"the split {split!r}", report.counts["zero_clips_dropped"]
+            problem = f"the {zero} clips of {where} have no point, only zeros" if zero else f"{where} has no clip"
+            raise InputError(problem, field="split")
     except InputError as error:
         raise InputError(error.problem, file=store.path, clip=error.clip, field=error.field, fix=error.fix) from None
     if report.warning:

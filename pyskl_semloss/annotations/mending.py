@@ -17,6 +17,8 @@ ABSURD = 10.0
 """A coordinate beyond this multiple of the longer image side is not a place but a code for "missing"."""
 SCORE_LIMIT = 1.5
 """OpenPose's scores may exceed 1 a little; beyond this they are on another scale."""
+METRES, SMALL_IMAGE, FEW_POINTS = 10.0, 100, 10
+"""Coordinates below the first, in an image and a clip that are not below the others, may be no px."""
 LARGEST = 2**31 - 1
 """Labels and image sides beyond it fit no tensor."""
 REQUIRED = ("frame_dir", "label", "img_shape", "total_frames", "keypoint")
@@ -125,7 +127,7 @@ def _image_shape(value: Any, name: str, field: str) -> tuple[int, int]:
 def _floats(value: object, name: str, field: str) -> np.ndarray:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
         came = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
-        raise InputError(f"expected an array of numbers, got {came}", clip=name, field=field)
+        raise InputError(f"expected a numpy array of numbers, got {came}", clip=name, field=field)
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is then mended
         return value.astype(np.float32, copy=False)
 
@@ -134,10 +136,13 @@ def _check_extent(keypoint: np.ndarray, total_frames: object, rules: Rules, name
     check_keypoint_shape(keypoint.shape, name)
     frames, joints = keypoint.shape[1:3]
     if not isinstance(total_frames, (int, float, np.number)) or total_frames != frames:
-        problem = f"it is {shown(total_frames)}, but keypoint has {frames} frames"
-        raise InputError(problem, clip=name, field="total_frames")
+        problem = f"it is {shown(total_frames)}, but keypoint, (M persons, T frames, V joints, 2), is {keypoint.shape}"
+        raise InputError(
+            problem, clip=name, field="total_frames", fix=f"Set it to {frames}, or mend the order of axes."
+        )
     if rules.num_joints is not None and joints != rules.num_joints:
-        raise InputError(f"expected {rules.num_joints} joints, got {joints}", clip=name, field="keypoint")
+        fix = f"Name the layout of {joints} joints that the clips have; docs/skeletons.md lists them."
+        raise InputError(f"expected {rules.num_joints} joints, got {joints}", clip=name, field="keypoint", fix=fix)
 
 
 def mend_scores(score: np.ndarray, name: str, report: Report, limit: float = SCORE_LIMIT) -> np.ndarray:
@@ -164,6 +169,8 @@ def mend_points(
     limit = ABSURD * max(img_shape)
     size = np.abs(keypoint)
     if size.max() <= limit:  # false for NaN
+        if size.max() < METRES:
+            _check_pixels(keypoint, img_shape, name)
         return keypoint, score
     size = size.max(-1)
     wrong = ~np.isfinite(size)
@@ -171,6 +178,19 @@ def mend_points(
     absurd = ~wrong & (size > limit)
     report.add("points_absurd", name, int(absurd.sum()), where="keypoint")
     return without_points(keypoint, score, wrong | absurd)
+
+
+def _check_pixels(keypoint: np.ndarray, img_shape: tuple[int, int], name: str) -> None:
+    """Heat maps of shares of the image, or of metres, would be one blot in its corner."""
+    if max(img_shape) < SMALL_IMAGE or np.count_nonzero(keypoint.any(-1)) < FEW_POINTS:
+        return
+    if np.abs(keypoint).max() <= 1 or (keypoint < 0).mean() > 0.2:
+        problem = (
+            f"expected px of an image of {img_shape} (height, width), got coordinates from {keypoint.min():.3g} to "
+        )
+        problem += f"{keypoint.max():.3g}"
+        fix = "Multiply shares of the image by its width and height; of metres take the projection into the image."
+        raise InputError(problem, clip=name, field="keypoint", fix=fix)
 
 
 def _drop_off_image(

@@ -57,10 +57,17 @@ def read_annotations(
         splits = _with_clips(splits, clips, report)
         if zero_clips == "drop":
             clips, splits = _without_zero_clips(clips, splits, report)
-        _check_not_empty(clips, splits, split)
+        _check_not_empty(clips, splits, split, report)
     except InputError as error:
         raise InputError(error.problem, file=path, clip=error.clip, field=error.field, fix=error.fix) from None
     _note(clips, splits, report)
+    exchanged = sum(map(_fits_exchanged, clips))
+    if 2 * exchanged > len(clips):
+        warnings.warn(
+            f"{os.fspath(path)}: {exchanged} of {len(clips)} clips fit into their images only with height and width "
+            "exchanged; img_shape is (height, width)",
+            stacklevel=2,
+        )
     if report.warning:
         warnings.warn(report.warning, stacklevel=2)
     return AnnotationSet(splits, clips), report
@@ -105,7 +112,8 @@ def _parts(content: object, split: str | None) -> tuple[dict[str, list[Any]], li
         return splits, content["annotations"]
     if split not in splits:
         known = ", ".join(repr(name) for name in splits) or "none"
-        raise InputError(f"expected one of the splits of this file ({known}), got {split!r}", field="split")
+        add = None if splits else "Add 'split': {name: [frame_dir, …]} beside 'annotations'."
+        raise InputError(f"expected one of the splits of this file ({known}), got {split!r}", field="split", fix=add)
     return {split: splits[split]}, content["annotations"]
 
 
@@ -161,11 +169,23 @@ def _without_zero_clips(
     return kept, {name: [item for item in ids if item not in zero] for name, ids in splits.items()}
 
 
-def _check_not_empty(clips: list[Clip], splits: dict[str, list[str]], split: str | None) -> None:
-    if split is not None and not splits[split]:
-        raise InputError(f"the split {split!r} has no clip", field="split")
-    if not clips:
-        raise InputError("it has no clip", field="annotations")
+def _check_not_empty(clips: list[Clip], splits: dict[str, list[str]], split: str | None, report: Report) -> None:
+    zero = report.counts["zero_clips_dropped"]
+    if clips and (split is None or splits[split]):
+        return
+    where = "it" if split is None else f"the split {split!r}"
+    problem = f"the {zero} clips of {where} have no point, only zeros or NaN" if zero else f"{where} has no clip"
+    raise InputError(problem, field="annotations" if split is None else "split")
+
+
+def _fits_exchanged(clip: Clip) -> bool:
+    """Whether a tenth of the points, or more, lie beyond the image, and none where its sides are exchanged."""
+    height, width = clip.img_shape
+    points = clip.keypoint.reshape(-1, 2)
+    right, bottom = points.max(0).tolist()
+    if (right < width and bottom < height) or right >= height or bottom >= width:
+        return False
+    return bool((points >= (width, height)).any(1).mean() >= 0.1)
 
 
 def _note(clips: list[Clip], splits: dict[str, list[str]], report: Report) -> None:

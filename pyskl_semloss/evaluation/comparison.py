@@ -89,7 +89,7 @@ def paired_bootstrap(
         InputError: The score files do not belong together (see :func:`pyskl_semloss.evaluation.fusion.align`), no label
             is known, or an argument is out of range.
     """
-    _check(metric, resamples, level)
+    _check(metric, resamples, level, seed)
     label, hits = _hits([*a, *b], len(a), len(b))
     side = np.stack([hits[: len(a)].mean(axis=0), hits[len(a) :].mean(axis=0)])
     both = _metric(np.ones((1, len(label))), side, label, metric)[0]
@@ -131,7 +131,9 @@ def mcnemar(a: Scores, b: Scores) -> McNemar:
     return McNemar(table, p_value)
 
 
-def _check(metric: str, resamples: int, level: float) -> None:
+def _check(metric: str, resamples: int, level: float, seed: int) -> None:
+    if seed < 0:
+        raise InputError(f"expected a whole number from 0, got {seed}", field="seed")
     if metric not in METRICS:
         raise InputError(f"expected {' or '.join(METRICS)}, got {metric!r}", field="metric")
     if resamples < 1:

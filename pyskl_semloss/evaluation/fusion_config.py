@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -76,7 +77,9 @@ def parse_literals(text: str, path: _AnyPath, fix: str) -> dict[str, Any]:
     if len(text) > CONFIG_LIMIT:
         raise InputError(f"it has {len(text)} characters, more than {CONFIG_LIMIT}", file=path, fix=fix)
     try:
-        tree = ast.parse(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python's parser, about code that is never run
+            tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
         problem = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else str(error)
         raise InputError(problem, file=path) from None

@@ -69,7 +69,11 @@ class FusionPlan:
         self._check_weights()
         self._check_outputs()
         if (self.split or self.search_split) and not self.ann_file:
-            raise InputError("a split was named, but no annotation file to look it up in", field="ann_file")
+            raise InputError(
+                "a split was named, but no annotation file to look it up in",
+                field="ann_file",
+                fix="Give it (--ann-file).",
+            )
         read = [spec for part in self.parts for spec in (part.scores, part.search_on) if spec]
         if self.ann_file and all(_path(spec).lower().endswith(".npz") for spec in read):
             raise InputError(

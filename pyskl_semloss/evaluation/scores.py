@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pyskl_semloss.array_files import read_npz
+from pyskl_semloss.array_files import read_npz, write_npz
 from pyskl_semloss.class_names import check_class_names
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.toolbox_results import read_results
-from pyskl_semloss.files import atomic_write
 from pyskl_semloss.reading import shown
 
 _REQUIRED = ("sample_id", "score", "label")
@@ -131,8 +130,7 @@ class Scores:
         members.update({name: getattr(self, name) for name in _SEMANTIC if getattr(self, name) is not None})
         if self.class_names:
             members["class_names"] = np.asarray(self.class_names, dtype=str)
-        with atomic_write(path) as stream:
-            np.savez(stream, **members)
+        write_npz(path, members)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Scores:
@@ -145,7 +143,7 @@ class Scores:
         missing = [name for name in _REQUIRED if name not in members]
         if missing:
             raise InputError(
-                f"expected the members {', '.join(_REQUIRED)}, got {', '.join(members) or 'none'}",
+                f"expected a score file with the arrays {', '.join(_REQUIRED)}, got {', '.join(members) or 'none'}",
                 file=path,
                 fix="A score file is written by tools/test.py.",
             )
@@ -155,6 +153,24 @@ class Scores:
             problem = f"expected a list of text, got shape {names.shape} of type {names.dtype}"
             raise InputError(problem, file=path, field="class_names")
         return cls(**known, class_names=tuple(names.tolist()), source=os.fspath(path))
+
+
+def check_there(path: str | os.PathLike[str]) -> None:
+    """Refuse the path of a score file where there is none.
+
+    Raises:
+        InputError: There is nothing, or a folder.
+    """
+    if os.path.isdir(path):
+        inside = Path(path, "test_scores.npz")
+        fix = f"Give {inside}." if inside.is_file() else "tools/test.py writes one: test_scores.npz in a run's folder."
+        raise InputError("expected a score file, got a folder", file=path, fix=fix)
+    if not os.path.lexists(path):
+        raise InputError(
+            "there is no such file",
+            file=path,
+            fix="Score files are written by tools/test.py; a path is relative to the working directory.",
+        )
 
 
 def read_scores(
@@ -168,12 +184,7 @@ def read_scores(
     Raises:
         InputError: The file is absent, of another kind, damaged, or does not fit the annotations.
     """
-    if not os.path.lexists(path):
-        raise InputError(
-            "there is no such file",
-            file=path,
-            fix="Score files are written by tools/test.py; a path is relative to the working directory.",
-        )
+    check_there(path)
     suffix = Path(path).suffix.lower()
     if suffix == ".npz":
         return Scores.load(path)

@@ -143,5 +143,5 @@ def _check_ids(found: Sequence[str], official: Sequence[str], source: str) -> No
             f"the ids are not those of the official list ({len(found)} for {len(official)}); {'; '.join(problems)}",
             file=source or None,
             field="sample_id",
-            fix="Test the split that the list is of; every clip of it needs a score.",
+            fix="Test the split that the list (--ids) is of; every clip of it needs a score, and no other has one.",
         )

@@ -212,15 +212,15 @@ def draw_limbs(
             a, b = limbs[c, 0], limbs[c, 1]
             untouched = blank
             for m in range(keypoint.shape[0]):
-                peak = min(score[m, t, a], score[m, t, b])
+                first, second = score[m, t, a], score[m, t, b]
                 ax, ay = float(keypoint[m, t, a, 0]), float(keypoint[m, t, a, 1])
                 bx, by = float(keypoint[m, t, b, 0]), float(keypoint[m, t, b, 1])
-                # The negated comparison also leaves out a NaN score.
-                if not peak >= threshold or not math.isfinite(ax + ay + bx + by):
+                # Each compared by itself: of a number and NaN, min gives the one or the other.
+                if not (first >= threshold and second >= threshold and math.isfinite(ax + ay + bx + by)):
                     continue
                 length2 = (ax - bx) * (ax - bx) + (ay - by) * (ay - by)
                 if length2 < 1.0:
-                    _draw_point(volume[t, c], ax, ay, score[m, t, a], sigma, untouched, scratch)
+                    _draw_point(volume[t, c], ax, ay, first, sigma, untouched, scratch)
                 else:
-                    _draw_segment(volume[t, c], ax, ay, bx, by, peak, sigma, untouched, scratch[0])
+                    _draw_segment(volume[t, c], ax, ay, bx, by, min(first, second), sigma, untouched, scratch[0])
                 untouched = False

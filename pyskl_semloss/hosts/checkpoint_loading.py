@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any, NoReturn
@@ -45,18 +46,29 @@ def load_from_http(filename: str, map_location: Any = None) -> dict[str, Any]:
     Raises:
         InputError: It cannot be fetched, or as :func:`load_from_local`.
     """
-    path = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(filename).path).name or "checkpoint.pth")
+    # Addresses may end in the same name and mean different files.
+    name = Path(urlparse(filename).path).name or "checkpoint.pth"
+    path = Path(torch.hub.get_dir(), "checkpoints", f"{hashlib.sha256(filename.encode()).hexdigest()[:8]}-{name}")
     together = torch.distributed.is_available() and torch.distributed.is_initialized()
     try:
-        if not path.is_file() and (not together or torch.distributed.get_rank() == 0):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(filename, str(path), progress=False)
-    except OSError as error:
-        raise InputError(f"it cannot be fetched ({error})", file=filename) from None
+        if not together or torch.distributed.get_rank() == 0:
+            _fetch(filename, path)
     finally:
         if together:
             torch.distributed.barrier()
+    # Processes on other machines find nothing where the first has put it.
+    _fetch(filename, path)
     return load_from_local(str(path), map_location)
+
+
+def _fetch(address: str, path: Path) -> None:
+    if path.is_file():
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(address, str(path), progress=False)
+    except OSError as error:
+        raise InputError(f"it cannot be fetched ({error})", file=address) from None
 
 
 def load_from_elsewhere(filename: str, map_location: Any = None) -> NoReturn:

@@ -223,7 +223,11 @@ def _clips(
 ) -> tuple[dict[str, Clip], np.ndarray | None, list[str]]:
     if ann_file is None:
         if split is not None:
-            raise InputError("a split was named, but no annotation file to look it up in", field="ann_file")
+            raise InputError(
+                "a split was named, but no annotation file to look it up in",
+                field="ann_file",
+                fix="Give it (--ann-file).",
+            )
         return {}, None, []
     annotations, _ = read_annotations(ann_file, unknown_labels=True)
     try:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from pyskl_semloss.reading import read_bytes
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,13 @@ class History:
 
 
 def find_history(score_file: str | os.PathLike[str]) -> History | None:
-    """Training curves of the run that a score file lies in: what MMEngine wrote beside it, resumed runs joined."""
+    """Training curves of the run that a score file lies in: what MMEngine wrote beside it, resumed runs joined.
+
+    Lines that are damaged are left out.
+
+    Raises:
+        InputError: A log cannot be read.
+    """
     logs = sorted(Path(score_file).parent.glob("*/vis_data/scalars.json"))
     rows = [row for log in logs for row in _json_lines(log)]
     return read_history(rows) if rows else None
@@ -28,12 +37,13 @@ def read_history(rows: Sequence[dict[str, float]]) -> History | None:
 
     Training rows have ``epoch`` and a running ``iter``; validation rows have ``acc/…`` and, as ``step``, the epoch.
     """
-    per_epoch = max((row["iter"] / row["epoch"] for row in rows if row.get("iter") and row.get("epoch")), default=1.0)
+    ratios = [row["iter"] / row["epoch"] for row in rows if row.get("iter", 0) > 0 and row.get("epoch", 0) > 0]
+    per_epoch = max((ratio for ratio in ratios if 0 < ratio < math.inf), default=1.0)
     points: dict[str, dict[float, float]] = {}
     for row in rows:
         training = "epoch" in row and "iter" in row
         place = row["iter"] / per_epoch if training else row.get("step")
-        if place is None:
+        if place is None or not math.isfinite(place):
             continue
         for name, value in row.items():
             if name.startswith("acc/") or (training and name.startswith("loss")):
@@ -43,11 +53,16 @@ def read_history(rows: Sequence[dict[str, float]]) -> History | None:
 
 def _json_lines(path: Path) -> list[dict[str, float]]:
     rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_bytes(path).decode("utf-8", "replace").splitlines():
         try:
             row = json.loads(line)
-        except ValueError:
-            continue  # the last line of a run that was killed
+        except (ValueError, RecursionError):
+            continue  # the last line of a run that was killed, or damage
         if isinstance(row, dict):
-            rows.append({key: value for key, value in row.items() if isinstance(value, int | float)})
+            rows.append({key: value for key, value in row.items() if _is_number(value)})
     return rows
+
+
+def _is_number(value: object) -> bool:
+    # A whole number may be too large for a float.
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 53)

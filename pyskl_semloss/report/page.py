@@ -64,6 +64,9 @@ def write_report(
     Raises:
         InputError: No layout fits the clips, ``fps`` is not above 0, the file cannot be written, or Plotly is missing.
     """
+    if Path(folder).suffix.lower() in (".html", ".htm"):
+        fix = "The page becomes index.html in it."
+        raise InputError("expected the name of a folder, got that of a page", file=folder, field="out", fix=fix)
     layout = _layout_of(material.clips, layout)
     if not (math.isfinite(fps) and fps > 0):
         raise InputError(f"expected frames a second above 0, got {fps}", field="fps")

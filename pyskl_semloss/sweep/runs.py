@@ -192,8 +192,9 @@ def _call(command: Sequence[str], folder: Path, lock: IO[Any]) -> None:
         except BaseException:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
+                process.wait(30)
             process.kill()
+            process.wait()
             raise
     if status:
         raise RunError(f"{Path(command[1]).name} ended with status {status}: {_last_line(log)} (all of it in {log})")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pyskl_semloss import reading
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import atomic_write, sha256
 from pyskl_semloss.label_vector_controls import CONTROLS
@@ -43,7 +44,7 @@ class Describer:
 
     def __init__(self, out: Path, read_config: ReadConfig, options: Sequence[str] = (), epochs: int | None = None):
         if epochs is not None and epochs < 1:
-            raise InputError(f"expected at least 1, got {epochs}", field="epochs")
+            raise InputError(f"expected at least 1, got {epochs}", field="--epochs")
         self.out, self.options, self.epochs = out, list(options), epochs
         self._read_config = read_config
         self._configs: dict[tuple[str, ...], Mapping[str, Any]] = {}
@@ -181,12 +182,12 @@ def read_json(path: Path) -> dict[str, Any] | None:
     Raises:
         InputError: It holds something else.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"it cannot be read ({error})", file=path, fix=_fix(path.parent)) from None
+    try:
+        content = reading.read_json(path)
+    except InputError as error:
+        raise InputError(error.problem, file=path, fix=_fix(path.parent)) from None
     if not isinstance(content, dict):
         raise InputError("expected a JSON object", file=path, fix=_fix(path.parent))
     return content

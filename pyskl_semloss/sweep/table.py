@@ -76,13 +76,31 @@ def collect(out: Path) -> list[dict[str, Any]]:
             done = read_json(path)
         except InputError:
             done = {}
-        if done and {"model", "vectors", "alpha", "seed", "metrics"} <= done.keys():
+        if done and _is_result(done):
             found.append({**done, "name": path.parent.name})
         elif done is not None:
             damaged.append(path.parent.name)
     if damaged:
         warnings.warn(f"{len(damaged)} runs have a damaged {DONE_FILE}: {', '.join(damaged[:3])}", stacklevel=2)
     return found
+
+
+def _is_result(done: dict[str, Any]) -> bool:
+    alpha, metrics = done.get("alpha", ""), done.get("metrics")
+    return (
+        isinstance(done.get("model"), str)
+        and isinstance(done.get("vectors"), str)
+        and (alpha is None or _is_number(alpha))
+        and type(done.get("seed")) is int
+        and isinstance(done.get("score_file", ""), str)
+        and isinstance(metrics, dict)
+        and "top1" in metrics
+        and all(map(_is_number, metrics.values()))
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
 
 
 def fusions(results: Sequence[dict[str, Any]], out: Path) -> list[dict[str, Any]]:

@@ -58,12 +58,12 @@ def convert_kit(
             the coordinates are no pixels; or (strict) a defect.
     """
     if Path(out).suffix != ".pkl":
-        raise InputError("expected a name that ends in .pkl", file=out)
+        raise InputError("expected a name that ends in .pkl", file=out, fix="The source comes first, then OUT.pkl.")
     findings = Findings(strict)
     sets = {name: read_set(Path(source), name, raw) for name in SETS if _present(Path(source), name)}
     if not sets:
         fix = f"Expected for example train_data.npy and train_label.pkl of {raw.name}."
-        raise InputError("no set of the kit is in it", file=source, fix=fix)
+        raise InputError("no set of the challenge kit is in it", file=source, fix=fix)
     total, done = sum(len(names) for _, names, _ in sets.values()), 0
     clips: dict[str, Clip] = {}
     video_of: dict[str, str] = {}

@@ -14,8 +14,7 @@ from pyskl_semloss import __version__
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.annotations.converters.findings import Findings
 from pyskl_semloss.annotations.converters.sources import Video
-from pyskl_semloss.array_files import read_npz
-from pyskl_semloss.files import atomic_write
+from pyskl_semloss.array_files import read_npz, write_npz
 
 LAYOUT = 1
 
@@ -57,8 +56,7 @@ def write_part(path: str | os.PathLike[str], key: str, part: Part) -> None:
         arrays["frames"] = np.array([clip.total_frames for clip in clips])
         arrays["keypoint"] = np.concatenate([clip.keypoint for clip in clips], axis=1)
         arrays["score"] = np.concatenate([clip.keypoint_score for clip in clips], axis=1)
-    with atomic_write(path) as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
+    write_npz(path, arrays)
 
 
 def read_part(path: Path, key: str, *, only_check: bool = False) -> Part | None:

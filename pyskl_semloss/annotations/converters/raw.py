@@ -206,6 +206,6 @@ def run_tasks(work: Callable[[Any], Any], tasks: list[Any], workers: int) -> Ite
 
 def _check(out: str | os.PathLike[str], workers: int) -> None:
     if Path(out).suffix != ".pkl":
-        raise InputError("expected a name that ends in .pkl", file=out)
+        raise InputError("expected a name that ends in .pkl", file=out, fix="The source comes first, then OUT.pkl.")
     if workers < 1:
         raise InputError(f"expected at least 1, got {workers}", field="workers")

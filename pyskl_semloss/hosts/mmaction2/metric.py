@@ -56,6 +56,13 @@ class ScoreMetric(BaseMetric):
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Accuracies from 0 to 1 over all clips of all processes; those without a known label are left out."""
         columns = {name: np.stack([result[name] for result in results]) for name in results[0]}
+        wrong = ~np.isfinite(columns["score"]).all(1)
+        if wrong.any():
+            raise InputError(
+                f"the model gives NaN or infinity for {int(wrong.sum())} of {len(wrong)} clips",
+                clip=columns["sample_id"][wrong.argmax()].item(),
+                fix="Its weights have diverged: train with a lower optim_wrapper.optimizer.lr.",
+            )
         scores = Scores(**columns)
         if self.score_file is not None:
             scores.save(self.score_file)

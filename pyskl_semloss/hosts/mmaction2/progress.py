@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -11,14 +13,12 @@ from mmengine.runner import Runner
 class BestSoFarHook(Hook):
     """The best validation result so far, ``best_val``, in each line of the training, also in TensorBoard and the like.
 
-    It is what the host's ``CheckpointHook`` keeps as the best by ``save_best``.
+    It is what the host's ``CheckpointHook`` keeps as the best by ``save_best``, and in its checkpoints.
     """
 
-    # After the CheckpointHook, which finds the best one.
-    priority = "LOWEST"
-
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Pass the best result on to the log."""
+        # Not after the validation: the checkpoint that the CheckpointHook then writes would lack it.
         best = runner.message_hub.get_info("best_score", None)
         if best is not None:
             runner.message_hub.update_scalar("train/best_val", best)

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 
+from pyskl_semloss.checkpoints import read_checkpoint
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.mmaction2.whole_checkpoints import POINTER, point_to
+from pyskl_semloss.reading import open_regular, reason
 
 _PARTS = ("meta", "state_dict", "optimizer", "message_hub")
 # What pyskl_semloss.files.atomic_write leaves of a file when its process is killed.
@@ -35,12 +36,15 @@ def prepare_start(config: Config, resume: str | None = None, *, seed: int | None
         InputError: The checkpoint is damaged, and so is every earlier one, or it is of another seed than asked for.
     """
     if first:
-        remove_half_written(config.work_dir)
+        for folder in {Path(config.work_dir), _folder(config)}:
+            remove_half_written(folder)
     if resume is None and config.get("resume"):
         resume = config.get("load_from") or "auto"
     config.resume = False
     found = latest_whole(config, first) if resume == "auto" else None if resume is None else Path(resume)
     if found is None:
+        if first and resume == "auto":
+            warnings.warn(f"{config.work_dir} has no checkpoint to go on from: a new run starts", stacklevel=2)
         if first:
             _forget_earlier_run(config)
         return
@@ -103,26 +107,28 @@ def checkpoint_meta(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     Raises:
         InputError: There is no such file, it is damaged, or training cannot go on from it.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            # torch does not look at the checksums.
-            if (broken := archive.testzip()) is not None:
-                raise InputError(f"its part {broken} is damaged", file=path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError("there is no such checkpoint file", file=path) from None
-    except InputError:
-        raise
-    except zipfile.BadZipFile:
-        raise InputError("it is cut short or no checkpoint", file=path) from None
-    except Exception as error:  # a damaged file can fail in any way
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"it cannot be read ({reason})", file=path) from None
-    parts = content if isinstance(content, Mapping) else {}
+    if os.path.isdir(path):
+        fix = "Without a name, --resume goes on from the latest one in the work dir."
+        raise InputError("expected a checkpoint file, got a folder", file=path, fix=fix)
+    with open_regular(path) as stream:
+        try:
+            with zipfile.ZipFile(stream) as archive:
+                # torch does not look at the checksums.
+                broken = archive.testzip()
+        except zipfile.BadZipFile:
+            raise InputError("it is cut short or no checkpoint", file=path) from None
+        # Whatever zipfile and zlib raise on damaged bytes.
+        except Exception as error:
+            raise InputError(f"it cannot be read ({reason(error)})", file=path) from None
+    if broken is not None:
+        raise InputError(f"its part {broken} is damaged", file=path)
+    parts = read_checkpoint(path)
     missing = [part for part in _PARTS if not isinstance(parts.get(part), Mapping)]
     if missing:
-        raise InputError(f"it holds no {', '.join(missing)}, so training cannot go on from it", file=path)
-    return content["meta"]
+        fix = "To start a new run from its weights, give --cfg-options load_from=FILE in place of --resume."
+        problem = f"it holds no {', '.join(missing)}, so training cannot go on from it"
+        raise InputError(problem, file=path, fix=fix)
+    return parts["meta"]
 
 
 def _forget_earlier_run(config: Config) -> None:
@@ -137,6 +143,16 @@ def _forget_earlier_run(config: Config) -> None:
         )
 
 
+def _hook(config: Config) -> Mapping[str, Any]:
+    return (config.get("default_hooks") or {}).get("checkpoint") or {}
+
+
+def _folder(config: Config) -> Path:
+    """Where the checkpoints are: in the work dir, or in a folder of its name below the hook's own."""
+    folder, other = Path(config.work_dir), _hook(config).get("out_dir")
+    return folder if other in (None, config.work_dir) else Path(other) / folder.name
+
+
 def _candidates(config: Config) -> list[Path]:
     """The checkpoint that is the latest, which may be gone, and the earlier ones, latest first."""
     try:
@@ -145,10 +161,7 @@ def _candidates(config: Config) -> list[Path]:
         return []
     except UnicodeDecodeError:
         pointed = Path()
-    hook = (config.get("default_hooks") or {}).get("checkpoint") or {}
-    folder = Path(config.work_dir)
-    if hook.get("out_dir") not in (None, config.work_dir):
-        folder = Path(hook["out_dir"]) / folder.name
+    hook, folder = _hook(config), _folder(config)
     template = hook.get("filename_tmpl") or ("epoch_{}.pth" if hook.get("by_epoch", True) else "iter_{}.pth")
     name = re.compile(re.escape(template).replace(r"\{\}", r"(\d+)"))
     numbers = {path: int(found[1]) for path in folder.glob("*") if (found := name.fullmatch(path.name))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -11,13 +12,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
+from mmengine.model import is_model_wrapper
 
 from pyskl_semloss.allocator import keep_large_blocks
 from pyskl_semloss.annotations.store import is_store
 from pyskl_semloss.checkpoints import LABEL_VECTORS_KEY, read_state_dict
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import atomic_write
+from pyskl_semloss.hosts.mmaction2.config_files import OverrideAction, check_settings, read_config
 from pyskl_semloss.label_vectors import LabelVectors
 
 
@@ -30,8 +33,10 @@ def parse_run_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
     Returns:
         The arguments; ``LOCAL_RANK`` is set for launchers that give the rank as an argument.
     """
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override settings, KEY=VALUE")
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm"], default="none")
+    parser.add_argument(
+        "--cfg-options", nargs="+", action=OverrideAction, metavar="KEY=VALUE", help="override settings"
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm"], default="none", help="for our .sh scripts")
     parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
@@ -56,27 +61,30 @@ def load_config(
         options: Overrides by dotted key, as ``--cfg-options`` gives them.
 
     Raises:
-        InputError: The config, or a file that it names and the run needs, is not there.
+        InputError: The config, or a file that it names and the run needs, is not there, or a setting is wrong.
     """
     # A user's setting that makes torch unpickle whatever a checkpoint holds.
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    # On a full disk each line of the log would bring a traceback to the screen before what matters cannot be written.
+    logging.raiseExceptions = False
     if not torch.cuda.is_available():
         keep_large_blocks()
-    if not Path(path).is_file():
-        raise InputError("there is no such config file", file=path)
-    config = Config.fromfile(path)
+    config = read_config(path, options)
+    check_settings(config, path, uses)
     config.launcher = launcher
-    if options:
-        config.merge_from_dict(dict(options))
     if work_dir is not None:
         config.work_dir = work_dir
     elif config.get("work_dir") is None:
         config.work_dir = str(Path("work_dirs") / Path(path).stem)
     _complete(config)
+    if launcher == "pytorch" and "RANK" not in os.environ:
+        problem = "expected to be started by torchrun, once for each process"
+        fix = "Use tools/dist_train.sh or tools/dist_test.sh, or leave the option out."
+        raise InputError(problem, field="--launcher", fix=fix)
     if launcher == "pytorch" and not torch.cuda.is_available():
         _join_cpu_processes(config)
     if launcher == "slurm" and not torch.cuda.is_available():
-        raise InputError("slurm starts one process for each GPU, but there is none here", field="launcher")
+        raise InputError("slurm starts one process for each GPU, but there is none here", field="--launcher")
     for key in uses:
         dataset = (config.get(f"{key}_dataloader") or {}).get("dataset", {})
         _check_file(dataset.get("ann_file"), path, f"{key}_dataloader.dataset.ann_file", dataset.get("data_root"))
@@ -140,17 +148,46 @@ def use_label_vectors_of(config: Config, checkpoint: str) -> None:
         np.save(stream, state[LABEL_VECTORS_KEY].numpy())
 
 
+def refuse_other_model(model: torch.nn.Module, checkpoint: str) -> None:
+    """Refuse a checkpoint of another model, of which the host would leave random weights in the places it lacks.
+
+    Args:
+        model: The one to test, before the host has loaded the checkpoint into it.
+        checkpoint: Its file; what it holds beyond the model does not matter.
+
+    Raises:
+        InputError: A weight of the model is absent in it, or of another shape.
+    """
+    state = read_state_dict(checkpoint)
+    wrong = []
+    for name, value in (model.module if is_model_wrapper(model) else model).state_dict().items():
+        if name not in state:
+            wrong.append(f"{name} is absent in it")
+        elif state[name].shape != value.shape:
+            wrong.append(f"{name} is {tuple(state[name].shape)} in it, {tuple(value.shape)} in the model")
+    if wrong:
+        rest = f", and {len(wrong) - 1} more like it" if len(wrong) > 1 else ""
+        raise InputError(
+            f"it is of another model than the config's: {wrong[0]}{rest}",
+            file=checkpoint,
+            fix="Test it with the config, and the --cfg-options, that it was trained with.",
+        )
+
+
 def _check_file(value: object, path: str, field: str, root: str | None = None) -> None:
     """Say which file a config lacks, and how to make it, before minutes of start-up."""
     found = os.path.join(root or "", value) if isinstance(value, str) else None
-    if found is not None and not os.path.isfile(found) and not is_store(found):
-        raise InputError(
-            f"there is no file {value}",
-            file=path,
-            field=field,
-            fix="Paths are relative to the current folder; tools/prepare_data.py and tools/build_label_vectors.py "
-            f"make such files, and --cfg-options {field}=PATH names another.",
-        )
+    if found is None or os.path.isfile(found) or is_store(found):
+        return
+    tool = "build_label_vectors" if field.endswith("label_vectors") else "prepare_data"
+    kind = "" if tool == "build_label_vectors" else ", or a keypoint store"
+    raise InputError(
+        f"expected a file{kind}, got the folder {value}" if os.path.isdir(found) else f"there is no file {value}",
+        file=path,
+        field=field,
+        fix=f"Paths are relative to the current folder; tools/{tool}.py makes such a file, "
+        f"and --cfg-options {field}=PATH names another.",
+    )
 
 
 def set_epochs(config: Config, epochs: int) -> None:
@@ -160,10 +197,10 @@ def set_epochs(config: Config, epochs: int) -> None:
         InputError: The number is not positive, or the config does not count in epochs.
     """
     if epochs < 1:
-        raise InputError(f"expected at least 1, got {epochs}", field="epochs")
+        raise InputError(f"expected at least 1, got {epochs}", field="--epochs")
     old = config.train_cfg.get("max_epochs")
     if old is None:
-        raise InputError("the config's train_cfg counts iterations, not epochs", field="epochs")
+        raise InputError("the config's train_cfg counts iterations, not epochs", field="--epochs")
     config.train_cfg.max_epochs = epochs
     schedulers = config.get("param_scheduler") or []
     for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
