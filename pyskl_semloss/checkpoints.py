@@ -145,7 +145,19 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Raises:
         InputError: As :func:`read_checkpoint`, or there are no weights in it.
     """
-    content = read_checkpoint(path)
+    return state_dict_of(read_checkpoint(path), path)
+
+
+def state_dict_of(content: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The weights in the content of a checkpoint, by name.
+
+    Args:
+        content: As :func:`read_checkpoint` gives it.
+        path: The checkpoint's own path, for messages.
+
+    Raises:
+        InputError: There are no weights in it.
+    """
     state = content.get("state_dict", content)
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError("expected a state dict of tensors", file=path)

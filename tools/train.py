@@ -46,6 +46,7 @@ def main() -> None:
     from pyskl_semloss.hosts.mmaction2.running import (
         check_label_vectors,
         load_config,
+        note_class_names,
         place_among_processes,
         set_epochs,
     )
@@ -56,6 +57,7 @@ def main() -> None:
         args.config, uses=uses, work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options
     )
     check_label_vectors(config, args.config)
+    note_class_names(config)
     if args.epochs is not None:
         set_epochs(config, args.epochs)
     if args.seed is not None:

@@ -54,15 +54,32 @@ def plan_from_config(path: _AnyPath, **overrides: Any) -> FusionPlan:
 
 
 def read_literals(path: _AnyPath) -> dict[str, Any]:
-    """Read ``name = literal`` assignments; ``dict(key=literal, …)`` counts as a literal.
+    """Read a file of ``name = literal`` assignments; see :func:`parse_literals`.
 
     Raises:
         InputError: The file is absent, is not Python's syntax, or holds anything else. The message gives the line.
     """
+    return parse_literals(read_text(path, CONFIG_LIMIT), path, "A fusion config is never executed.")
+
+
+def parse_literals(text: str, path: _AnyPath, fix: str) -> dict[str, Any]:
+    """The values of ``name = literal`` assignments; ``dict(key=literal, …)`` counts as a literal.
+
+    Args:
+        text: At most :data:`CONFIG_LIMIT` characters.
+        path: Where it is from, for messages.
+        fix: What to do where it holds anything else.
+
+    Raises:
+        InputError: It is too long, not Python's syntax, or holds anything else. The message gives the line.
+    """
+    if len(text) > CONFIG_LIMIT:
+        raise InputError(f"it has {len(text)} characters, more than {CONFIG_LIMIT}", file=path, fix=fix)
     try:
-        tree = ast.parse(read_text(path, CONFIG_LIMIT))
-    except SyntaxError as error:
-        raise InputError(f"line {error.lineno}: {error.msg}", file=path) from None
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError) as error:
+        problem = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else str(error)
+        raise InputError(problem, file=path) from None
     except (RecursionError, MemoryError):
         raise InputError("it cannot be read (it is nested too deeply)", file=path) from None
     values: dict[str, Any] = {}
@@ -81,7 +98,7 @@ def read_literals(path: _AnyPath) -> dict[str, Any]:
                 f"line {node.lineno}: expected strings, numbers, True, False, None, lists and dicts only",
                 file=path,
                 field=name,
-                fix="A fusion config is never executed.",
+                fix=fix,
             ) from None
     return values
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS
@@ -78,6 +79,11 @@ class KeypointDataset(PoseDataset):
         if isinstance(clips, StoredClips):
             # The host would read all of them now, and hold their bytes.
             self.serialize_data = False
+            lengths = clips.store.sizes[clips.numbers, 1]
+        else:
+            lengths = np.array([clip["total_frames"] for clip in clips])
+        # The host keeps it in the checkpoints, where prediction on long recordings finds it.
+        self._metainfo["clip_frames"] = float(np.median(lengths))
         return clips
 
     def filter_data(self) -> Sequence[dict[str, Any]]:

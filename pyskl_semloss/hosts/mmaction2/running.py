@@ -18,6 +18,7 @@ from pyskl_semloss.annotations.store import is_store
 from pyskl_semloss.checkpoints import LABEL_VECTORS_KEY, read_state_dict
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import atomic_write
+from pyskl_semloss.label_vectors import LabelVectors
 
 
 def parse_run_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -111,6 +112,14 @@ def _join_cpu_processes(config: Config) -> None:
 def check_label_vectors(config: Config, path: str) -> None:
     """Refuse a config whose label vectors are a file that is not there."""
     _check_file(config.model.get("cls_head", {}).get("label_vectors"), path, "model.cls_head.label_vectors")
+
+
+def note_class_names(config: Config) -> None:
+    """Let the training set know the names of the classes, so that the host keeps them in the checkpoints."""
+    path = config.model.get("cls_head", {}).get("label_vectors")
+    dataset = (config.get("train_dataloader") or {}).get("dataset", {})
+    if isinstance(path, str) and path.endswith(".npz") and dataset.get("type") == "KeypointDataset":
+        dataset["metainfo"] = {**(dataset.get("metainfo") or {}), "classes": list(LabelVectors.load(path).class_names)}
 
 
 def use_label_vectors_of(config: Config, checkpoint: str) -> None:

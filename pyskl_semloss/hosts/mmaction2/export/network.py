@@ -1,0 +1,181 @@
+"""A 3-D network over volumes as a 2-D one over frames: runtimes have fast kernels for images, few for volumes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.hosts.mmaction2.export.maps import ViewMaps
+from pyskl_semloss.hosts.mmaction2.export.views import ViewPlan
+from pyskl_semloss.hosts.mmaction2.trained_model import TrainedModel
+
+# Largest difference to the original network, over the largest feature.
+_AGREEMENT = 1e-4
+
+
+class FramesConvolution(nn.Module):
+    """A ``Conv3d`` on the frames (T, C, H, W) of one volume: frames that it sees together become channels."""
+
+    def __init__(self, original: nn.Conv3d) -> None:
+        super().__init__()
+        (self.taps, *kernel), (self.stride, *stride) = original.kernel_size, original.stride
+        padding: Any = original.padding
+        plain = original.groups == 1 and original.dilation[0] == 1 and original.padding_mode == "zeros"
+        if not plain or isinstance(padding, str):
+            raise NotImplementedError("groups, dilation in time or a padding other than zeros")
+        self.padding = padding[0]
+        weight = original.weight.detach()
+        self.image = nn.Conv2d(
+            weight.shape[1] * self.taps,
+            weight.shape[0],
+            tuple(kernel),
+            tuple(stride),
+            tuple(padding[1:]),
+            tuple(original.dilation[1:]),
+            bias=original.bias is not None,
+        )
+        self.image.weight.data = weight.transpose(1, 2).flatten(1, 2).contiguous()
+        if original.bias is not None:
+            self.image.bias.data = original.bias.detach().clone()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(T, C, H, W) -> (T', O, H', W')."""
+        seen = _shifted(x, self.taps, self.stride, self.padding, 0.0)
+        return self.image(torch.cat(seen, dim=1) if seen[1:] else seen[0])
+
+
+class FramesMaxPool(nn.Module):
+    """A ``MaxPool3d`` on the frames (T, C, H, W) of one volume."""
+
+    def __init__(self, original: nn.MaxPool3d) -> None:
+        super().__init__()
+        kernel, stride, padding, dilation = (
+            value if isinstance(value, Sequence) else (value,) * 3
+            for value in (original.kernel_size, original.stride, original.padding, original.dilation)
+        )
+        if dilation[0] != 1:
+            raise NotImplementedError("dilation in time")
+        self.taps, self.stride, self.padding = kernel[0], stride[0], padding[0]
+        self.image = nn.MaxPool2d(
+            tuple(kernel[1:]), tuple(stride[1:]), tuple(padding[1:]), tuple(dilation[1:]), ceil_mode=original.ceil_mode
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(T, C, H, W) -> (T', C, H', W')."""
+        first, *others = _shifted(x, self.taps, self.stride, self.padding, float("-inf"))
+        for other in others:
+            first = torch.maximum(first, other)
+        return self.image(first)
+
+
+def _shifted(x: Tensor, taps: int, stride: int, padding: int, value: float) -> list[Tensor]:
+    """The frames that each tap of a kernel in time sees."""
+    if (taps, stride, padding) == (1, 1, 0):
+        return [x]
+    if padding:
+        x = nn.functional.pad(x, (0, 0, 0, 0, 0, 0, padding, padding), value=value)
+    # Plain numbers, so that a trace holds constants.
+    last = (int(x.shape[0]) - taps) // stride * stride
+    return [x[tap : tap + last + 1 : stride] for tap in range(taps)]
+
+
+def over_frames(network: nn.Module) -> nn.Module:
+    """A copy of a 3-D network that takes the frames (T, C, H, W) of one volume.
+
+    Raises:
+        NotImplementedError: It has a part without a counterpart.
+    """
+    copied = copy.deepcopy(network)
+    for name, part in list(copied.named_modules()):
+        if isinstance(part, nn.Conv3d):
+            made: nn.Module = FramesConvolution(part)
+        elif isinstance(part, nn.MaxPool3d):
+            made = FramesMaxPool(part)
+        elif isinstance(part, nn.modules.batchnorm._BatchNorm):
+            made = _image_norm(part)
+        elif "3d" in type(part).__module__ + type(part).__name__ and not list(part.children()):
+            raise NotImplementedError(type(part).__name__)
+        else:
+            continue
+        copied.set_submodule(name, made)
+    # The host's eval() returns nothing.
+    copied.eval()
+    return copied
+
+
+def _image_norm(original: nn.modules.batchnorm._BatchNorm) -> nn.BatchNorm2d:
+    made = nn.BatchNorm2d(original.num_features, original.eps, affine=original.affine)
+    made.load_state_dict(original.state_dict())
+    return made
+
+
+class ViewScores(nn.Module):
+    """The class scores of one view: heat maps, backbone, head.
+
+    Args:
+        model: The trained model.
+        plan: What comes before.
+
+    Raises:
+        InputError: A part of the network has no counterpart in a graph over frames.
+    """
+
+    def __init__(self, model: TrainedModel, plan: ViewPlan) -> None:
+        super().__init__()
+        whole: Any = model.model
+        drawn = whole.data_preprocessor
+        if whole.with_neck or getattr(whole.cls_head, "avg_pool", None) is None:
+            raise InputError("a model with a neck, or without pooling, cannot be exported", file=model.checkpoint)
+        if whole.cls_head.average_clips != "prob":
+            raise InputError(
+                f"expected 'prob', since scores are probabilities, got {whole.cls_head.average_clips!r}",
+                file=model.checkpoint,
+                field="model.cls_head.average_clips",
+            )
+        self.maps = ViewMaps(drawn.channels, plan.size, drawn.sigma, drawn.threshold)
+        self.backbone = _rewritten(model, (plan.frames, len(drawn.channels), *plan.size))
+        self.classifier = whole.cls_head.fc_cls
+        branch = getattr(whole.cls_head, "semantic_branch", None)
+        self.embedding = None if branch is None else branch.fc
+        if branch is not None:
+            self.register_buffer("names", nn.functional.normalize(branch.label_vectors.float(), dim=-1).T.contiguous())
+
+    def forward(self, keypoint: Tensor, score: Tensor, mirror: Tensor) -> tuple[Tensor, ...]:
+        """Class probabilities (C,), and cosines (C,) to the class names where there is a semantic branch.
+
+        Args:
+            keypoint: (M persons, L frames, V joints, 2) px of the maps.
+            score: (M, L, V).
+            mirror: (1,) int64, 1 for the mirror image.
+        """
+        pooled = self.backbone(self.maps(keypoint, score, mirror)).mean((0, 2, 3))[None]
+        probability = self.classifier(pooled).softmax(-1)[0]
+        if self.embedding is None:
+            return (probability,)
+        embedding = self.embedding(pooled)
+        length = (embedding * embedding).sum(-1, keepdim=True).sqrt().clamp(min=1e-12)
+        return probability, ((embedding / length) @ self.names)[0]
+
+
+@torch.no_grad()
+def _rewritten(model: TrainedModel, shape: tuple[int, ...]) -> nn.Module:
+    """The backbone over frames, after a look at whether it does the same."""
+    whole: Any = model.model
+    try:
+        made = over_frames(whole.backbone)
+        volume = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+        wanted = whole.backbone(volume.transpose(0, 1)[None])[0].transpose(0, 1)
+        given = made(volume)
+        apart = float((given - wanted).abs().max() / wanted.abs().max().clamp(min=1e-12))
+    except (NotImplementedError, RuntimeError, AttributeError, IndexError, TypeError) as error:
+        problem, apart = f"a part of it has no counterpart ({error})", 0.0
+    else:
+        problem = f"its counterpart over frames differs by {apart:.1e}"
+        if apart <= _AGREEMENT:
+            return made
+    raise InputError(f"the backbone cannot be exported: {problem}", file=model.checkpoint, field="model.backbone")

@@ -1,0 +1,131 @@
+"""Many recordings and videos through a predictor, each to its own files; one that fails leaves the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyskl_semloss.annotations.recording import Recording, read_recording
+from pyskl_semloss.errors import TRACEBACK, InputError
+from pyskl_semloss.faults import explain
+from pyskl_semloss.hosts.mmaction2.predictor import Predictor
+from pyskl_semloss.segments.files import check_formats, write_segments
+from pyskl_semloss.segments.find import SegmentRules, background_classes
+from pyskl_semloss.segments.segmentation import Segmentation
+from pyskl_semloss.skeletons import SkeletonLayout
+
+AnyPath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an input.
+
+    Attributes:
+        source: The input.
+        segmentation: What was found, or nothing where it failed.
+        written: The files.
+        error: What was wrong, or nothing.
+    """
+
+    source: str
+    segmentation: Segmentation | None = None
+    written: tuple[str, ...] = ()
+    error: str = ""
+
+
+def predict_files(
+    predictor: Predictor,
+    inputs: Sequence[AnyPath],
+    out: AnyPath,
+    formats: Sequence[str] = ("csv",),
+    rules: SegmentRules | None = None,
+    *,
+    on_start: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Iterator[Outcome]:
+    """Find the gestures in each input and write them, one file for each format, named after the input.
+
+    Args:
+        predictor: The models.
+        inputs: Recordings (.npz), or videos, whose keypoints are estimated first.
+        out: The folder of the files.
+        formats: Of ``csv``, ``json``, ``vtt``, ``eaf``.
+        rules: What makes a segment.
+        on_start: Told the input whose turn it is.
+        **options: Those of :meth:`Predictor.segments`.
+
+    Yields:
+        An outcome for each input, when it is done.
+
+    Raises:
+        InputError: Before anything is done: a format or a background name is not known, or two inputs would have the
+            same files.
+    """
+    rules = rules or SegmentRules()
+    check_formats(formats)
+    background_classes(predictor.class_names, rules.background)
+    _check_names(inputs)
+    return _each(predictor, inputs, Path(out), tuple(dict.fromkeys(formats)), rules, on_start, options)
+
+
+def _each(
+    predictor: Predictor,
+    inputs: Sequence[AnyPath],
+    out: Path,
+    formats: Sequence[str],
+    rules: SegmentRules,
+    on_start: Callable[[str], None] | None,
+    options: dict[str, Any],
+) -> Iterator[Outcome]:
+    for source in map(os.fspath, inputs):
+        if on_start is not None:
+            on_start(source)
+        try:
+            found = predictor.segments(read_input(source, predictor.layout), rules, **options)
+            files = tuple(str(out / f"{Path(source).stem}.{name}") for name in formats)
+            for file in files:
+                write_segments(found, file)
+            yield Outcome(source, found, files)
+        except Exception as error:
+            if os.environ.get(TRACEBACK):
+                raise
+            said = explain(error) or f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            yield Outcome(source, error=said if source in said else f"{source}: {said}")
+
+
+def read_input(path: AnyPath, layout: SkeletonLayout) -> Recording:
+    """A recording as it is, or one made of a video.
+
+    Args:
+        path: An .npz of :meth:`Recording.save`, or a video.
+        layout: Of the keypoints that are estimated in a video.
+
+    Raises:
+        InputError: There is no such file, it is neither, or videos cannot be read here.
+    """
+    if not os.path.isfile(path):
+        raise InputError("there is no such file", file=path)
+    if Path(path).suffix.lower() == ".npz":
+        return read_recording(path)
+    try:
+        from pyskl_semloss.video import estimate
+    except ImportError as error:
+        raise InputError(
+            f"keypoints cannot be estimated in a video here ({error})",
+            file=path,
+            fix="Install what that needs with pip install 'pyskl_semloss[video]', or give a recording (.npz).",
+        ) from None
+    return estimate(path, layout=layout)
+
+
+def _check_names(inputs: Sequence[AnyPath]) -> None:
+    first: dict[str, str] = {}
+    for source in map(os.fspath, inputs):
+        before = first.setdefault(Path(source).stem, source)
+        if before != source or [os.fspath(one) for one in inputs].count(source) > 1:
+            fix = "Predict them one after the other, into different folders."
+            raise InputError(f"its files would have the names of those of {before}", file=source, fix=fix)

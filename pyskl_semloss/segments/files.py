@@ -1,0 +1,135 @@
+"""Segments in files: CSV, JSON and WebVTT here, ELAN beside; each is written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import atomic_write
+from pyskl_semloss.segments.eaf import write_eaf
+from pyskl_semloss.segments.segmentation import Segmentation
+
+AnyPath = str | os.PathLike[str]
+FURTHER = 4
+"""Classes after the first one that a CSV file has columns for."""
+CSV_COLUMNS = ("start", "end", "name", "confidence", "person", "nearest_name") + tuple(
+    f"{what}_{place}" for place in range(2, FURTHER + 2) for what in ("name", "probability")
+)
+_FORMULA = ("=", "+", "-", "@", "'")
+
+
+def write_segments(segmentation: Segmentation, path: AnyPath) -> None:
+    """Write a segmentation in the format that the name ends in: .csv, .json, .vtt or .eaf.
+
+    Raises:
+        InputError: Another ending, or the file cannot be written.
+    """
+    write = WRITERS.get(Path(path).suffix.lower().lstrip("."))
+    if write is None:
+        raise InputError(f"expected a name that ends in {', '.join(f'.{name}' for name in WRITERS)}", file=path)
+    write(segmentation, path)
+
+
+def write_csv(segmentation: Segmentation, path: AnyPath) -> None:
+    """Write a line a segment under the header :data:`CSV_COLUMNS`; times in s with three decimals, persons from 1.
+
+    A name that a spreadsheet would take for a formula gets an apostrophe in front, which our reader takes off.
+    """
+    with atomic_write(path, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(CSV_COLUMNS)
+        for start, end, one in segmentation.in_milliseconds():
+            row = [
+                f"{start / 1000:.3f}", f"{end / 1000:.3f}", _plain(one.name), f"{one.confidence:.4f}", one.person + 1,
+                _plain(one.nearest),
+            ]  # fmt: skip
+            for name, probability in one.top[1 : FURTHER + 1]:
+                row += [_plain(name), f"{probability:.4f}"]
+            writer.writerow(row + [""] * (len(CSV_COLUMNS) - len(row)))
+
+
+def _plain(name: str) -> str:
+    return f"'{name}" if name.startswith(_FORMULA) else name
+
+
+def unquoted(name: str) -> str:
+    """The name that :func:`write_csv` wrote."""
+    return name[1:] if name.startswith("'") and name[1:].startswith(_FORMULA) else name
+
+
+def write_json(segmentation: Segmentation, path: AnyPath) -> None:
+    """Write everything that is known: recording, settings, class names, and the segments with their best classes."""
+    segments = [
+        {
+            "start": start / 1000,
+            "end": end / 1000,
+            "name": one.name,
+            "confidence": round(one.confidence, 6),
+            "person": one.person + 1,
+            "nearest_name": one.nearest or None,
+            "top": [{"name": name, "probability": round(value, 6)} for name, value in one.top],
+        }
+        for start, end, one in segmentation.in_milliseconds()
+    ]
+    content: dict[str, Any] = {
+        "recording": segmentation.name,
+        "video": segmentation.video or None,
+        "seconds": round(segmentation.seconds, 3),
+        "settings": dict(segmentation.settings),
+        "class_names": list(segmentation.class_names),
+        "segments": segments,
+    }
+    with atomic_write(path, "w", encoding="utf-8", newline="\n") as stream:
+        json.dump(content, stream, indent=1, ensure_ascii=False, allow_nan=False)
+        stream.write("\n")
+
+
+def write_vtt(segmentation: Segmentation, path: AnyPath) -> None:
+    """Write WebVTT subtitles: a cue a segment with its name and confidence; of several persons each is a voice."""
+    several = len(segmentation.persons) > 1
+    cues = sorted(segmentation.in_milliseconds(), key=lambda cue: (cue[0], cue[1]))
+    with atomic_write(path, "w", encoding="utf-8", newline="\n") as stream:
+        stream.write("WEBVTT\n")
+        for number, (start, end, one) in enumerate(cues, 1):
+            voice = f"<v Person {one.person + 1}>" if several else ""
+            text = f"{voice}{_escaped(one.name)} ({100 * one.confidence:.0f} %)"
+            stream.write(f"\n{number}\n{_clock(start)} --> {_clock(end)}\n{text}\n")
+
+
+def _escaped(name: str) -> str:
+    # The arrow that stands between two times may not stand in a cue; it needs no entity but the last.
+    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _clock(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{rest:03d}"
+
+
+WRITERS: dict[str, Callable[[Segmentation, AnyPath], None]] = {
+    "csv": write_csv,
+    "json": write_json,
+    "vtt": write_vtt,
+    "eaf": write_eaf,
+}
+"""What writes each format, by the ending of its files."""
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse a format that is not known, or whose library is missing, before any work is done.
+
+    Raises:
+        InputError: Names the format, and what installs the library.
+    """
+    from pyskl_semloss.segments.eaf import import_pympi
+
+    for name in formats:
+        if name not in WRITERS:
+            raise InputError(f"expected {', '.join(WRITERS)}, got {name!r}", field="format")
+    if "eaf" in formats:
+        import_pympi()

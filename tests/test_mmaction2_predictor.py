@@ -1,0 +1,315 @@
+"""The predictor against the tools, on models that the tools trained, and on recordings."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations, write_annotations
+from pyskl_semloss.annotations.recording import Recording
+from pyskl_semloss.annotations.synthetic import CLASS_NAMES, generate
+from pyskl_semloss.annotations.synthetic_recording import generate_recording
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.scores import Scores
+
+pytest.importorskip("mmaction")
+
+from pyskl_semloss.hosts.mmaction2.predict_files import predict_files, read_input  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.predictor import Predictor  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.recorded_config import recorded_config  # noqa: E402
+from pyskl_semloss.segments.find import SegmentRules  # noqa: E402
+from pyskl_semloss.segments.reading import read_segments  # noqa: E402
+from pyskl_semloss.segments.sliding import WindowRules  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+# Scores of a hardly trained model lie near 1 / 32.
+LOOSE = SegmentRules(threshold=0.0, shortest=0.2)
+
+
+def run(*command, code=0):
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    words = [sys.executable, *map(str, command)]
+    done = subprocess.run(words, capture_output=True, text=True, env=env, timeout=600, cwd=ROOT)
+    assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Joint and limb trained and tested by the tools for one epoch on 33 clips, and their fusion."""
+    folder = tmp_path_factory.mktemp("predict")
+    full = generate(60, seed=1, subjects=8)
+    ids = [clip.frame_dir for clip in full.clips]
+    splits = {"train": ids[:33], "val": ids[33:36], "test": ids[36:]}
+    write_annotations(folder / "a.pkl", AnnotationSet(splits, full.clips))
+    run("tools/build_label_vectors.py", "--labels", "data/imigue_labels.txt", "--vectors", "hash:20:0", "--out",
+        folder / "v.npz")  # fmt: skip
+    for name in ("joint", "limb"):
+        config, work = f"configs/mmaction2/synthetic/{name}.py", folder / name
+        options = [
+            "--cfg-options",
+            *(f"{key}_dataloader.dataset.ann_file={folder}/a.pkl" for key in ("train", "val", "test")),
+            *(f"{key}_dataloader.num_workers=0" for key in ("train", "val", "test")),
+            f"model.cls_head.label_vectors={folder}/v.npz",
+            # So that the scores differ from clip to clip after one epoch.
+            "optim_wrapper.optimizer.lr=0.3", "train_dataloader.batch_size=8", "test_dataloader.batch_size=5",
+        ]  # fmt: skip
+        run("tools/train.py", config, "--epochs", 1, "--no-validate", "--work-dir", work, *options)
+        run("tools/test.py", config, work / "epoch_1.pth", "--work-dir", work, *options)
+    run("tools/fuse_scores.py", folder / "joint/test_scores.npz", folder / "limb/test_scores.npz", "--weights", 2, 3,
+        "--out", folder / "fused.npz")  # fmt: skip
+    # The predictor must find in the checkpoints what it needs.
+    (folder / "v.npz").rename(folder / "moved.npz")
+    return folder
+
+
+def checkpoint(folder, name):
+    return folder / name / "epoch_1.pth"
+
+
+@pytest.fixture(scope="module")
+def predictor(folder):
+    torch.set_num_threads(1)
+    return Predictor(checkpoint(folder, "joint"), checkpoint(folder, "limb"))
+
+
+@pytest.fixture(scope="module")
+def clips(folder):
+    return read_annotations(folder / "a.pkl", split="test", unknown_labels=True)[0].clips
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return generate_recording(3, seed=2, rest=(0.5, 1.0))[0]
+
+
+def assert_equal(ours, theirs):
+    assert ours.sample_id.tolist() == theirs.sample_id.tolist() and ours.label.tolist() == theirs.label.tolist()
+    for name in ("score", "semantic_cosine", "semantic_distance"):
+        mine, other = getattr(ours, name), getattr(theirs, name)
+        assert (mine is None) == (other is None)
+        if mine is not None:
+            assert mine.tobytes() == other.tobytes(), f"{name} differs by {np.abs(mine - other).max()}"
+
+
+def test_the_numbers_are_those_of_the_tools(folder, predictor, clips):
+    prediction = predictor.predict(clips)
+    for name in ("joint", "limb"):
+        assert_equal(prediction.parts[name], Scores.load(folder / name / "test_scores.npz"))
+    fused = Scores.load(folder / "fused.npz")
+    assert_equal(prediction.scores, fused)
+    assert np.ptp(fused.score, axis=0).max() > 0.01, "clips must differ, or nothing was compared"
+    alone = Predictor(limb=checkpoint(folder, "limb")).predict(clips)
+    assert_equal(alone.scores, Scores.load(folder / "limb/test_scores.npz"))
+
+
+def test_names_window_and_layout_come_from_the_checkpoint(folder, predictor, clips):
+    assert predictor.class_names == CLASS_NAMES and predictor.layout.name == "openpose22"
+    train = read_annotations(folder / "a.pkl", split="train")[0].clips
+    median = float(np.median([clip.total_frames for clip in train]))
+    assert predictor.models["joint"].clip_frames == median
+    assert predictor.window_rules().window == round(2 / 3 * median / 25, 2)
+    assert predictor.window_rules(window=1.0).window == 1.0
+    prediction = predictor.predict(clips[:3])
+    best = prediction.probability.argmax(1)
+    assert [one[0][0] for one in prediction.top(2)] == [CLASS_NAMES[k] for k in best]
+    assert [one[0][1] for one in prediction.top(1)] == prediction.probability.max(1).tolist()
+    near = prediction.scores.semantic_cosine.argmax(1)
+    assert [one[0][0] for one in prediction.nearest()] == [CLASS_NAMES[k] for k in near]
+
+
+def test_a_config_can_be_given_and_names_too(folder, clips):
+    config = "configs/mmaction2/synthetic/joint.py"
+    names = [f"gesture {number}" for number in range(32)]
+    given = Predictor(joint=(config, checkpoint(folder, "joint")), class_names=names, batch_size=5)
+    assert given.class_names == tuple(names)
+    assert_equal(given.predict(clips[:5]).scores, Predictor(checkpoint(folder, "joint")).predict(clips[:5]).scores)
+    with pytest.raises(InputError, match="expected 32 names, one for each class of .*epoch_1.pth, got 2"):
+        Predictor(joint=checkpoint(folder, "joint"), class_names=["a", "b"])
+
+
+def test_clips_and_recordings_are_the_same_thing(predictor, recording):
+    clip = recording.clip(0, recording.frames, name=recording.name)
+    from_clip, from_recording = predictor.predict(clip), predictor.predict(recording)
+    assert_equal(from_clip.scores, from_recording.scores)
+    both = predictor.predict([recording, recording.clip(0, 60)])
+    assert both.scores.sample_id.tolist() == [recording.name, f"{recording.name}_0_60"]
+    one = predictor.predict(clip, one_view=True)
+    assert one.probability.sum() == pytest.approx(1, abs=1e-5) and not np.array_equal(
+        one.probability, from_clip.probability
+    )
+
+
+def test_what_cannot_be_predicted_is_named(predictor, recording):
+    other = Recording("other", np.ones((1, 9, 17, 2)), np.ones((1, 9, 17)), "coco17", (100, 100), 25)
+    with pytest.raises(
+        InputError, match=r"'other'.*its joints are 'coco17' \(17\), the models take 'openpose22' \(22\)"
+    ):
+        predictor.predict(other)
+    with pytest.raises(InputError, match="'coco17'"):
+        predictor.segments(other)
+    with pytest.raises(InputError, match="expected 22 joints, got 17"):
+        predictor.predict(Clip("c", -1, (9, 9), (9, 9), np.ones((1, 5, 17, 2)), np.ones((1, 5, 17))))
+    with pytest.raises(InputError, match="at least one clip"):
+        predictor.predict([])
+    with pytest.raises(InputError, match="occur more than once"):
+        predictor.predict([recording.clip(0, 20), recording.clip(0, 20)])
+
+
+def test_each_window_is_a_clip(predictor, recording):
+    (timeline,) = predictor.timelines(recording, WindowRules(1.0, 0.5, still=0.0))
+    assert len(timeline.windows) == len(timeline.probability) and timeline.windows.length == 25
+    for number in (0, 3, len(timeline.windows) - 1):
+        start, stop = int(timeline.windows.start[number]), int(timeline.windows.stop[number])
+        alone = predictor.predict(recording.clip(start, stop), one_view=True)
+        np.testing.assert_allclose(timeline.probability[number], alone.probability[0], atol=2e-6)
+        np.testing.assert_allclose(timeline.cosine[number], alone.scores.semantic_cosine[0], atol=2e-6)
+    (views,) = predictor.timelines(recording, WindowRules(3.0, 3.0, still=0.0), one_view=False)
+    clip = recording.clip(0, 75)
+    np.testing.assert_allclose(views.probability[0], predictor.predict(clip).probability[0], atol=2e-6)
+
+
+def test_windows_without_movement_or_person_are_not_scored(predictor, recording):
+    still = np.repeat(recording.keypoint[:, :1], 150, axis=1)
+    seen = np.repeat(recording.keypoint_score[:, :1], 150, axis=1)
+    told = []
+    quiet = Recording("quiet", still, seen, "openpose22", recording.image_shape, 25)
+    found = predictor.segments(quiet, LOOSE, progress=lambda *counts: told.append(counts))
+    assert found.segments == () and told == []
+    assert predictor.timelines(quiet)[0].probability.max() == 0
+    moving = recording.keypoint_score.copy()
+    moving[:, :, 5:] = 0
+    faint = Recording("faint", recording.keypoint, moving, "openpose22", recording.image_shape, 25)
+    assert not predictor.segments(faint, LOOSE).segments
+    assert predictor.segments(faint, LOOSE, seen=0.1).segments
+
+
+def test_persons_are_looked_at_alone_or_together(predictor, recording):
+    far = recording.keypoint + np.float32(200)
+    both = Recording(
+        "both", np.concatenate([recording.keypoint, far]), np.concatenate([recording.keypoint_score] * 2),
+        "openpose22", recording.image_shape, 25,
+    )  # fmt: skip
+    cut = WindowRules(2.0, 2.0)
+    alone = predictor.timelines(recording, cut)[0]
+    first, second = predictor.timelines(both, cut)
+    np.testing.assert_allclose(first.probability, alone.probability, atol=2e-6)
+    assert (first.person, second.person) == (0, 1)
+    assert {one.person for one in predictor.segments(both, LOOSE, window=2.0, stride=2.0).segments} == {0, 1}
+    (together,) = predictor.timelines(both, WindowRules(2.0, 2.0, together=True))
+    assert np.abs(together.probability - alone.probability).max() > 1e-4
+
+
+def test_models_that_do_not_belong_together_are_refused(folder, tmp_path):
+    joint, limb = checkpoint(folder, "joint"), checkpoint(folder, "limb")
+    with pytest.raises(InputError, match=r"given as the joint model, but draws limbs"):
+        Predictor(joint=limb)
+    with pytest.raises(InputError, match="expected a joint model, a limb model, or both"):
+        Predictor()
+    for weights, said in (((1, 2, 3), "expected two"), ((-1, 2), "not negative"), ((0, 0), "not all zero")):
+        with pytest.raises(InputError, match=said):
+            Predictor(joint, limb, weights=weights)
+    content = torch.load(limb, weights_only=True)
+    content["state_dict"]["cls_head.semantic_branch.label_vectors"] += 1
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"other\.pth.*other label vectors than .*epoch_1\.pth"):
+        Predictor(joint, tmp_path / "other.pth")
+    content = torch.load(limb, weights_only=True)
+    content["meta"]["dataset_meta"]["classes"][3] = "juggle"
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"class 3 is 'juggle', that of .*joint.epoch_1\.pth is 'touch face'"):
+        Predictor(joint, tmp_path / "other.pth")
+    del content["state_dict"]["cls_head.fc_cls.bias"]
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"does not fit the config: it lacks 1 weights \(cls_head\.fc_cls\.bias\)"):
+        Predictor(limb=tmp_path / "other.pth")
+    content = torch.load(limb, weights_only=True)
+    config = content["meta"]["cfg"]
+    for was, now, said in [
+        ("depth=18", "depth=19", "cannot be built from its config .KeyError"),
+        ("type='PackKeypoints'", "type='CompactKeypoints'", "cannot be built from its config .TypeError"),
+        ("skeleton='openpose22',", "skeleton='openpose23',", "there is no layout 'openpose23'"),
+        ("batch_size=5", "batch_size='five'", "cannot be built from its config .ValueError"),
+        ("type='PoseHeatmapPreprocessor'", "type='ActionDataPreprocessor'", "cannot be built"),
+    ]:
+        assert was in config
+        torch.save({**content, "meta": {"cfg": config.replace(was, now)}}, tmp_path / "other.pth")
+        with pytest.raises(InputError, match=rf"other\.pth.*{said}"):
+            Predictor(limb=tmp_path / "other.pth")
+    torch.save({"state_dict": content["state_dict"]}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"records no config.*Give the config beside the checkpoint"):
+        Predictor(limb=tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize(
+    ("cfg", "said"),
+    [
+        ("import os", "expected 'name = value'"),
+        ("model = __import__('os')\ntest_dataloader = dict()", "expected strings, numbers"),
+        ("model = dict(type='os.system', command='touch x')\ntest_dataloader = dict()", "'os.system' is none that is"),
+        ("model = dict(type='subprocess')\ntest_dataloader = dict()", "'subprocess' is none that is registered"),
+        ("model = dict(type='Recognizer3D', backbone=[dict(type='a.b')])\ntest_dataloader = dict()", "'a.b'"),
+        ("model = dict(type=5)\ntest_dataloader = dict()", "the type 5"),
+        ("model = dict()", "lacks test_dataloader"),
+        ("", "records no config"),
+    ],
+)
+def test_a_recorded_config_runs_and_imports_nothing(tmp_path, cfg, said, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=said):
+        recorded_config({"meta": {"cfg": cfg}}, "bad.pth")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recorded_config_fetches_no_weights():
+    text = (
+        "custom_imports = dict(imports=['evil'])\n"
+        "model = dict(type='PoseRecognizer3D', backbone=dict(type='ResNet3dSlowOnly', pretrained='http://x/y.pth', "
+        "init_cfg=dict(type='Pretrained', checkpoint='z')), _scope_='evil')\ntest_dataloader = dict(batch_size=3)"
+    )
+    config = recorded_config({"meta": {"cfg": text}}, "a.pth")
+    assert config.to_dict() == {
+        "model": {"type": "PoseRecognizer3D", "backbone": {"type": "ResNet3dSlowOnly"}},
+        "test_dataloader": {"batch_size": 3},
+    }
+
+
+def test_one_bad_input_leaves_the_others(predictor, recording, tmp_path):
+    recording.save(tmp_path / "good.npz")
+    (tmp_path / "bad.npz").write_bytes(b"no archive")
+    sources = [tmp_path / "bad.npz", tmp_path / "good.npz", tmp_path / "absent.npz"]
+    outcomes = list(predict_files(predictor, sources, tmp_path / "out", ["csv", "json"], LOOSE, window=2.0))
+    assert [bool(one.error) for one in outcomes] == [True, False, True]
+    assert "bad.npz" in outcomes[0].error and "there is no such file" in outcomes[2].error
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["good.csv", "good.json"]
+    found = predictor.segments(recording, LOOSE, window=2.0)
+    assert [one.name for one in read_segments(outcomes[1].written[0]).segments] == [one.name for one in found.segments]
+    with pytest.raises(InputError, match="its files would have the names of those of"):
+        predict_files(predictor, [tmp_path / "good.npz", tmp_path / "sub" / "good.mp4"], tmp_path)
+    with pytest.raises(InputError, match="no class 'ilustrative'.*Did you mean 'illustrative'"):
+        predict_files(predictor, sources, tmp_path, rules=SegmentRules(background=("ilustrative",)))
+
+
+def test_a_video_without_the_estimator_is_one_sentence(predictor, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyskl_semloss.video", None)
+    (tmp_path / "film.mp4").write_bytes(b"film")
+    with pytest.raises(InputError, match=r"film\.mp4: keypoints cannot be estimated.*pyskl_semloss\[video\]"):
+        read_input(tmp_path / "film.mp4", predictor.layout)
+
+
+def test_the_tool_from_the_command_line(folder, recording, tmp_path):
+    recording.save(tmp_path / "film.npz")
+    models = ["--joint", checkpoint(folder, "joint"), "--limb", checkpoint(folder, "limb")]
+    loose = ["--threshold", 0, "--shortest", 0.2, "--window", 2, "--stride", 1, "--still", 0]
+    loose += ["--format", "csv", "vtt", "--background", "deep breath", "--out", tmp_path / "out"]
+    out, err = run("tools/predict.py", tmp_path / "film.npz", tmp_path / "absent.npz", *models, *loose, code=1)
+    assert "absent.npz: there is no such file" in err and "1 of 2 inputs failed" in err and "windows of" in err
+    assert "Written to" in out and "start s" in out
+    segments = read_segments(tmp_path / "out" / "film.csv").segments
+    assert segments and f"{len(segments)} segments" in out and (tmp_path / "out" / "film.vtt").is_file()
+    out, err = run("tools/predict.py", tmp_path / "film.npz", code=2)
+    assert err == "error: field 'joint, limb': expected a joint model, a limb model, or both, got none.\n"
