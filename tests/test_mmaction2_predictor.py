@@ -210,6 +210,9 @@ def test_models_that_do_not_belong_together_are_refused(folder, tmp_path):
         Predictor(joint=limb)
     with pytest.raises(InputError, match="expected a joint model, a limb model, or both"):
         Predictor()
+    for weights, said in (((1, 2, 3), "expected two"), ((-1, 2), "not negative"), ((0, 0), "not all zero")):
+        with pytest.raises(InputError, match=said):
+            Predictor(joint, limb, weights=weights)
     content = torch.load(limb, weights_only=True)
     content["state_dict"]["cls_head.semantic_branch.label_vectors"] += 1
     torch.save(content, tmp_path / "other.pth")
@@ -224,6 +227,19 @@ def test_models_that_do_not_belong_together_are_refused(folder, tmp_path):
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(InputError, match=r"does not fit the config: it lacks 1 weights \(cls_head\.fc_cls\.bias\)"):
         Predictor(limb=tmp_path / "other.pth")
+    content = torch.load(limb, weights_only=True)
+    config = content["meta"]["cfg"]
+    for was, now, said in [
+        ("depth=18", "depth=19", "cannot be built from its config .KeyError"),
+        ("type='PackKeypoints'", "type='CompactKeypoints'", "cannot be built from its config .TypeError"),
+        ("skeleton='openpose22',", "skeleton='openpose23',", "there is no layout 'openpose23'"),
+        ("batch_size=5", "batch_size='five'", "cannot be built from its config .ValueError"),
+        ("type='PoseHeatmapPreprocessor'", "type='ActionDataPreprocessor'", "cannot be built"),
+    ]:
+        assert was in config
+        torch.save({**content, "meta": {"cfg": config.replace(was, now)}}, tmp_path / "other.pth")
+        with pytest.raises(InputError, match=rf"other\.pth.*{said}"):
+            Predictor(limb=tmp_path / "other.pth")
     torch.save({"state_dict": content["state_dict"]}, tmp_path / "other.pth")
     with pytest.raises(InputError, match=r"records no config.*Give the config beside the checkpoint"):
         Predictor(limb=tmp_path / "other.pth")

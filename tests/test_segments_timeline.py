@@ -1,12 +1,16 @@
 """Windows, timelines and segments against what they must be on made-up scores."""
 
+import itertools
 import tracemalloc
 
 import numpy as np
 import pytest
 
+from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.segments.find import SegmentRules, find_segments
+from pyskl_semloss.segments.sliding import WindowRules, timelines_of, window_seconds
 from pyskl_semloss.segments.timeline import Timeline, frame_probability, window_weights
 from pyskl_semloss.segments.windows import Windows, in_blocks, movement, plan_windows
 
@@ -84,12 +88,14 @@ def test_movement_is_the_range_in_body_sizes():
 def test_one_wrong_frame_and_missing_points_are_no_movement():
     keypoint, score = body()
     windows = plan_windows(200, FPS, 4.0, 4.0)
-    keypoint[25] += 300
-    keypoint[60], score[60] = 0, 0
+    # Of the 100 frames of a window the 16 at 3, 9, 15, 21, 28, … are looked at.
+    keypoint[28] += 300
+    keypoint[128] -= 90
+    keypoint[109], score[109] = 0, 0
     keypoint[:, 7], score[:, 7] = 0, 0
     moved, seen = movement(keypoint, score, windows)
     assert moved.max() < 1e-9
-    assert seen[1] == pytest.approx(7 / 8)
+    assert seen[0] == pytest.approx(7 / 8) and seen[1] == pytest.approx(7 / 8 * 15 / 16)
     nothing = movement(np.zeros_like(keypoint), np.zeros_like(score), windows)
     assert nothing[0].tolist() == nothing[1].tolist() == [0, 0]
 
@@ -206,7 +212,7 @@ def test_memory_does_not_grow_with_the_recording():
         frames = int(minutes * 60 * FPS)
         windows = plan_windows(frames, FPS, 2.0, 0.5)
         probability = np.zeros((len(windows), len(NAMES)), np.float32)
-        probability[::7, 2] = 0.9
+        probability[100:103, 2] = 0.9
         made = Timeline(windows, FPS, NAMES, probability, None, *np.ones((2, len(windows))))
         tracemalloc.start()
         find_segments(made, RULES)
@@ -214,7 +220,69 @@ def test_memory_does_not_grow_with_the_recording():
         tracemalloc.stop()
         return high
 
-    assert peak(16) < 1.1 * peak(4) + 1e5
+    # Of the recording only its segments are kept, here one.
+    assert peak(24) < 1.02 * peak(8) + 2e4
+
+
+def recording(frames=500, persons=2, joints=3):
+    rng = np.random.default_rng(0)
+    keypoint = rng.uniform(1, 100, (persons, frames, joints, 2)).astype(np.float32)
+    layout = dict(name="arm", joints=["a", "b", "c"], limbs=[[0, 1], [1, 2]], mirror_pairs=[])
+    return Recording("film", keypoint, np.ones((persons, frames, joints), np.float32), layout, (100, 100), FPS)
+
+
+class Scorer:
+    """Scores a window by the frames that it begins and ends with, and remembers what it was given."""
+
+    def __init__(self, cosine=True, batch=4):
+        self.given, self.cosine, self.batch = [], cosine, batch
+
+    def __call__(self, entries):
+        entries = iter(entries)
+        while batch := list(itertools.islice(entries, self.batch)):
+            self.given += batch
+            score = np.zeros((len(batch), len(NAMES)), np.float32)
+            score[:, 1] = [int(one["frame_dir"].split("_")[1]) / 1000 for one in batch]
+            score[:, 0] = 1 - score[:, 1]
+            ids = np.array([one["frame_dir"] for one in batch])
+            yield Scores(ids, score, np.full(len(batch), -1), score if self.cosine else None)
+
+
+def test_every_window_is_scored_once_as_a_view_of_the_recording():
+    film, scorer, told = recording(), Scorer(), []
+    found = timelines_of(film, scorer, NAMES, WindowRules(2.0, 1.0), lambda *counts: told.append(counts))
+    assert [one.person for one in found] == [0, 1] and len(scorer.given) == 2 * 19
+    for number, entry in enumerate(scorer.given):
+        person, start = number // 19, 25 * (number % 19)
+        assert np.shares_memory(entry["keypoint"], film.keypoint), "a window must not copy the recording"
+        assert entry["keypoint"].tobytes() == film.keypoint[person : person + 1, start : start + 50].tobytes()
+        assert (entry["total_frames"], entry["img_shape"], entry["label"]) == (50, (100, 100), -1)
+    np.testing.assert_allclose(found[1].probability[:, 1], np.arange(19) * 25 / 1000, atol=1e-6)
+    np.testing.assert_allclose(found[1].cosine, found[1].probability)
+    assert told == [(min(4 * n, 19), 38) for n in range(1, 6)] + [(19 + min(4 * n, 19), 38) for n in range(1, 6)]
+    assert timelines_of(film, Scorer(cosine=False), NAMES)[0].cosine is None
+    (both,) = timelines_of(film, scorer, NAMES, WindowRules(together=True))
+    assert scorer.given[-1]["keypoint"].shape[0] == 2 and both.person == 0
+    # A quarter of the window is the stride.
+    assert both.windows.start[:3].tolist() == [0, 12, 24]
+
+
+def test_only_windows_in_which_somebody_is_seen_and_moves_are_scored():
+    film, scorer = recording(persons=1), Scorer()
+    film.keypoint[:, :200] = film.keypoint[:, :1]
+    film.keypoint_score[:, 350:] = 0
+    (found,) = timelines_of(film, scorer, NAMES, WindowRules(2.0, 2.0, seen=0.6))
+    assert [one["frame_dir"] for one in scorer.given] == ["film_200_250", "film_250_300", "film_300_350"]
+    scored = found.probability.any(axis=1)
+    assert np.flatnonzero(scored).tolist() == [4, 5, 6]
+    assert found.seen.tolist() == [1] * 7 + [0] * 3 and (found.movement[:4] == 0).all()
+    for wrong in (dict(still=-1), dict(seen=float("nan"))):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            WindowRules(**wrong)
+
+
+def test_the_window_follows_the_training_clips():
+    assert window_seconds(75) == 2.0 and window_seconds(None) == 2.0 and window_seconds(30) == 0.8
 
 
 def test_the_top_classes_at_a_moment():

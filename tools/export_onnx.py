@@ -20,8 +20,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("out", help="the file to write, .onnx")
     for name in ("joint", "limb"):
         parser.add_argument(f"--{name}", nargs="+", metavar="FILE", help=f"the {name} model: [CONFIG] CHECKPOINT")
-    parser.add_argument("--weights", nargs=2, type=float, metavar=("JOINT", "LIMB"), help="of the fusion (default 2 3)")
-    parser.add_argument("--labels", metavar="FILE", help="class names, one a line, where the checkpoint has none")
+    parser.add_argument("--weights", nargs=2, type=float, default=(2, 3), help="of joint and limb (default: 2 3)")
+    parser.add_argument("--names", metavar="FILE", help="class names, one a line, where the models do not know them")
     parser.add_argument("--one-view", action="store_true", help="one view of a clip, not all of the config's test")
     parser.add_argument("--max-frames", type=int, default=1024, help="longest clip (default: 1024 frames)")
     parser.add_argument("--check", metavar="ANN", help="compare with torch on clips of this annotation file")
@@ -31,6 +31,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if not args.out.endswith(".onnx"):
         raise InputError("expected a name that ends in .onnx", file=args.out)
+    if args.clips < 1:
+        raise InputError(f"expected at least 1, got {args.clips}", field="--clips")
     if args.benchmark and not args.check:
         raise InputError("expected clips to measure on", field="--benchmark", fix="Give --check.")
     return args
@@ -57,8 +59,7 @@ def main() -> None:
     from pyskl_semloss.hosts.mmaction2.predictor import Predictor
 
     models = {name: model_source(getattr(args, name), name) for name in ("joint", "limb")}
-    options = {} if args.weights is None else {"weights": tuple(args.weights)}
-    predictor = Predictor(**models, class_names=args.labels, device="cpu", **options)
+    predictor = Predictor(**models, weights=tuple(args.weights), class_names=args.names, device="cpu")
     clips = check.read_clips(args.check, args.split, args.clips, predictor) if args.check else []
     export_onnx(predictor, args.out, one_view=args.one_view, max_frames=args.max_frames)
     if clips:

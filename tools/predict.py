@@ -11,10 +11,11 @@ import sys
 import warnings
 
 from pyskl_semloss.errors import InputError, exit_on_error
-from pyskl_semloss.segments.files import WRITERS
+from pyskl_semloss.segments.files import WRITERS, check_formats
 from pyskl_semloss.segments.find import SegmentRules
 from pyskl_semloss.segments.sliding import WindowRules
 
+_NAMES = "--names FILE gives them, one a line."
 _MODEL = "checkpoint, or config and checkpoint where the checkpoint records none"
 
 
@@ -68,6 +69,7 @@ def main() -> None:
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
+    check_formats(args.format)
     import torch
 
     from pyskl_semloss.allocator import keep_large_blocks
@@ -80,7 +82,9 @@ def main() -> None:
         keep_large_blocks()
     predictor = Predictor(joint, limb, weights=args.weights, device=args.device, class_names=args.names, fast=args.fast)
     if predictor.class_names[0] == "class 0":
-        warnings.warn("the models do not know the names of their classes; --names gives them", stacklevel=1)
+        if args.background:
+            raise InputError("the models do not know the names of their classes", field="--background", fix=_NAMES)
+        warnings.warn(f"the models do not know the names of their classes. {_NAMES}", stacklevel=1)
     lines: list[ProgressLine] = []
     outcomes = predict_files(
         predictor, args.inputs, args.out, args.format, rules, window=args.window, stride=args.stride, still=args.still,

@@ -66,7 +66,7 @@ def dataset_clips(
     entries = [clip.to_dict() for clip in annotations.clips]
     if binary_score:
         for entry in entries:
-            _score_known_points(entry)
+            score_known_points(entry)
     return entries
 
 
@@ -116,7 +116,7 @@ class StoredClips(Sequence[dict[str, Any]]):
             )
         entry = clip.to_dict()
         if self.binary_score:
-            _score_known_points(entry)
+            score_known_points(entry)
         return entry
 
     def take(self, indices: Iterable[int]) -> StoredClips:
@@ -200,5 +200,6 @@ def _refuse_first_wrong(clips: StoredClips) -> None:
         clips[int(wrong.argmax())]
 
 
-def _score_known_points(entry: dict[str, Any]) -> None:
+def score_known_points(entry: dict[str, Any]) -> None:
+    """Give every known point of an entry the score 1, and every missing one, (0, 0), the score 0."""
     entry["keypoint_score"] = entry["keypoint"].any(-1).astype(np.float32)

@@ -47,7 +47,10 @@ def generate_recording(
         raise InputError(f"expected 0 < shortest <= longest, got {rest!r}", field="rest")
     rng = np.random.default_rng([set_seed, 5, seed])
     subject = _subject_of(split, subjects, set_seed, rng)
-    pieces, hidden, truth, frame = [], [], [], 0
+    pieces: list[np.ndarray] = []
+    hidden: list[np.ndarray] = []
+    truth: list[Segment] = []
+    frame = 0
     for label in _order(gestures, rng):
         still = max(round(rng.uniform(*rest) * FPS), 2)
         joints, envelope, start, stop = _act(label, subject, rng)

@@ -33,7 +33,7 @@ class SegmentRules:
     """
 
     threshold: float = 0.45
-    extent: float = 0.6
+    extent: float = 0.7
     smoothing: float = 0.3
     shortest: float = 0.8
     gap: float = 0.5

@@ -59,14 +59,18 @@ class WindowRules:
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"expected a number from 0, got {getattr(self, name)!r}", field=name)
 
+    @property
+    def stride_seconds(self) -> float:
+        """From one window to the next in s."""
+        return self.window / 4 if self.stride is None else self.stride
+
     def plan(self, recording: Recording) -> Windows:
         """The windows of a recording.
 
         Raises:
             InputError: Window or stride makes no sense.
         """
-        stride = self.window / 4 if self.stride is None else self.stride
-        return plan_windows(recording.frames, recording.fps, self.window, stride)
+        return plan_windows(recording.frames, recording.fps, self.window, self.stride_seconds)
 
 
 def timelines_of(

@@ -57,7 +57,7 @@ def plan_windows(frames: int, fps: float, window: float, stride: float) -> Windo
         raise InputError(f"a stride of {stride:g} s leaves gaps between windows of {window:g} s", field="stride")
     length, step = max(round(window * fps), 1), max(round(stride * fps), 1)
     last = max(frames - length, 0)
-    start = np.arange(0, last + 1, step)
+    start: np.ndarray = np.arange(0, last + 1, step)
     if start[-1] != last:
         start = np.append(start, last)
     return Windows(start.astype(np.int64), length, frames)

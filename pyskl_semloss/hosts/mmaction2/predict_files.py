@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.annotations.recording import Recording, read_recording
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import TRACEBACK, InputError
 from pyskl_semloss.faults import explain
 from pyskl_semloss.hosts.mmaction2.predictor import Predictor
 from pyskl_semloss.segments.files import check_formats, write_segments
@@ -91,6 +91,8 @@ def _each(
                 write_segments(found, file)
             yield Outcome(source, found, files)
         except Exception as error:
+            if os.environ.get(TRACEBACK):
+                raise
             said = explain(error) or f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             yield Outcome(source, error=said if source in said else f"{source}: {said}")
 

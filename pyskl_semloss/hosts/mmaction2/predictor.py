@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from pyskl_semloss.annotations.clip import Clip
+from pyskl_semloss.annotations.dataset_clips import score_known_points
 from pyskl_semloss.annotations.mending import read_clip
 from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion import fuse
+from pyskl_semloss.evaluation.fusion import fuse, normalised
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.hosts.mmaction2.model_agreement import check_agreement, names_of_classes
@@ -65,9 +67,12 @@ class Predictor:
         check_agreement(self.models)
         first = next(iter(self.models.values()))
         self.layout, self.classes = first.layout, first.classes
+        if len(weights) != 2:
+            raise InputError(f"expected two, of joint and limb, got {len(weights)}", field="weights")
         self.weights = [float(weights[place]) for place, name in enumerate(("joint", "limb")) if name in self.models]
+        normalised(self.weights, len(self.weights))
         self.class_names = names_of_classes(class_names, self.models)
-        self.batch_size = batch_size or first.batch_size
+        self.batch_size = first.batch_size if batch_size is None else batch_size
         if self.batch_size < 1:
             raise InputError(f"expected at least 1, got {batch_size}", field="batch_size")
 
@@ -92,11 +97,16 @@ class Predictor:
         return Prediction(self._fused(parts), parts)
 
     def score(self, entries: Iterable[Entry], *, one_view: bool = False) -> Iterator[dict[str, Scores]]:
-        """Scores of each model, batch by batch, of clips as the annotation files have them."""
-        pipelines = self._pipelines(one_view)
+        """Scores of each model, batch by batch, of clips as the annotation files have them.
+
+        What had to be mended in them is said in one warning at the end.
+        """
+        groups, report = self._groups(one_view), Report()
         entries = iter(entries)
         while batch := list(itertools.islice(entries, self.batch_size)):
-            yield self._score_batch(batch, pipelines)
+            yield self._score_batch(batch, groups, report)
+        if report.warning:
+            warnings.warn(report.warning, stacklevel=2)
 
     def window_rules(self, **changes: Any) -> WindowRules:
         """How recordings are cut for these models: windows of two thirds of the median training clip, or of 2 s."""
@@ -126,9 +136,11 @@ class Predictor:
         *,
         window: float | None = None,
         stride: float | None = None,
+        still: float | None = None,
+        seen: float | None = None,
+        together: bool = False,
         one_view: bool = True,
         progress: Progress | None = None,
-        **windows: Any,
     ) -> Segmentation:
         """The gestures in a recording of any length, with start, end, name and confidence.
 
@@ -140,63 +152,50 @@ class Predictor:
             rules: What makes a segment.
             window: Length of a window in s; see :meth:`window_rules`.
             stride: From one window to the next in s; a quarter of the window.
+            still: Least movement of a window that is scored, in body sizes.
+            seen: Least share of known points of a window that is scored.
+            together: Draw all persons into the same maps; otherwise each has windows, and segments, of its own.
             one_view: Look at one view of each window, not at all views of the config's test.
             progress: Called with how many windows are scored, and how many will be.
-            **windows: The other fields of :class:`pyskl_semloss.segments.sliding.WindowRules`.
 
         Raises:
             InputError: The recording is of other joints, or a rule makes no sense.
         """
         rules = rules or SegmentRules()
         background_classes(self.class_names, rules.background)
-        given = {name: value for name, value in (("window", window), ("stride", stride)) if value is not None}
-        cut = self.window_rules(**given, **windows)
+        given = dict(window=window, stride=stride, still=still, seen=seen, together=together)
+        cut = self.window_rules(**{name: value for name, value in given.items() if value is not None})
         timelines = self.timelines(recording, cut, one_view=one_view, progress=progress)
         settings = {
             "models": {name: os.path.basename(model.checkpoint) for name, model in self.models.items()},
             "weights": self.weights,
             "one_view": one_view,
-            **dataclasses.asdict(cut),
+            **dataclasses.asdict(dataclasses.replace(cut, stride=cut.stride_seconds)),
             **dataclasses.asdict(rules),
         }
         found = tuple(one for timeline in timelines for one in find_segments(timeline, rules))
         return Segmentation(found, self.class_names, recording.name, recording.seconds, recording.video, settings)
 
-    def _pipelines(self, one_view: bool) -> list[tuple[list[Callable], list[str]]]:
-        """Each distinct pipeline with the names of the models that share it."""
-        groups: list[tuple[list[dict[str, Any]], list[str]]] = []
+    def _groups(self, one_view: bool) -> list[_Group]:
+        """The models by what their tests do with a clip, so that it is done once for those that do the same."""
+        groups: list[_Group] = []
         for name, model in self.models.items():
-            steps = model.steps(one_view)
-            same = [names for other, names in groups if other == steps]
-            if same:
-                same[0].append(name)
+            way = (model.steps(one_view), model.rules, model.binary_score)
+            same = next((group for group in groups if group.way == way), None)
+            if same is None:
+                groups.append(_Group(way, build_steps(way[0]), model, [name]))
             else:
-                groups.append((steps, [name]))
-        return [(build_steps(steps), names) for steps, names in groups]
+                same.names.append(name)
+        return groups
 
     @torch.inference_mode()
-    def _score_batch(self, batch: Sequence[Entry], pipelines: Sequence[tuple[list[Callable], list[str]]]) -> dict:
+    def _score_batch(self, batch: Sequence[Entry], groups: Sequence[_Group], report: Report) -> dict[str, Scores]:
         scores = {}
-        for steps, names in pipelines:
-            packed = []
-            for entry in batch:
-                # The models of a pipeline ask the same of a clip only where their data sets do.
-                results = self._mended(entry, self.models[names[0]])
-                for step in steps:
-                    results = step(results)
-                packed.append(results)
-            data = self.models[names[0]].collate(packed)
-            for name in names:
+        for group in groups:
+            data = group.model.collate([group.pack(entry, report) for entry in batch])
+            for name in group.names:
                 scores[name] = scores_of(self.models[name].model.test_step(data), self.class_names)
         return {name: scores[name] for name in self.models}
-
-    def _mended(self, entry: Entry, model: TrainedModel) -> dict[str, Any]:
-        results = read_clip(entry, model.rules, Report()).to_dict()
-        if model.binary_score:
-            known = (results["keypoint"] != 0).any(-1)
-            results["keypoint_score"] = known.astype(results["keypoint_score"].dtype)
-        results["skeleton"] = model.layout
-        return results
 
     def _entry(self, clip: Clip | Recording) -> Entry:
         if isinstance(clip, Recording):
@@ -223,3 +222,22 @@ class Predictor:
 
     def _fused(self, parts: Mapping[str, Scores]) -> Scores:
         return fuse(list(parts.values()), self.weights) if len(parts) > 1 else next(iter(parts.values()))
+
+
+class _Group(NamedTuple):
+    """Models whose tests do the same with a clip."""
+
+    way: tuple[Any, ...]
+    steps: list[Callable[[dict[str, Any]], Any]]
+    model: TrainedModel
+    names: list[str]
+
+    def pack(self, entry: Entry, report: Report) -> Any:
+        """A clip as the models take it, checked and mended as their data set does it."""
+        results = read_clip(entry, self.model.rules, report).to_dict()
+        if self.model.binary_score:
+            score_known_points(results)
+        results["skeleton"] = self.model.layout
+        for step in self.steps:
+            results = step(results)
+        return results

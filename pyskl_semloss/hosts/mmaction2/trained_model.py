@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,29 +107,20 @@ def load_model(source: Source, device: str | torch.device, fast: bool = False) -
     init_default_scope("mmaction")
     names = _class_names(content, config, state, checkpoint)
     matrix = state.get(LABEL_VECTORS_KEY)
-    model = _build(config, matrix, fast, checkpoint)
+    with _built_from(checkpoint):
+        model = _build(config.model, matrix, fast)
+        test = _test_of(config.test_dataloader)
+    _check_kind(model, test, checkpoint)
     _load(model, state, checkpoint)
     model.to(device).eval()
-    loader = config.test_dataloader
-    dataset = loader.get("dataset") or {}
-    collate = dict(loader.get("collate_fn") or dict(type="pseudo_collate"))
-    meta = _dataset_meta(content)
-    frames = meta.get("clip_frames")
+    frames = _dataset_meta(content).get("clip_frames")
     return TrainedModel(
         model=model,
         checkpoint=checkpoint,
-        pipeline=[dict(step) for step in dataset.get("pipeline") or ()],
-        collate=FUNCTIONS.get(collate.pop("type")),
-        batch_size=int(loader.get("batch_size") or 1),
-        rules=Rules(
-            num_joints=model.data_preprocessor.layout.num_joints,
-            unknown_labels=True,
-            off_image=dataset.get("off_image", "keep"),
-        ),
-        binary_score=bool(dataset.get("binary_score", False)),
         class_names=names,
         label_vectors=None if matrix is None else matrix.float().numpy(),
         clip_frames=float(frames) if isinstance(frames, (int, float)) and frames > 0 else None,
+        **test,
     )
 
 
@@ -144,31 +137,55 @@ def _read_config(source: AnyPath | Config) -> Config:
     return Config.fromfile(os.fspath(source))
 
 
-def _build(config: Config, matrix: Tensor | None, fast: bool, checkpoint: str) -> torch.nn.Module:
-    settings = deepcopy(config.model)
+@contextlib.contextmanager
+def _built_from(checkpoint: str) -> Iterator[None]:
+    """What the host raises on a config that makes no sense becomes one sentence."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(error.problem, file=error.file or checkpoint, field=error.field, fix=error.fix) from None
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:300]
+        problem = f"the model cannot be built from its config ({type(error).__name__}: {said})"
+        raise InputError(problem, file=checkpoint, fix="Give the config that it was trained with.") from error
+
+
+def _build(settings: Any, matrix: Tensor | None, fast: bool) -> torch.nn.Module:
+    settings = deepcopy(settings)
     if matrix is not None and settings.get("cls_head"):
         # The checkpoint is whole: the file that the config names is not needed.
         settings.cls_head.label_vectors = matrix.float().numpy()
     if settings.get("type") == "PoseRecognizer3D":
         settings.fast = fast
     elif fast:
-        raise InputError(f"fast needs a PoseRecognizer3D, the model is a {settings.get('type')}", file=checkpoint)
-    try:
-        model = MODELS.build(settings)
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, AssertionError) as error:
-        said = " ".join(str(error).split())[:300]
-        problem = f"the model cannot be built from its config ({type(error).__name__}: {said})"
-        raise InputError(problem, file=checkpoint, fix="Give the config that it was trained with.") from error
-    if not isinstance(getattr(model, "data_preprocessor", None), PoseHeatmapPreprocessor):
+        raise InputError(f"fast needs a PoseRecognizer3D, the model is a {settings.get('type')}", field="fast")
+    return MODELS.build(settings)
+
+
+def _test_of(loader: Any) -> dict[str, Any]:
+    """The fields of :class:`TrainedModel` that the config's test gives; its steps are built once to try them."""
+    dataset, collate = loader.get("dataset") or {}, dict(loader.get("collate_fn") or dict(type="pseudo_collate"))
+    pipeline = [dict(step) for step in dataset.get("pipeline") or ()]
+    build_steps(pipeline)
+    return dict(
+        pipeline=pipeline,
+        collate=functools.partial(FUNCTIONS.get(collate.pop("type")), **collate),
+        batch_size=max(int(loader.get("batch_size") or 1), 1),
+        rules=Rules(unknown_labels=True, off_image=dataset.get("off_image", "keep")),
+        binary_score=bool(dataset.get("binary_score", False)),
+    )
+
+
+def _check_kind(model: torch.nn.Module, test: dict[str, Any], checkpoint: str) -> None:
+    drawn = isinstance(getattr(model, "data_preprocessor", None), PoseHeatmapPreprocessor)
+    if not drawn or not any(step.get("type") == "PackKeypoints" for step in test["pipeline"]):
         raise InputError(
             "the model takes volumes, not keypoints",
             file=checkpoint,
-            field="model.data_preprocessor",
-            fix="Prediction needs a config with a PoseHeatmapPreprocessor; the weights stay as they are.",
+            field="model.data_preprocessor, test_dataloader.dataset.pipeline",
+            fix="Prediction needs a config with PoseHeatmapPreprocessor and PackKeypoints; the weights stay the same.",
         )
-    return model
+    test["rules"] = replace(test["rules"], num_joints=model.data_preprocessor.layout.num_joints)
 
 
 def _load(model: torch.nn.Module, state: Mapping[str, Tensor], checkpoint: str) -> None:

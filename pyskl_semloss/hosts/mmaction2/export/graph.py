@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pyskl_semloss import __version__
-from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.errors import HostError
 from pyskl_semloss.evaluation.fusion import normalised
 from pyskl_semloss.files import atomic_write, sha256
 from pyskl_semloss.hosts.mmaction2.export.network import ViewScores
@@ -105,7 +106,6 @@ def export_onnx(
 def _onnx() -> Any:
     try:
         import onnx
-        import onnx.compose
     except ImportError:
         raise HostError("the export needs onnx: pip install 'pyskl_semloss[onnx]'") from None
     return onnx
@@ -158,8 +158,6 @@ def _traced(
     prefix: str,
 ) -> Any:
     """A module as an ONNX model; the names inside begin with the prefix."""
-    import io
-
     onnx = _onnx()
     stream = io.BytesIO()
     with warnings.catch_warnings():
@@ -176,12 +174,22 @@ def _traced(
             dynamo=False,
         )
     model = onnx.load_model_from_string(stream.getvalue())
-    given = {*inputs, *outputs}
-    model = onnx.compose.add_prefix(model, prefix, rename_inputs=False, rename_outputs=False)
-    found = {one.name for one in (*model.graph.input, *model.graph.output)}
-    if found != given:
-        raise InputError(f"the graph uses {sorted(found)} in place of {sorted(given)}", field=prefix.rstrip("/"))
+    _rename(model.graph, prefix, {*inputs, *outputs})
     return model
+
+
+def _rename(graph: Any, prefix: str, kept: Set[str]) -> None:
+    """Put a prefix before every name but those that are kept; onnx's own function differs between its versions."""
+
+    def renamed(names: Iterable[str]) -> list[str]:
+        return [name if name in kept or not name else prefix + name for name in names]
+
+    for node in graph.node:
+        node.name = prefix + node.name
+        node.input[:], node.output[:] = renamed(node.input), renamed(node.output)
+    for tensor in graph.initializer:
+        (tensor.name,) = renamed([tensor.name])
+    del graph.value_info[:]
 
 
 def _joined(graphs: Sequence[Any], predictor: Predictor, outputs: Sequence[str]) -> Any:

@@ -37,7 +37,13 @@ class ViewMaps(nn.Module):
         self.register_buffer("rows", torch.arange(size[0]))
 
     def forward(self, keypoint: Tensor, score: Tensor, mirror: Tensor) -> Tensor:
-        """Draw finite points (M, L, V, 2) px of the maps with scores (M, L, V); ``mirror`` is (1,) int64 -> (L, C, H, W)."""
+        """Draw a view, (L, C, H, W).
+
+        Args:
+            keypoint: (M persons, L frames, V joints, 2) finite x, y in px of the maps.
+            score: (M, L, V) peaks.
+            mirror: (1,) int64, 1 for the mirror image.
+        """
         part = self.parts.index_select(0, mirror)[0]
         columns = self.columns.index_select(0, mirror)[0]
         point, peak = keypoint.index_select(2, part), score.index_select(2, part)

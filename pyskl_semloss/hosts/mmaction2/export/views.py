@@ -18,8 +18,8 @@ from pyskl_semloss.keypoint_ops import uniform_frame_indices_test
 from pyskl_semloss.keypoint_ops.cropping import ratio_range
 from pyskl_semloss.keypoint_ops.transforms import CompactKeypoints, ResizeKeypoints, SampleKeypointFrames
 
-MOST_FRAMES = 32766
-"""Frame numbers are kept in 16 bits, and the one above marks a clip without frames."""
+MOST_FRAMES = 32767
+"""Frame numbers are kept in 16 bits."""
 _INFINITY = float("inf")
 
 
@@ -124,11 +124,9 @@ class ClipViews(nn.Module):
         if not 1 <= max_frames <= MOST_FRAMES:
             raise InputError(f"expected 1 to {MOST_FRAMES}, got {max_frames}", field="max_frames")
         self.plan = plan
-        rows = [np.full(plan.num_clips * plan.frames, MOST_FRAMES + 1)]
-        rows += [
-            uniform_frame_indices_test(total, plan.frames, plan.num_clips, plan.seed)
-            for total in range(1, max_frames + 1)
-        ]
+        lengths = range(1, max_frames + 1)
+        rows = [uniform_frame_indices_test(total, plan.frames, plan.num_clips, plan.seed) for total in lengths]
+        rows.insert(0, np.zeros_like(rows[0]))
         self.register_buffer("frame_of", torch.from_numpy(np.stack(rows).astype(np.int16)))
 
     def forward(
@@ -149,6 +147,9 @@ class ClipViews(nn.Module):
         plan = self.plan
         keypoint, score = self._mended(keypoint, score, img_shape)
         frame = self.frame_of.index_select(0, total_frames).long()
+        # A graph has no other way to refuse them than a frame that is not there.
+        frames = keypoint.shape[2]
+        frame = frame + frames * ((total_frames < 1) | (total_frames > frames)).long()[:, None]
         chosen = frame[:, None, :, None].expand(-1, score.shape[1], -1, score.shape[3])
         score = score.gather(2, chosen)
         keypoint = keypoint.gather(2, chosen[..., None].expand(-1, -1, -1, -1, 2))
