@@ -7,11 +7,12 @@ It needs pip install 'pyskl_semloss[app]', and for videos 'pyskl_semloss[video]'
 """
 
 import argparse
-
-from pyskl_semloss.segments.arguments import add_models, add_rules, models_of, rules_of, windows_of
+import functools
+import os
 
 from pyskl_semloss.app.limits import Limits
-from pyskl_semloss.errors import HostError, exit_on_error
+from pyskl_semloss.errors import HostError, InputError, exit_on_error
+from pyskl_semloss.segments.arguments import add_models, add_rules, models_of, rules_of, windows_of
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,6 +39,9 @@ def main() -> None:
     args = parse_args()
     limits, rules, windows = Limits(args.max_megabytes, args.max_minutes), rules_of(args), windows_of(args)
     models = models_of(args)
+    for file in (args.joint or []) + (args.limb or []):
+        if not os.path.isfile(file):
+            raise InputError("there is no such file", file=file)
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
@@ -46,8 +50,13 @@ def main() -> None:
     except ImportError as error:
         raise HostError(f"the page needs NiceGUI ({error}): pip install 'pyskl_semloss[app]'") from None
     from pyskl_semloss.app.analysis import Analysis
+    from pyskl_semloss.hosts.mmaction2.predictor import Predictor
 
-    serve(Analysis(models, rules, windows), limits=limits, host=args.host, port=args.port, show=not args.no_browser)
+    names = [os.path.basename(files[-1]) for files in (args.joint, args.limb) if files]
+    serve(
+        Analysis(functools.partial(Predictor, **models), rules, windows), about=f"Models: {' and '.join(names)}",
+        limits=limits, host=args.host, port=args.port, show=not args.no_browser,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

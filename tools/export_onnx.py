@@ -12,16 +12,14 @@ A checkpoint records its config; for one that does not, give --joint CONFIG CHEC
 import argparse
 
 from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.segments.arguments import add_models, models_of
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", help="the file to write, .onnx")
-    for name in ("joint", "limb"):
-        parser.add_argument(f"--{name}", nargs="+", metavar="FILE", help=f"the {name} model: [CONFIG] CHECKPOINT")
-    parser.add_argument("--weights", nargs=2, type=float, default=(2, 3), help="of joint and limb (default: 2 3)")
-    parser.add_argument("--names", metavar="FILE", help="class names, one a line, where the models do not know them")
+    add_models(parser)
     parser.add_argument("--one-view", action="store_true", help="one view of a clip, not all of the config's test")
     parser.add_argument("--max-frames", type=int, default=1024, help="longest clip (default: 1024 frames)")
     parser.add_argument("--check", metavar="ANN", help="compare with torch on clips of this annotation file")
@@ -38,15 +36,6 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def model_source(files: list[str] | None, name: str) -> str | tuple[str, str] | None:
-    """A checkpoint, or a config and a checkpoint."""
-    if files is None or len(files) == 1:
-        return files[0] if files else None
-    if len(files) > 2:
-        raise InputError(f"expected [CONFIG] CHECKPOINT, got {len(files)} files", field=f"--{name}")
-    return files[0], files[1]
-
-
 @exit_on_error
 def main() -> None:
     """Export, and compare."""
@@ -58,8 +47,7 @@ def main() -> None:
     from pyskl_semloss.hosts.mmaction2.export import check, export_onnx
     from pyskl_semloss.hosts.mmaction2.predictor import Predictor
 
-    models = {name: model_source(getattr(args, name), name) for name in ("joint", "limb")}
-    predictor = Predictor(**models, weights=tuple(args.weights), class_names=args.names, device="cpu")
+    predictor = Predictor(**models_of(args), device="cpu")
     clips = check.read_clips(args.check, args.split, args.clips, predictor) if args.check else []
     export_onnx(predictor, args.out, one_view=args.one_view, max_frames=args.max_frames)
     if clips:

@@ -11,51 +11,24 @@ import sys
 import warnings
 
 from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.segments.arguments import add_models, add_rules, models_of, rules_of, windows_of
 from pyskl_semloss.segments.files import WRITERS, check_formats
-from pyskl_semloss.segments.find import SegmentRules
-from pyskl_semloss.segments.sliding import WindowRules
 
 _NAMES = "--names FILE gives them, one a line."
-_MODEL = "checkpoint, or config and checkpoint where the checkpoint records none"
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="recording (.npz) or video")
-    parser.add_argument("--joint", nargs="+", metavar="FILE", help=f"joint model: {_MODEL}")
-    parser.add_argument("--limb", nargs="+", metavar="FILE", help=f"limb model: {_MODEL}; one of the two is enough")
-    parser.add_argument("--weights", nargs=2, type=float, default=(2, 3), help="of joint and limb (default: 2 3)")
-    parser.add_argument("--names", metavar="FILE", help="class names, one a line, where the models do not know them")
+    add_models(parser)
     parser.add_argument("--out", default="predictions", help="folder of the files (default: predictions)")
     parser.add_argument("--format", nargs="+", choices=list(WRITERS), default=["csv"], help="(default: csv)")
-    parser.add_argument("--background", nargs="+", default=[], metavar="NAME", help="classes that are no gestures")
-    rules, windows = SegmentRules(), WindowRules()
-    for name, text in (
-        ("threshold", "least probability of a gesture"),
-        ("extent", "a segment ends below this share of its highest probability"),
-        ("smoothing", "standard deviation of the smoothing in s"),
-        ("shortest", "least length of a segment in s"),
-        ("gap", "segments of one name that are nearer than this, in s, are one"),
-    ):
-        value = getattr(rules, name)
-        parser.add_argument(f"--{name}", type=float, default=value, help=f"{text} (default: {value:g})")
-    parser.add_argument("--window", type=float, help="length of a window in s (default: by the training clips, or 2)")
-    parser.add_argument("--stride", type=float, help="from one window to the next in s (default: a quarter of it)")
-    for name, text in (("still", "least movement in body sizes"), ("seen", "least share of known points")):
-        value = getattr(windows, name)
-        parser.add_argument(f"--{name}", type=float, default=value, help=f"{text} (default: {value:g})")
+    add_rules(parser)
     parser.add_argument("--all-views", action="store_true", help="all views of the config's test, not one (slow)")
-    parser.add_argument("--together", action="store_true", help="all persons in the same heat maps, not each alone")
     parser.add_argument("--device", help="cpu or cuda (default: a GPU where there is one)")
     parser.add_argument("--fast", action="store_true", help="bfloat16, see docs/throughput.md")
     return parser.parse_args()
-
-
-def _model(files: list[str] | None, name: str) -> object:
-    if files is not None and len(files) > 2:
-        raise InputError(f"expected a checkpoint, or a config and a checkpoint, got {len(files)} files", field=name)
-    return files and (files[0] if len(files) == 1 else tuple(files))
 
 
 @exit_on_error
@@ -63,9 +36,7 @@ def main() -> None:
     """Predict every input, and say what was found and where it is."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     args = parse_args()
-    joint, limb = _model(args.joint, "--joint"), _model(args.limb, "--limb")
-    rule_names = ("threshold", "extent", "smoothing", "shortest", "gap", "background")
-    rules = SegmentRules(**{name: getattr(args, name) for name in rule_names})
+    models, rules, windows = models_of(args), rules_of(args), windows_of(args)
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
@@ -80,15 +51,14 @@ def main() -> None:
 
     if not torch.cuda.is_available():
         keep_large_blocks()
-    predictor = Predictor(joint, limb, weights=args.weights, device=args.device, class_names=args.names, fast=args.fast)
+    predictor = Predictor(**models, device=args.device, fast=args.fast)
     if predictor.class_names[0] == "class 0":
         if args.background:
             raise InputError("the models do not know the names of their classes", field="--background", fix=_NAMES)
         warnings.warn(f"the models do not know the names of their classes. {_NAMES}", stacklevel=1)
     lines: list[ProgressLine] = []
     outcomes = predict_files(
-        predictor, args.inputs, args.out, args.format, rules, window=args.window, stride=args.stride, still=args.still,
-        seen=args.seen, together=args.together, one_view=not args.all_views,
+        predictor, args.inputs, args.out, args.format, rules, **windows, one_view=not args.all_views,
         on_start=lambda source: lines.append(ProgressLine(sys.stderr, f"windows of {source}")),
         progress=lambda done, total: lines[-1](done, total),
     )  # fmt: skip

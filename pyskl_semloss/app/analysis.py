@@ -1,8 +1,9 @@
-"""What the worker does with a file: keypoints, if it is a video, then gestures, then files for the browser and the user."""
+"""The work on a file: keypoints of a video, the gestures in them, and the files for the browser and the user."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,32 +45,29 @@ class Analysis:
     """Makes the function of the worker; it travels to the worker's process.
 
     Args:
-        models: Arguments of :class:`pyskl_semloss.hosts.mmaction2.predictor.Predictor`.
+        load: Makes the :class:`pyskl_semloss.hosts.mmaction2.predictor.Predictor`, in that process.
         rules: What makes a segment.
-        options: Fields of :class:`pyskl_semloss.segments.sliding.WindowRules`.
+        windows: Fields of :class:`pyskl_semloss.segments.sliding.WindowRules`.
     """
 
-    models: Mapping[str, Any]
+    load: Callable[[], Any]
     rules: SegmentRules = field(default_factory=SegmentRules)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    windows: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self) -> Task:
         """Load the models; called in the worker's process."""
-        from pyskl_semloss.hosts.mmaction2.predictor import Predictor
-
-        predictor = Predictor(**self.models)
-        return lambda work, progress: analyse(predictor, self.rules, self.options, work, progress)
+        return functools.partial(analyse, self.load(), self.rules, self.windows)
 
 
 def analyse(
-    predictor: Any, rules: SegmentRules, options: Mapping[str, Any], work: Work, progress: Progress
+    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], work: Work, progress: Progress
 ) -> dict[str, Any]:
     """Find the gestures in a file.
 
     Args:
         predictor: The models.
         rules: What makes a segment.
-        options: Fields of :class:`pyskl_semloss.segments.sliding.WindowRules`.
+        windows: Fields of :class:`pyskl_semloss.segments.sliding.WindowRules`.
         work: The file.
         progress: Told how far it is.
 
@@ -82,7 +80,7 @@ def analyse(
     """
     recording = _recording(work, predictor.layout, progress)
     work.limits.check_seconds(recording.seconds, work.path.name)
-    cut = predictor.window_rules(**options)
+    cut = predictor.window_rules(**windows)
     timelines = predictor.timelines(
         recording, cut, progress=lambda done, total: progress("recognising gestures", done / max(total, 1))
     )

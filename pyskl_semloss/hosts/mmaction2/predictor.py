@@ -166,11 +166,31 @@ class Predictor:
         given = dict(window=window, stride=stride, still=still, seen=seen, together=together)
         cut = self.window_rules(**{name: value for name, value in given.items() if value is not None})
         timelines = self.timelines(recording, cut, one_view=one_view, progress=progress)
+        return self.segmentation(recording, timelines, cut, rules, one_view=one_view)
+
+    def segmentation(
+        self,
+        recording: Recording,
+        timelines: Sequence[Timeline],
+        windows: WindowRules,
+        rules: SegmentRules,
+        *,
+        one_view: bool = True,
+    ) -> Segmentation:
+        """The segments of a recording whose timelines are there; see :meth:`segments`.
+
+        Args:
+            recording: The recording.
+            timelines: What :meth:`timelines` made of it.
+            windows: By which they were made.
+            rules: What makes a segment.
+            one_view: As they were made.
+        """
         settings = {
             "models": {name: os.path.basename(model.checkpoint) for name, model in self.models.items()},
             "weights": self.weights,
             "one_view": one_view,
-            **dataclasses.asdict(dataclasses.replace(cut, stride=cut.stride_seconds)),
+            **dataclasses.asdict(dataclasses.replace(windows, stride=windows.stride_seconds)),
             **dataclasses.asdict(rules),
         }
         found = tuple(one for timeline in timelines for one in find_segments(timeline, rules))

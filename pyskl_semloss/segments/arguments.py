@@ -1,0 +1,78 @@
+"""The options of the tools that take models and find segments: they are the same in each."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.segments.find import SegmentRules
+from pyskl_semloss.segments.sliding import WindowRules
+
+_RULES = {
+    "threshold": "least probability of a gesture",
+    "extent": "a segment ends below this share of its highest probability",
+    "smoothing": "standard deviation of the smoothing in s",
+    "shortest": "least length of a segment in s",
+    "gap": "segments of one name that are nearer than this, in s, are one",
+}
+_WINDOWS = {"still": "least movement in body sizes", "seen": "least share of known points"}
+
+
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """Add ``--joint``, ``--limb``, ``--weights`` and ``--names``."""
+    model = "checkpoint, or config and checkpoint where the checkpoint records none"
+    parser.add_argument("--joint", nargs="+", metavar="FILE", help=f"joint model: {model}")
+    parser.add_argument("--limb", nargs="+", metavar="FILE", help=f"limb model: {model}; one of the two is enough")
+    parser.add_argument("--weights", nargs=2, type=float, default=(2, 3), help="of joint and limb (default: 2 3)")
+    parser.add_argument("--names", metavar="FILE", help="class names, one a line, where the models do not know them")
+
+
+def models_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of the predictor.
+
+    Raises:
+        InputError: There are more files for a model than a config and a checkpoint.
+    """
+    models = {f"{name}": _source(getattr(args, name), f"--{name}") for name in ("joint", "limb")}
+    return {**models, "weights": tuple(args.weights), "class_names": args.names}
+
+
+def _source(files: list[str] | None, field: str) -> str | tuple[str, ...] | None:
+    if files is None:
+        return None
+    if len(files) > 2:
+        raise InputError(f"expected a checkpoint, or a config and a checkpoint, got {len(files)} files", field=field)
+    return files[0] if len(files) == 1 else tuple(files)
+
+
+def add_rules(parser: argparse.ArgumentParser) -> None:
+    """Add what makes a segment, and how recordings are cut into windows."""
+    parser.add_argument("--background", nargs="+", default=[], metavar="NAME", help="classes that are no gestures")
+    _add(parser, SegmentRules(), _RULES)
+    parser.add_argument("--window", type=float, help="length of a window in s (default: by the training clips, or 2)")
+    parser.add_argument("--stride", type=float, help="from one window to the next in s (default: a quarter of it)")
+    _add(parser, WindowRules(), _WINDOWS)
+    parser.add_argument("--together", action="store_true", help="all persons in the same heat maps, not each alone")
+
+
+def _add(parser: argparse.ArgumentParser, rules: Any, texts: dict[str, str]) -> None:
+    for name, text in texts.items():
+        value = getattr(rules, name)
+        parser.add_argument(f"--{name}", type=float, default=value, help=f"{text} (default: {value:g})")
+
+
+def rules_of(args: argparse.Namespace) -> SegmentRules:
+    """What makes a segment.
+
+    Raises:
+        InputError: A number is out of its range.
+    """
+    return SegmentRules(**{name: getattr(args, name) for name in (*_RULES, "background")})
+
+
+def windows_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What was said of the windows, as fields of :class:`WindowRules`."""
+    names = (field.name for field in dataclasses.fields(WindowRules))
+    return {name: value for name in names if (value := getattr(args, name)) is not None}
