@@ -29,6 +29,7 @@ setup(
         ],
         "pyskl": ["torch>=2.6", "numpy<2", "mmcv>=1.4.8,<2"],
         "glove": ["gensim>=4.3"],
+        "video": ["mediapipe==0.10.21", "numpy<2", "opencv-contrib-python<4.12"],
         "report": ["plotly>=6,<8", "scipy"],
         "dev": ["gensim>=4.3", "hypothesis", "mypy", "pre-commit", "pytest", "ruff", "scikit-learn"],
     },
