@@ -17,7 +17,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["pyskl_semloss", "pyskl_semloss.*"]),
-    package_data={"pyskl_semloss.report": ["assets/*"]},
+    package_data={"pyskl_semloss.report": ["assets/*"], "pyskl_semloss.app": ["assets/*"]},
     install_requires=["numpy>=1.23", "numba>=0.58"],
     extras_require={
         "mmaction2": [
@@ -30,6 +30,8 @@ setup(
         "pyskl": ["torch>=2.6", "numpy<2", "mmcv>=1.4.8,<2"],
         "glove": ["gensim>=4.3"],
         "elan": ["pympi-ling>=1.71,<2"],
+        "video": ["mediapipe==0.10.21", "numpy<2", "opencv-contrib-python<4.12"],
+        "app": ["nicegui>=3,<4", "plotly>=6,<8", "pympi-ling>=1.71,<2"],
         "report": ["plotly>=6,<8", "scipy"],
         "onnx": ["onnx>=1.16", "onnxruntime>=1.17"],
         "dev": [

@@ -12,6 +12,7 @@ MMACTION2 = dict(mmaction="1.1.0", mmengine="0.10.7", mmcv="2.0.1", torch="2.13.
 SIMPLE = ("addict", "scipy", "fvcore", "tqdm", "requests", "setuptools", "cv2", "PIL", "yaml")
 PYSKL = dict(pyskl="0.1.0", mmcv="1.7.2", torch="2.13.0+cpu", torchvision="0.16.2+cu121", numpy="1.26.4", yapf="0.43.0")
 PYSKL |= dict.fromkeys(SIMPLE, "1.0")
+VIDEO = dict(mediapipe="0.10.21", cv2="4.11.0", numpy="1.26.4")
 
 
 def packages(folder, versions):
@@ -177,6 +178,15 @@ def test_versions_are_found_in_what_packages_really_ship(tmp_path):
         (PYSKL | dict(mmcv=None, numpy="2.0.0"), [], 1, ["1. mmcv is not", "2. numpy below 2", "2 problems for PySKL"]),
         (MMACTION2, ["--host", "pyskl"], 1, ["no environment holds both", "1 problem for PySKL"]),
         ({}, [], 1, ["1 problem for MMAction2", "1. PySKL is not installed", "4 problems for PySKL"]),
+        (MMACTION2, [], 0, ["poses in videos is not installed: pip install -r", "ready for MMAction2"]),
+        (MMACTION2 | VIDEO, [], 0, ["mediapipe  0.10.21", "ready for MMAction2", "ready for poses in videos"]),
+        ({}, ["--host", "video"], 1, ["1. mediapipe, cv2 and numpy are not", "1 problem for poses in videos"]),
+        (
+            VIDEO | dict(numpy="2.2.6", mediapipe="0.10.30"),
+            ["--host", "video"],
+            1,
+            ["1. MediaPipe 0.10.21 is needed", "2. MediaPipe needs numpy", "2 problems for poses in videos"],
+        ),
     ],
 )
 def test_the_tool_reports_on_the_host_that_is_there(tmp_path, versions, options, status, expected):

@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "numba", "gensim", "matplotlib", "mmengine", "mmcv", "mmaction", "pyskl", "sklearn", "cv2")
+HEAVY += ("mediapipe",)
 
 
 def run(code):
@@ -35,6 +36,7 @@ def test_import_is_light():
         ("semantic_loss", ("torch",)),
         ("checkpoints", ("torch",)),
         ("hosts.environment", ()),
+        ("video", ()),
     ],
 )
 def test_the_core_takes_no_host_and_only_what_it_is_about(module, allowed):

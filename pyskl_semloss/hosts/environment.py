@@ -72,6 +72,11 @@ _PACKAGES = {
         Package("decord", "decord", "only for videos", optional=True),
         Package("matplotlib", "matplotlib", "only for pictures", optional=True),
     ),
+    "video": (
+        Package("mediapipe", "mediapipe==0.10.21", "0.10.21"),
+        Package("cv2", "opencv-contrib-python==4.11.0.86"),
+        Package("numpy", "numpy==1.26.4", "<2"),
+    ),
 }
 
 
@@ -206,13 +211,28 @@ def _mmcv1_problems(mmcv: str | None, yapf: str | None) -> list[Problem]:
     return []
 
 
+def _video_problems() -> list[Problem]:
+    install = "pip install -r requirements/video.txt"
+    if missing := [package.module for package in _missing(_PACKAGES["video"])]:
+        return [Problem(f"{_listed(missing)} not installed", install)]
+    mediapipe, numpy = version_of("mediapipe") or "", version_of("numpy") or ""
+    problems = []
+    if _number(mediapipe) != (0, 10, 21):
+        what = f"MediaPipe 0.10.21 is needed, the last one with its models in the wheel, but {mediapipe} is installed"
+        problems.append(Problem(what, install))
+    if _number(numpy) >= (2,):
+        what = f"MediaPipe needs numpy below 2, but {numpy} is installed"
+        problems.append(Problem(what, f"pip install -r requirements/mmaction2-numpy1.txt && {install}"))
+    return problems
+
+
 def problems_of(host: str) -> list[Problem]:
-    """Everything that keeps a host from working here; nothing of it is imported.
+    """Everything that keeps a host, or the poses in videos, from working here; nothing of it is imported.
 
     Args:
-        host: ``"mmaction2"`` or ``"pyskl"``.
+        host: ``"mmaction2"``, ``"pyskl"`` or ``"video"``.
     """
-    return {"mmaction2": _mmaction2_problems, "pyskl": _pyskl_problems}[host]()
+    return {"mmaction2": _mmaction2_problems, "pyskl": _pyskl_problems, "video": _video_problems}[host]()
 
 
 def packages_of(host: str) -> list[tuple[str, str | None, str]]:
@@ -223,6 +243,11 @@ def packages_of(host: str) -> list[tuple[str, str | None, str]]:
 def hosts_here() -> list[str]:
     """The hosts that are installed, whether or not they can work."""
     return [host for host, module in (("mmaction2", "mmaction"), ("pyskl", "pyskl")) if _folder(module) is not None]
+
+
+def video_is_here() -> bool:
+    """Whether MediaPipe is installed, whether or not it can work."""
+    return _folder("mediapipe") is not None
 
 
 def _check(host: str, module: str) -> str:

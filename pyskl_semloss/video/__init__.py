@@ -1,0 +1,19 @@
+"""From a video to a recording of keypoints: frames, estimators of poses, many files, overlays to check by eye."""
+
+from pyskl_semloss.video.batch import estimate_files
+from pyskl_semloss.video.estimate import estimate
+from pyskl_semloss.video.estimators import Estimator, load_estimator
+from pyskl_semloss.video.frames import Video, open_video
+from pyskl_semloss.video.options import EstimationOptions
+from pyskl_semloss.video.overlay import write_overlay
+
+__all__ = [
+    "EstimationOptions",
+    "Estimator",
+    "Video",
+    "estimate",
+    "estimate_files",
+    "load_estimator",
+    "open_video",
+    "write_overlay",
+]

@@ -1,0 +1,296 @@
+"""Recordings of many videos: several processes, interrupted and continued, one broken file among whole ones."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyskl_semloss.annotations.recording import read_recording
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import atomic_write, sha256
+from pyskl_semloss.reading import read_json, spoiled
+from pyskl_semloss.skeletons import joint_map
+from pyskl_semloss.video.estimate import assemble, expected_frames, find_parts
+from pyskl_semloss.video.estimators import load_estimator
+from pyskl_semloss.video.frames import import_cv2, open_video
+from pyskl_semloss.video.options import EstimationOptions
+from pyskl_semloss.video.overlay import write_overlay
+from pyskl_semloss.video.part_files import PartFiles, are_complete, result_key
+from pyskl_semloss.video.workers import Event, Tell, work_through
+
+Progress = Callable[[int, int, int, int], None]
+"""Frames done, frames in all, videos done, videos in all."""
+_INTERVAL = 0.5
+"""Seconds between two messages of a process on how far it is."""
+
+
+@dataclass
+class Outcome:
+    """What became of a video.
+
+    Attributes:
+        video: The file.
+        status: ``"made"``, ``"kept"`` where it was there already, or ``"failed"``.
+        recording: The file of the recording.
+        overlay: The file of the overlay, if one was asked for.
+        about: What the file beside the recording says: ``frames``, ``seconds``, ``fps``, ``seen`` (frames with at
+            least one point of a person), ``missing`` (joints that the estimator does not give), and more.
+        problem: Why it failed.
+    """
+
+    video: str
+    status: str = ""
+    recording: str = ""
+    overlay: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class _Task:
+    step: str
+    video: int
+    path: str
+    out: str
+    options: EstimationOptions
+    threads: int
+    lane: int = 0
+    lanes: int = 1
+
+
+def estimate_files(
+    videos: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    options: EstimationOptions,
+    *,
+    workers: int = 1,
+    overlay: bool = False,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Make ``NAME.npz``, a recording, of each video, and beside it ``NAME.json`` with facts about it.
+
+    What is there already, of the same file and options, is kept after a look at its checksum. Parts of a video are kept
+    in ``NAME.parts`` until it is done, so that the same call goes on after an interruption, with the same result. Where
+    there are fewer videos than processes, several work on one.
+
+    Args:
+        videos: The files.
+        out: Folder of the results; it is made.
+        options: How poses are estimated.
+        workers: Number of processes.
+        overlay: Whether to make ``NAME_overlay.mp4``, too.
+        progress: Called now and then.
+
+    Returns:
+        What became of each video, in their order; one that fails does not stop the others.
+
+    Raises:
+        InputError: Two videos are of one name, or an argument is wrong.
+        HostError: A package is missing.
+    """
+    if workers < 1:
+        raise InputError(f"expected at least 1, got {workers}", field="workers")
+    outcomes = [Outcome(os.fspath(path)) for path in videos]
+    _check_names([outcome.video for outcome in outcomes])
+    run = _Run(outcomes, Path(out), options, workers, overlay, progress)
+    for event in work_through(_work, run.tasks, workers):
+        run.hear(event)
+    return outcomes
+
+
+class _Run:
+    """State of a run over many videos, in the first process."""
+
+    def __init__(
+        self,
+        outcomes: list[Outcome],
+        out: Path,
+        options: EstimationOptions,
+        workers: int,
+        overlay: bool,
+        progress: Progress | None,
+    ) -> None:
+        self._outcomes, self._out, self._overlay = outcomes, out, overlay
+        self._progress = progress or (lambda *numbers: None)
+        self._expected, self._found, self._left = Counter[int](), Counter[Any](), Counter[int]()
+        self.tasks: deque[_Task] = deque()
+        pending = [at for at, outcome in enumerate(outcomes) if not self._kept(outcome, options)]
+        # One thread a process, unless the only process has the machine for itself.
+        threads, self._lanes = int(workers > 1), max(1, workers // max(1, len(pending)))
+        for at, outcome in enumerate(outcomes):
+            step = "look" if at in pending else "overlay"
+            if step == "look" or (overlay and not os.path.isfile(outcome.overlay)):
+                self.tasks.append(_Task(step, at, outcome.video, os.fspath(out), options, threads))
+
+    def _kept(self, outcome: Outcome, options: EstimationOptions) -> bool:
+        """Whether the recording of a video is there; also notes the names of its files."""
+        name = _stem(outcome.video)
+        outcome.recording = os.fspath(self._out / f"{name}.npz")
+        outcome.overlay = os.fspath(self._out / f"{name}_overlay.mp4") if self._overlay else ""
+        about = self._out / f"{name}.json"
+        with contextlib.suppress(InputError, OSError, AttributeError):
+            facts = read_json(about)
+            key = result_key(outcome.video, options)
+            if facts.get("key") == key and facts.get("sha256") == sha256(outcome.recording):
+                outcome.status, outcome.about = "kept", facts
+                return True
+        # An overlay of other keypoints is none.
+        with contextlib.suppress(OSError):
+            os.unlink(outcome.overlay or self._out / f"{name}_overlay.mp4")
+        return False
+
+    def hear(self, event: Event) -> None:
+        """Take note of what a process says, and add the tasks that follow from it."""
+        task, outcome = event.task, self._outcomes[event.task.video]
+        if event.kind == "failed":
+            error = event.value
+            file = outcome.video if error.file is None else error.file
+            outcome.status = "failed"
+            outcome.problem = str(
+                InputError(error.problem, file=file, clip=error.clip, field=error.field, fix=error.fix)
+            )
+            self.tasks = self._without(task.video)
+        elif event.kind == "told":
+            self._found[task.video, task.lane] = event.value
+        elif outcome.status != "failed":
+            self._go_on(task, event.value, outcome)
+        done = sum(outcome.status != "" for outcome in self._outcomes)
+        failed = [at for at, outcome in enumerate(self._outcomes) if outcome.status == "failed"]
+        found = sum(count for (video, _), count in self._found.items() if video not in failed)
+        expected = sum(count for video, count in self._expected.items() if video not in failed)
+        self._progress(found, max(found, expected), done, len(self._outcomes))
+
+    def _without(self, video: int) -> deque[_Task]:
+        kept = [task for task in self.tasks if task.video != video]
+        self.tasks.clear()
+        self.tasks.extend(kept)
+        return self.tasks
+
+    def _go_on(self, task: _Task, value: Any, outcome: Outcome) -> None:
+        again = functools.partial(_Task, video=task.video, path=task.path, out=task.out, options=task.options)
+        if task.step == "look":
+            self._expected[task.video], self._left[task.video] = value, self._lanes
+            for lane in range(self._lanes):
+                self.tasks.append(again(step="estimate", threads=task.threads, lane=lane, lanes=self._lanes))
+        elif task.step == "estimate":
+            self._left[task.video] -= 1
+            if not self._left[task.video]:
+                self.tasks.appendleft(again(step="finish", threads=task.threads))
+        elif task.step == "finish":
+            outcome.about = value
+            if self._overlay:
+                self.tasks.appendleft(again(step="overlay", threads=task.threads))
+            else:
+                outcome.status = "made"
+        else:
+            outcome.status = outcome.status or "made"
+
+
+def _work(task: _Task, tell: Tell) -> Any:
+    """One task, in a process of its own."""
+    if task.threads:
+        import_cv2().setNumThreads(task.threads)
+    return {"look": _look, "estimate": _estimate, "finish": _finish, "overlay": _draw}[task.step](task, tell)
+
+
+def _look(task: _Task, tell: Tell) -> int:
+    """Frames that there will be."""
+    video = open_video(task.path, task.options.fps)
+    total, done = expected_frames(video, task.options), sum(_parts(task).lengths().values())
+    return max(0, total - done)
+
+
+_estimator = functools.lru_cache(load_estimator)
+
+
+def _estimate(task: _Task, tell: Tell) -> None:
+    parts = _parts(task)
+    lengths = parts.lengths()
+    if are_complete(lengths):
+        return
+    said = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said > _INTERVAL:
+            said = time.monotonic()
+            tell(done)
+
+    def mine(number: int) -> bool:
+        return number % task.lanes == task.lane and number not in lengths
+
+    video, estimator = open_video(task.path, task.options.fps), _estimator(task.options.estimator, task.threads)
+    for part in find_parts(video, task.options, estimator, mine, progress, task.threads):
+        parts.save(part)
+
+
+def _finish(task: _Task, tell: Tell) -> dict[str, Any]:
+    """Put the parts together; they are deleted when the recording is written."""
+    parts = _parts(task)
+    lengths = parts.lengths()
+    read = [parts.read(number) for number in sorted(lengths)]
+    video = open_video(task.path, task.options.fps)
+    if not are_complete(lengths) or None in read:
+        raise InputError("a part of it is missing or was damaged meanwhile", file=task.path, fix="Run it again.")
+    recording = assemble([part for part in read if part is not None], video, task.options)
+    file = Path(task.out) / f"{recording.name}.npz"
+    recording.save(file)
+    estimator = _estimator(task.options.estimator, task.threads)
+    about = {
+        "key": result_key(task.path, task.options),
+        "sha256": sha256(file),
+        "video": task.path,
+        "estimator": task.options.estimator,
+        "layout": recording.layout.name,
+        "missing": list(joint_map(estimator.layout, recording.layout).missing),
+        "image_shape": list(recording.image_shape),
+        "fps": recording.fps,
+        "start": round(task.options.start * video.fps) / video.fps,
+        "frames": recording.frames,
+        "seconds": recording.seconds,
+        "seen": int((recording.keypoint_score > 0).any((0, 2)).sum()),
+    }
+    # Last: where it is, the recording is whole.
+    with atomic_write(file.with_suffix(".json"), "w", encoding="utf-8") as stream:
+        json.dump(about, stream, indent=1)
+    parts.remove()
+    return about
+
+
+def _draw(task: _Task, tell: Tell) -> None:
+    name = _stem(task.path)
+    recording = read_recording(Path(task.out) / f"{name}.npz")
+    options = task.options
+    video = open_video(task.path, options.fps)
+    write_overlay(
+        video, recording, Path(task.out) / f"{name}_overlay.mp4", start=options.start, stride=options.stride,
+        threads=task.threads,
+    )  # fmt: skip
+
+
+def _parts(task: _Task) -> PartFiles:
+    return PartFiles(Path(task.out) / f"{_stem(task.path)}.parts", task.path, task.options)
+
+
+def _stem(path: str) -> str:
+    return Path(os.path.abspath(path)).stem
+
+
+def _check_names(videos: list[str]) -> None:
+    seen: dict[str, str] = {}
+    for video in videos:
+        name = _stem(video)
+        if bad := spoiled(name):
+            raise InputError(f"its name holds {bad}", file=video, fix="Rename it.")
+        if name in seen:
+            problem = f"its recording would have the name of that of {seen[name]}"
+            raise InputError(problem, file=video, fix="Rename one, or name another --out for it.")
+        seen[name] = video

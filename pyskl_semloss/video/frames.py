@@ -1,0 +1,201 @@
+"""The frames of a video one after the other, evenly spaced in time; only a few of them are in memory."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.reading import open_regular
+
+LONGEST_GAP = 10.0
+"""Seconds from one frame to the next; more is taken for a damaged file."""
+_MOST_FPS = 240.0
+_COMMON_RATES = (10, 12, 12.5, 15, 20, 24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60, 100, 120)
+_LOST = 0.01
+"""Share of the frames that a file may lack of those that it claims to have, because some formats only guess."""
+_CONSTANT = "ffmpeg -i IN -vsync cfr -r 25 OUT.mp4 writes a video with a constant frame rate."
+
+Wanted = Callable[[int, int], bool]
+"""Whether a frame from the first to the last of two numbers is needed."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """What a video file says of itself.
+
+    Attributes:
+        path: The file.
+        image_shape: (height, width) in px, the right way up: a rotation that the file asks for is applied.
+        fps: Frames per second of the even grid on which :meth:`frames` puts the frames.
+        claimed: Number of frames that the file claims to have; 0 where it does not say it.
+        even: Frames are taken as evenly spaced, whatever their time stamps say.
+    """
+
+    path: str
+    image_shape: tuple[int, int]
+    fps: float
+    claimed: int
+    even: bool = False
+
+    def frames(
+        self,
+        wanted: Wanted | None = None,
+        stop: float = math.inf,
+        change: Callable[[np.ndarray], Any] | None = None,
+        threads: int = 0,
+    ) -> Iterator[tuple[int, Any]]:
+        """Frames in order of time; frame t is what the video shows t / fps seconds after its first frame.
+
+        Where the video has no new frame for a place of the grid, the frame before is given again, the same object; of
+        several frames for one place the first is given.
+
+        Args:
+            wanted: Which frames are needed; the others are decoded and not given. All without it.
+            stop: Number of the frame before which it ends.
+            change: What is done to each frame, (H, W, 3) uint8 BGR, once.
+            threads: Of the decoder; 0 leaves it to FFmpeg.
+
+        Yields:
+            Number of the frame and the frame, as ``change`` returned it.
+
+        Raises:
+            InputError: The file ends before the frames that it claims to have, or is damaged; names file and frame.
+        """
+        wanted = wanted or (lambda first, last: True)
+        reach = math.ceil(LONGEST_GAP * self.fps)
+        capture = _open(self.path, threads)
+        try:
+            last, count, held = -1, 0, None
+            for place in _places(self, capture):
+                count += 1
+                for number in range(last + 1, int(min(place, stop)) if held is not None else 0):
+                    if wanted(number, number):
+                        yield number, held
+                if place >= stop:
+                    return
+                # Also where it is not given: after it may come a gap.
+                held = self._retrieved(capture, place, change) if wanted(place, place + reach) else None
+                if place > last and wanted(place, place):
+                    yield place, held
+                last = place
+                if place + 1 >= stop:
+                    return
+            self._check_whole(count, last + 1)
+        finally:
+            capture.release()
+
+    def _retrieved(self, capture: Any, place: int, change: Callable[[np.ndarray], Any] | None) -> Any:
+        good, frame = capture.retrieve()
+        if not good:
+            raise InputError(f"frame {place} ({place / self.fps:.2f} s) cannot be decoded", file=self.path)
+        if frame.shape[:2] != self.image_shape:
+            problem = f"frame {place} has {frame.shape[1]} x {frame.shape[0]} px, the first one "
+            raise InputError(f"{problem}{self.image_shape[1]} x {self.image_shape[0]}", file=self.path)
+        return frame if change is None else change(frame)
+
+    def _check_whole(self, count: int, length: int) -> None:
+        """A file that is cut off ends without an error."""
+        if not count:
+            raise InputError("it has no frame that can be decoded", file=self.path)
+        if max(count, length) < self.claimed * (1 - _LOST) - 2:
+            seconds = math.floor(100 * length / self.fps) / 100
+            problem = f"it ends after frame {length - 1} ({seconds:.2f} s) of {self.claimed}: it is cut off or damaged"
+            raise InputError(problem, file=self.path, fix=f"--end {seconds:.2f} takes what is there.")
+
+
+def open_video(path: str | os.PathLike[str], fps: float | None = None) -> Video:
+    """Look at a video file: size, frame rate, number of frames.
+
+    Args:
+        path: The file, in whatever format OpenCV's FFmpeg reads.
+        fps: Takes the frames as evenly spaced at this rate, whatever the file says.
+
+    Raises:
+        InputError: There is no such file, it is no video, or its frame rate is neither said nor to be seen.
+        HostError: OpenCV is not installed.
+    """
+    path = os.fspath(path)
+    with open_regular(path):
+        pass
+    import_cv2()
+    capture = _open(path, 0)
+    try:
+        good, frame = capture.read()
+        if not good:
+            raise InputError("its first frame cannot be decoded", file=path, fix="Is it whole, and a video?")
+        claimed = capture.get(_cv2_property("FRAME_COUNT"))
+        rate = float(fps) if fps is not None else _rate(path, capture)
+        height, width = frame.shape[:2]
+        return Video(path, (height, width), rate, int(claimed) if 0 < claimed < 1e9 else 0, fps is not None)
+    finally:
+        capture.release()
+
+
+def import_cv2() -> Any:
+    """OpenCV.
+
+    Raises:
+        HostError: It is not installed.
+    """
+    try:
+        import cv2
+    except ImportError:
+        raise HostError("videos need OpenCV; run: pip install -r requirements/video.txt") from None
+    return cv2
+
+
+def _cv2_property(name: str) -> int:
+    return int(getattr(import_cv2(), f"CAP_PROP_{name}"))
+
+
+def _open(path: str, threads: int) -> Any:
+    cv2 = import_cv2()
+    # A playlist is a text file that may name addresses; a video that somebody sent must not make us call them.
+    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file")
+    options = [cv2.CAP_PROP_N_THREADS, threads] if threads else []
+    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG, options)
+    if not capture.isOpened():
+        raise InputError("it cannot be opened as a video", file=path, fix="Is it whole, and a video?")
+    return capture
+
+
+def _places(video: Video, capture: Any) -> Iterator[int]:
+    """Place on the grid of each frame, as it is decoded: by its time stamp, or next to the one before without one."""
+    stamp = _cv2_property("POS_MSEC")
+    place, first, before = -1, 0.0, -math.inf
+    while capture.grab():
+        now = capture.get(stamp) / 1000
+        if place < 0:
+            place, first, before = 0, now, now
+        elif video.even or not now > before:
+            place += 1
+        else:
+            if now - before > LONGEST_GAP:
+                problem = f"after frame {place} ({before - first:.2f} s) the next comes {now - before:.0f} s later"
+                raise InputError(problem, file=video.path, fix=f"It may be damaged. {_CONSTANT}")
+            place, before = round((now - first) * video.fps), now
+        yield place
+
+
+def _rate(path: str, capture: Any) -> float:
+    rate = capture.get(_cv2_property("FPS"))
+    if 0 < rate <= _MOST_FPS:
+        return float(rate)
+    # What records in a browser says 1000, and some files say nothing; the time stamps know better.
+    stamp = _cv2_property("POS_MSEC")
+    times: list[float] = []
+    while len(times) < 250 and capture.grab():
+        times.append(capture.get(stamp) / 1000)
+    steps = np.diff(times)
+    steps = steps[steps > 0]
+    if len(steps) < 2 or 1 / np.median(steps) > _MOST_FPS:
+        raise InputError(f"it says {rate:g} frames per second", file=path, fix="Give the frame rate with --fps.")
+    seen = float(1 / np.median(steps))
+    near = min(_COMMON_RATES, key=lambda common: abs(common - seen))
+    return float(near) if abs(near - seen) < 0.03 * seen else round(seen, 2)

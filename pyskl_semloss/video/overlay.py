@@ -1,0 +1,132 @@
+"""The skeleton drawn over the video, to check by eye."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss.annotations.recording import Recording
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import atomic_path
+from pyskl_semloss.skeletons import SkeletonLayout
+from pyskl_semloss.skeletons.drawing import CENTRE, LEFT, RIGHT
+from pyskl_semloss.video.frames import Video, import_cv2
+
+SURE = 0.5
+"""Points below this score are drawn as rings and their limbs are left out."""
+_FOURCC = "mp4v"
+
+
+def draw_over(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, layout: SkeletonLayout) -> None:
+    """Draw persons into a frame: left blue, right orange, as ``layout`` names the sides, the rest grey.
+
+    Args:
+        frame: (H, W, 3) uint8 BGR, changed in place.
+        keypoint: (M, V, 2) px of this frame.
+        score: (M, V); points with score 0 are left out.
+        layout: What the V joints are.
+    """
+    cv2 = import_cv2()
+    left, right = set(layout.left_kp), set(layout.right_kp)
+    blue, orange, grey = (_bgr(colour) for colour in (LEFT, RIGHT, CENTRE))
+    colours = [blue if joint in left else orange if joint in right else grey for joint in range(layout.num_joints)]
+    width = max(1, round(max(frame.shape[:2]) / (320 if layout.num_joints <= 40 else 640)))
+    size = max(frame.shape[:2])
+    for points, scores in zip(keypoint, score, strict=True):
+        # OpenCV takes no coordinates beyond 16 bits and more.
+        places = [(int(x), int(y)) for x, y in np.clip(np.round(points), -4 * size, 4 * size)]
+        for a, b in layout.limbs:
+            if min(scores[a], scores[b]) >= SURE:
+                side = next((colours[joint] for joint in (a, b) if joint in left or joint in right), grey)
+                cv2.line(frame, places[a], places[b], (255, 255, 255), width + 2, cv2.LINE_AA)
+                cv2.line(frame, places[a], places[b], side, width, cv2.LINE_AA)
+        for joint in np.flatnonzero(scores > 0):
+            sure = scores[joint] >= SURE
+            if sure:
+                cv2.circle(frame, places[joint], width + 2, (255, 255, 255), -1, cv2.LINE_AA)
+            cv2.circle(frame, places[joint], width + 1, colours[joint], -1 if sure else 1, cv2.LINE_AA)
+
+
+def overlay_frames(
+    video: Video, recording: Recording, *, start: float = 0.0, stride: int = 1, max_side: int = 960, threads: int = 0
+) -> Iterator[np.ndarray]:
+    """Frames of a video, (H, W, 3) uint8 BGR, with the keypoints of its recording.
+
+    Args:
+        video: The video.
+        recording: Its recording.
+        start: Second of the video at which the recording begins.
+        stride: Which frames of the video the recording has.
+        max_side: Longer side of the pictures in px at most.
+        threads: Of the decoder.
+    """
+    cv2 = import_cv2()
+    height, width = video.image_shape
+    scale = min(1.0, max_side / max(height, width))
+    # Encoders want even sizes.
+    size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
+    ratio = np.array(size, np.float32) / np.array([width, height], np.float32)
+    first = round(start * video.fps)
+    stop = first + (recording.frames - 1) * stride + 1
+
+    def smaller(frame: np.ndarray) -> np.ndarray:
+        return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+    for place, frame in video.frames(lambda low, high: high >= first, stop, smaller, threads):
+        at, off = divmod(place - first, stride)
+        if at >= 0 and not off:
+            picture = frame.copy()  # it is given again where the video has no new one
+            draw_over(picture, recording.keypoint[:, at] * ratio, recording.keypoint_score[:, at], recording.layout)
+            yield picture
+
+
+def write_overlay(video: Video, recording: Recording, path: str | os.PathLike[str], **options: Any) -> int:
+    """Write an MP4 of :func:`overlay_frames`, without sound, whole or not at all.
+
+    Args:
+        video: The video.
+        recording: Its recording.
+        path: The file, ``.mp4``.
+        **options: Of :func:`overlay_frames`.
+
+    Returns:
+        Number of frames.
+
+    Raises:
+        InputError: The video cannot be read, has other frames than the recording, or the file cannot be written.
+    """
+    cv2 = import_cv2()
+    if recording.image_shape != video.image_shape:
+        problem = f"its recording is of {recording.image_shape} (height, width), the video is {video.image_shape}"
+        raise InputError(problem, file=video.path)
+    with atomic_path(path, suffix=".mp4") as part:
+        writer, count = None, 0
+        try:
+            for picture in overlay_frames(video, recording, **options):
+                if writer is None:
+                    size = picture.shape[1::-1]
+                    writer = cv2.VideoWriter(part, cv2.VideoWriter_fourcc(*_FOURCC), recording.fps, size)
+                    if not writer.isOpened():
+                        raise OSError("OpenCV cannot write a video here")
+                writer.write(picture)
+                count += 1
+        finally:
+            if writer is not None:
+                writer.release()
+        if count != recording.frames:
+            raise InputError(f"it has {count} of the {recording.frames} frames of its recording", file=video.path)
+        # OpenCV says nothing about what it could not write.
+        written = cv2.VideoCapture(part)
+        claimed = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
+        written.release()
+        if claimed != count:
+            raise OSError(f"{claimed} of {count} frames were written")
+    return count
+
+
+def _bgr(colour: str) -> tuple[int, int, int]:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return blue, green, red

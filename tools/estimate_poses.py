@@ -1,0 +1,70 @@
+"""Find keypoints in videos: for each a recording, NAME.npz, and NAME.json with facts about it.
+
+Usage:
+    python tools/estimate_poses.py VIDEO... --out DIR [--layout openpose22] [--workers 1] [--overlay]
+        [--estimator mediapipe] [--max-side 960] [--stride 1] [--start S] [--end S] [--fps F]
+
+--layout is a known layout (openpose22, coco17, wholebody133, ...) or a YAML or JSON file with an own one.
+--estimator is mediapipe, mediapipe-lite, mediapipe-heavy or package.module:factory.
+--overlay writes the video with the skeleton drawn over it, NAME_overlay.mp4, too.
+The same command goes on after an interruption. The exit status is 1 if a video failed; the others are made.
+"""
+
+import argparse
+import sys
+import time
+
+from pyskl_semloss.errors import exit_on_error
+from pyskl_semloss.interruption import exit_on_signal
+from pyskl_semloss.video import EstimationOptions, estimate_files
+from pyskl_semloss.video.progress import FrameProgress
+
+
+def _say(outcome) -> None:
+    if outcome.status == "failed":
+        print(f"error: {outcome.problem}", file=sys.stderr)
+        return
+    about = outcome.about
+    line = f"{outcome.recording}: {about['frames']} frames ({about['seconds']:.1f} s at {about['fps']:g} frames/s), "
+    line += f"somebody seen in {about['seen'] / about['frames']:.0%} of them"
+    if missing := about["missing"]:
+        line += f"; missing joints: {', '.join(missing[:4])}{f' and {len(missing) - 4} more' * (len(missing) > 4)}"
+    print(line + ("; it was there already" if outcome.status == "kept" else ""))
+
+
+@exit_on_error
+@exit_on_signal()
+def main() -> None:
+    """Estimate the poses in the videos of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("videos", nargs="+", metavar="VIDEO")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the recordings; it is made")
+    parser.add_argument("--layout", default="openpose22", help="name or file (default: openpose22)")
+    parser.add_argument("--estimator", default="mediapipe", help="name, or package.module:factory (default: mediapipe)")
+    parser.add_argument("--max-side", type=int, default=960, metavar="PX", help="of frames to look at (default: 960)")
+    parser.add_argument("--stride", type=int, default=1, metavar="N", help="take each N-th frame (default: 1)")
+    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="second of the video to begin at")
+    parser.add_argument("--end", type=float, metavar="S", help="second of the video to end at")
+    parser.add_argument("--fps", type=float, metavar="F", help="frame rate, where the video does not say it")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument("--overlay", action="store_true", help="write the video with the skeleton drawn over it")
+    args = parser.parse_args()
+    options = EstimationOptions(args.layout, args.estimator, args.max_side, args.stride, args.start, args.end, args.fps)
+    begin = time.monotonic()
+    progress = FrameProgress(sys.stderr)
+    outcomes = estimate_files(
+        args.videos, args.out, options, workers=args.workers, overlay=args.overlay, progress=progress
+    )
+    progress.end()
+    for outcome in outcomes:
+        _say(outcome)
+    good = [outcome for outcome in outcomes if outcome.status != "failed"]
+    frames = sum(outcome.about["frames"] for outcome in good if outcome.status == "made")
+    print(f"Wrote {len(good)} of {len(outcomes)} recordings to {args.out}, {frames} frames anew in "
+          f"{time.monotonic() - begin:.0f} s")  # fmt: skip
+    if len(good) < len(outcomes):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
