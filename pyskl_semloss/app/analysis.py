@@ -133,14 +133,19 @@ def _recording(work: Work, layout: Any, progress: Progress) -> Any:
         progress("reading keypoints", 0.0)
         return read_recording(work.path)
     try:
-        from pyskl_semloss.video import estimate, probe
+        from pyskl_semloss.video import estimate, open_video
     except ImportError as error:
         raise InputError(
             f"keypoints cannot be estimated in a video here ({error})",
             file=work.path,
             fix="Start the app where pip install 'pyskl_semloss[video]' was done, or drop a keypoint file (.npz).",
         ) from None
-    work.limits.check_seconds(probe(work.path).seconds, work.path.name)
-    return estimate(
-        work.path, layout=layout, progress=lambda done, total: progress("estimating keypoints", done / max(total, 1))
-    )
+    video = open_video(work.path)
+    work.limits.check_seconds(video.claimed / video.fps, work.path.name)
+
+    def told(done: int, total: int) -> None:
+        # A file may claim fewer frames than it has, or none.
+        work.limits.check_seconds(done / video.fps, work.path.name)
+        progress("estimating keypoints", done / max(total, 1))
+
+    return estimate(work.path, layout=layout, progress=told)
