@@ -14,12 +14,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from pyskl_semloss.errors import TRACEBACK, HostError, InputError
-from pyskl_semloss.files import free_space, why_not_written
+from pyskl_semloss.files import LITTLE, free_space, why_not_written
 
 _SLOT = struct.Struct("qq")
 """Process id of a worker, and the index of its clip, -1 between two clips."""
 _WORKERS = 1024
-_LITTLE = 1 << 16
 _INPUT_ERROR = f"\n{InputError.__module__}.{InputError.__qualname__}: "
 _DEATH = re.compile(r"DataLoader worker \(pid(?:\(s\))? (?P<pids>[\d, ]+)\) (?:is|exited) (?P<how>.*)", re.DOTALL)
 _MEMORY = (
@@ -175,7 +174,7 @@ def _of_full_disk(error: OSError) -> InputError:
     file = error.filename
     if file is None:
         places = [place for place in ("/dev/shm", tempfile.gettempdir(), os.getcwd()) if os.path.isdir(place)]
-        file = next((place for place in places if free_space(place) < _LITTLE), None)
+        file = next((place for place in places if free_space(place) < LITTLE), None)
     return InputError(
         f"it cannot be written: {problem}", file=file, fix=f"{_shared_memory_fix()}." if file == "/dev/shm" else fix
     )

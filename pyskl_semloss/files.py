@@ -30,7 +30,7 @@ _REASONS = {
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter one."),
     errno.EIO: ("the disk reports an error", "Name a place on another disk."),
 }
-_LITTLE = 1 << 16
+LITTLE = 1 << 16
 """Bytes; a disk with less than that is called full where the error itself says nothing."""
 
 
@@ -65,7 +65,7 @@ def _reason(error: BaseException, path: Path) -> tuple[str, str] | None:
     while cause is not None:
         if isinstance(cause, OSError) and _is_of(cause, path) and (cause is error or cause.errno in _REASONS):
             # Some libraries tell only that less was written than they wanted.
-            full = cause.errno is None and free_space(path) < _LITTLE
+            full = cause.errno is None and free_space(path) < LITTLE
             return why_not_written(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else cause)
         cause = cause.__cause__ or cause.__context__
     return None

@@ -24,3 +24,21 @@ def shared_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real data in {folder.name}/ beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Every valid file with its reader, by name, and their bytes."""
+    from reader_files import contents, make_files
+
+    files = make_files(tmp_path_factory.mktemp("files"))
+    return files, contents(files)
+
+
+@pytest.fixture
+def files(made):
+    """Every valid file with its reader; they are whole again after the test."""
+    from reader_files import restore
+
+    yield made[0]
+    restore(made[1])

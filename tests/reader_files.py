@@ -1,5 +1,6 @@
 """A small valid file of every format that a tool of ours reads, each with the function that reads it."""
 
+import contextlib
 import functools
 import gzip
 import importlib.util
@@ -7,6 +8,7 @@ import json
 import os
 import pickle
 import shutil
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -232,3 +234,19 @@ def _texts(folder):
         "subjects": Reader(path["people.csv"], lambda: read_subjects(path["people.csv"])),
         "layout": Reader(path["layout.json"], lambda: get_layout(path["layout.json"])),
     }
+
+
+@contextlib.contextmanager
+def time_limit(seconds):
+    """An alarm, where a reader would wait for ever."""
+
+    def ring(*_):
+        raise TimeoutError(f"not done after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

@@ -19,6 +19,8 @@ def alone(monkeypatch):
     monkeypatch.setattr(sys, "orig_argv", ["python", "tool.py", "a b"])
     monkeypatch.setattr(sys, "argv", ["tool.py", "a b"])
     heard = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)}
+    # A job in the background ignores Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, before in heard.items():
         signal.signal(number, before)

@@ -196,6 +196,11 @@ def test_who_disagrees_with_whom_is_named():
     odd = replace(odd, label=np.where(np.arange(40) == 7, (A.label + 1) % 6, A.label))
     with pytest.raises(InputError, match=r"d.npz: clip 'c_7'.* in c.npz"):
         align([a, b, c, odd])
+    for true in range(6):
+        clip = int(np.flatnonzero(A.label == true)[0])
+        odd = replace(odd, label=np.where(np.arange(40) == clip, (A.label + 1) % 6, A.label))
+        with pytest.raises(InputError, match=rf"d.npz: clip 'c_{clip}'.*, but {true} in c.npz"):
+            align([c, replace(c, source="e.npz"), odd])
 
 
 def test_semantic_scores():
@@ -253,6 +258,8 @@ def test_wrong_steps_are_refused(step):
 def test_the_search_refuses_too_much_and_too_little():
     with pytest.raises(InputError, match="larger step"):
         search_weights([A] * 6, step=0.02)
+    with pytest.raises(InputError, match="got none"):
+        search_weights([])
     few = take(A, np.arange(1))
     with pytest.raises(InputError, match="2 files with a step of 5e-05 make 20001 weightings to try, more than 20000"):
         search_weights([few, few], step=1 / 20_000)

@@ -1,15 +1,14 @@
 """Every file that fuzzing kept goes through its reader again: a result or our own error, and nothing else."""
 
-import contextlib
 import os
 import re
-import signal
 import warnings
 from pathlib import Path
 
 import pytest
 from fuzz.rules import LONGEST_MESSAGE, check
 from fuzz.targets import Target, make_targets
+from reader_files import time_limit
 
 from pyskl_semloss.errors import InputError
 
@@ -21,20 +20,6 @@ TARGETS = sorted({path.name for kind in ("corpus", "findings") for path in (FUZZ
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fuzz")
     return make_targets(folder), folder
-
-
-@contextlib.contextmanager
-def time_limit(seconds):
-    def ring(*_):
-        raise TimeoutError(f"not done after {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("name", TARGETS)

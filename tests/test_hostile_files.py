@@ -4,7 +4,6 @@ import contextlib
 import os
 import pickle
 import resource
-import signal
 import subprocess
 import sys
 import warnings
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hostile_files import BOMBS, REFUSED_PICKLES, Call, archives, command_pickles, deflated, laughs, npy
-from reader_files import contents, make_files, pickle_readers, remove, restore
+from reader_files import make_files, pickle_readers, remove, restore, time_limit
 
 from pyskl_semloss import safe_pickle
 from pyskl_semloss.array_files import read_npz
@@ -22,35 +21,6 @@ from pyskl_semloss.pickle_scan import check_extent
 from pyskl_semloss.reading import TEXT_LIMIT, memory_limit, open_regular
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@contextlib.contextmanager
-def time_limit(seconds):
-    """An alarm, where a reader would wait for ever."""
-
-    def ring(*_):
-        raise TimeoutError(f"not done after {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    files = make_files(tmp_path_factory.mktemp("files"))
-    return files, contents(files)
-
-
-@pytest.fixture
-def files(made):
-    """Every valid file with its reader; they are whole again after the test."""
-    yield made[0]
-    restore(made[1])
 
 
 def refuse(reader, names=None):

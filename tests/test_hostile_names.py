@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 from raw_formats import imigue_clips, named, write_kit
-from reader_files import contents, make_files, restore, tool
+from reader_files import tool
 from test_hostile_files import refuse
 
 from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations, write_annotations
@@ -22,20 +22,6 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
 from pyskl_semloss.reading import read_json, shown
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    files = make_files(tmp_path_factory.mktemp("files"))
-    return files, contents(files)
-
-
-@pytest.fixture
-def files(made):
-    """Every valid file with its reader; they are whole again after the test."""
-    yield made[0]
-    restore(made[1])
-
 
 LAYOUT = {"name": "mine", "joints": ["a", "b"], "limbs": [[0, 1]], "mirror_pairs": [[0, 1]]}
 NAMES_OF_FILES = ["../mine", "a/b", "/tmp/mine", "..", "a\u0000", "a\nb", "a\x1b[2J"]

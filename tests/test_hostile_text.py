@@ -7,7 +7,6 @@ import os
 import numpy as np
 import pytest
 from raw_formats import imigue_clips, write_imigue_raw
-from reader_files import contents, make_files, restore
 from test_hostile_files import refuse
 
 from pyskl_semloss.annotations import read_annotations
@@ -36,19 +35,6 @@ NO_JSON = {
     "a list of lists": b'{"train": [["a"]], "joints": [[1]]}',
     "code": b'__import__("os").mkdir("canary")',
 }
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    files = make_files(tmp_path_factory.mktemp("files"))
-    return files, contents(files)
-
-
-@pytest.fixture
-def files(made):
-    """Every valid file with its reader; they are whole again after the test."""
-    yield made[0]
-    restore(made[1])
 
 
 @pytest.mark.parametrize("kind", NO_JSON)

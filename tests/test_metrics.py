@@ -175,6 +175,7 @@ def test_calibration_by_hand():
 def test_what_counts_as_probabilities():
     rows = np.array([[0.5, 0.5], [0.505, 0.5], [0.52, 0.5], [-0.1, 1.1], [0, 0]])
     assert probability_rows(rows).tolist() == [True, True, False, False, False]
+    assert probability_rows(rows).dtype == bool
 
 
 def test_summary():

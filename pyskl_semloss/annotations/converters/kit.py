@@ -17,13 +17,13 @@ from pyskl_semloss.annotations.converters.raw import Progress, mended_clip
 from pyskl_semloss.annotations.converters.sources import RawFormat
 from pyskl_semloss.annotations.converters.splits import SplitOptions, Splits, split_clips
 from pyskl_semloss.annotations.converters.summary import finish
+from pyskl_semloss.annotations.mending import METRES
 from pyskl_semloss.array_files import map_npy
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.reading import shown
 
 SETS = {"train": "train", "valid": "val", "test": "test"}
 """Name of a set in the kit, and of its split."""
-METRES = 10.0
 MOST_FRAMES = 100_000
 """Frames of a clip (40 MB): a file with holes may claim any number."""
 
