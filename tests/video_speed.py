@@ -1,7 +1,8 @@
 """Measure the estimation of poses: frames a second of each stage, of the whole, of two processes; memory. Run by hand:
 
     python tests/video_speed.py VIDEO                    # stages on its first 300 frames, then the whole of it
-    python tests/video_speed.py VIDEO --minutes 60       # only the whole, looped to an hour, and how memory grows
+    python tests/video_speed.py VIDEO --whole            # only the whole, and how memory grows
+    python tests/video_speed.py VIDEO --minutes 60       # the same of the video looped to an hour
     python tests/video_speed.py VIDEO --workers 2        # two recordings side by side, and one shared by two
 
 The figures are of a machine without other work, or they say nothing: the load average is printed with them.
@@ -120,7 +121,8 @@ def side_by_side(path, max_side, workers, out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video")
-    parser.add_argument("--minutes", type=float, help="loop the video to this length")
+    parser.add_argument("--whole", action="store_true", help="leave the stages out")
+    parser.add_argument("--minutes", type=float, help="loop the video to this length; leaves the stages out")
     parser.add_argument("--max-side", type=int, default=960)
     parser.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
@@ -130,7 +132,7 @@ def main():
         if args.workers > 1:
             side_by_side(path, args.max_side, args.workers, Path(folder))
         else:
-            if not args.minutes:
+            if not (args.minutes or args.whole):
                 stages(path, args.max_side)
             whole(path, args.max_side, Path(folder))
     print(f"load average {os.getloadavg()[0]:.1f}")
