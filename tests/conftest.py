@@ -11,10 +11,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_configure():
     """A missing host skips its tests, except in the environment that promises it (PYSKL_SEMLOSS_HOST)."""
-    promised = os.environ.get("PYSKL_SEMLOSS_HOST", "")
-    name, module = {"mmaction2": ("MMAction2", "mmaction"), "pyskl": ("PySKL", "pyskl")}.get(promised, ("", ""))
-    if module and importlib.util.find_spec(module) is None:
-        pytest.exit(f"PYSKL_SEMLOSS_HOST promises {name}, but it is not installed", returncode=1)
+    hosts = {"mmaction2": ("MMAction2", "mmaction"), "pyskl": ("PySKL", "pyskl"), "video": ("MediaPipe", "mediapipe")}
+    for promised in os.environ.get("PYSKL_SEMLOSS_HOST", "").split():
+        name, module = hosts[promised]
+        if importlib.util.find_spec(module) is None:
+            pytest.exit(f"PYSKL_SEMLOSS_HOST promises {name}, but it is not installed", returncode=1)
 
 
 @pytest.fixture(scope="session")

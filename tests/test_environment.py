@@ -201,7 +201,9 @@ def test_the_tool_reports_on_the_host_that_is_there(tmp_path, versions, options,
     assert done.stdout.strip().splitlines()[-1] == expected[-1]
 
 
-@pytest.mark.parametrize(("promised", "module"), [("mmaction2", "mmaction"), ("pyskl", "pyskl"), ("", "mmaction")])
+@pytest.mark.parametrize(
+    ("promised", "module"), [("mmaction2", "mmaction"), ("pyskl", "pyskl"), ("video", "mediapipe"), ("", "mmaction")]
+)
 def test_the_job_that_promises_a_host_fails_without_it(promised, module):
     code = (
         f"import sys; sys.modules[{module!r}] = None; import pytest; "

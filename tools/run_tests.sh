@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run the tests in an environment of their own, made on the first call.
 #   bash tools/run_tests.sh [pytest arguments]             MMAction2, the pinned set (numpy 2), in .venv
-#   bash tools/run_tests.sh --numpy1 [pytest arguments]    the same with numpy 1.26 in .venv-numpy1
+#   bash tools/run_tests.sh --numpy1 [pytest arguments]    the same with numpy 1.26 and MediaPipe in .venv-numpy1
 #   bash tools/run_tests.sh --host pyskl PATH_TO_PYSKL [pytest arguments]
 #                                                          PySKL from its source in .venv-pyskl
 set -euo pipefail
@@ -27,12 +27,13 @@ case $host in
     mmaction2)
         if [ "${1:-}" = --numpy1 ]; then
             shift
-            setup_env .venv-numpy1 requirements/mmaction2-numpy1.txt requirements/dev.txt
+            setup_env .venv-numpy1 requirements/mmaction2-numpy1.txt requirements/video.txt requirements/dev.txt
+            host="mmaction2 video"
         else
             setup_env .venv requirements/mmaction2.txt requirements/dev.txt
         fi
         ;;
     *) usage ;;
 esac
-# In this environment the host is promised: a test that would skip for want of it fails.
-PYSKL_SEMLOSS_HOST=$host exec "$PYTHON" -m pytest "$@"
+# In this environment these are promised: a test that would skip for want of them fails.
+PYSKL_SEMLOSS_HOST="$host" exec "$PYTHON" -m pytest "$@"
