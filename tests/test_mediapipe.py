@@ -166,7 +166,7 @@ def test_the_points_follow_the_person(portrait):
         x, y = recording.keypoint[0, 10:, recording.layout.joints.index(name)].T
         # MediaPipe smooths, so that it comes a little behind: 5 px at 12 px a frame at most.
         assert np.abs(x - x.mean() - sway(50)[10:]).max() < 25 and np.ptp(y) < 40, name
-        assert np.corrcoef(x, sway(50)[10:])[0, 1] > 0.99, name
+        assert np.corrcoef(x, sway(50)[10:])[0, 1] > 0.97, name
 
 
 @needs_mediapipe
