@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -47,8 +48,10 @@ def serve(make: Callable[[], Task], *, about: str, limits: Limits, host: str, po
         InputError: The address cannot be listened on, or the function cannot be made.
     """
     port = free_port(host, port)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+    signal.signal(signal.SIGTERM, _end)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        # The server knows SIGTERM alone.
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     sessions = Sessions()
     # Uploads are spooled there until they are whole, and what the worker's packages leave behind ends with it.
     tempfile.tempdir = os.environ["TMPDIR"] = str(sessions.folder)
@@ -77,21 +80,22 @@ def serve(make: Callable[[], Task], *, about: str, limits: Limits, host: str, po
         client.on_delete(tab.end)
         client.on_delete(lambda: tabs.pop(tab.token, None))
 
-    async def prepare() -> None:
+    async def begin() -> None:
+        # The server says that it has begun before it listens.
+        while not await _answers(host, port):
+            await asyncio.sleep(0.05)
+        address = f"http://{_in_address('localhost' if host == '127.0.0.1' else host)}:{port}"
+        reach = "only this machine reaches it" if is_loopback(host) else "everybody who reaches this machine can use it"
+        print(f"The page is at {address} ({reach}). Ctrl-C ends it, and removes all that was uploaded.", flush=True)
+        if show:
+            webbrowser.open(address)
         try:
             await worker.prepare()
         except InputError as error:
             problems.append(error)
             app.shutdown()
 
-    @app.on_startup
-    def begin() -> None:
-        address = f"http://{_in_address('localhost' if host == '127.0.0.1' else host)}:{port}"
-        reach = "only this machine reaches it" if is_loopback(host) else "everybody who reaches this machine can use it"
-        print(f"The page is at {address} ({reach}). Ctrl-C ends it, and removes all that was uploaded.", flush=True)
-        background_tasks.create(prepare(), name="prepare")
-        if show:
-            webbrowser.open(address)
+    app.on_startup(lambda: background_tasks.create(begin(), name="begin"))
 
     try:
         ui.run(
@@ -111,6 +115,8 @@ def free_port(host: str, port: int) -> int:
     Raises:
         InputError: It cannot, and why.
     """
+    if not 0 <= port <= 65535:
+        raise InputError(f"expected a number from 0 to 65535, got {port}", field="--port")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as one:
@@ -118,13 +124,22 @@ def free_port(host: str, port: int) -> int:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, sys.platform != "win32")
             one.bind(address)
             return int(one.getsockname()[1])
-    except (OSError, OverflowError) as error:
-        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
         raise InputError(
             f"{_in_address(host)}:{port} cannot be listened on ({why})",
             field="--port",
             fix="Give another --port, or end the program that has it.",
         ) from None
+
+
+async def _answers(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def _in_address(host: str) -> str:
