@@ -47,19 +47,19 @@ def test_only_the_loopback_address_is_listened_on(app):
 def test_other_pages_get_nothing_and_leave_nothing(app, headers):
     before = set(app.sessions())
     headers = {name: value.format(port=app.port, other=app.port + 1) for name, value in headers.items()}
-    for method, path in (("GET", "/"), ("POST", "/leave/x"), ("GET", "/_nicegui_ws/socket.io/?EIO=4&transport=polling")):
+    polling = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
+    for method, path in (("GET", "/"), ("POST", "/leave/x"), ("GET", polling)):
         status, body = app.ask(method, path, **headers)
         assert (status, b"gesture" in body.lower()) == (403, False)
-    upgrade = dict(
-        Connection="Upgrade", Upgrade="websocket", Sec_WebSocket_Version="13", Sec_WebSocket_Key="MDEyMzQ1Njc4OWFiY2RlZg=="
-    )
+    upgrade = dict(Connection="Upgrade", Upgrade="websocket", Sec_WebSocket_Version="13", Sec_WebSocket_Key="a" * 24)
     path = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket&client_id=x"
     assert app.ask("GET", path, **upgrade, **headers)[0] == 403
     assert set(app.sessions()) == before
 
 
 def test_a_link_from_another_page_opens_the_app(app):
-    status, body = app.ask("GET", "/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="document")
+    link = dict(Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="document")
+    status, body = app.ask("GET", "/", **link)
     assert status == 200 and b"Gestures in a recording" in body
     for host in ("localhost", "127.0.0.1", "[::1]"):
         assert app.ask("GET", "/", Host=f"{host}:{app.port}", Origin=f"http://{host}:{app.port}")[0] == 200

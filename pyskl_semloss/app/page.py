@@ -48,55 +48,16 @@ def serve(make: Callable[[], Task], *, about: str, limits: Limits, host: str, po
         InputError: The address cannot be listened on, or the function cannot be made.
     """
     port = free_port(host, port)
-    signal.signal(signal.SIGTERM, _end)
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        # The server knows SIGTERM alone.
-        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
-    sessions = Sessions()
+    _heed_signals()
+    sessions, worker, problems = Sessions(), Worker(make), list[InputError]()
     # Uploads are spooled there until they are whole, and what the worker's packages leave behind ends with it.
     tempfile.tempdir = os.environ["TMPDIR"] = str(sessions.folder)
-    worker, tabs, problems = Worker(make), {}, []
     app.add_middleware(UploadLimit, limit=limits.size)
     app.add_middleware(OwnPage, host=host)
+    app.on_startup(lambda: background_tasks.create(_begin(worker, host, port, show, problems), name="begin"))
     app.on_shutdown(worker.stop)
     app.on_shutdown(sessions.close)
-
-    @app.get("/files/{token}/{job}/{name}")
-    def file(token: str, job: str, name: str, download: bool = False) -> FileResponse:
-        path = sessions.file(token, job, name)
-        if path is None:
-            raise HTTPException(404, "there is no such file, or its session has ended")
-        return FileResponse(path, filename=name if download else None, headers=_FILE)
-
-    @app.post("/leave/{token}", status_code=204)
-    def leave(token: str) -> None:
-        if token in tabs:
-            tabs[token].end()
-
-    @ui.page("/", reconnect_timeout=_RECONNECT)
-    def page(client: Client) -> None:
-        tab = Tab(sessions, worker, limits, about)
-        tabs[tab.token] = tab
-        client.on_delete(tab.end)
-        client.on_delete(lambda: tabs.pop(tab.token, None))
-
-    async def begin() -> None:
-        # The server says that it has begun before it listens.
-        while not await _answers(host, port):
-            await asyncio.sleep(0.05)
-        address = f"http://{_in_address('localhost' if host == '127.0.0.1' else host)}:{port}"
-        reach = "only this machine reaches it" if is_loopback(host) else "everybody who reaches this machine can use it"
-        print(f"The page is at {address} ({reach}). Ctrl-C ends it, and removes all that was uploaded.", flush=True)
-        if show:
-            webbrowser.open(address)
-        try:
-            await worker.prepare()
-        except InputError as error:
-            problems.append(error)
-            app.shutdown()
-
-    app.on_startup(lambda: background_tasks.create(begin(), name="begin"))
-
+    _add_pages(sessions, lambda: Tab(sessions, worker, limits, about))
     try:
         ui.run(
             host=host, port=port, title="Gestures in a recording", reload=False, show=False, dark=None, tailwind=False,
@@ -107,6 +68,58 @@ def serve(make: Callable[[], Task], *, about: str, limits: Limits, host: str, po
         sessions.close()
     if problems:
         raise problems[0]
+
+
+def _add_pages(sessions: Sessions, make_tab: Callable[[], Tab]) -> None:
+    tabs: dict[str, Tab] = {}
+
+    @app.get("/files/{token}/{job}/{name}")
+    def file(token: str, job: str, name: str, download: bool = False) -> FileResponse:
+        path = sessions.file(token, job, name)
+        if path is None:
+            raise HTTPException(404, "there is no such file, or its session has ended")
+        return FileResponse(path, filename=name if download else None, headers=_FILE)
+
+    @app.post("/leave/{token}", status_code=204)
+    async def leave(token: str) -> None:
+        if token in tabs:
+            tabs[token].end()
+
+    @ui.page("/", reconnect_timeout=_RECONNECT)
+    def page(client: Client) -> None:
+        tab = make_tab()
+        tabs[tab.token] = tab
+        client.on_delete(tab.end)
+        client.on_delete(lambda: tabs.pop(tab.token, None))
+
+
+async def _begin(worker: Worker, host: str, port: int, show: bool, problems: list[InputError]) -> None:
+    """Say where the page is, and load the models; without them the app ends."""
+    # The server says that it has begun before it listens.
+    while not await _answers(host, port):
+        await asyncio.sleep(0.05)
+    address = f"http://{_in_address('localhost' if host == '127.0.0.1' else host)}:{port}"
+    reach = "only this machine reaches it" if is_loopback(host) else "everybody who reaches this machine can use it"
+    print(f"The page is at {address} ({reach}). Ctrl-C ends it, and removes all that was uploaded.", flush=True)
+    if show:
+        webbrowser.open(address)
+    try:
+        await worker.prepare()
+    except InputError as error:
+        problems.append(error)
+        app.shutdown()
+
+
+def _heed_signals() -> None:
+    """SIGTERM and SIGHUP end the app as Ctrl-C does, before the server heeds them and after it."""
+    signal.signal(signal.SIGTERM, _end)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        # The server knows SIGTERM alone.
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def free_port(host: str, port: int) -> int:
@@ -144,7 +157,3 @@ async def _answers(host: str, port: int) -> bool:
 
 def _in_address(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)

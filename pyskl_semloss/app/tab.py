@@ -24,7 +24,9 @@ _HEADER = """
 <div class="row no-wrap items-center q-pa-md semloss-drop">
   <div class="col">{{ props.isUploading ? `Uploading ${props.uploadSizeLabel}: ${props.uploadProgressLabel}`
     : "Drop videos or keypoint files (.npz) here" }}</div>
-  <q-btn outline no-caps color="primary" label="Choose files" @click="props.pickFiles"><q-uploader-add-trigger /></q-btn>
+  <q-btn outline no-caps color="primary" label="Choose files" @click="props.pickFiles">
+    <q-uploader-add-trigger />
+  </q-btn>
 </div>
 """
 _REFUSED = "(found) => emit(found.map((one) => [one.file.name, one.file.size, one.failedPropValidation]))"

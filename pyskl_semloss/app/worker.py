@@ -42,7 +42,7 @@ class Worker:
         await self._ask((_PREPARE, None), lambda stage, share: None)
 
     async def run(self, task: Any, progress: Progress) -> Any:
-        """Work on a task, after those before it. When this is cancelled, the process is ended if it has the task in hand.
+        """Work on a task, after those before it; the process that has it in hand is ended when this is cancelled.
 
         Args:
             task: What the function takes.
