@@ -98,7 +98,8 @@ async def _begin(worker: Worker, host: str, port: int, show: bool, problems: lis
     # The server says that it has begun before it listens.
     while not await _answers(host, port):
         await asyncio.sleep(0.05)
-    address = f"http://{_in_address('localhost' if host == '127.0.0.1' else host)}:{port}"
+    name = {"127.0.0.1": "localhost", "0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
+    address = f"http://{_in_address(name)}:{port}"
     reach = "only this machine reaches it" if is_loopback(host) else "everybody who reaches this machine can use it"
     print(f"The page is at {address} ({reach}). Ctrl-C ends it, and removes all that was uploaded.", flush=True)
     if show:
