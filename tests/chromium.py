@@ -124,9 +124,9 @@ class Chromium:
 
     def key(self, key, **more):
         """Press and release a key; ``key`` as in KeyboardEvent.key."""
-        text = key if len(key) == 1 else ""
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
         codes = {" ": 32, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Escape": 27, "Tab": 9}
-        code = codes.get(key, ord(key.upper()) if text else 0)
+        code = codes.get(key, ord((key if len(key) == 1 else text).upper()) if text else 0)
         about = {"key": key, "code": "Space" if key == " " else key, "windowsVirtualKeyCode": code, **more}
         self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **about)
         self.send("Input.dispatchKeyEvent", type="keyUp", **about)

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 
 from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.app.figures import strongest, timeline_figure
-from pyskl_semloss.app.limits import Limits, UploadLimit, allowed_hosts, is_loopback
+from pyskl_semloss.app.limits import Limits, UploadLimit, is_loopback, is_name_of, why_not
 from pyskl_semloss.app.sessions import Sessions, safe_name
 from pyskl_semloss.app.viewing import MISSING, write_view
 from pyskl_semloss.app.worker import Worker
@@ -60,15 +61,39 @@ def test_models_that_cannot_be_loaded_are_tried_again():
     async def run():
         worker, said = Worker(app_tasks.make_nothing), []
         try:
-            for _ in range(2):
+            for asked in (worker.prepare(), worker.run("a", lambda *_: None)):
                 with pytest.raises(InputError) as caught:
-                    await worker.run("a", lambda *_: None)
+                    await asked
                 said.append(str(caught.value))
         finally:
             worker.stop()
         return said
 
     assert asyncio.run(run()) == ["joint.pth: there is no such file."] * 2
+
+
+def test_what_is_cancelled_ends_alone():
+    async def run():
+        worker, told = Worker(app_tasks.make), asyncio.Event()
+        try:
+            await worker.prepare()
+            process, calls = await worker.run("fine", lambda *_: None)
+            work = asyncio.create_task(worker.run("wait", lambda stage, _: told.set() if stage == "working" else None))
+            await asyncio.wait_for(told.wait(), 30)
+            waiting, next_one = (asyncio.create_task(worker.run(one, lambda *_: None)) for one in ("wait", "fine"))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.sleep(0)
+            os.kill(process, 0)
+            work.cancel()
+            other, _ = await asyncio.wait_for(next_one, 30)
+            with pytest.raises(ProcessLookupError):
+                os.kill(process, 0)
+            return calls, process != other, [one.cancelled() for one in (work, waiting)]
+        finally:
+            worker.stop()
+
+    assert asyncio.run(run()) == (1, True, [True, True])
 
 
 def test_stopping_ends_the_task():
@@ -137,8 +162,22 @@ def test_who_may_ask():
     assert [is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "0.0.0.0", "192.168.0.3", "box")] == [
         True, True, True, False, False, False,
     ]  # fmt: skip
-    assert "*" not in allowed_hosts("127.0.0.1")
-    assert allowed_hosts("0.0.0.0") == ["*"]
+    names = ("localhost", "127.0.0.1", "::1", "192.168.0.3", "lab.example", socket.gethostname().lower(), "")
+    assert [is_name_of(name, "127.0.0.1") for name in names] == [True, True, True, False, False, False, False]
+    assert [is_name_of(name, "0.0.0.0") for name in names] == [True, True, True, True, False, True, False]
+    assert is_name_of("lab.example", "lab.example")
+
+
+def test_why_a_request_is_refused():
+    own = {b"host": "192.168.0.3:8080", b"origin": "http://192.168.0.3:8080", b"sec-fetch-site": "same-origin"}
+    assert why_not(own, "0.0.0.0") is None
+    assert why_not({b"host": "192.168.0.3:8080"}, "0.0.0.0") is None
+    assert why_not({**own, b"origin": "https://192.168.0.3:8080"}, "0.0.0.0") is None
+    assert "not known by this name" in why_not({**own, b"host": "lab.example:8080"}, "0.0.0.0")
+    assert "not known by this name" in why_not({**own, b"host": "[::1"}, "127.0.0.1")
+    assert "not known by this name" in why_not({}, "127.0.0.1")
+    for change in ({b"origin": "null"}, {b"origin": "http://192.168.0.3:81"}, {b"sec-fetch-site": "same-site"}):
+        assert why_not({**own, **change}, "0.0.0.0") == "another page asks here"
 
 
 def test_a_session_leaves_nothing(tmp_path):
@@ -151,6 +190,7 @@ def test_a_session_leaves_nothing(tmp_path):
     for token, *names in (
         (one.name, "..", two.name, "b.csv"), ("..", "a"), (one.name, "0"), ("", one.name, "0", "a.csv"),
         (one.name, "/etc/passwd"), (".", one.name, "0", "a.csv"),
+        (one.name, "0", "a\0.csv"), ("\0", "a.csv"),
     ):  # fmt: skip
         assert sessions.file(token, *names) is None
     sessions.end(one)

@@ -9,6 +9,7 @@ It needs pip install 'pyskl_semloss[app]', and for videos 'pyskl_semloss[video]'
 import argparse
 import functools
 import os
+from typing import Any
 
 from pyskl_semloss.app.limits import Limits
 from pyskl_semloss.errors import HostError, InputError, exit_on_error
@@ -22,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     add_rules(parser)
     limits = Limits()
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
-    parser.add_argument("--port", type=int, default=8080, help="(default: 8080)")
+    parser.add_argument("--port", type=int, default=8080, help="0 takes any that is free (default: 8080)")
     parser.add_argument(
         "--max-megabytes", type=float, default=limits.megabytes, help="of a file (default: %(default)g)"
     )
@@ -31,6 +32,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--no-browser", action="store_true", help="do not open one")
     return parser.parse_args()
+
+
+def load(**models: Any) -> Any:
+    """The predictor; called in the worker's process, so that the server's is without PyTorch."""
+    from pyskl_semloss.hosts.mmaction2.predictor import Predictor
+
+    return Predictor(**models)
 
 
 @exit_on_error
@@ -50,11 +58,11 @@ def main() -> None:
     except ImportError as error:
         raise HostError(f"the page needs NiceGUI ({error}): pip install 'pyskl_semloss[app]'") from None
     from pyskl_semloss.app.analysis import Analysis
-    from pyskl_semloss.hosts.mmaction2.predictor import Predictor
 
-    names = [os.path.basename(files[-1]) for files in (args.joint, args.limb) if files]
+    named = ((name, getattr(args, name)) for name in ("joint", "limb"))
+    models_line = ", ".join(f"{name} {os.path.basename(files[-1])}" for name, files in named if files)
     serve(
-        Analysis(functools.partial(Predictor, **models), rules, windows), about=f"Models: {' and '.join(names)}",
+        Analysis(functools.partial(load, **models), rules, windows), about=f"Models: {models_line}",
         limits=limits, host=args.host, port=args.port, show=not args.no_browser,
     )  # fmt: skip
 

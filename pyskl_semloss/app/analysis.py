@@ -21,8 +21,9 @@ from pyskl_semloss.segments.timeline import Timeline, frame_probability
 ROW_SECONDS = 0.2
 """From one moment to the next of the probabilities that the browser gets."""
 
-PLAYABLE = (".mp4", ".m4v", ".mov", ".webm")
-"""Endings of files that browsers may play; of what is in them they play H.264, VP8, VP9 and AV1."""
+_NAMELESS = "The models do not know the names of their classes; --names, given when the app is started, tells them."
+_COPY = "Browsers do not play this video's format; the player shows a smaller copy of it."
+_ALONE = "Browsers do not play this video's format; the skeleton is shown alone."
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,14 @@ class Analysis:
     windows: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self) -> Task:
-        """Load the models; called in the worker's process."""
-        return functools.partial(analyse, self.load(), self.rules, self.windows)
+        """Load the models; called in the worker's process.
+
+        Raises:
+            InputError: They cannot be loaded, or do not have the classes that the rules name.
+        """
+        predictor = self.load()
+        background_classes(predictor.class_names, self.rules.background)
+        return functools.partial(analyse, predictor, self.rules, self.windows)
 
 
 def analyse(
@@ -73,7 +80,8 @@ def analyse(
 
     Returns:
         ``viewer`` (see :func:`pyskl_semloss.app.viewing.write_view`), ``segments`` by start, ``files`` to download,
-        ``leave_out`` (classes that are no gestures), and ``nothing``, what to say where there is no segment.
+        ``leave_out`` (classes that are no gestures), ``notes`` to read, and ``nothing``, what to say where there is no
+        segment.
 
     Raises:
         InputError: The file is none that can be read, or too long.
@@ -93,7 +101,9 @@ def analyse(
     if work.path.suffix.lower() != ".npz":
         files.append(f"{stem}.npz")
         recording.save(work.folder / files[-1])
-    video = work.path.name if work.path.suffix.lower() in PLAYABLE else None
+    video, notes = _shown_video(work, progress)
+    if predictor.class_names[0] == "class 0":
+        notes.append(_NAMELESS)
     several = len(segmentation.persons) > 1
     segments = [
         {"start": one.start, "end": one.end, "name": one.name, "confidence": one.confidence,
@@ -108,6 +118,7 @@ def analyse(
         "segments": segments,
         "files": files,
         "leave_out": background_classes(predictor.class_names, rules.background),
+        "notes": notes,
         "nothing": "No gesture was found. A lower --threshold, given when the app is started, finds more.",
     }  # fmt: skip
 
@@ -133,13 +144,18 @@ def _recording(work: Work, layout: Any, progress: Progress) -> Any:
         progress("reading keypoints", 0.0)
         return read_recording(work.path)
     try:
-        from pyskl_semloss.video import estimate, open_video
+        return _estimated(work, layout, progress)
     except ImportError as error:
         raise InputError(
             f"keypoints cannot be estimated in a video here ({error})",
             file=work.path,
             fix="Start the app where pip install 'pyskl_semloss[video]' was done, or drop a keypoint file (.npz).",
         ) from None
+
+
+def _estimated(work: Work, layout: Any, progress: Progress) -> Any:
+    from pyskl_semloss.video import estimate, open_video
+
     video = open_video(work.path)
     work.limits.check_seconds(video.claimed / video.fps, work.path.name)
 
@@ -149,3 +165,20 @@ def _recording(work: Work, layout: Any, progress: Progress) -> Any:
         progress("estimating keypoints", done / max(total, 1))
 
     return estimate(work.path, layout=layout, progress=told)
+
+
+def _shown_video(work: Work, progress: Progress) -> tuple[str | None, list[str]]:
+    """The name of the video that the browser plays, if there is one, and what to say of it."""
+    if work.path.suffix.lower() == ".npz":
+        return None, []
+    from pyskl_semloss.app.preview import is_playable, write_preview
+    from pyskl_semloss.video import open_video
+
+    if is_playable(work.path):
+        return work.path.name, []
+    video = open_video(work.path)
+    copy = work.folder / "preview.webm"
+    written = write_preview(
+        video, copy, lambda done: progress("making a copy that browsers play", min(1, done / max(video.claimed, 1)))
+    )
+    return (copy.name, [_COPY]) if written else (None, [_ALONE])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, MutableMapping
+import socket
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pyskl_semloss.errors import InputError
 
@@ -14,6 +16,7 @@ _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
 _SLACK = 1 << 16
 """Bytes of an upload that are not the file's: headers of its parts."""
+_LARGE = "the file is larger than this app takes"
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class UploadLimit:
             return await self._app(scope, receive, send)
         said = dict(scope["headers"]).get(b"content-length", b"0")
         if not said.isdigit() or int(said) > self._most:
-            return await _refuse(send)
+            return await _refuse(send, 413, _LARGE)
         came, refused = 0, False
 
         async def counted() -> _Message:
@@ -92,25 +95,88 @@ class UploadLimit:
             if not refused:
                 raise
         if refused:
-            await _refuse(send)
+            await _refuse(send, 413, _LARGE)
 
 
-async def _refuse(send: _Send) -> None:
-    await send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"text/plain")]})
-    await send({"type": "http.response.body", "body": b"the file is larger than this app takes"})
+class OwnPage:
+    """ASGI middleware that answers the app's own page alone: not what other pages make a browser ask here.
+
+    A page from elsewhere may send a browser to any address, also to one that only this machine reaches. Such requests
+    name another origin; and where a name of that page was made to lead here (DNS rebinding), they ask for that name.
+
+    Args:
+        app: The application behind it.
+        host: The address that the app listens on.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]], host: str) -> None:
+        self._app, self._host = app, host
+
+    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        """Pass on a request that is the page's own, or that opens it."""
+        if scope["type"] in ("http", "websocket"):
+            headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+            problem = why_not(headers, self._host)
+            if problem and scope["type"] == "websocket":
+                # Before it is accepted, that is an answer of 403.
+                return await send({"type": "websocket.close", "code": 1008, "reason": problem})
+            if problem:
+                return await _refuse(send, 403, problem)
+        await self._app(scope, receive, send)
+
+
+def why_not(headers: Mapping[bytes, str], host: str) -> str | None:
+    """Why a request is refused, or None where it is not.
+
+    Args:
+        headers: Of the request, by names in lower case.
+        host: The address that the app listens on.
+    """
+    asked = headers.get(b"host", "")
+    if not is_name_of(_hostname(asked), host):
+        return "the app is not known by this name; ask for it by its IP address"
+    origin = headers.get(b"origin")
+    if origin is not None and origin.partition("://")[2].lower() != asked.lower():
+        return "another page asks here"
+    opens = headers.get(b"sec-fetch-mode") == "navigate" and headers.get(b"sec-fetch-dest") == "document"
+    if headers.get(b"sec-fetch-site", "none") not in ("same-origin", "none") and not opens:
+        return "another page asks here"
+    return None
+
+
+def is_name_of(name: str, host: str) -> bool:
+    """Whether a browser may ask under a name for an app that listens on ``host``.
+
+    On the loopback address those of this machine alone. Elsewhere any IP address, which no page can make to lead
+    here, and the names of the machine.
+    """
+    if is_loopback(name) or name == host.lower():
+        return True
+    if is_loopback(host):
+        return False
+    return _is_address(name) or name in {socket.gethostname().lower(), socket.getfqdn().lower()}
 
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address."""
+    return ipaddress.ip_address(host).is_loopback if _is_address(host) else host.lower() == "localhost"
+
+
+def _is_address(name: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(name)
     except ValueError:
-        return host == "localhost"
+        return False
+    return True
 
 
-def allowed_hosts(host: str) -> list[str]:
-    """Names under which a browser may ask for the page.
+def _hostname(asked: str) -> str:
+    try:
+        return urlsplit(f"//{asked}").hostname or ""
+    except ValueError:
+        return ""
 
-    On the loopback address no others, so that a page from elsewhere cannot reach it under a name of its own.
-    """
-    return ["localhost", "127.0.0.1", "[::1]", host] if is_loopback(host) else ["*"]
+
+async def _refuse(send: _Send, status: int, problem: str) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": problem.encode()})

@@ -39,6 +39,8 @@ class Sessions:
 
     def file(self, token: str, *names: str) -> Path | None:
         """A file of a session, or None where there is none or the path leaves the folder."""
+        if any("\0" in name for name in (token, *names)):
+            return None
         folder = (self.folder / token).resolve()
         path = folder.joinpath(*names).resolve()
         inside = folder.parent == self.folder.resolve() and folder in path.parents

@@ -16,6 +16,9 @@ Progress = Callable[[str, float], None]
 """Takes what is being done, and the share of it that is done, 0 to 1."""
 Task = Callable[[Any, Progress], Any]
 
+_PREPARE = "prepare"
+_WORK = "work"
+
 
 class Worker:
     """A process that is started for the first task and kept for the next; one that dies is replaced.
@@ -30,8 +33,16 @@ class Worker:
         self._process: Any = None
         self._pipe: Connection | None = None
 
+    async def prepare(self) -> None:
+        """Make the function of a task before there is one.
+
+        Raises:
+            InputError: It cannot be made.
+        """
+        await self._ask((_PREPARE, None), lambda stage, share: None)
+
     async def run(self, task: Any, progress: Progress) -> Any:
-        """Work on a task, after those before it.
+        """Work on a task, after those before it; the process that has it in hand is ended when this is cancelled.
 
         Args:
             task: What the function takes.
@@ -43,10 +54,13 @@ class Worker:
         Raises:
             InputError: The function raised it, or anything else, or the process died.
         """
+        return await self._ask((_WORK, task), progress)
+
+    async def _ask(self, question: tuple[str, Any], progress: Progress) -> Any:
         async with self._free:
             pipe = self._started()
             try:
-                pipe.send(task)
+                pipe.send(question)
                 while True:
                     kind, value = await asyncio.to_thread(pipe.recv)
                     if kind == "done":
@@ -54,6 +68,12 @@ class Worker:
                     if kind == "failed":
                         raise InputError(*value[:1], **value[1])
                     progress(*value)
+            except asyncio.CancelledError:
+                # A thread still waits at the pipe; it ends with the process.
+                self._pipe = None
+                self._process.kill()
+                await asyncio.to_thread(self._process.join)
+                raise
             except (EOFError, OSError):
                 raise InputError(f"the process that worked on it {self._end()}", fix=_DEATH) from None
 
@@ -61,6 +81,7 @@ class Worker:
         """End the process; a task that it is working on fails."""
         if self._process is not None and self._process.is_alive():
             self._process.kill()
+            self._process.join()
 
     def _started(self) -> Connection:
         if self._pipe is None or not self._process.is_alive():
@@ -99,14 +120,14 @@ def _serve(pipe: Connection, make: Callable[[], Task]) -> None:
     work: Task | None = None
     while True:
         try:
-            task = pipe.recv()
+            kind, task = pipe.recv()
         except EOFError:
             return
         try:
             if work is None:
                 report("loading the models", 0.0)
                 work = make()
-            answer = ("done", work(task, report))
+            answer = ("done", work(task, report) if kind == _WORK else None)
         except InputError as error:
             answer = ("failed", _parts(error))
         except (BrokenPipeError, ConnectionError):

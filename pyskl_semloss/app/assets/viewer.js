@@ -85,6 +85,8 @@ window.SemlossViewer = class {
 
   key(event) {
     if (/^(INPUT|SELECT)$/.test(event.target.tagName) && event.target !== this.find("range")) return;
+    // A button does by itself what space asks of it.
+    if (event.target.tagName === "BUTTON" && event.key === " ") return;
     const steps = { ArrowLeft: -1 / this.about.fps, ArrowRight: 1 / this.about.fps, ",": -1 / this.about.fps, ".": 1 / this.about.fps };
     if (event.key === " ") this.toggle();
     else if (event.key in steps) this.seek(this.now + steps[event.key] * (event.shiftKey ? this.about.fps : 1));
@@ -254,6 +256,13 @@ window.SemlossViewer = class {
     this.video.removeAttribute("src");
     this.listeners = [];
   }
+};
+
+// What was uploaded goes when the tab is closed, not only when the server misses it.
+window.semlossLeave = (address) => {
+  addEventListener("pagehide", (event) => {
+    if (!event.persisted) navigator.sendBeacon(address);
+  });
 };
 
 window.semlossOpen = async (viewerId, plotId, about) => {

@@ -1,0 +1,207 @@
+"""One browser tab: upload above, its files, and the one that is open; needs NiceGUI."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from nicegui import events, ui
+
+from pyskl_semloss.app.analysis import Work
+from pyskl_semloss.app.limits import Limits
+from pyskl_semloss.app.result import show_result
+from pyskl_semloss.app.sessions import Sessions, safe_name
+from pyskl_semloss.app.worker import Worker
+from pyskl_semloss.errors import InputError
+
+_ASSETS = resources.files("pyskl_semloss.app") / "assets"
+_WAITING, _DONE, _FAILED = "waiting", "done", "failed"
+_HEADER = """
+<div class="row no-wrap items-center q-pa-md semloss-drop">
+  <div class="col">{{ props.isUploading ? `Uploading ${props.uploadSizeLabel}: ${props.uploadProgressLabel}`
+    : "Drop videos or keypoint files (.npz) here" }}</div>
+  <q-btn outline no-caps color="primary" label="Choose files" @click="props.pickFiles">
+    <q-uploader-add-trigger />
+  </q-btn>
+</div>
+"""
+_REFUSED = "(found) => emit(found.map((one) => [one.file.name, one.file.size, one.failedPropValidation]))"
+# What stays in the browser's list cannot be chosen again.
+_FORGET = "about.files.forEach((one) => getElement({}).$refs.qRef.removeFile(one))"
+_ARRIVED = "(about) => {forget}"
+_LOST = "(about) => {{ emit(about.files.map((one) => [one.name, about.xhr.status])); {forget}; }}"
+
+
+@dataclass
+class Entry:
+    """A file of a session, and how far it is."""
+
+    name: str
+    folder: Path
+    stage: str = _WAITING
+    share: float = 0.0
+    error: str = ""
+    found: dict[str, Any] = field(default_factory=dict)
+    job: asyncio.Future[Any] | None = None
+
+
+class Tab:
+    """What a tab shows, and its session; made while its page is built.
+
+    Args:
+        sessions: Makes its folder.
+        worker: Works on its files.
+        limits: Of a file.
+        about: A line on the models.
+    """
+
+    def __init__(self, sessions: Sessions, worker: Worker, limits: Limits, about: str) -> None:
+        self._sessions, self._worker, self._limits = sessions, worker, limits
+        self._folder = sessions.begin()
+        self.token = self._folder.name
+        self._entries: list[Entry] = []
+        self._opened: Entry | None = None
+        self._over = False
+        ui.add_css((_ASSETS / "viewer.css").read_text(encoding="utf-8"))
+        ui.add_body_html(f"<script>{(_ASSETS / 'viewer.js').read_text(encoding='utf-8')}</script>")
+        ui.add_body_html(f"<script>semlossLeave({json.dumps(f'/leave/{self.token}')})</script>")
+        with ui.column().classes("semloss-page").props('role="main"'):
+            ui.label("Gestures in a recording").classes("text-h5").props('role="heading" aria-level="1"')
+            ui.label(about).classes("semloss-faint")
+            self._upload = ui.upload(
+                multiple=True, auto_upload=True, max_file_size=limits.size, on_upload=self._take
+            ).classes("semloss-upload")
+            self._upload.props('flat bordered accept="video/*,.mkv,.avi,.npz"').add_slot("header", _HEADER)
+            forget = _FORGET.format(self._upload.id)
+            self._upload.on("uploaded", js_handler=_ARRIVED.format(forget=forget))
+            self._upload.on("failed", lambda event: self._miss(event.args), js_handler=_LOST.format(forget=forget))
+            self._upload.on("rejected", lambda event: self._refuse(event.args), js_handler=_REFUSED)
+            ui.label(
+                f"Up to {limits.megabytes:g} MB and {limits.minutes:g} minutes each: videos, or the .npz that "
+                "tools/estimate_poses.py or tools/prepare_data.py writes. They go to the machine where this app runs "
+                "and nowhere else, and are removed when this tab is closed."
+            ).classes("text-caption semloss-faint")
+            self._said = ui.label().classes("semloss-hidden").props('role="status"')
+            self._list = ui.column().classes("semloss-list")
+            self._result = ui.column().classes("semloss-result")
+        ui.timer(0.3, self._refresh)
+
+    def end(self) -> None:
+        """Remove the session's files; work on them ends."""
+        self._over = True
+        for entry in self._entries:
+            if entry.job is not None:
+                entry.job.cancel()
+        self._sessions.end(self._folder)
+
+    def _refuse(self, found: list[tuple[str, int, str]]) -> None:
+        """Say why the browser did not send files."""
+        for name, size, why in found:
+            if why == "max-file-size":
+                most = f"{self._limits.megabytes:g} that are taken"
+                problem = f"it has {size / 1e6:.1f} MB, more than the {most}. Cut it, or start the app with a larger "
+                self._fail(name, f"{problem}--max-megabytes.")
+            elif why != "duplicate":
+                self._fail(name, "it is neither a video nor an .npz.")
+
+    def _miss(self, found: list[tuple[str, int]]) -> None:
+        """Say that files did not arrive."""
+        for name, status in found:
+            why = {0: "the connection was lost", 413: "it is larger than this app takes"}.get(
+                status, "the disk of the app's machine may be full"
+            )
+            self._fail(name, f"it did not arrive: {why}.")
+
+    def _fail(self, name: str, problem: str) -> None:
+        entry = self._enter(safe_name(name))
+        entry.stage, entry.error = _FAILED, f"{entry.name}: {problem}"
+
+    def _enter(self, name: str) -> Entry:
+        entry = Entry(name, self._folder / str(len(self._entries)))
+        self._entries.append(entry)
+        with self._list:
+            self._card(entry)
+        return entry
+
+    async def _take(self, event: events.UploadEventArguments) -> None:
+        """Work on an uploaded file."""
+        if self._over:
+            return
+        entry = self._enter(safe_name(event.file.name))
+        try:
+            entry.folder.mkdir()
+            await event.file.save(entry.folder / entry.name)
+            entry.job = asyncio.ensure_future(
+                self._worker.run(
+                    Work(entry.folder / entry.name, entry.folder, self._limits),
+                    lambda stage, share: self._at(entry, stage, share),
+                )
+            )
+            entry.found = await entry.job
+            entry.stage = _DONE
+        except InputError as error:
+            entry.stage, entry.error = _FAILED, str(error)
+        except OSError as error:
+            entry.stage, entry.error = _FAILED, f"{entry.name}: it cannot be kept ({error.strerror})."
+        except asyncio.CancelledError:
+            if not self._over:
+                raise
+        finally:
+            # What was written since the tab was left.
+            if self._over:
+                self._sessions.end(self._folder)
+        if not self._over:
+            self._said.set_text(f"{entry.name}: {self._state(entry)}. {entry.error}")
+            if entry.stage == _DONE and self._opened is None:
+                self._open(entry)
+
+    def _at(self, entry: Entry, stage: str, share: float) -> None:
+        entry.stage, entry.share = stage, share
+
+    def _card(self, entry: Entry) -> None:
+        """A file's line in the list."""
+        with ui.card().classes("semloss-card").props("flat bordered") as card:
+            with ui.row().classes("items-center no-wrap full-width"):
+                ui.label(entry.name).classes("semloss-name")
+                state = ui.label().classes("text-caption semloss-state")
+                button = ui.button("Open", on_click=lambda: self._open(entry)).props("outline dense no-caps")
+                button.props["aria-label"] = f"Open {entry.name}"
+            bar = ui.linear_progress(show_value=False).props("instant-feedback")
+            bar.props["aria-label"] = f"Progress of {entry.name}"
+            problem = ui.label().classes("semloss-problem").props('role="alert"')
+        card.entry, card.parts = entry, (state, button, bar, problem)
+        self._update(card)
+
+    def _refresh(self) -> None:
+        for card in self._list.default_slot.children:
+            self._update(card)
+
+    def _update(self, card: Any) -> None:
+        """Bring a file's line up to date."""
+        entry, (state, button, bar, problem) = card.entry, card.parts
+        state.set_text(self._state(entry))
+        bar.set_visibility(entry.stage not in (_DONE, _FAILED))
+        bar.set_value(entry.share)
+        button.set_visibility(entry.stage == _DONE and entry is not self._opened)
+        problem.set_text(entry.error)
+        problem.set_visibility(bool(entry.error))
+
+    def _state(self, entry: Entry) -> str:
+        if entry.stage == _FAILED:
+            return "failed"
+        if entry.stage == _DONE:
+            count = len(entry.found["segments"])
+            return f"{count} segment{'s' * (count != 1)}{', shown below' * (entry is self._opened)}"
+        return f"{entry.stage}{f' {100 * entry.share:.0f} %' * (entry.share > 0)} …"
+
+    def _open(self, entry: Entry) -> None:
+        """Show a result."""
+        self._opened = entry
+        self._result.clear()
+        with self._result:
+            show_result(entry.name, entry.found, entry.folder, f"/files/{self.token}/{entry.folder.name}")
+        self._refresh()
