@@ -290,7 +290,7 @@ def test_a_recording_cannot_be_written_elsewhere(tmp_path):
         (1, {"image_shape": None}, "field 'image-size': the file does not say it. Give it as --image-size"),
         (1, {"fps": None}, "field 'fps': the file does not say it. Give it as --fps."),
         (1, {"image_shape": (480, 640)}, r"field 'image-size': \d+% of the points are outside an image of 640x480"),
-        (0.0005, {}, "the coordinates are shares of the image, expected px"),
+        (0.0005, {}, "field .keypoint.: expected px of an image.*Multiply shares"),
         (0, {}, "nobody is in it"),
         (1, {"person": "3"}, "field 'person': there is no person 3, they are 0 to 0"),
         (1, {"person": "tallest"}, "field 'person': expected largest, .* or a number, got 'tallest'"),

@@ -15,6 +15,7 @@ from pyskl_semloss.annotations.converters.raw import Progress, mended_clip
 from pyskl_semloss.annotations.converters.recordings import KeypointOptions, convert_recordings
 from pyskl_semloss.annotations.converters.splits import SplitOptions, Splits, split_clips
 from pyskl_semloss.annotations.converters.summary import finish
+from pyskl_semloss.annotations.keypoint_files import find_sources, guess_format
 from pyskl_semloss.annotations.recording import Recording, read_recording
 from pyskl_semloss.class_names import read_class_names
 from pyskl_semloss.errors import InputError
@@ -56,6 +57,7 @@ def convert_keypoints(
     """
     if Path(out).suffix != ".pkl":
         raise InputError("expected a name that ends in .pkl", file=out)
+    _check_apart(out, [*sources, labels, *([] if class_names is None else [class_names])])
     findings = Findings(strict)
     names = None if class_names is None else read_class_names(class_names)
     rows = read_label_table(labels, names, findings)
@@ -73,6 +75,19 @@ def convert_keypoints(
     summary = finish(out, clips, splits_made, findings, facts)
     shutil.rmtree(folder, ignore_errors=True)
     return summary
+
+
+def _check_apart(out: str | os.PathLike[str], read: Sequence[str | os.PathLike[str]]) -> None:
+    """``talk.json`` of MMPose would be overwritten by the summary of ``talk.pkl``."""
+    written = {os.path.realpath(Path(out).with_suffix(suffix)) for suffix in (".pkl", ".json", ".md")}
+    for path in read:
+        found = find_sources(path) if os.path.isdir(path) else [path]
+        if written & {os.path.realpath(each) for each in found}:
+            problem = f"{os.fspath(path)} would be overwritten by the annotation file or its summary (.json, .md)"
+            raise InputError(problem, file=out, fix="Name the annotation file otherwise.")
+        if os.path.realpath(path) == os.path.dirname(os.path.realpath(out)) and guess_format(path):
+            problem = f"it would be written among the frames of the recording {os.fspath(path)}"
+            raise InputError(problem, file=out, fix="Name another folder for it.")
 
 
 def _cut(
