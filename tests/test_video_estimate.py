@@ -112,17 +112,60 @@ def test_another_layout_is_made_by_name_with_the_sides_of_the_image(short):
     assert not recording.keypoint_score[0, :, joint["left_finger_1"]].any()
 
 
-def test_persons_that_come_and_go_fill_their_places(short):
-    counts = iter([0, 2, 1] + [1] * 37)
+SECOND = np.array([15, 10], np.float32)
+"""How far the second person stands from the first, px: they overlap."""
+
+
+def two_persons(rng, second=lambda frame: True):
+    """An estimator of two persons, in any order; the first is larger."""
+    frames = iter(range(10**6))
 
     def function(frame):
         points, scores = find_dots(frame)
-        count = next(counts)
-        return np.repeat(points, count, 0), np.repeat(scores, count, 0)
+        people = [(points[0], scores[0])]
+        if second(next(frames)):
+            people.append((points[0] * 0.8 + SECOND, scores[0]))
+        order = rng.permutation(len(people))
+        return np.stack([people[at][0] for at in order]), np.stack([people[at][1] for at in order])
 
-    recording = estimate(short, layout=DOTS, estimator=Estimator(function, DOTS))
-    assert ((recording.keypoint_score > 0).all(-1).sum(0)[:4] == [0, 2, 1, 1]).all()
-    assert not recording.keypoint[recording.keypoint_score == 0].any()
+    return Estimator(function, DOTS)
+
+
+@pytest.mark.parametrize(("person", "persons"), [("largest", [0]), ("1", [1]), ("all", [0, 1]), ("longest", [0])])
+def test_a_person_is_one_body_over_time_in_whatever_order_they_come(short, person, persons):
+    finder = two_persons(np.random.default_rng(0), second=lambda frame: frame != 5)
+    recording = estimate(short, layout=DOTS, estimator=finder, person=person)
+    bodies = np.stack([expected(range(40)), expected(range(40)) * 0.8 + SECOND])
+    assert len(recording.keypoint) == len(persons)
+    for found, score, body in zip(recording.keypoint, recording.keypoint_score, persons, strict=True):
+        there = [frame for frame in range(40) if body == 0 or frame != 5]
+        np.testing.assert_allclose(found[there], bodies[body][there], atol=1.5)
+        assert (score[:, 0] > 0).nonzero()[0].tolist() == there
+
+
+def test_a_person_that_is_not_there_is_told(short):
+    with pytest.raises(InputError, match=r"short\.avi: field 'person': there is no person 2, they are 0 to 1"):
+        estimate(short, layout=DOTS, estimator=two_persons(np.random.default_rng(0)), person="2")
+
+
+def test_nobody_in_a_video_is_no_error(short):
+    nobody = Estimator(lambda frame: (np.zeros((0, 5, 2)), np.zeros((0, 5))), DOTS)
+    recording = estimate(short, layout=DOTS, estimator=nobody)
+    assert recording.keypoint_score.shape == (1, 40, 5) and not recording.keypoint_score.any()
+
+
+def test_an_only_person_is_not_followed(short):
+    """It jumps across the image, so that anybody who follows persons takes it for another one."""
+    frames = iter(range(40))
+
+    def function(frame):
+        points, scores = find_dots(frame)
+        return points + (1000 if next(frames) >= 30 else 0), scores
+
+    both = [estimate(short, layout=DOTS, estimator=Estimator(function, DOTS, single=True)).keypoint_score]
+    frames = iter(range(40))
+    both.append(estimate(short, layout=DOTS, estimator=Estimator(function, DOTS)).keypoint_score)
+    assert [int((score[0] > 0).all(-1).sum()) for score in both] == [40, 30]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +175,8 @@ def test_persons_that_come_and_go_fill_their_places(short):
         ((np.full((1, 5, 2), np.nan), np.ones((1, 5))), "not finite"),
         ((np.zeros((1, 5, 2)), np.full((1, 5), 1.5)), "scores above 1"),
         (None, "does not give keypoints and scores"),
+        ((None, None), "does not give keypoints and scores"),
+        ((np.ones((201, 5, 2)), np.ones((201, 5))), "201 persons in a frame, expected 200 at most"),
     ],
 )
 def test_an_estimator_that_returns_something_else_is_told(short, returned, message):

@@ -81,7 +81,7 @@ def _check_apart(out: str | os.PathLike[str], read: Sequence[str | os.PathLike[s
     """``talk.json`` of MMPose would be overwritten by the summary of ``talk.pkl``."""
     written = {os.path.realpath(Path(out).with_suffix(suffix)) for suffix in (".pkl", ".json", ".md")}
     for path in read:
-        found = find_sources(path) if os.path.isdir(path) else [path]
+        found = find_sources(path) if os.path.isdir(path) else [os.fspath(path)]
         if written & {os.path.realpath(each) for each in found}:
             problem = f"{os.fspath(path)} would be overwritten by the annotation file or its summary (.json, .md)"
             raise InputError(problem, file=out, fix="Name the annotation file otherwise.")

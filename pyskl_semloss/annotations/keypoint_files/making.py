@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,7 @@ import numpy as np
 from pyskl_semloss.annotations.gaps import fill_gaps
 from pyskl_semloss.annotations.keypoint_files.detections import Detections
 from pyskl_semloss.annotations.mending import mend_points, mend_scores, without_points
-from pyskl_semloss.annotations.persons import (
-    Person,
-    arrange,
-    choose,
-    describe,
-    largest_of_each_frame,
-    ranked,
-    track,
-)
+from pyskl_semloss.annotations.person_choice import PersonChoice
 from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
@@ -57,10 +49,9 @@ class RecordingOptions:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, least in (("max_persons", 1), ("pause", 0), ("fill_gaps", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"expected a number from {least}, got {value}", field=name.replace("_", "-"))
+        PersonChoice(self.person, self.max_persons, self.pause)
+        if self.fill_gaps < 0:
+            raise InputError(f"expected a number from 0, got {self.fill_gaps}", field="fill-gaps")
         if self.fps is not None and not 0 < self.fps < np.inf:
             raise InputError(f"expected frames per second above 0, got {self.fps}", field="fps")
 
@@ -92,11 +83,8 @@ def _make(found: Detections, options: RecordingOptions) -> tuple[Recording, dict
     frame, points, scores, person = found.frame[seen], points[seen], scores[seen], found.person[seen]
     if not len(frame):
         raise InputError("nobody is in it: every point is missing")
-    pause = round(fps) if options.pause is None else options.pause
-    followed = ranked(frame, _followed(frame, person, points, scores, pause))
-    people = describe(frame, points, scores, followed)
-    place, chosen = _places(frame, points, scores, followed, people, options, shape)
-    keypoint, score = arrange(frame, points, scores, place, max(1, len(chosen)), found.frames)
+    choice = PersonChoice(options.person, options.max_persons, options.pause)
+    keypoint, score, whom = choice.apply(frame, person, points, scores, found.frames, fps, shape)
     keypoint, score, filled = fill_gaps(keypoint, score, options.fill_gaps)
     mapping = joint_map(found.layout, options.to or found.layout, options.aliases)
     keypoint, score = mapping.apply(keypoint, score)
@@ -105,10 +93,7 @@ def _make(found: Detections, options: RecordingOptions) -> tuple[Recording, dict
         "layout": found.layout.name,
         "frames": found.frames,
         "seconds": round(found.frames / fps, 3),
-        "persons": [asdict(each) for each in people[:20]],
-        "persons_found": len(people),
-        "chosen": chosen,
-        "frames_seen": int(len(np.unique(frame[place >= 0]))),
+        **whom,
         "points_filled": filled,
         "derived": list(mapping.derived),
         "missing": list(mapping.missing),
@@ -152,27 +137,3 @@ def _mended(found: Detections, shape: tuple[int, int], report: Report) -> tuple[
         problem = f"{outside:.0%} of the points are outside an image of {width}x{height}"
         raise InputError(problem, field="image-size", fix="Give the size of the video as WIDTHxHEIGHT.")
     return points, scores
-
-
-def _followed(frame: np.ndarray, person: np.ndarray, points: np.ndarray, scores: np.ndarray, pause: int) -> np.ndarray:
-    """Numbers of the persons: those of the file where it has them for all, else by following them."""
-    if person.min() < 0:
-        return track(frame, points, scores, pause)
-    pairs, counts = np.unique(np.c_[frame, person], axis=0, return_counts=True)
-    if counts.max() > 1:
-        twice = pairs[counts.argmax()]
-        raise InputError(f"frame {twice[0]} has the person {twice[1]} twice", field="person")
-    return person
-
-
-def _places(
-    frame: np.ndarray, points: np.ndarray, scores: np.ndarray, followed: np.ndarray, people: list[Person],
-    options: RecordingOptions, shape: tuple[int, int],
-) -> tuple[np.ndarray, list[int]]:  # fmt: skip
-    """(N,) place in the recording's axis of persons, and the numbers of those that were chosen."""
-    if options.person == "frame-largest":
-        return largest_of_each_frame(frame, points, scores), []
-    chosen = choose(people, options.person, shape, options.max_persons)
-    place = np.full(len(people), -1, np.int64)
-    place[chosen] = np.arange(len(chosen))
-    return place[followed], chosen
