@@ -154,6 +154,7 @@ def recording_line(about: dict[str, Any]) -> str:
     if others:
         listed = ", ".join(f"{each['number']} in {each['frames']} frames, {each['size']:.0f} px" for each in others[:3])
         line += f" (others: {listed}{', …' * (len(others) > 3)})"
+    line += "".join(f"; {doubt}" for doubt in about.get("doubts", []))
     if about["points_filled"]:
         line += f"; {about['points_filled']} points filled"
     if about["missing"]:

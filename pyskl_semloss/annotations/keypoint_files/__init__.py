@@ -47,8 +47,10 @@ def find_sources(path: str | os.PathLike[str], form: str | None = None) -> list[
         form: Only those of this format.
 
     Raises:
-        InputError: There is nothing of the kind.
+        InputError: There is no such path, or nothing of the kind in it.
     """
+    if not os.path.exists(path):
+        raise InputError("there is no such file or folder", file=path)
     if not os.path.isdir(path) or guess_format(path):
         return [os.fspath(path)]
     names = sorted(name for name in os.listdir(path) if not name.startswith("."))

@@ -11,6 +11,7 @@ import numpy as np
 
 from pyskl_semloss.annotations.gaps import fill_gaps
 from pyskl_semloss.annotations.keypoint_files.detections import Detections
+from pyskl_semloss.annotations.keypoint_files.doubts import doubts_about, outside_of
 from pyskl_semloss.annotations.mending import mend_points, mend_scores, without_points
 from pyskl_semloss.annotations.person_choice import PersonChoice
 from pyskl_semloss.annotations.recording import Recording
@@ -61,7 +62,8 @@ def make_recording(found: Detections, options: RecordingOptions) -> tuple[Record
 
     Returns:
         The recording; facts as plain data (``persons`` followed, numbers ``chosen`` among them, ``frames_seen`` with
-        one of them, ``points_filled``, joints ``derived`` and ``missing``); and the counts of what was mended.
+        one of them, ``doubts`` in words, ``points_filled``, joints ``derived`` and ``missing``); and the counts of what
+        was mended.
 
     Raises:
         InputError: Size or frame rate are not known, the file says others than the options, the coordinates are no
@@ -79,6 +81,7 @@ def _make(found: Detections, options: RecordingOptions) -> tuple[Recording, dict
     fps = _agreed(found.fps, options.fps, "fps", "Give it as --fps.")
     report = Report(found.file)
     points, scores = _mended(found, shape, report)
+    doubts = doubts_about(points, scores, found.layout, shape)
     seen = scores.any(1)
     frame, points, scores, person = found.frame[seen], points[seen], scores[seen], found.person[seen]
     if not len(frame):
@@ -94,6 +97,7 @@ def _make(found: Detections, options: RecordingOptions) -> tuple[Recording, dict
         "frames": found.frames,
         "seconds": round(found.frames / fps, 3),
         **whom,
+        "doubts": doubts,
         "points_filled": filled,
         "derived": list(mapping.derived),
         "missing": list(mapping.missing),
@@ -131,9 +135,9 @@ def _mended(found: Detections, shape: tuple[int, int], report: Report) -> tuple[
     if len(known) and np.abs(known).max() <= 1:
         problem = "the coordinates are shares of the image, expected px"
         raise InputError(problem, field="keypoint", fix="Multiply them by its width and height.")
-    height, width = shape
-    outside = ((known < 0) | (known > (width, height))).any(-1).mean() if len(known) else 0.0
+    outside = outside_of(known, shape)
     if outside > _OUTSIDE:
-        problem = f"{outside:.0%} of the points are outside an image of {width}x{height}"
-        raise InputError(problem, field="image-size", fix="Give the size of the video as WIDTHxHEIGHT.")
+        problem = f"{outside:.0%} of the points are outside an image of {shape[1]}x{shape[0]}"
+        fix = "Give the size of the video as WIDTHxHEIGHT; and x comes before y."
+        raise InputError(problem, field="image-size", fix=fix)
     return points, scores

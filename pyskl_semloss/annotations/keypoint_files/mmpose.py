@@ -94,10 +94,10 @@ class _Reader:
         for person, instance in enumerate(instances):
             place = f"{where}person {person}"
             points, scores = (_list(instance, field, place, file) for field in ("keypoints", "keypoint_scores"))
-            if self._collector is None:
+            if self._collector is None or self.layout is None:
                 self.layout = self.layout or _layout(len(points), self.names, file)
                 self._collector = Collector(self.path, 3 * self.layout.num_joints)
-            _add(self._collector, frame, points, scores, place, file)
+            _add(self._collector, self.layout, frame, points, scores, place, file)
 
     def detections(self) -> Detections:
         if not self._seen.frames:
@@ -134,13 +134,15 @@ def _list(person: object, field: str, place: str, path: str | os.PathLike[str]) 
 
 
 def _add(
-    collector: Collector, frame: int, points: list[Any], scores: list[Any], place: str, file: str | os.PathLike[str]
-) -> None:
-    joints = collector.columns // 3
+    collector: Collector, layout: SkeletonLayout, frame: int, points: list[Any], scores: list[Any], place: str,
+    file: str | os.PathLike[str],
+) -> None:  # fmt: skip
+    joints = layout.num_joints
     if len(points) != joints or not all(isinstance(point, list) and len(point) == 2 for point in points):
         size = len(points[0]) if isinstance(points[0], list) else 0
-        problem = f"{place}: expected {joints} points (x, y), got {len(points)} of {size} numbers"
-        raise InputError(problem, file=file, field="keypoints")
+        problem = f"{place}: expected {joints} points (x, y) of layout {layout.name!r}, got {len(points)} of {size} "
+        fix = "--layout says what the joints of the file are, --to what is made of them."
+        raise InputError(f"{problem}numbers", file=file, field="keypoints", fix=fix)
     if len(scores) != joints:
         problem = f"{place}: expected {joints} scores, got {len(scores)}"
         raise InputError(problem, file=file, field="keypoint_scores")
