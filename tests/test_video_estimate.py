@@ -13,7 +13,7 @@ import pytest
 
 cv2 = pytest.importorskip("cv2", reason="needs OpenCV")
 
-from dot_videos import DOTS, FPS, HEIGHT, WIDTH, dots, find_dots, places, smooth_dots, write_video  # noqa: E402
+from dot_videos import DOTS, FPS, HEIGHT, WIDTH, crowd, dots, find_dots, places, smooth_dots, write_video  # noqa: E402
 
 from pyskl_semloss.annotations.recording import read_recording  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
@@ -26,7 +26,7 @@ from pyskl_semloss.video import (  # noqa: E402
     open_video,
     write_overlay,
 )
-from pyskl_semloss.video.estimate import PART, Part, find_parts  # noqa: E402
+from pyskl_semloss.video.estimate import PART, Part, assemble, find_parts  # noqa: E402
 from pyskl_semloss.video.overlay import overlay_frames  # noqa: E402
 from pyskl_semloss.video.part_files import PartFiles, are_complete  # noqa: E402
 from pyskl_semloss.video.progress import FrameProgress  # noqa: E402
@@ -152,6 +152,59 @@ def test_nobody_in_a_video_is_no_error(short):
     nobody = Estimator(lambda frame: (np.zeros((0, 5, 2)), np.zeros((0, 5))), DOTS)
     recording = estimate(short, layout=DOTS, estimator=nobody)
     assert recording.keypoint_score.shape == (1, 40, 5) and not recording.keypoint_score.any()
+
+
+def made_parts(places_of):
+    """Parts of ``PART`` and of 30 frames, whose persons stand in the order that ``places_of`` gives to each."""
+    frames = np.arange(PART + 30)
+    bodies = np.stack([expected(frames), expected(frames) * 0.8 + SECOND]).astype(np.float32)
+    scores = np.full(bodies.shape[:3], 0.5, np.float32)
+    return bodies, [
+        Part(number, bodies[order][:, place], scores[order][:, place])
+        for number, (order, place) in enumerate(zip(places_of, (slice(PART), slice(PART, None)), strict=True))
+    ]
+
+
+def test_persons_are_the_same_across_parts(short):
+    video, options = open_video(short), EstimationOptions(layout=DOTS, person="all")
+    bodies, parts = made_parts([[0, 1], [1, 0]])
+    recording, facts = assemble(parts, video, options, single=False)
+    np.testing.assert_array_equal(recording.keypoint, bodies)
+    assert facts["chosen"] == [0, 1] and [each["frames"] for each in facts["persons"]] == [PART + 30] * 2
+    again, _ = assemble(made_parts([[1, 0], [1, 0]])[1], video, options, single=False)
+    np.testing.assert_array_equal(again.keypoint[::-1], bodies)  # the first that is seen is number 0
+
+
+def test_whom_a_recording_is_about_can_be_changed_without_estimating_anew(short, tmp_path):
+    """As long as the parts are there: a person who is not stops the run before they are put together."""
+    options = [EstimationOptions(layout=DOTS, estimator="dot_videos:crowd", person=person) for person in ("7", "1")]
+    (failed,) = estimate_files([short], tmp_path, options[0])
+    assert failed.status == "failed" and "short.avi: field 'person': there is no person 7" in failed.problem
+    (part,) = (tmp_path / "short.parts").glob("*.npz")
+    stamp = part.stat().st_mtime_ns
+    for person in options:
+        files = PartFiles(tmp_path / "short.parts", str(short), person)
+        assert files.lengths() == {0: 40} and part.stat().st_mtime_ns == stamp
+    (made,) = estimate_files([short], tmp_path, options[1])
+    assert made.about["persons_found"] == 2 and made.about["chosen"] == [1] and made.about["frames_seen"] == 40
+    recording = read_recording(made.recording)
+    in_one_go = estimate(short, layout=DOTS, estimator=crowd(), person="1")
+    np.testing.assert_array_equal(recording.keypoint, in_one_go.keypoint)
+    small = 0.8 * expected(range(40)) + SECOND
+    large = expected(range(40))
+    errors = [np.abs(recording.keypoint[0] - body).max() for body in (large, small)]
+    assert min(errors) < 1.5 < max(errors)
+    (other,) = estimate_files([short], tmp_path, EstimationOptions(DOTS, "dot_videos:crowd"))
+    assert other.status == "made"  # the recording of another person is another recording
+
+
+def test_the_tool_says_who_it_is(short, tmp_path):
+    command = tool(
+        short, "--out", tmp_path, "--estimator", "dot_videos:crowd", "--layout", "openpose22", "--person", "all"
+    )
+    told, errors = command.communicate(timeout=120)
+    assert command.returncode == 0 and "; person 0, 1 of 2 persons; missing joints" in told, errors
+    assert read_recording(tmp_path / "short.npz").keypoint.shape[:2] == (2, 40)
 
 
 def test_an_only_person_is_not_followed(short):
