@@ -7,6 +7,7 @@ import pytest
 from own_keypoint_files import body, write_csv, write_mmpose, write_openpose
 
 from pyskl_semloss.annotations.keypoint_files import (
+    Detections,
     RecordingOptions,
     find_sources,
     guess_format,
@@ -104,6 +105,38 @@ def test_csv_with_and_without_scores_and_persons(tmp_path):
     assert not report.counts  # an empty cell is no defect
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_csv_of_spreadsheets(tmp_path, mark):
+    values = body("coco17", 4)
+    path = write_csv(tmp_path / "a.csv", [(t, 0, values[t]) for t in range(4)], "coco17", person=True)
+    plain, text = read_csv_keypoints(path), path.read_text()
+    text = text.replace("frame", "Frame", 1).replace("person", "Person", 1).replace("\n", ",,\n") + ",,,,\n"
+    text = text.replace(",", mark).replace(".", "," if mark == ";" else ".").replace("\n", "\r\n")
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    found = read_csv_keypoints(path)
+    assert found.frames == 4 and found.person.tolist() == [0] * 4
+    np.testing.assert_array_equal(found.keypoint, plain.keypoint)
+    np.testing.assert_array_equal(found.score, plain.score)
+
+
+@pytest.mark.parametrize("layout", ["coco17", "openpose22", "kinect25"])
+def test_exchanged_coordinates_and_a_small_image_are_doubted(layout):
+    shape = get_layout(layout)
+
+    def doubts(points, image=(1080, 1920)):
+        found = Detections("a", shape, np.arange(20), np.full(20, -1), points, np.ones(points.shape[:2]), 20, "a.npz")
+        return make_recording(found, RecordingOptions(image, 25.0))[1]["doubts"]
+
+    points = body(layout, 20)[..., :2]
+    assert doubts(points) == []
+    (doubt,) = doubts(points[..., ::-1])
+    assert "are x and y exchanged" in doubt
+    # Seen from the side, the shoulders are in one place.
+    assert doubts((points - 540) * [0.1, 1] + 540) == []
+    (doubt,) = doubts(points, (750, 1000))
+    assert "outside an image of 1000x750" in doubt
+
+
 def test_formats_are_guessed(tmp_path):
     write_openpose(tmp_path / "all" / "talk", {0: []})
     write_mmpose(tmp_path / "all" / "b.json", [[]])
@@ -177,7 +210,10 @@ def test_openpose_names_of_files(tmp_path):
             lambda f: f[1]["instances"][0].pop("keypoints"),
             "'keypoints': frame_id 1, person 0: expected a list, got None",
         ),
-        (lambda f: f[1]["instances"][0]["keypoints"].pop(), "frame_id 1, person 0: expected 17 points .x, y., got 16"),
+        (
+            lambda f: f[1]["instances"][0]["keypoints"].pop(),
+            "person 0: expected 17 points .x, y. of layout 'coco17', got 16",
+        ),
         (lambda f: f[1]["instances"][0]["keypoints"].__setitem__(2, [1, 2, 3]), "expected 17 points"),
         (
             lambda f: f[1]["instances"][0]["keypoints"].__setitem__(2, [1, "b"]),
@@ -256,9 +292,12 @@ def test_csv_errors(tmp_path, line, old, new, message):
             "field 'keypoint_score': expected numbers",
         ),
         ({"keypoint": np.ones((2, 17, 3))}, "field 'keypoint': expected the shape .M persons"),
-        ({"keypoint": np.ones((2, 18, 2))}, "field 'keypoint': layout 'coco17' has 17 joints, got 18"),
+        (
+            {"keypoint": np.ones((2, 18, 2))},
+            "field 'keypoint': layout 'coco17' has 17 joints, got 18. Expected keypoint, .M persons",
+        ),
         ({"keypoint": np.array(["a"])}, "field 'keypoint': expected numbers"),
-        ({"points": np.ones((2, 17, 2))}, "field 'keypoint': there is no such member"),
+        ({"points": np.ones((2, 17, 2))}, "field 'keypoint': there is no such member; there are 'points'"),
         (
             {"keypoint": np.ones((2, 17, 2)), "layout": np.array("coco18")},
             "field 'layout': there is no layout 'coco18'",
@@ -290,10 +329,9 @@ def test_a_recording_cannot_be_written_elsewhere(tmp_path):
         (1, {"image_shape": None}, "field 'image-size': the file does not say it. Give it as --image-size"),
         (1, {"fps": None}, "field 'fps': the file does not say it. Give it as --fps."),
         (1, {"image_shape": (480, 640)}, r"field 'image-size': \d+% of the points are outside an image of 640x480"),
-        (0.0005, {}, "the coordinates are shares of the image, expected px"),
+        (0.0005, {}, "field .keypoint.: expected px of an image.*Multiply shares"),
         (0, {}, "nobody is in it"),
         (1, {"person": "3"}, "field 'person': there is no person 3, they are 0 to 0"),
-        (1, {"person": "tallest"}, "field 'person': expected largest, .* or a number, got 'tallest'"),
         (1, {"to": "mine"}, "no joint of layout 'mine'"),
     ],
 )
@@ -305,6 +343,21 @@ def test_a_recording_that_cannot_be(tmp_path, factor, options, message):
     with pytest.raises(InputError, match=message) as error:
         make_recording(read_csv_keypoints(path), RecordingOptions(**options))
     assert "a.csv" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"person": "tallest"}, "field 'person': expected largest, .* or a number, got 'tallest'"),
+        ({"person": "-1"}, "field 'person'"),
+        ({"max_persons": 0}, "field 'max-persons': expected a number from 1, got 0"),
+        ({"pause": -1}, "field 'pause': expected a number from 0, got -1"),
+        ({"fill_gaps": -1}, "field 'fill-gaps': expected a number from 0, got -1"),
+    ],
+)
+def test_options_are_checked_before_any_file_is_read(wrong, message):
+    with pytest.raises(InputError, match=message):
+        RecordingOptions(**wrong)
 
 
 def test_a_layout_of_ones_own_comes_back(tmp_path):

@@ -44,6 +44,21 @@ def test_tables_of_spreadsheets(tmp_path, mark):
     assert (rows[0].start, rows[0].end) == (0.5, 1.25)
 
 
+def test_blank_rows_and_columns_of_spreadsheets_are_nothing(tmp_path):
+    text = "Recording ,Start,END,label,subject,,\na,0,1,wave,Ann,,\n,,,,,,\na,1,2,wave\n , ,,,,,\n"
+    rows, findings = read(tmp_path, text)
+    assert [(row.line, row.row, row.subject) for row in rows] == [(2, 0, "Ann"), (4, 1, "")] and not findings.counts
+
+
+def test_a_row_that_stands_twice_is_used_once(tmp_path):
+    """Twice in the set, a clip could train and test."""
+    rows, findings = read(tmp_path, "recording,start,end,label\na,0,1,wave\na,0,1,7\na,0:00,1.0,Wave\nb,0,1,wave\n")
+    assert [(row.row, row.label) for row in rows] == [(0, 0), (1, 2), (3, 0)]
+    assert dict(findings.counts) == {"label_rows_twice": 1} and "row 4: it is row 2 again" in findings.lines()[0]
+    with pytest.raises(InputError, match="row 3: it is row 2 again"):
+        read(tmp_path, "recording,start,end,label\na,0,1,wave\na,0,1,wave\n", strict=True)
+
+
 def test_without_names_labels_are_numbers(tmp_path):
     rows, findings = read(tmp_path, "recording,start,end,label\na,0,1,4\na,0,1,wave\n", names=None)
     assert [row.label for row in rows] == [4] and findings.counts["labels_unknown"] == 1
@@ -58,6 +73,8 @@ def test_without_names_labels_are_numbers(tmp_path):
         ("a,0,-1:3,wave", "label_rows_unreadable", "row 2"),
         (",0,1,wave", "label_rows_unreadable", "row 2"),
         ("a,0", "label_rows_unreadable", "row 2"),
+        ("a,0,1,touch neck, strongly", "label_rows_unreadable", "row 2: it has more cells .* into quotes"),
+        ("a,0,1", "labels_unknown", "row 2: .* got ''"),
         ("a,0,1,wav", "labels_unknown", "got 'wav'; did you mean 'wave'"),
         ("a,0,1,3", "labels_unknown", "expected a class name or a number below 3, got '3'"),
         ("a,0,1,-1", "labels_unknown", "got '-1'"),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.skeletons import get_layout
+from pyskl_semloss.skeletons import get_layout, layout_fields, layout_names
 
 YAML = """\
 name: arms
@@ -31,6 +31,21 @@ def test_a_file_is_a_layout(tmp_path, suffix):
         assert layout.limbs == ((0, 1), (0, 2), (1, 3), (2, 4)) and layout.mirror_pairs == ((1, 2), (3, 4))
         assert layout.sides == "image" and layout.name == "arms"
     assert get_layout(fields) == layout
+
+
+def test_the_ending_may_be_in_capitals(tmp_path):
+    path = tmp_path / "ARMS.YAML"
+    path.write_text(YAML)
+    assert get_layout(str(path)).name == "arms"
+
+
+def test_a_layout_is_made_again_of_its_fields(tmp_path):
+    path = tmp_path / "arms.yaml"
+    path.write_text(YAML)
+    for layout in (get_layout(path), *map(get_layout, layout_names()[:-1])):
+        fields = json.loads(json.dumps(layout_fields(layout)))
+        assert get_layout(fields) == layout
+    assert set(layout_fields(get_layout(path))) == {"name", "joints", "limbs", "mirror_pairs", "source", "sides"}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +77,7 @@ def test_what_is_wrong_is_said(tmp_path, old, new, message):
 
 
 def test_absent_deep_and_large_files(tmp_path):
-    with pytest.raises(InputError, match="nothing.yaml: there is no such file"):
+    with pytest.raises(InputError, match="nothing.yaml: there is no such file.*relative to the current folder"):
         get_layout("nothing.yaml")
     with pytest.raises(InputError, match="there is no layout 'coco18'.*or a file"):
         get_layout("coco18")

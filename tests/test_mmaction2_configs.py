@@ -1,5 +1,6 @@
 """Every config is built on its host; those that claim to reproduce the release do."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +190,24 @@ def test_the_template_takes_a_layout_of_ones_own(name, channels, tmp_path):
     config.model.backbone.in_channels = channels + 1
     with pytest.raises(InputError, match=f"field 'model.backbone.in_channels'.*Set it to {channels}."):
         MODELS.build(config.model)
+
+
+def test_a_layout_of_ones_own_goes_into_the_checkpoint(tmp_path, monkeypatch):
+    """Which keeps the config: the layout's file may be gone when it is used."""
+    monkeypatch.chdir(tmp_path)
+    text = """{"name": "arms", "joints": ["neck", "hand_l", "hand_r"], "limbs": [[0, 1], ["neck", "hand_r"]],
+               "mirror_pairs": [["hand_l", "hand_r"]]}"""
+    Path("arms.json").write_text(text)
+    folder = tmp_path / "own"
+    shutil.copytree(FOLDER / "_base_", tmp_path / "_base_")
+    shutil.copytree(FOLDER / "own", folder)
+    path = folder / "joint.py"
+    path.write_text(path.read_text().replace('"openpose22"', '"arms.json"'))
+    config = load_config(str(folder / "limb.py"), uses=[])
+    Path("arms.json").unlink()
+    kept = Config.fromstring(config.pretty_text, ".py")
+    layouts = [kept.model.data_preprocessor.skeleton, kept.train_dataloader.dataset.skeleton]
+    assert [get_layout(layout).joints for layout in layouts] == [("neck", "hand_l", "hand_r")] * 2
+    assert "arms.json" not in config.pretty_text
+    with pytest.raises(InputError, match="arms.json: there is no such file. It should describe a layout"):
+        load_config(str(path), uses=[])

@@ -171,6 +171,10 @@ def test_splits_of_the_table(talks):
     assert summary["splits"] == {"train": 2, "val": 1, "test": 1}
     assert "the column split of the labels (1 of the videos have clips in several splits)" in summary["split_rule"]
     assert summary["lengths"] == {"shortest": 1, "median": 10.0, "longest": 10}
+    summary = convert(folder, head + "talk,0,9,wave,TEST\nsit,0,9,nod,Train\n")
+    assert summary["splits"] == {"train": 1, "test": 1}
+    with pytest.raises(InputError, match="row 2: expected train, val, test, got 'validation'. Did you mean 'val'?"):
+        convert(folder, head + "talk,0,9,wave,validation\n")
     with pytest.raises(InputError, match="clip 'sit_1': field 'split': row 3: it has no split, and others do"):
         convert(folder, head + "talk,0,9,wave,test\nsit,0,9,nod,\n")
     with pytest.raises(InputError, match="field 'split': it has a column split, and there are lists"):
@@ -184,6 +188,23 @@ def test_subjects_of_the_table(talks):
         convert(folder, head + "talk,0,1,wave,A\ntalk,1,2,nod,B\n")
     with pytest.raises(InputError, match="recording 'sit' has no subject, and others do"):
         convert(folder, head + "talk,0,1,wave,A\nsit,1,2,nod,\n")
+
+
+def test_what_no_recording_can_mend_is_said_before_any_is_made(talks):
+    folder, _ = talks
+    with pytest.raises(InputError, match=r"labels\.csv: no row of it can be used .*the end, 1, is before"):
+        convert(folder, "recording,start,end,label\ntalk,2,1,wave\n")
+    with pytest.raises(InputError, match="got 'validation'"):
+        convert(folder, "recording,start,end,label,split\ntalk,1,2,wave,validation\n")
+    assert not list(folder.glob("own.*"))
+
+
+def test_a_name_in_other_letters_is_pointed_out(talks):
+    folder, _ = talks
+    text = "recording,start,end,label\nTalk,0,1,wave\nsit,0,1,nod\n"
+    summary = convert(folder, text)
+    (line,) = summary["findings"]["examples"]["labels_without_recording"]
+    assert line.endswith("row 2: there is no recording 'Talk'; did you mean 'talk'?")
 
 
 def test_clips_at_the_edges(talks):

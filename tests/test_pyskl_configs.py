@@ -55,6 +55,7 @@ def test_there_are_configs_for_every_data_set_and_modality():
         for name in ("joint", "limb", "joint_baseline", "limb_baseline"):
             assert f"{data}/{name}.py" in CONFIGS
     assert {"imigue/joint_paper.py", "imigue/limb_paper.py", "msr_action3d/joint.py"} <= set(CONFIGS)
+    assert {"own/joint.py", "own/limb.py"} <= set(CONFIGS) and (FOLDER / "own" / "fusion.py").is_file()
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -136,7 +137,8 @@ def test_both_hosts_configs_say_the_same():
     for name in CONFIGS:
         mine, other = read(name), Config.fromfile(str(theirs / name), import_custom_modules=False)
         assert (mine.clips.skeleton, mine.clips.ann_file) == (other.clips.skeleton, other.clips.ann_file)
-        assert mine.model.backbone.in_channels == other.model.backbone.in_channels
+        if not name.startswith("own/"):  # on the other host they follow from the layout
+            assert mine.model.backbone.in_channels == other.model.backbone.in_channels
         for key in ("num_classes", "in_channels", "label_vectors", "alpha"):
             assert mine.model.cls_head.get(key) == other.model.cls_head.get(key)
         assert mine.model.cls_head.dropout == other.model.cls_head.dropout_ratio
@@ -147,3 +149,23 @@ def test_both_hosts_configs_say_the_same():
             if "paper" not in name:
                 shared = [step for step in dataset.pipeline if step.type != "PackKeypoints"]
                 assert [dict(step) for step in mine.data[split].pipeline[: len(shared)]] == [dict(s) for s in shared]
+
+
+@pytest.mark.parametrize(("name", "channels"), [("own/joint.py", 5), ("own/limb.py", 4)])
+def test_the_template_takes_a_layout_of_ones_own(name, channels, tmp_path):
+    """By the path of its file and the number of its joints or limbs."""
+    path = tmp_path / "arms.yaml"
+    path.write_text(
+        "name: arms\njoints: [neck, shoulder_l, shoulder_r, hand_l, hand_r]\n"
+        "limbs: [[neck, shoulder_l], [neck, shoulder_r], [shoulder_l, hand_l], [shoulder_r, hand_r]]\n"
+        "mirror_pairs: [[shoulder_l, shoulder_r], [hand_l, hand_r]]\n"
+    )
+    config = read(name)
+    config.clips.skeleton, config.model.backbone.in_channels = str(path), channels
+    config = with_data(config, tmp_path)
+    config.data.train.skeleton = str(path)
+    dataset = build_dataset(config.data.train)
+    imgs = torch.stack([dataset[at]["imgs"] for at in range(2)])
+    assert imgs.shape == (2, 1, channels, 48, 56, 56)
+    out = build_model(config.model).train_step(dict(imgs=imgs[:, :, :, :4], label=torch.tensor([[0], [1]])), None)
+    assert torch.isfinite(out["loss"])

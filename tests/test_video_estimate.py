@@ -13,7 +13,7 @@ import pytest
 
 cv2 = pytest.importorskip("cv2", reason="needs OpenCV")
 
-from dot_videos import DOTS, FPS, HEIGHT, WIDTH, dots, find_dots, places, smooth_dots, write_video  # noqa: E402
+from dot_videos import DOTS, FPS, HEIGHT, WIDTH, crowd, dots, find_dots, places, smooth_dots, write_video  # noqa: E402
 
 from pyskl_semloss.annotations.recording import read_recording  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
@@ -26,7 +26,7 @@ from pyskl_semloss.video import (  # noqa: E402
     open_video,
     write_overlay,
 )
-from pyskl_semloss.video.estimate import PART, Part, find_parts  # noqa: E402
+from pyskl_semloss.video.estimate import PART, Part, assemble, find_parts  # noqa: E402
 from pyskl_semloss.video.overlay import overlay_frames  # noqa: E402
 from pyskl_semloss.video.part_files import PartFiles, are_complete  # noqa: E402
 from pyskl_semloss.video.progress import FrameProgress  # noqa: E402
@@ -112,17 +112,113 @@ def test_another_layout_is_made_by_name_with_the_sides_of_the_image(short):
     assert not recording.keypoint_score[0, :, joint["left_finger_1"]].any()
 
 
-def test_persons_that_come_and_go_fill_their_places(short):
-    counts = iter([0, 2, 1] + [1] * 37)
+SECOND = np.array([15, 10], np.float32)
+"""How far the second person stands from the first, px: they overlap."""
+
+
+def two_persons(rng, second=lambda frame: True):
+    """An estimator of two persons, in any order; the first is larger."""
+    frames = iter(range(10**6))
 
     def function(frame):
         points, scores = find_dots(frame)
-        count = next(counts)
-        return np.repeat(points, count, 0), np.repeat(scores, count, 0)
+        people = [(points[0], scores[0])]
+        if second(next(frames)):
+            people.append((points[0] * 0.8 + SECOND, scores[0]))
+        order = rng.permutation(len(people))
+        return np.stack([people[at][0] for at in order]), np.stack([people[at][1] for at in order])
 
-    recording = estimate(short, layout=DOTS, estimator=Estimator(function, DOTS))
-    assert ((recording.keypoint_score > 0).all(-1).sum(0)[:4] == [0, 2, 1, 1]).all()
-    assert not recording.keypoint[recording.keypoint_score == 0].any()
+    return Estimator(function, DOTS)
+
+
+@pytest.mark.parametrize(("person", "persons"), [("largest", [0]), ("1", [1]), ("all", [0, 1]), ("longest", [0])])
+def test_a_person_is_one_body_over_time_in_whatever_order_they_come(short, person, persons):
+    finder = two_persons(np.random.default_rng(0), second=lambda frame: frame != 5)
+    recording = estimate(short, layout=DOTS, estimator=finder, person=person)
+    bodies = np.stack([expected(range(40)), expected(range(40)) * 0.8 + SECOND])
+    assert len(recording.keypoint) == len(persons)
+    for found, score, body in zip(recording.keypoint, recording.keypoint_score, persons, strict=True):
+        there = [frame for frame in range(40) if body == 0 or frame != 5]
+        np.testing.assert_allclose(found[there], bodies[body][there], atol=1.5)
+        assert (score[:, 0] > 0).nonzero()[0].tolist() == there
+
+
+def test_a_person_that_is_not_there_is_told(short):
+    with pytest.raises(InputError, match=r"short\.avi: field 'person': there is no person 2, they are 0 to 1"):
+        estimate(short, layout=DOTS, estimator=two_persons(np.random.default_rng(0)), person="2")
+
+
+def test_nobody_in_a_video_is_no_error(short):
+    nobody = Estimator(lambda frame: (np.zeros((0, 5, 2)), np.zeros((0, 5))), DOTS)
+    recording = estimate(short, layout=DOTS, estimator=nobody)
+    assert recording.keypoint_score.shape == (1, 40, 5) and not recording.keypoint_score.any()
+
+
+def made_parts(places_of):
+    """Parts of ``PART`` and of 30 frames, whose persons stand in the order that ``places_of`` gives to each."""
+    frames = np.arange(PART + 30)
+    bodies = np.stack([expected(frames), expected(frames) * 0.8 + SECOND]).astype(np.float32)
+    scores = np.full(bodies.shape[:3], 0.5, np.float32)
+    return bodies, [
+        Part(number, bodies[order][:, place], scores[order][:, place])
+        for number, (order, place) in enumerate(zip(places_of, (slice(PART), slice(PART, None)), strict=True))
+    ]
+
+
+def test_persons_are_the_same_across_parts(short):
+    video, options = open_video(short), EstimationOptions(layout=DOTS, person="all")
+    bodies, parts = made_parts([[0, 1], [1, 0]])
+    recording, facts = assemble(parts, video, options, single=False)
+    np.testing.assert_array_equal(recording.keypoint, bodies)
+    assert facts["chosen"] == [0, 1] and [each["frames"] for each in facts["persons"]] == [PART + 30] * 2
+    again, _ = assemble(made_parts([[1, 0], [1, 0]])[1], video, options, single=False)
+    np.testing.assert_array_equal(again.keypoint[::-1], bodies)  # the first that is seen is number 0
+
+
+def test_whom_a_recording_is_about_can_be_changed_without_estimating_anew(short, tmp_path):
+    """As long as the parts are there: a person who is not stops the run before they are put together."""
+    options = [EstimationOptions(layout=DOTS, estimator="dot_videos:crowd", person=person) for person in ("7", "1")]
+    (failed,) = estimate_files([short], tmp_path, options[0])
+    assert failed.status == "failed" and "short.avi: field 'person': there is no person 7" in failed.problem
+    (part,) = (tmp_path / "short.parts").glob("*.npz")
+    stamp = part.stat().st_mtime_ns
+    for person in options:
+        files = PartFiles(tmp_path / "short.parts", str(short), person)
+        assert files.lengths() == {0: 40} and part.stat().st_mtime_ns == stamp
+    (made,) = estimate_files([short], tmp_path, options[1])
+    assert made.about["persons_found"] == 2 and made.about["chosen"] == [1] and made.about["frames_seen"] == 40
+    recording = read_recording(made.recording)
+    in_one_go = estimate(short, layout=DOTS, estimator=crowd(), person="1")
+    np.testing.assert_array_equal(recording.keypoint, in_one_go.keypoint)
+    small = 0.8 * expected(range(40)) + SECOND
+    large = expected(range(40))
+    errors = [np.abs(recording.keypoint[0] - body).max() for body in (large, small)]
+    assert min(errors) < 1.5 < max(errors)
+    (other,) = estimate_files([short], tmp_path, EstimationOptions(DOTS, "dot_videos:crowd"))
+    assert other.status == "made"  # the recording of another person is another recording
+
+
+def test_the_tool_says_who_it_is(short, tmp_path):
+    command = tool(
+        short, "--out", tmp_path, "--estimator", "dot_videos:crowd", "--layout", "openpose22", "--person", "all"
+    )
+    told, errors = command.communicate(timeout=120)
+    assert command.returncode == 0 and "; person 0, 1 of 2 persons; missing joints" in told, errors
+    assert read_recording(tmp_path / "short.npz").keypoint.shape[:2] == (2, 40)
+
+
+def test_an_only_person_is_not_followed(short):
+    """It jumps across the image, so that anybody who follows persons takes it for another one."""
+    frames = iter(range(40))
+
+    def function(frame):
+        points, scores = find_dots(frame)
+        return points + (1000 if next(frames) >= 30 else 0), scores
+
+    both = [estimate(short, layout=DOTS, estimator=Estimator(function, DOTS, single=True)).keypoint_score]
+    frames = iter(range(40))
+    both.append(estimate(short, layout=DOTS, estimator=Estimator(function, DOTS)).keypoint_score)
+    assert [int((score[0] > 0).all(-1).sum()) for score in both] == [40, 30]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +228,8 @@ def test_persons_that_come_and_go_fill_their_places(short):
         ((np.full((1, 5, 2), np.nan), np.ones((1, 5))), "not finite"),
         ((np.zeros((1, 5, 2)), np.full((1, 5), 1.5)), "scores above 1"),
         (None, "does not give keypoints and scores"),
+        ((None, None), "does not give keypoints and scores"),
+        ((np.ones((201, 5, 2)), np.ones((201, 5))), "201 persons in a frame, expected 200 at most"),
     ],
 )
 def test_an_estimator_that_returns_something_else_is_told(short, returned, message):

@@ -3,9 +3,11 @@
 Usage:
     python tools/estimate_poses.py VIDEO... --out DIR [--layout openpose22] [--workers 1] [--overlay]
         [--estimator mediapipe] [--max-side 960] [--stride 1] [--start S] [--end S] [--fps F]
+        [--person largest] [--max-persons 2] [--pause FRAMES]
 
 --layout is a known layout (openpose22, coco17, wholebody133, ...) or a YAML or JSON file with an own one.
 --estimator is mediapipe, mediapipe-lite, mediapipe-heavy or package.module:factory.
+--person, --max-persons and --pause are those of prepare_data.py keypoints, for an estimator that finds several persons.
 --overlay writes the video with the skeleton drawn over it, NAME_overlay.mp4, too.
 The same command goes on after an interruption. The exit status is 1 if a video failed; the others are made.
 """
@@ -14,6 +16,7 @@ import argparse
 import sys
 import time
 
+from pyskl_semloss.annotations.persons import WAYS
 from pyskl_semloss.errors import exit_on_error
 from pyskl_semloss.interruption import exit_on_signal
 from pyskl_semloss.video import EstimationOptions, estimate_files
@@ -27,6 +30,9 @@ def _say(outcome) -> None:
     about = outcome.about
     line = f"{outcome.recording}: {about['frames']} frames ({about['seconds']:.1f} s at {about['fps']:g} frames/s), "
     line += f"somebody seen in {about['seen'] / about['frames']:.0%} of them"
+    if about.get("persons_found", 1) > 1:
+        whom = f"person {', '.join(map(str, about['chosen']))}" if about["chosen"] else "the largest of each frame"
+        line += f"; {whom} of {about['persons_found']} persons"
     if missing := about["missing"]:
         line += f"; missing joints: {', '.join(missing[:4])}{f' and {len(missing) - 4} more' * (len(missing) > 4)}"
     print(line + ("; it was there already" if outcome.status == "kept" else ""))
@@ -46,10 +52,14 @@ def main() -> None:
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="second of the video to begin at")
     parser.add_argument("--end", type=float, metavar="S", help="second of the video to end at")
     parser.add_argument("--fps", type=float, metavar="F", help="frame rate, where the video does not say it")
+    parser.add_argument("--person", default="largest", metavar="WHO", help=f"{', '.join(WAYS)}, or a number")
+    parser.add_argument("--max-persons", type=int, default=2, metavar="N", help="for --person all (default: 2)")
+    parser.add_argument("--pause", type=int, metavar="FRAMES", help="gone so long, a person is the same (default: 1 s)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument("--overlay", action="store_true", help="write the video with the skeleton drawn over it")
     args = parser.parse_args()
-    options = EstimationOptions(args.layout, args.estimator, args.max_side, args.stride, args.start, args.end, args.fps)
+    options = EstimationOptions(args.layout, args.estimator, args.max_side, args.stride, args.start, args.end, args.fps,
+                                args.person, args.max_persons, args.pause)  # fmt: skip
     begin = time.monotonic()
     progress = FrameProgress(sys.stderr)
     outcomes = estimate_files(

@@ -171,6 +171,8 @@ def describe(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, numbers
         score: (N, V).
         numbers: (N,) as :func:`ranked` gives them.
     """
+    if not len(numbers):
+        return []
     boxes = _boxes(keypoint, score)
     order = np.argsort(numbers, kind="stable")
     people = []

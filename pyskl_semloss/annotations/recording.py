@@ -107,7 +107,11 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     """
     members = read_npz(path, _MEMBERS)
     if missing := [name for name in _MEMBERS[:5] if name not in members]:
-        raise InputError(f"it lacks {', '.join(missing)}", file=path, fix="A recording has these members.")
+        raise InputError(
+            f"it lacks {', '.join(missing)}",
+            file=path,
+            fix="tools/prepare_data.py keypoints makes recordings of other keypoints.",
+        )
     try:
         shape = tuple(int(size) for size in members["image_shape"].tolist())
         return Recording(

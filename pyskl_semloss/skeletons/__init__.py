@@ -13,7 +13,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.reading import shown
 from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
 from pyskl_semloss.skeletons.layout import SkeletonLayout
-from pyskl_semloss.skeletons.layout_file import SUFFIXES, read_layout_fields
+from pyskl_semloss.skeletons.layout_file import is_layout_file, read_layout_fields
 from pyskl_semloss.skeletons.mapping import JointMap, joint_map
 from pyskl_semloss.skeletons.mirror import check_mirror, mirror_order
 
@@ -22,7 +22,9 @@ __all__ = [
     "SkeletonLayout",
     "check_mirror",
     "get_layout",
+    "is_layout_file",
     "joint_map",
+    "layout_fields",
     "layout_names",
     "mirror_order",
 ]
@@ -56,7 +58,7 @@ def get_layout(
         >>> get_layout("openpose22").left_kp
         (2, 3, 4, 8, 10, 12, 13, 14, 15, 16)
     """
-    if isinstance(spec, os.PathLike) or (files and isinstance(spec, str) and spec.endswith(SUFFIXES)):
+    if isinstance(spec, os.PathLike) or (files and isinstance(spec, str) and is_layout_file(spec)):
         return _of_file(spec)
     if isinstance(spec, str):
         layout = _by_name(spec)
@@ -73,6 +75,20 @@ def get_layout(
         _warned.add(layout.name)
         warnings.warn(f"skeleton layout {layout.name!r} is wrong on purpose: {layout.mistakes}", stacklevel=2)
     return layout
+
+
+def layout_fields(layout: SkeletonLayout) -> dict[str, Any]:
+    """The fields of a layout as plain data, of which :func:`get_layout` makes it again; defaults are left out."""
+    fields = {
+        field.name: getattr(layout, field.name)
+        for field in dataclasses.fields(layout)
+        if getattr(layout, field.name) != field.default
+    }
+    return {name: _listed(value) for name, value in fields.items()}
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(each) for each in value] if isinstance(value, tuple) else value
 
 
 def _of_file(path: str | os.PathLike[str]) -> SkeletonLayout:

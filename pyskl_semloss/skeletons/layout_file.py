@@ -14,6 +14,11 @@ _YAML_LIMIT = 256 << 10
 """Bytes: thousands of joints. The parser takes a second for so many."""
 
 
+def is_layout_file(spec: str | os.PathLike[str]) -> bool:
+    """Whether a text ends like the name of a file of a layout."""
+    return os.fspath(spec).lower().endswith(SUFFIXES)
+
+
 def read_layout_fields(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     """The fields of a layout from a file whose name ends in .yaml, .yml or .json.
 
@@ -21,7 +26,10 @@ def read_layout_fields(path: str | os.PathLike[str]) -> Mapping[str, Any]:
         InputError: It cannot be read, or holds no fields.
         HostError: It is YAML, and PyYAML is not installed.
     """
-    fields = read_json(path) if os.fspath(path).endswith(".json") else _read_yaml(path)
+    if not os.path.exists(path):
+        fix = "It should describe a layout; paths are relative to the current folder."
+        raise InputError("there is no such file", file=path, fix=fix)
+    fields = read_json(path) if os.fspath(path).lower().endswith(".json") else _read_yaml(path)
     if not isinstance(fields, Mapping) or not all(isinstance(key, str) for key in fields):
         raise InputError("expected the fields of a layout: name, joints, limbs, mirror_pairs", file=path)
     return fields

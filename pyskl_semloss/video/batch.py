@@ -240,10 +240,12 @@ def _finish(task: _Task, tell: Tell) -> dict[str, Any]:
     video = open_video(task.path, task.options.fps)
     if not are_complete(lengths) or None in read:
         raise InputError("a part of it is missing or was damaged meanwhile", file=task.path, fix="Run it again.")
-    recording = assemble([part for part in read if part is not None], video, task.options)
+    estimator = _estimator(task.options.estimator, task.threads)
+    recording, facts = assemble(
+        [part for part in read if part is not None], video, task.options, single=estimator.single
+    )
     file = Path(task.out) / f"{recording.name}.npz"
     recording.save(file)
-    estimator = _estimator(task.options.estimator, task.threads)
     about = {
         "key": result_key(task.path, task.options),
         "sha256": sha256(file),
@@ -257,6 +259,7 @@ def _finish(task: _Task, tell: Tell) -> dict[str, Any]:
         "frames": recording.frames,
         "seconds": recording.seconds,
         "seen": int((recording.keypoint_score > 0).any((0, 2)).sum()),
+        **facts,
     }
     # Last: where it is, the recording is whole.
     with atomic_write(file.with_suffix(".json"), "w", encoding="utf-8") as stream:

@@ -58,6 +58,9 @@ def estimate(
     start: float = 0.0,
     end: float | None = None,
     fps: float | None = None,
+    person: str = "largest",
+    max_persons: int = 2,
+    pause: int | None = None,
     progress: Progress | None = None,
 ) -> Recording:
     """Find the keypoints in a video, in this process.
@@ -71,21 +74,26 @@ def estimate(
         start: Second at which the recording begins; its frame 0 is there.
         end: Second at which it ends.
         fps: Frame rate, where the file does not say it.
+        person: Whom it is about, see :class:`EstimationOptions`, and so for ``max_persons`` and ``pause``.
+        max_persons: For ``"all"``.
+        pause: Frames for which a person may be gone.
         progress: Called with the frames done and the frames in all.
 
     Returns:
-        The recording. Persons are in the order in which the estimator gives them, those of few frames missing in the
-        others. Points outside the image are kept, as everywhere in the package.
+        The recording. Each of its persons is one body over time, see :func:`assemble`. Points outside the image are
+        kept, as everywhere in the package.
 
     Raises:
-        InputError: The video cannot be read; names the file and, where it can be said, the frame.
+        InputError: The video cannot be read, or there is no such person; names the file and, where it can be said, the
+            frame.
         HostError: A package is missing.
     """
     name = estimator if isinstance(estimator, str) else "own"
-    options = EstimationOptions(layout, name, max_side, stride, start, end, fps)
+    options = EstimationOptions(layout, name, max_side, stride, start, end, fps, person, max_persons, pause)
     finder = load_estimator(estimator) if isinstance(estimator, str) else estimator
     video = open_video(path, options.fps)
-    return assemble(find_parts(video, options, finder, progress=progress), video, options)
+    parts = find_parts(video, options, finder, progress=progress)
+    return assemble(parts, video, options, single=finder.single)[0]
 
 
 def expected_frames(video: Video, options: EstimationOptions) -> int:
@@ -194,20 +202,54 @@ class _Finder:
         return Part(number, keypoint, scores)
 
 
-def assemble(parts: Iterable[Part], video: Video, options: EstimationOptions) -> Recording:
-    """The recording of all parts of a video, in their order."""
+def assemble(
+    parts: Iterable[Part], video: Video, options: EstimationOptions, *, single: bool
+) -> tuple[Recording, dict[str, Any]]:
+    """The recording of all parts of a video, in their order.
+
+    Persons are followed over the whole recording, so that it does not matter in which order the estimator gave them nor
+    how the parts were made.
+
+    Args:
+        parts: The parts.
+        video: The video.
+        options: How.
+        single: The only person of a frame is taken for the same as before; nobody is followed.
+
+    Returns:
+        The recording, and the facts of :meth:`PersonChoice.apply
+        <pyskl_semloss.annotations.person_choice.PersonChoice.apply>`; none for a single person.
+
+    Raises:
+        InputError: There is no such person; names the file.
+    """
     made = [part for part in parts if part.keypoint.shape[1]]
-    persons, frames = max([1, *(len(part.score) for part in made)]), sum(part.score.shape[1] for part in made)
-    joints = options.layout.num_joints
-    keypoint = np.zeros((persons, frames, joints, 2), np.float32)
-    score = np.zeros((persons, frames, joints), np.float32)
-    at = 0
-    for part in made:
-        place = slice(at, at + part.score.shape[1])
-        keypoint[: len(part.score), place], score[: len(part.score), place] = part.keypoint, part.score
-        at = place.stop
-    rate, name = video.fps / options.stride, Path(os.path.abspath(video.path)).stem
-    return Recording(name, keypoint, score, options.layout, video.image_shape, rate, os.path.basename(video.path))
+    frames, rate = sum(part.score.shape[1] for part in made), video.fps / options.stride
+    starts = np.cumsum([0, *(part.score.shape[1] for part in made)])
+    if single:
+        keypoint = np.zeros((1, frames, options.layout.num_joints, 2), np.float32)
+        score = np.zeros(keypoint.shape[:3], np.float32)
+        for at, part in zip(starts, made, strict=False):
+            place = slice(at, at + part.score.shape[1])
+            keypoint[: len(part.score), place], score[: len(part.score), place] = part.keypoint, part.score
+        facts: dict[str, Any] = {}
+    else:
+        frame, points, scores = (np.concatenate(found) for found in zip(*map(_persons, made, starts), strict=True))
+        try:
+            keypoint, score, facts = options.choice.apply(
+                frame, np.full(len(frame), -1), points, scores, frames, rate, video.image_shape
+            )
+        except InputError as error:
+            raise InputError(error.problem, file=video.path, field=error.field, fix=error.fix) from None
+    name = Path(os.path.abspath(video.path)).stem
+    recording = Recording(name, keypoint, score, options.layout, video.image_shape, rate, os.path.basename(video.path))
+    return recording, facts
+
+
+def _persons(part: Part, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N,) frame, (N, V, 2) points and (N, V) scores of whoever is seen in the frames of a part."""
+    frame, person = np.nonzero((part.score > 0).any(-1).T)
+    return start + frame, part.keypoint[person, frame], part.score[person, frame]
 
 
 def _range(video: Video, options: EstimationOptions) -> tuple[int, float]:

@@ -98,7 +98,7 @@ def mediapipe_holistic(complexity: int = 1, threads: int = 0) -> Estimator:
             solution.reset()
             solution.process(_EMPTY)
 
-    return Estimator(function, MEDIAPIPE75, reset)
+    return Estimator(function, MEDIAPIPE75, reset, single=True)
 
 
 def keypoints_of(result: Any, width: int, height: int) -> Found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from pyskl_semloss.annotations.person_choice import PersonChoice
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 
@@ -21,6 +22,10 @@ class EstimationOptions:
         start: Second of the video at which the recording begins.
         end: Second at which it ends; None: the end of the video.
         fps: Frame rate of a video that does not say it, or says a wrong one: its frames are taken as evenly spaced.
+        person: Whom the recording is about, where the estimator finds several; see
+            :class:`pyskl_semloss.annotations.person_choice.PersonChoice`, and so for ``max_persons`` and ``pause``.
+        max_persons: For ``"all"``.
+        pause: Frames of the recording for which a person may be gone and still be the same; None: one second.
 
     Raises:
         InputError: One of them is out of its range, or there is no such layout.
@@ -33,6 +38,9 @@ class EstimationOptions:
     start: float = 0.0
     end: float | None = None
     fps: float | None = None
+    person: str = "largest"
+    max_persons: int = 2
+    pause: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layout", get_layout(self.layout))
@@ -48,3 +56,9 @@ class EstimationOptions:
             raise InputError(f"expected a second after the start ({self.start:g} s), got {self.end}", field="end")
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise InputError(f"expected frames per second above 0, up to 1000, got {self.fps}", field="fps")
+        _ = self.choice
+
+    @property
+    def choice(self) -> PersonChoice:
+        """Whom the recording is about."""
+        return PersonChoice(self.person, self.max_persons, self.pause)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,19 +20,20 @@ from pyskl_semloss.files import atomic_write
 from pyskl_semloss.video.estimate import PART, WARM_UP, Part
 from pyskl_semloss.video.options import EstimationOptions
 
+_OF_THE_WHOLE = ("person", "max_persons", "pause")
+"""Options that matter when the parts are put together."""
 
-def result_key(path: str | os.PathLike[str], options: EstimationOptions, *, end: bool = True) -> str:
+
+def result_key(path: str | os.PathLike[str], options: EstimationOptions, without: Sequence[str] = ()) -> str:
     """Text that differs when a result must be made anew: file, its size and time, options, version.
 
     Args:
         path: The video.
         options: How it is estimated.
-        end: Whether the end matters; a part that is full does not depend on it.
+        without: Options that do not matter.
     """
     status = os.stat(path)
-    fields = asdict(options)
-    if not end:
-        del fields["end"]
+    fields = {name: value for name, value in asdict(options).items() if name not in without}
     stamp = [os.path.abspath(path), status.st_size, status.st_mtime_ns]
     text = json.dumps([__version__, PART, WARM_UP, *stamp, fields], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -48,7 +50,9 @@ class PartFiles:
 
     def __init__(self, folder: str | os.PathLike[str], video: str, options: EstimationOptions) -> None:
         self.folder = Path(folder)
-        self._full, self._last = result_key(video, options, end=False), result_key(video, options)
+        # A part that is full does not depend on the end.
+        self._full = result_key(video, options, (*_OF_THE_WHOLE, "end"))
+        self._last = result_key(video, options, _OF_THE_WHOLE)
 
     def save(self, part: Part) -> None:
         """Write a part, whole or not at all."""

@@ -29,7 +29,8 @@ DROPPED = {
     "videos_unreadable": "videos or folders that cannot be read",
     "videos_empty": "videos whose skeleton file is empty",
     "videos_of_another_format": "videos whose skeleton rows all have too few columns",
-    "label_rows_unreadable": "label rows that are not three whole numbers",
+    "label_rows_unreadable": "label rows whose cells are not what they must be",
+    "label_rows_twice": "label rows that stand twice, the first one used",
     "labels_unknown": "label rows of a class that the data set does not have",
     "ends_before_starts": "label rows whose end is before their start",
     "frames_outside": "label rows wholly outside the frames of their file",
@@ -38,6 +39,7 @@ DROPPED = {
 }
 NOTED = {
     "recordings_without_labels": "recordings without a label row, left out",
+    "recordings_in_doubt": "doubts about recordings; look at them",
     "persons_left_out": "persons followed and not chosen, left out",
     "frames_without_person": "frames of recordings in which no chosen person is seen",
     "points_filled": "missing points filled by interpolation, as asked",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 from collections.abc import Sequence
@@ -15,10 +16,12 @@ from pyskl_semloss.annotations.converters.raw import Progress, mended_clip
 from pyskl_semloss.annotations.converters.recordings import KeypointOptions, convert_recordings
 from pyskl_semloss.annotations.converters.splits import SplitOptions, Splits, split_clips
 from pyskl_semloss.annotations.converters.summary import finish
+from pyskl_semloss.annotations.keypoint_files import find_sources, guess_format
 from pyskl_semloss.annotations.recording import Recording, read_recording
 from pyskl_semloss.class_names import read_class_names
 from pyskl_semloss.errors import InputError
 
+_SPLITS = ("train", "val", "test")
 MOST_CLIP_FRAMES = 10_000_000
 """Frames of all clips: each row of a table of labels may name a whole recording."""
 
@@ -56,9 +59,15 @@ def convert_keypoints(
     """
     if Path(out).suffix != ".pkl":
         raise InputError("expected a name that ends in .pkl", file=out)
+    _check_apart(out, [*sources, labels, *([] if class_names is None else [class_names])])
     findings = Findings(strict)
     names = None if class_names is None else read_class_names(class_names)
     rows = read_label_table(labels, names, findings)
+    if not rows:
+        reasons = "; ".join(findings.lines()) or "it has none"
+        raise InputError(f"no row of it can be used ({reasons})", file=labels)
+    for row in rows:
+        _split_name(row, labels)
     folder = Path(f"{os.fspath(out)}.parts")
     made = convert_recordings(sources, folder, options, workers=workers, progress=progress)
     clips, row_of = _cut(rows, made, findings, labels)
@@ -75,6 +84,19 @@ def convert_keypoints(
     return summary
 
 
+def _check_apart(out: str | os.PathLike[str], read: Sequence[str | os.PathLike[str]]) -> None:
+    """``talk.json`` of MMPose would be overwritten by the summary of ``talk.pkl``."""
+    written = {os.path.realpath(Path(out).with_suffix(suffix)) for suffix in (".pkl", ".json", ".md")}
+    for path in read:
+        found = find_sources(path) if os.path.isdir(path) else [os.fspath(path)]
+        if written & {os.path.realpath(each) for each in found}:
+            problem = f"{os.fspath(path)} would be overwritten by the annotation file or its summary (.json, .md)"
+            raise InputError(problem, file=out, fix="Name the annotation file otherwise.")
+        if os.path.realpath(path) == os.path.dirname(os.path.realpath(out)) and guess_format(path):
+            problem = f"it would be written among the frames of the recording {os.fspath(path)}"
+            raise InputError(problem, file=out, fix="Name another folder for it.")
+
+
 def _cut(
     rows: Sequence[LabelRow], made: Sequence[dict[str, Any]], findings: Findings, labels: str | os.PathLike[str]
 ) -> tuple[list[Clip], dict[str, tuple[LabelRow, str]]]:
@@ -83,9 +105,10 @@ def _cut(
     for row in rows:
         name = name_of_recording(row.recording, list(by_recording))
         if name is None:
-            findings.add(
-                "labels_without_recording", f"there is no recording {row.recording!r}", file=labels, row=row.line
-            )
+            near = difflib.get_close_matches(row.recording.casefold(), [each.casefold() for each in by_recording], n=1)
+            hint = "".join(f"; did you mean {each!r}?" for each in by_recording if each.casefold() in near)
+            problem = f"there is no recording {row.recording!r}{hint}"
+            findings.add("labels_without_recording", problem, file=labels, row=row.line)
         else:
             by_recording[name].append(row)
     clips: list[Clip] = []
@@ -113,6 +136,8 @@ def _note(about: dict[str, Any], labelled: bool, findings: Findings) -> None:
         return
     for kind, count in about["mended"].items():
         findings.add(kind, f"{count} in the recording", file=source, count=count)
+    for doubt in about.get("doubts", []):
+        findings.add("recordings_in_doubt", doubt, file=source)
     left_out = about["persons_found"] - len(about["chosen"]) if about["chosen"] else 0
     findings.add("persons_left_out", f"{left_out} of {about['persons_found']}", file=source, count=left_out)
     unseen = about["frames"] - about["frames_seen"]
@@ -142,7 +167,7 @@ def _split(
 ) -> Splits:  # fmt: skip
     """By the column split, else by the options, with the subjects of the table where the options have none."""
     video_of = {clip: name for clip, (_, name) in row_of.items()}
-    named = {clip: row.split for clip, (row, _) in row_of.items() if row.split}
+    named = {clip: _split_name(row, labels) for clip, (row, _) in row_of.items() if row.split}
     if named:
         if options.lists:
             raise InputError("it has a column split, and there are lists of splits", file=labels, field="split",
@@ -152,8 +177,7 @@ def _split(
                 raise InputError(
                     f"row {row.line}: it has no split, and others do", file=labels, clip=clip, field="split"
                 )
-        order = sorted(set(named.values()), key=lambda name: (["train", "val", "test"] + [name]).index(name))
-        lists = {name: [clip for clip in named if named[clip] == name] for name in order}
+        lists = {name: [clip for clip in named if named[clip] == name] for name in _SPLITS if name in named.values()}
         return _ruled(split_clips(video_of, {}, SplitOptions(lists), None, findings), "the column split of the labels")
     subjects = dict(options.subjects)
     if not subjects:
@@ -166,6 +190,16 @@ def _split(
             raise InputError(f"recording {absent[0]!r} has no subject, and others do", file=labels, field="subject")
     options = SplitOptions(options.lists, subjects, options.val_fraction, options.test_fraction, options.seed)
     return split_clips(video_of, dict.fromkeys(video_of.values(), ""), options, None, findings)
+
+
+def _split_name(row: LabelRow, labels: str | os.PathLike[str]) -> str:
+    name = row.split.lower()
+    if name not in ("", *_SPLITS):
+        near = difflib.get_close_matches(name, _SPLITS, n=1, cutoff=0.4)
+        fix = f"Did you mean {near[0]!r}?" if near else None
+        problem = f"row {row.line}: expected {', '.join(_SPLITS)}, got {row.split!r}"
+        raise InputError(problem, file=labels, field="split", fix=fix)
+    return name
 
 
 def _ruled(splits: Splits, rule: str) -> Splits:

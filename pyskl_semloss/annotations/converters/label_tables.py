@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyskl_semloss.annotations.converters.findings import Findings
+from pyskl_semloss.annotations.spreadsheets import Spreadsheet, read_spreadsheet
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import TABLE_LIMIT, read_text, shown
+from pyskl_semloss.reading import shown
 
 _OPTIONAL = ("split", "subject")
 _SECONDS, _FRAMES = ("start", "end"), ("start_frame", "end_frame")
@@ -69,24 +69,20 @@ def read_label_table(
     Raises:
         InputError: The file cannot be read, a column is absent, or the findings are strict and a row has a defect.
     """
-    lines = read_text(path, TABLE_LIMIT).splitlines()
-    head = lines[0] if lines else ""
-    mark = max(",;\t", key=head.count)
-    table = csv.reader(lines, delimiter=mark, strict=True)
+    table = read_spreadsheet(path)
+    titles = [title.lower() for title in table.titles]
+    _check_titles(titles, path)
     rows: list[LabelRow] = []
-    try:
-        titles = [title.strip().lower() for title in next(table, [])]
-        _check_titles(titles, path)
-        number = 0
-        for cells in table:
-            if not any(cell.strip() for cell in cells):
-                continue
-            found = _Cells(titles, cells, mark == ";")
-            row = _row(found, number, table.line_num, class_names, findings, path)
-            rows += [row] if row is not None else []
-            number += 1
-    except csv.Error as error:
-        raise InputError(f"line {table.line_num}: expected CSV ({error})", file=path) from None
+    line_of: dict[LabelRow, int] = {}
+    for number, (line, cells) in enumerate(table.rows):
+        row = _row(_Cells(titles, cells, table), number, line, class_names, findings, path)
+        if row is None:
+            continue
+        before = line_of.setdefault(replace(row, row=0, line=0), line)
+        if before == line:
+            rows.append(row)
+        else:
+            findings.add("label_rows_twice", f"it is row {before} again", file=path, row=line)
     return rows
 
 
@@ -113,10 +109,10 @@ def _check_titles(titles: list[str], path: str | os.PathLike[str]) -> None:
 class _Cells:
     """The cells of a row by the names of their columns."""
 
-    def __init__(self, titles: list[str], cells: list[str], decimal_comma: bool) -> None:
-        self.enough = len(cells) >= len(titles)
-        self._cells = {title: cell.strip() for title, cell in zip(titles, cells, strict=False)}
-        self._comma = decimal_comma
+    def __init__(self, titles: list[str], cells: list[str], table: Spreadsheet) -> None:
+        self.too_many = len(cells) > len(titles)
+        self._cells = dict(zip(titles, cells, strict=False))
+        self._table = table
         self.in_frames = "start_frame" in titles and "end_frame" in titles
 
     def __getitem__(self, title: str) -> str:
@@ -132,12 +128,12 @@ class _Cells:
         return (start, end) if whole and all(abs(value) < 1e9 for value in (start, end)) else None
 
     def _number(self, cell: str) -> float:
-        parts = (cell.replace(",", ".") if self._comma else cell).split(":")
+        parts = cell.split(":")
         if len(parts) > 1 and (self.in_frames or len(parts) > 3 or not all(part.isdigit() for part in parts[:-1])):
             raise ValueError
         seconds = 0.0
         for part in parts:
-            seconds = 60 * seconds + float(part)
+            seconds = 60 * seconds + self._table.number(part)
         return seconds
 
 
@@ -146,7 +142,11 @@ def _row(
     path: str | os.PathLike[str],
 ) -> LabelRow | None:  # fmt: skip
     span = cells.span()
-    if span is None or not cells.enough or not cells["recording"]:
+    if cells.too_many:
+        findings.add("label_rows_unreadable", "it has more cells than the first line names: put a name that holds the "
+                     "separator into quotes", file=path, row=line)  # fmt: skip
+        return None
+    if span is None or not cells["recording"]:
         what = "start_frame and end_frame, whole numbers" if cells.in_frames else "start and end, in seconds or m:ss"
         problem = f"expected a recording, a label and {what}, got {shown(list(cells._cells.values()))}"
         findings.add("label_rows_unreadable", problem, file=path, row=line)

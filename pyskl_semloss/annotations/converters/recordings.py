@@ -13,6 +13,7 @@ from typing import Any
 from pyskl_semloss import __version__
 from pyskl_semloss.annotations.converters.raw import Progress, run_tasks
 from pyskl_semloss.annotations.keypoint_files import RecordingOptions, find_sources, make_recording, read_keypoints
+from pyskl_semloss.annotations.keypoint_files.mmpose import recording_name
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import atomic_write
 from pyskl_semloss.reading import read_json
@@ -62,6 +63,7 @@ def convert_recordings(
     if workers < 1:
         raise InputError(f"expected at least 1, got {workers}", field="workers")
     paths = [found for source in sources for found in find_sources(source, options.form)]
+    _check_apart(paths, folder)
     keys = {path: _key(path, options) for path in paths}
     done = {path: about for path in paths if (about := _made_before(Path(folder), path, keys[path])) is not None}
     tasks = [(path, os.fspath(folder), options, keys[path]) for path in paths if path not in done]
@@ -83,6 +85,15 @@ def convert_recordings(
         {**done[path], "file": os.fspath(Path(folder) / f"{done[path]['recording']}.npz")}
         for path in source_of.values()
     ]
+
+
+def _check_apart(paths: Sequence[str], folder: str | os.PathLike[str]) -> None:
+    """Recordings have the names of their sources, and would take their places or stand among them."""
+    where = os.path.realpath(folder)
+    for path in paths:
+        if where in (os.path.realpath(path), os.path.realpath(os.path.dirname(os.path.abspath(path)))):
+            problem = "the recordings would be written among their sources, as this one"
+            raise InputError(f"{problem}: {os.fspath(path)}", file=folder, fix="Name another folder for the results.")
 
 
 def _convert_task(task: tuple[str, str, KeypointOptions, str]) -> dict[str, Any]:
@@ -120,7 +131,8 @@ def _made_before(folder: Path, path: str, key: str) -> dict[str, Any] | None:
     """What is said of the recording of a source, where it was made of the same files with the same options."""
     if not folder.is_dir():
         return None
-    names = [Path(os.path.abspath(path)).stem, Path(os.path.abspath(path)).name]
+    whole = Path(os.path.abspath(path))
+    names = [whole.stem, whole.name, recording_name(whole)]
     for name in names:
         file = folder / f"{name}.json"
         if file.is_file() and (folder / f"{name}.npz").is_file():
@@ -142,6 +154,7 @@ def recording_line(about: dict[str, Any]) -> str:
     if others:
         listed = ", ".join(f"{each['number']} in {each['frames']} frames, {each['size']:.0f} px" for each in others[:3])
         line += f" (others: {listed}{', …' * (len(others) > 3)})"
+    line += "".join(f"; {doubt}" for doubt in about.get("doubts", []))
     if about["points_filled"]:
         line += f"; {about['points_filled']} points filled"
     if about["missing"]:

@@ -37,7 +37,7 @@ def finish(
     """
     if not clips:
         reasons = "; ".join(findings.lines()) or "nothing was dropped"
-        raise InputError(f"no clip remains ({reasons})", file=facts["source"])
+        raise InputError(f"no clip remains ({reasons})", file=facts.get("labels", facts["source"]))
     summary = summarize(clips, splits, findings, facts)
     write_annotations(out, AnnotationSet(splits.ids, clips))
     for suffix, text in ((".json", json.dumps(summary, indent=1)), (".md", page(summary))):

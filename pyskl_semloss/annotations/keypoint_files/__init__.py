@@ -8,6 +8,7 @@ from pathlib import Path
 from pyskl_semloss.annotations.keypoint_files.detections import Detections
 from pyskl_semloss.annotations.keypoint_files.making import RecordingOptions, make_recording
 from pyskl_semloss.annotations.keypoint_files.mmpose import read_mmpose
+from pyskl_semloss.annotations.keypoint_files.mmpose_images import is_image_folder
 from pyskl_semloss.annotations.keypoint_files.openpose import FRAME_FILE, is_openpose_folder, read_openpose
 from pyskl_semloss.annotations.keypoint_files.tables import read_csv_keypoints, read_npz_keypoints
 from pyskl_semloss.errors import InputError
@@ -34,7 +35,7 @@ _BY_SUFFIX = {".json": "mmpose", ".npz": "npz", ".csv": "csv"}
 def guess_format(path: str | os.PathLike[str]) -> str | None:
     """The format of a file by its name, or of a folder by the names in it; None where they say nothing."""
     if os.path.isdir(path):
-        return "openpose" if is_openpose_folder(path) else None
+        return "openpose" if is_openpose_folder(path) else "mmpose" if is_image_folder(path) else None
     return _BY_SUFFIX.get(Path(path).suffix.lower())
 
 
@@ -42,13 +43,15 @@ def find_sources(path: str | os.PathLike[str], form: str | None = None) -> list[
     """The recordings that a path stands for: itself, or those that lie in a folder.
 
     Args:
-        path: A file, a folder as OpenPose writes it, or a folder of such files or folders.
+        path: A file, a folder as OpenPose writes it or MMPose for images, or a folder of such files or folders.
         form: Only those of this format.
 
     Raises:
-        InputError: There is nothing of the kind.
+        InputError: There is no such path, or nothing of the kind in it.
     """
-    if not os.path.isdir(path) or is_openpose_folder(path):
+    if not os.path.exists(path):
+        raise InputError("there is no such file or folder", file=path)
+    if not os.path.isdir(path) or guess_format(path):
         return [os.fspath(path)]
     names = sorted(name for name in os.listdir(path) if not name.startswith("."))
     # Beside a recording lies what is said of it.
@@ -56,7 +59,7 @@ def find_sources(path: str | os.PathLike[str], form: str | None = None) -> list[
     inside = [os.path.join(path, name) for name in names if name not in told]
     found = [each for each in inside if (kind := guess_format(each)) and form in (None, kind)]
     if not found:
-        wanted = form or "OpenPose folder, .json, .npz or .csv file"
+        wanted = form or "folder of OpenPose or MMPose, .json, .npz or .csv file"
         raise InputError(f"no recording ({wanted}) is in this folder", file=path)
     return found
 
@@ -67,7 +70,7 @@ def read_keypoints(
     """Read the keypoints of a recording.
 
     Args:
-        path: A folder of OpenPose, or a file.
+        path: A folder of OpenPose, or of MMPose for images; or a file.
         form: One of :data:`FORMATS`; guessed from the name without it.
         layout: What its joints are, where the file does not say it.
 

@@ -78,13 +78,13 @@ class Collector:
         self.frames = max(self.frames, frame + 1)
         return frame
 
-    def add(self, frame: int, person: int, values: Sequence[Any], place: str, field: str) -> None:
+    def add(self, frame: int, person: int, values: Sequence[Any], place: str, field: str, file: Any = None) -> None:
         """Take a person of a frame: ``columns`` numbers x, y, score of each joint.
 
         Raises:
             InputError: They are not that many numbers; names the place and the field.
         """
-        self._rows.append(self.row(values, self.columns, place, field))
+        self._rows.append(self.row(values, self.columns, place, field, file))
         self._frame.append(frame)
         self._person.append(person)
 

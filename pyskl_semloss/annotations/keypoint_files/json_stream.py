@@ -31,6 +31,12 @@ class JsonStream:
         value, self.at = _DECODER.raw_decode(self.text, self.at)
         return value
 
+    def whole(self) -> Any:
+        """The value that is all of the text."""
+        value = self.value()
+        self.end()
+        return value
+
     def items(self) -> Iterator[Any]:
         """The values of the list that starts here, one after the other."""
         self._take("[")

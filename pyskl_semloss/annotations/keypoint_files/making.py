@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,9 @@ import numpy as np
 
 from pyskl_semloss.annotations.gaps import fill_gaps
 from pyskl_semloss.annotations.keypoint_files.detections import Detections
+from pyskl_semloss.annotations.keypoint_files.doubts import doubts_about, outside_of
 from pyskl_semloss.annotations.mending import mend_points, mend_scores, without_points
-from pyskl_semloss.annotations.persons import (
-    Person,
-    arrange,
-    choose,
-    describe,
-    largest_of_each_frame,
-    ranked,
-    track,
-)
+from pyskl_semloss.annotations.person_choice import PersonChoice
 from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
@@ -57,10 +50,9 @@ class RecordingOptions:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, least in (("max_persons", 1), ("pause", 0), ("fill_gaps", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"expected a number from {least}, got {value}", field=name.replace("_", "-"))
+        PersonChoice(self.person, self.max_persons, self.pause)
+        if self.fill_gaps < 0:
+            raise InputError(f"expected a number from 0, got {self.fill_gaps}", field="fill-gaps")
         if self.fps is not None and not 0 < self.fps < np.inf:
             raise InputError(f"expected frames per second above 0, got {self.fps}", field="fps")
 
@@ -70,7 +62,8 @@ def make_recording(found: Detections, options: RecordingOptions) -> tuple[Record
 
     Returns:
         The recording; facts as plain data (``persons`` followed, numbers ``chosen`` among them, ``frames_seen`` with
-        one of them, ``points_filled``, joints ``derived`` and ``missing``); and the counts of what was mended.
+        one of them, ``doubts`` in words, ``points_filled``, joints ``derived`` and ``missing``); and the counts of what
+        was mended.
 
     Raises:
         InputError: Size or frame rate are not known, the file says others than the options, the coordinates are no
@@ -88,15 +81,13 @@ def _make(found: Detections, options: RecordingOptions) -> tuple[Recording, dict
     fps = _agreed(found.fps, options.fps, "fps", "Give it as --fps.")
     report = Report(found.file)
     points, scores = _mended(found, shape, report)
+    doubts = doubts_about(points, scores, found.layout, shape)
     seen = scores.any(1)
     frame, points, scores, person = found.frame[seen], points[seen], scores[seen], found.person[seen]
     if not len(frame):
         raise InputError("nobody is in it: every point is missing")
-    pause = round(fps) if options.pause is None else options.pause
-    followed = ranked(frame, _followed(frame, person, points, scores, pause))
-    people = describe(frame, points, scores, followed)
-    place, chosen = _places(frame, points, scores, followed, people, options, shape)
-    keypoint, score = arrange(frame, points, scores, place, max(1, len(chosen)), found.frames)
+    choice = PersonChoice(options.person, options.max_persons, options.pause)
+    keypoint, score, whom = choice.apply(frame, person, points, scores, found.frames, fps, shape)
     keypoint, score, filled = fill_gaps(keypoint, score, options.fill_gaps)
     mapping = joint_map(found.layout, options.to or found.layout, options.aliases)
     keypoint, score = mapping.apply(keypoint, score)
@@ -105,10 +96,8 @@ def _make(found: Detections, options: RecordingOptions) -> tuple[Recording, dict
         "layout": found.layout.name,
         "frames": found.frames,
         "seconds": round(found.frames / fps, 3),
-        "persons": [asdict(each) for each in people[:20]],
-        "persons_found": len(people),
-        "chosen": chosen,
-        "frames_seen": int(len(np.unique(frame[place >= 0]))),
+        **whom,
+        "doubts": doubts,
         "points_filled": filled,
         "derived": list(mapping.derived),
         "missing": list(mapping.missing),
@@ -146,33 +135,9 @@ def _mended(found: Detections, shape: tuple[int, int], report: Report) -> tuple[
     if len(known) and np.abs(known).max() <= 1:
         problem = "the coordinates are shares of the image, expected px"
         raise InputError(problem, field="keypoint", fix="Multiply them by its width and height.")
-    height, width = shape
-    outside = ((known < 0) | (known > (width, height))).any(-1).mean() if len(known) else 0.0
+    outside = outside_of(known, shape)
     if outside > _OUTSIDE:
-        problem = f"{outside:.0%} of the points are outside an image of {width}x{height}"
-        raise InputError(problem, field="image-size", fix="Give the size of the video as WIDTHxHEIGHT.")
+        problem = f"{outside:.0%} of the points are outside an image of {shape[1]}x{shape[0]}"
+        fix = "Give the size of the video as WIDTHxHEIGHT; and x comes before y."
+        raise InputError(problem, field="image-size", fix=fix)
     return points, scores
-
-
-def _followed(frame: np.ndarray, person: np.ndarray, points: np.ndarray, scores: np.ndarray, pause: int) -> np.ndarray:
-    """Numbers of the persons: those of the file where it has them for all, else by following them."""
-    if person.min() < 0:
-        return track(frame, points, scores, pause)
-    pairs, counts = np.unique(np.c_[frame, person], axis=0, return_counts=True)
-    if counts.max() > 1:
-        twice = pairs[counts.argmax()]
-        raise InputError(f"frame {twice[0]} has the person {twice[1]} twice", field="person")
-    return person
-
-
-def _places(
-    frame: np.ndarray, points: np.ndarray, scores: np.ndarray, followed: np.ndarray, people: list[Person],
-    options: RecordingOptions, shape: tuple[int, int],
-) -> tuple[np.ndarray, list[int]]:  # fmt: skip
-    """(N,) place in the recording's axis of persons, and the numbers of those that were chosen."""
-    if options.person == "frame-largest":
-        return largest_of_each_frame(frame, points, scores), []
-    chosen = choose(people, options.person, shape, options.max_persons)
-    place = np.full(len(people), -1, np.int64)
-    place[chosen] = np.arange(len(chosen))
-    return place[followed], chosen

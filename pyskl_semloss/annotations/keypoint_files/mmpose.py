@@ -1,4 +1,4 @@
-"""Reading the results of MMPose 1.x: a JSON file a video, of its demo scripts or of its inferencer."""
+"""Reading the results of MMPose 1.x: a JSON file a video, of its demo scripts or of its inferencer; or one an image."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from pyskl_semloss.annotations.keypoint_files.detections import MOST_PERSONS, Collector, Detections
 from pyskl_semloss.annotations.keypoint_files.json_stream import JsonStream
+from pyskl_semloss.annotations.keypoint_files.mmpose_images import image_files, persons_of_image
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.reading import read_text, reason, shown
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
@@ -19,24 +20,41 @@ RESULT_LIMIT = 4 << 30
 """Bytes of a results file: two hours of 133 points, indented as MMPose does it."""
 _BY_NUMBER = {17: "coco17", 133: "wholebody133"}
 FRAMES = "instance_info"
+DEMO_PREFIX = "results_"
+"""The demo writes ``results_<video>.json``."""
+
+
+def recording_name(path: str | os.PathLike[str]) -> str:
+    """The name of the recording of a results file or folder: that of its video."""
+    whole = Path(os.path.abspath(path))
+    return whole.name if whole.is_dir() else whole.stem.removeprefix(DEMO_PREFIX) or whole.stem
 
 
 def read_mmpose(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
-    """Read a results file.
+    """Read a results file, or a folder with a file for each image.
 
     Two forms: ``{"meta_info": …, "instance_info": [frame, …]}`` of ``topdown_demo_with_mmdet.py --save-predictions``,
     whose frames count from 1, and ``[frame, …]`` of ``MMPoseInferencer`` with ``pred_out_dir``, which count from 0. A
     frame is ``{"frame_id": n, "instances": [{"keypoints": [[x, y], …], "keypoint_scores": [s, …]}, …]}``. The text is
     decoded frame by frame, so that a large file takes little more memory than its text.
 
+    In a folder of ``MMPoseInferencer`` for images, ``<name of the image>.json`` is ``[{"keypoints": …}, …]``. The
+    number at the end of the name is the frame; they count from 1, as FFmpeg numbers images, if the smallest is 1, else
+    from 0. Numbers without a file are frames without a person.
+
     Args:
-        path: The file.
+        path: The file or folder.
         layout: What the joints are; without it, coco17 or wholebody133 by their number and names.
 
     Raises:
-        InputError: The file is of neither form, or the layout does not fit; names frame, person and field.
+        InputError: The file is of neither form, the folder holds the images of several videos, or the layout does not
+            fit; names frame, person and field.
     """
     reader = _Reader(path, layout)
+    if os.path.isdir(path):
+        for number, file in image_files(path):
+            reader.persons(number, persons_of_image(file), "", file)
+        return reader.detections()
     try:
         for key, value in _parts(JsonStream(read_text(path, RESULT_LIMIT))):
             if key in ("", FRAMES):
@@ -68,29 +86,37 @@ class _Reader:
         if number in self._numbers:
             raise InputError(f"frame_id {number} is there twice", file=self.path, field="frame_id")
         self._numbers.add(number)
-        frame = self._seen.see_frame(number - first)
+        self.persons(number - first, instances, f"frame_id {number}, ", self.path)
+
+    def persons(self, number: int, instances: list[Any], where: str, file: str | os.PathLike[str]) -> None:
+        """Take the persons of the frame ``number``, counted from 0, which stand in ``file``."""
+        frame = self._seen.see_frame(number, file)
         for person, instance in enumerate(instances):
-            place = f"frame_id {number}, person {person}"
-            points, scores = (_list(instance, field, place, self.path) for field in ("keypoints", "keypoint_scores"))
-            if self._collector is None:
-                self.layout = self.layout or _layout(len(points), self.names, self.path)
+            place = f"{where}person {person}"
+            points, scores = (_list(instance, field, place, file) for field in ("keypoints", "keypoint_scores"))
+            if self._collector is None or self.layout is None:
+                self.layout = self.layout or _layout(len(points), self.names, file)
                 self._collector = Collector(self.path, 3 * self.layout.num_joints)
-            _add(self._collector, frame, points, scores, place)
+            _add(self._collector, self.layout, frame, points, scores, place, file)
 
     def detections(self) -> Detections:
-        if not self._numbers:
+        if not self._seen.frames:
             raise InputError("there is no frame in it", file=self.path, field=FRAMES)
         if self._collector is None or self.layout is None:
             raise InputError("no person is in any of its frames", file=self.path, field="instances")
         self._collector.frames = self._seen.frames
         # RTMPose's scores are heights of peaks, some above 1.
-        return self._collector.detections(Path(self.path).stem, self.layout, score_limit=math.inf)
+        return self._collector.detections(recording_name(self.path), self.layout, score_limit=math.inf)
 
 
 def _frame(value: object, path: str | os.PathLike[str]) -> tuple[int, list[Any]]:
     number = value.get("frame_id") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping) or type(number) is not int:
         fix = "Expected what MMPose 1.x writes for a video: frame_id and instances for each frame."
+        person = value[0] if isinstance(value, list) and value else value
+        if isinstance(person, Mapping) and "keypoints" in person:
+            problem = "it holds the persons of one image, expected the frames of a video"
+            raise InputError(problem, file=path, fix="Give the folder of the files of all images, named by frames.")
         came = number if isinstance(value, Mapping) else value
         raise InputError(f"expected a whole number, got {shown(came)}", file=path, field="frame_id", fix=fix)
     instances = value.get("instances")
@@ -107,17 +133,21 @@ def _list(person: object, field: str, place: str, path: str | os.PathLike[str]) 
     return value
 
 
-def _add(collector: Collector, frame: int, points: list[Any], scores: list[Any], place: str) -> None:
-    joints = collector.columns // 3
+def _add(
+    collector: Collector, layout: SkeletonLayout, frame: int, points: list[Any], scores: list[Any], place: str,
+    file: str | os.PathLike[str],
+) -> None:  # fmt: skip
+    joints = layout.num_joints
     if len(points) != joints or not all(isinstance(point, list) and len(point) == 2 for point in points):
         size = len(points[0]) if isinstance(points[0], list) else 0
-        problem = f"{place}: expected {joints} points (x, y), got {len(points)} of {size} numbers"
-        raise InputError(problem, file=collector.file, field="keypoints")
+        problem = f"{place}: expected {joints} points (x, y) of layout {layout.name!r}, got {len(points)} of {size} "
+        fix = "--layout says what the joints of the file are, --to what is made of them."
+        raise InputError(f"{problem}numbers", file=file, field="keypoints", fix=fix)
     if len(scores) != joints:
         problem = f"{place}: expected {joints} scores, got {len(scores)}"
-        raise InputError(problem, file=collector.file, field="keypoint_scores")
+        raise InputError(problem, file=file, field="keypoint_scores")
     values = [number for point, score in zip(points, scores, strict=True) for number in (*point, score)]
-    collector.add(frame, -1, values, place, "keypoints")
+    collector.add(frame, -1, values, place, "keypoints", file)
 
 
 def _layout(joints: int, names: object, path: str | os.PathLike[str]) -> SkeletonLayout:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +12,15 @@ import numpy as np
 from pyskl_semloss.annotations.clip import check_keypoint_shape
 from pyskl_semloss.annotations.keypoint_files.detections import MOST_FRAMES, MOST_PERSONS, Collector, Detections
 from pyskl_semloss.annotations.recording import parse_layout
+from pyskl_semloss.annotations.spreadsheets import Spreadsheet, read_spreadsheet
 from pyskl_semloss.array_files import read_npz
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import TABLE_LIMIT, read_text, shown
+from pyskl_semloss.reading import shown
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
 
 _MEMBERS = ("keypoint", "keypoint_score", "image_shape", "fps", "layout", "name")
+_EXPECTED = "Expected keypoint, (M persons, T frames, V joints, 2) or (T, V, 2), and the layout of its joints."
 
 
 def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
@@ -34,7 +35,8 @@ def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
     """
     members = read_npz(path, _MEMBERS)
     if "keypoint" not in members:
-        raise InputError("there is no such member", file=path, field="keypoint")
+        problem = f"there is no such member; there are {', '.join(map(shown, list(read_npz(path))[:8])) or 'none'}"
+        raise InputError(problem, file=path, field="keypoint", fix=_EXPECTED)
     points, scores = _arrays(members, path)
     if layout is None:
         if "layout" not in members:
@@ -44,7 +46,7 @@ def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
     persons, frames, joints = scores.shape
     if joints != layout.num_joints:
         problem = f"layout {layout.name!r} has {layout.num_joints} joints, got {joints}"
-        raise InputError(problem, file=path, field="keypoint")
+        raise InputError(problem, file=path, field="keypoint", fix=_EXPECTED)
     if frames > MOST_FRAMES or persons > MOST_PERSONS:
         problem = f"expected up to {MOST_PERSONS} persons and {MOST_FRAMES} frames, got {persons} and {frames}"
         raise InputError(problem, file=path, field="keypoint")
@@ -103,7 +105,8 @@ def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
 
     Its first line names the columns: ``frame`` from 0; optional ``person``, a whole number; and for each joint of the
     layout ``x_<joint>``, ``y_<joint>`` in px and, for all joints or none, ``score_<joint>``. An empty cell is a missing
-    point. Without scores every point that is there scores 1. Frames without a row have no person.
+    point. Commas separate cells, or tabs, or semicolons, then with decimal commas. Without scores every point that is
+    there scores 1. Frames without a row have no person.
 
     Args:
         path: The file.
@@ -112,16 +115,13 @@ def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
     Raises:
         InputError: A column is absent or unknown, or a cell is no number; names line and column.
     """
-    lines = csv.reader(read_text(path, TABLE_LIMIT).splitlines(), strict=True)
-    try:
-        titles = [title.strip() for title in next(lines, [])]
-        layout, places = _columns(titles, layout, path)
-        collector = Collector(path, 3 * layout.num_joints)
-        for number, cells in enumerate(lines, 2):
-            if cells:
-                _add_row(collector, cells, titles, places, number)
-    except csv.Error as error:
-        raise InputError(f"line {lines.line_num}: expected CSV ({error})", file=path) from None
+    table = read_spreadsheet(path)
+    # Spreadsheets like to begin with a capital letter.
+    titles = [title.lower() if title.lower() in ("frame", "person") else title for title in table.titles]
+    layout, places = _columns(titles, layout, path)
+    collector = Collector(path, 3 * layout.num_joints)
+    for number, cells in table.rows:
+        _add_row(collector, table, cells, titles, places, number)
     return collector.detections(Path(path).stem, layout)
 
 
@@ -158,29 +158,30 @@ def _columns(
 
 
 def _add_row(
-    collector: Collector, cells: Sequence[str], titles: Sequence[str], places: Sequence[int], number: int
-) -> None:
+    collector: Collector, table: Spreadsheet, cells: Sequence[str], titles: Sequence[str], places: Sequence[int],
+    number: int,
+) -> None:  # fmt: skip
     if len(cells) != len(titles):
         raise InputError(f"line {number}: expected {len(titles)} cells, got {len(cells)}", file=collector.file)
     whole = dict.fromkeys(("frame", "person"), -1)
     for title in [title for title in whole if title in titles]:
-        cell = cells[titles.index(title)].strip()
+        cell = cells[titles.index(title)]
         if not (cell.isascii() and cell.isdigit() and len(cell) < 16):
             problem = f"line {number}: expected a whole number from 0, got {shown(cell)}"
             raise InputError(problem, file=collector.file, field=title)
         whole[title] = int(cell)
     try:
-        values = [float(cells[at].strip() or "nan") if at >= 0 else 1.0 for at in places]
+        values = [table.number(cells[at] or "nan") if at >= 0 else 1.0 for at in places]
     except ValueError:
-        at = next(at for at in places if at >= 0 and not _is_number(cells[at]))
+        at = next(at for at in places if at >= 0 and not _is_number(cells[at], table))
         problem = f"line {number}: expected a number, got {shown(cells[at])}"
         raise InputError(problem, file=collector.file, field=titles[at]) from None
     collector.add(collector.see_frame(whole["frame"]), whole["person"], values, f"line {number}", "x")
 
 
-def _is_number(cell: str) -> bool:
+def _is_number(cell: str, table: Spreadsheet) -> bool:
     try:
-        float(cell.strip() or "nan")
+        table.number(cell or "nan")
     except ValueError:
         return False
     return True

@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 
 from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.hosts.mmaction2.building import cause_of, said, unknown_type
+from pyskl_semloss.skeletons import get_layout, is_layout_file, layout_fields
 
 OPTION = "--cfg-options"
 _KINDS = (".py", ".json", ".yaml", ".yml")
@@ -74,6 +75,28 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
         words = str(error.args[0] if error.args else error).split(" You may set ")[0]
         raise InputError(f"they do not fit the config ({words})", file=path, field=OPTION) from None
     return config
+
+
+def embed_layouts(settings: Any) -> None:
+    """Put the fields of a layout in the place of its file's name, wherever a setting is called ``skeleton``.
+
+    So a checkpoint, which keeps its config, needs no other file.
+
+    Args:
+        settings: A config or a part of one; changed in place.
+
+    Raises:
+        InputError: A file of a layout is absent or wrong.
+    """
+    if isinstance(settings, (list, tuple)):
+        for each in settings:
+            embed_layouts(each)
+    elif isinstance(settings, Mapping):
+        for key, value in list(settings.items()):
+            if key == "skeleton" and isinstance(value, (str, os.PathLike)) and is_layout_file(value):
+                settings[key] = layout_fields(get_layout(value))  # type: ignore[index]
+            else:
+                embed_layouts(value)
 
 
 def _check_known(config: Config, key: str, path: str) -> None:

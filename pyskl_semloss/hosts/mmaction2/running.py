@@ -20,7 +20,7 @@ from pyskl_semloss.annotations.store import is_store
 from pyskl_semloss.checkpoints import LABEL_VECTORS_KEY, read_state_dict
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import atomic_write
-from pyskl_semloss.hosts.mmaction2.config_files import OverrideAction, check_settings, read_config
+from pyskl_semloss.hosts.mmaction2.config_files import OverrideAction, check_settings, embed_layouts, read_config
 from pyskl_semloss.label_vectors import LabelVectors
 
 
@@ -71,6 +71,7 @@ def load_config(
         keep_large_blocks()
     config = read_config(path, options)
     check_settings(config, path, uses)
+    embed_layouts(config._cfg_dict)
     config.launcher = launcher
     if work_dir is not None:
         config.work_dir = work_dir
