@@ -194,7 +194,9 @@ def test_a_file_that_cannot_be_used_leaves_the_next(page, app, folder, recording
     assert "segment" in cards(page, 7)[-1][1]
     assert str(app.temporary) not in page.js("document.body.innerText")
     address = next(url for url in page.requests() if "/upload/" in url).removeprefix(app.url[:-1])
-    body = b"--b\r\ncontent-disposition: form-data; name=f; filename=x.npz\r\n\r\n" + bytes(2_600_000) + b"\r\n--b--\r\n"
+    body = (
+        b"--b\r\ncontent-disposition: form-data; name=f; filename=x.npz\r\n\r\n" + bytes(2_600_000) + b"\r\n--b--\r\n"
+    )
     as_form = dict(Content_Type="multipart/form-data; boundary=b")
     in_pieces = (body[at : at + 50_000] for at in range(0, len(body), 50_000))
     for content in (body, in_pieces):

@@ -17,6 +17,7 @@ from dot_videos import DOTS, FPS, HEIGHT, WIDTH, crowd, dots, find_dots, places,
 
 from pyskl_semloss.annotations.recording import read_recording  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
+from pyskl_semloss.segments.segment import Segment  # noqa: E402
 from pyskl_semloss.video import (  # noqa: E402
     EstimationOptions,
     Estimator,
@@ -27,7 +28,7 @@ from pyskl_semloss.video import (  # noqa: E402
     write_overlay,
 )
 from pyskl_semloss.video.estimate import PART, Part, assemble, find_parts  # noqa: E402
-from pyskl_semloss.video.overlay import overlay_frames  # noqa: E402
+from pyskl_semloss.video.overlay import draw_lines, lines_at, overlay_frames  # noqa: E402
 from pyskl_semloss.video.part_files import PartFiles, are_complete  # noqa: E402
 from pyskl_semloss.video.progress import FrameProgress  # noqa: E402
 
@@ -451,3 +452,22 @@ def test_the_overlay_draws_left_blue_and_right_orange_where_the_points_are(tmp_p
     with pytest.raises(InputError, match="frames of its recording"):
         write_overlay(video, half, tmp_path / "c.mp4", start=1.4, stride=3)
     assert not (tmp_path / "c.mp4").exists()
+
+
+def test_the_names_of_segments_stand_below_the_moments_that_they_have(tmp_path, short):
+    both = [Segment(0.4, 0.8, "rub hand", 0.5), Segment(0.6, 1.0, "fold arm", 0.25, person=1)]
+    assert lines_at(both[:1], 0.4) == ["rub hand 0.50"] and lines_at(both[:1], 0.8) == []
+    assert lines_at(both, 0.7) == ["person 1: rub hand 0.50", "person 2: fold arm 0.25"]
+    frame = np.full((180, 320, 3), 200, np.uint8)
+    draw_lines(
+        frame, ["rub hand 0.50", "a name that is a good deal longer than the picture is wide, and then some more"]
+    )
+    assert (frame[:156] == 200).all() and (frame[156:, -6:] == 50).all()
+    for row in (frame[156:168], frame[168:]):
+        assert (row > 150).sum() > 100
+    recording = estimate(short, layout="openpose22", estimator=dots())
+    bare, named = (list(overlay_frames(open_video(short), recording, segments=one)) for one in ((), both[:1]))
+    changed = [bool((one != other).any()) for one, other in zip(bare, named, strict=True)]
+    assert changed == [0.4 <= frame / recording.fps < 0.8 for frame in range(40)]
+    assert write_overlay(None, recording, tmp_path / "grey.mp4", segments=both) == 40
+    assert next(iter(overlay_frames(None, recording)))[0, 0].tolist() == [235, 235, 235]

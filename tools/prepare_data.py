@@ -8,6 +8,7 @@ Usage:
     python tools/prepare_data.py smg-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
     python tools/prepare_data.py keypoints SRC... OUT.pkl --labels CSV [--class-names FILE] [READING] [SPLITS]
     python tools/prepare_data.py keypoints SRC... OUT_FOLDER [READING]
+    python tools/prepare_data.py example FOLDER [--persons N] [--gestures N] [--seed S]
     python tools/prepare_data.py store SRC.pkl OUT [--strict]
     python tools/prepare_data.py pickle STORE OUT.pkl
     SPLITS: [--split-file NAME=FILE]... [--subjects FILE] [--val-fraction F] [--test-fraction F] [--seed S]
@@ -22,6 +23,8 @@ it is run again. docs/conversion.md has all rules.
 
 ``keypoints`` reads own keypoints, of OpenPose, of MMPose, npz or CSV, and cuts the clips that a table of labels names;
 without labels it writes whole recordings for prediction. docs/own_keypoints.md has formats and options.
+
+``example`` writes a small study to try that on: recordings, labels, class names. docs/tutorial.md goes on with it.
 
 ``store`` turns a pickle into a folder that datasets take as ann_file in its place, and that starts at once, however
 large it is; ``pickle`` turns it back. docs/scale.md has the reasons and the format.
@@ -39,6 +42,7 @@ from pyskl_semloss.annotations.converters.arguments import (
     split_options,
 )
 from pyskl_semloss.annotations.converters.progress import ProgressLine
+from pyskl_semloss.annotations.example_study import write_example_study
 from pyskl_semloss.annotations.store_writer import pickle_to_store, store_to_pickle
 from pyskl_semloss.annotations.synthetic import generate
 from pyskl_semloss.errors import InputError, exit_on_error
@@ -100,6 +104,11 @@ def _say(summary: dict, out: str) -> None:
     print(f"Wrote {summary['clips']} clips ({parts}) to {out}, and this summary beside it as .json and .md")
 
 
+def _example(args: argparse.Namespace) -> None:
+    write_example_study(args.folder, args.persons, args.gestures, args.seed)
+    print(f"Wrote {args.persons} labelled recordings, labels.csv, names.txt and a new recording to {args.folder}")
+
+
 def _store(args: argparse.Namespace) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the report says it, too
@@ -136,6 +145,12 @@ def _parser() -> argparse.ArgumentParser:
     add_keypoint_arguments(own)
     add_split_arguments(own, 0.2)
     own.set_defaults(run=_keypoints)
+    example = commands.add_parser("example", help="a small study in the formats of own keypoints")
+    example.add_argument("folder", metavar="FOLDER", help="it is made")
+    example.add_argument("--persons", type=int, default=16, help="one labelled recording each (default: 16)")
+    example.add_argument("--gestures", type=int, default=30, help="in a recording (default: 30)")
+    example.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (default: 0)")
+    example.set_defaults(run=_example)
     store = commands.add_parser("store", help="a keypoint store of a pickle, for large sets")
     store.add_argument("source", metavar="SRC.pkl")
     store.add_argument("out", metavar="OUT", help="the folder to make; a store that is there is replaced")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pyskl_semloss.annotations import synthetic
@@ -21,6 +23,8 @@ def generate_recording(
     subjects: int = 40,
     set_seed: int = 0,
     rest: tuple[float, float] = (1.0, 5.0),
+    person: int | None = None,
+    classes: Sequence[int] | None = None,
 ) -> tuple[Recording, list[Segment]]:
     """Make a recording of random gestures with stillness between them.
 
@@ -33,6 +37,8 @@ def generate_recording(
         subjects: As given to ``generate``.
         set_seed: The seed that was given to ``generate``.
         rest: Shortest and longest stillness between two gestures in s.
+        person: Number of the person, whatever the split; one of the split's by the seed.
+        classes: Which gestures; all.
 
     Returns:
         The recording at 25 frames per second in 1920 x 1080, 22 joints, and its gestures: each from where the body
@@ -46,12 +52,12 @@ def generate_recording(
     if not 0 < rest[0] <= rest[1]:
         raise InputError(f"expected 0 < shortest <= longest, got {rest!r}", field="rest")
     rng = np.random.default_rng([set_seed, 5, seed])
-    subject = _subject_of(split, subjects, set_seed, rng)
+    subject = _subject_of(split, subjects, set_seed, rng) if person is None else _person(person, set_seed)
     pieces: list[np.ndarray] = []
     hidden: list[np.ndarray] = []
     truth: list[Segment] = []
     frame = 0
-    for label in _order(gestures, rng):
+    for label in _order(gestures, range(len(GESTURES)) if classes is None else classes, rng):
         still = max(round(rng.uniform(*rest) * FPS), 2)
         joints, envelope, start, stop = _act(label, subject, rng)
         if pieces:
@@ -76,12 +82,16 @@ def _subject_of(split: str, subjects: int, set_seed: int, rng: np.random.Generat
     people = [number for number, name in enumerate(splits) if name == split]
     if not people:
         raise InputError(f"expected 'train', 'val' or 'test', got {split!r}", field="split")
-    return draw_subject(np.random.default_rng([set_seed, 1, int(rng.choice(people))]))
+    return _person(int(rng.choice(people)), set_seed)
 
 
-def _order(gestures: int, rng: np.random.Generator) -> list[int]:
-    rounds = -(-gestures // len(GESTURES))
-    return np.concatenate([rng.permutation(len(GESTURES)) for _ in range(rounds)])[:gestures].tolist()
+def _person(number: int, set_seed: int) -> Subject:
+    return draw_subject(np.random.default_rng([set_seed, 1, number]))
+
+
+def _order(gestures: int, classes: Sequence[int], rng: np.random.Generator) -> list[int]:
+    rounds = -(-gestures // len(classes))
+    return np.concatenate([rng.permutation(classes) for _ in range(rounds)])[:gestures].tolist()
 
 
 def _act(label: int, subject: Subject, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float, float]:

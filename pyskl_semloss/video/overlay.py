@@ -1,9 +1,9 @@
-"""The skeleton drawn over the video, to check by eye."""
+"""The skeleton, and what was found, drawn over the video, to check by eye."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import atomic_path
+from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.skeletons import SkeletonLayout
 from pyskl_semloss.skeletons.drawing import CENTRE, LEFT, RIGHT
 from pyskl_semloss.video.frames import Video, import_cv2
@@ -50,25 +51,80 @@ def draw_over(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, layout
             cv2.circle(frame, places[joint], width + 1, colours[joint], -1 if sure else 1, cv2.LINE_AA)
 
 
+def draw_lines(frame: np.ndarray, lines: Sequence[str]) -> None:
+    """Write lines of text on a dark band at the lower end of a frame; OpenCV has no letters beyond ASCII, shown as "?".
+
+    Args:
+        frame: (H, W, 3) uint8 BGR, changed in place.
+        lines: From top to bottom; those that are too wide are made smaller.
+    """
+    cv2 = import_cv2()
+    if not lines:
+        return
+    height, width = frame.shape[:2]
+    row = max(12, round(height / 18))
+    band = frame[max(0, height - row * len(lines)) :]
+    band[:] = band // 4
+    for number, line in enumerate(lines):
+        scale = row / 36
+        wide = cv2.getTextSize(line, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0][0]
+        scale *= min(1.0, 0.96 * width / max(wide, 1))
+        place = (round(0.02 * width), height - row * (len(lines) - 1 - number) - round(0.3 * row))
+        cv2.putText(frame, line, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
+
+
+def lines_at(segments: Sequence[Segment], second: float) -> list[str]:
+    """Name and confidence of the segments that a moment lies in; the person's number where there are several."""
+    several = len({one.person for one in segments}) > 1
+    return [
+        f"{f'person {one.person + 1}: ' if several else ''}{one.name} {one.confidence:.2f}"
+        for one in segments
+        if one.start <= second < one.end
+    ]
+
+
 def overlay_frames(
-    video: Video, recording: Recording, *, start: float = 0.0, stride: int = 1, max_side: int = 960, threads: int = 0
+    video: Video | None,
+    recording: Recording,
+    *,
+    start: float = 0.0,
+    stride: int = 1,
+    max_side: int = 960,
+    threads: int = 0,
+    segments: Sequence[Segment] = (),
 ) -> Iterator[np.ndarray]:
     """Frames of a video, (H, W, 3) uint8 BGR, with the keypoints of its recording.
 
     Args:
-        video: The video.
+        video: The video; grey where there is none.
         recording: Its recording.
         start: Second of the video at which the recording begins.
         stride: Which frames of the video the recording has.
         max_side: Longer side of the pictures in px at most.
         threads: Of the decoder.
+        segments: Their names are written on the frames that they have.
     """
-    cv2 = import_cv2()
-    height, width = video.image_shape
+    height, width = recording.image_shape
     scale = min(1.0, max_side / max(height, width))
     # Encoders want even sizes.
     size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
     ratio = np.array(size, np.float32) / np.array([width, height], np.float32)
+    pictures = _plain(recording, size) if video is None else _of_video(video, recording, size, start, stride, threads)
+    for at, picture in pictures:
+        draw_over(picture, recording.keypoint[:, at] * ratio, recording.keypoint_score[:, at], recording.layout)
+        draw_lines(picture, lines_at(segments, at / recording.fps))
+        yield picture
+
+
+def _plain(recording: Recording, size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
+    for at in range(recording.frames):
+        yield at, np.full((size[1], size[0], 3), 235, np.uint8)
+
+
+def _of_video(
+    video: Video, recording: Recording, size: tuple[int, int], start: float, stride: int, threads: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    cv2 = import_cv2()
     first = round(start * video.fps)
     stop = first + (recording.frames - 1) * stride + 1
 
@@ -78,16 +134,14 @@ def overlay_frames(
     for place, frame in video.frames(lambda low, high: high >= first, stop, smaller, threads):
         at, off = divmod(place - first, stride)
         if at >= 0 and not off:
-            picture = frame.copy()  # it is given again where the video has no new one
-            draw_over(picture, recording.keypoint[:, at] * ratio, recording.keypoint_score[:, at], recording.layout)
-            yield picture
+            yield at, frame.copy()  # it is given again where the video has no new one
 
 
-def write_overlay(video: Video, recording: Recording, path: str | os.PathLike[str], **options: Any) -> int:
+def write_overlay(video: Video | None, recording: Recording, path: str | os.PathLike[str], **options: Any) -> int:
     """Write an MP4 of :func:`overlay_frames`, without sound, whole or not at all.
 
     Args:
-        video: The video.
+        video: The video, or nothing for a grey ground.
         recording: Its recording.
         path: The file, ``.mp4``.
         **options: Of :func:`overlay_frames`.
@@ -99,7 +153,7 @@ def write_overlay(video: Video, recording: Recording, path: str | os.PathLike[st
         InputError: The video cannot be read, has other frames than the recording, or the file cannot be written.
     """
     cv2 = import_cv2()
-    if recording.image_shape != video.image_shape:
+    if video is not None and recording.image_shape != video.image_shape:
         problem = f"its recording is of {recording.image_shape} (height, width), the video is {video.image_shape}"
         raise InputError(problem, file=video.path)
     with atomic_path(path, suffix=".mp4") as part:
@@ -116,7 +170,7 @@ def write_overlay(video: Video, recording: Recording, path: str | os.PathLike[st
         finally:
             if writer is not None:
                 writer.release()
-        if count != recording.frames:
+        if video is not None and count != recording.frames:
             raise InputError(f"it has {count} of the {recording.frames} frames of its recording", file=video.path)
         # OpenCV says nothing about what it could not write.
         written = cv2.VideoCapture(part)

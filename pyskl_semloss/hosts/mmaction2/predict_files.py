@@ -45,6 +45,7 @@ def predict_files(
     rules: SegmentRules | None = None,
     *,
     on_start: Callable[[str], None] | None = None,
+    overlay: bool = False,
     **options: Any,
 ) -> Iterator[Outcome]:
     """Find the gestures in each input and write them, one file for each format, named after the input.
@@ -56,6 +57,8 @@ def predict_files(
         formats: Of ``csv``, ``json``, ``vtt``, ``eaf``.
         rules: What makes a segment.
         on_start: Told the input whose turn it is.
+        overlay: Write NAME_overlay.mp4, too: skeleton and names over the video, or over grey where a recording's video
+            does not lie beside it.
         **options: Those of :meth:`Predictor.segments`.
 
     Yields:
@@ -69,7 +72,7 @@ def predict_files(
     check_formats(formats)
     background_classes(predictor.class_names, rules.background)
     _check_names(inputs)
-    return _each(predictor, inputs, Path(out), tuple(dict.fromkeys(formats)), rules, on_start, options)
+    return _each(predictor, inputs, Path(out), tuple(dict.fromkeys(formats)), rules, on_start, overlay, options)
 
 
 def _each(
@@ -79,16 +82,21 @@ def _each(
     formats: Sequence[str],
     rules: SegmentRules,
     on_start: Callable[[str], None] | None,
+    overlay: bool,
     options: dict[str, Any],
 ) -> Iterator[Outcome]:
     for source in map(os.fspath, inputs):
         if on_start is not None:
             on_start(source)
         try:
-            found = predictor.segments(read_input(source, predictor.layout), rules, **options)
+            recording = read_input(source, predictor.layout)
+            found = predictor.segments(recording, rules, **options)
             files = tuple(str(out / f"{Path(source).stem}.{name}") for name in formats)
             for file in files:
                 write_segments(found, file)
+            if overlay:
+                files += (str(out / f"{Path(source).stem}_overlay.mp4"),)
+                _write_overlay(source, recording, found, files[-1])
             yield Outcome(source, found, files)
         except Exception as error:
             if os.environ.get(TRACEBACK):
@@ -120,6 +128,15 @@ def read_input(path: AnyPath, layout: SkeletonLayout) -> Recording:
             fix="Install what that needs with pip install 'pyskl_semloss[video]', or give a recording (.npz).",
         ) from None
     return estimate(path, layout=layout)
+
+
+def _write_overlay(source: str, recording: Recording, found: Segmentation, path: str) -> None:
+    from pyskl_semloss.video import open_video, write_overlay
+
+    video = Path(source)
+    if video.suffix.lower() == ".npz":
+        video = video.parent / Path(recording.video or "-").name
+    write_overlay(open_video(video) if video.is_file() else None, recording, path, segments=found.segments)
 
 
 def _check_names(inputs: Sequence[AnyPath]) -> None:

@@ -1,0 +1,63 @@
+"""An example of an own study: recordings of several persons with a table of their labels, and one without labels."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyskl_semloss.annotations.synthetic import CLASS_NAMES
+from pyskl_semloss.annotations.synthetic_recording import generate_recording
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import atomic_write
+from pyskl_semloss.segments.segment import Segment
+
+GESTURES = ("touch face", "touch neck", "play hair", "fold arm", "rub hand", "shake shoulder")
+"""The class names of the study."""
+
+
+def write_example_study(folder: str | os.PathLike[str], persons: int = 16, gestures: int = 30, seed: int = 0) -> None:
+    """Write a folder as the tutorial begins with: what a study has when the keypoints of its videos are estimated.
+
+    ``recordings/interview_NN.npz``, one for each person, as ``tools/estimate_poses.py`` writes them; ``labels.csv``
+    with recording, start and end in s, label and subject; ``names.txt``, the classes; ``new/interview.npz`` of one
+    person more, and ``new/truth.csv``, what is to be found there.
+
+    Args:
+        folder: It is made; files of these names in it are replaced.
+        persons: How many are labelled, at least 3, so that each split has one.
+        gestures: In each recording.
+        seed: The same seed writes the same files.
+
+    Raises:
+        InputError: Too few persons or no gestures, or the folder cannot be written.
+    """
+    if persons < 3:
+        raise InputError(f"expected at least 3, got {persons}", field="persons")
+    folder, classes = Path(folder), [CLASS_NAMES.index(name) for name in GESTURES]
+    rows: list[tuple[str, ...]] = []
+    for person in range(persons + 1):
+        recording, truth = generate_recording(gestures, person, set_seed=seed, person=person, classes=classes)
+        name = f"interview_{person + 1:02d}" if person < persons else "interview"
+        recording = dataclasses.replace(recording, name=name)
+        if person == persons:
+            recording.save(folder / "new" / f"{name}.npz")
+            _write_table(folder / "new" / "truth.csv", ("start", "end", "name"), [_times(one) for one in truth])
+        else:
+            recording.save(folder / "recordings" / f"{name}.npz")
+            rows += [(name, *_times(one), f"P{person + 1:02d}") for one in truth]
+    _write_table(folder / "labels.csv", ("recording", "start", "end", "label", "subject"), rows)
+    with atomic_write(folder / "names.txt", "w", encoding="utf-8") as stream:
+        stream.write("".join(f"{name}\n" for name in GESTURES))
+
+
+def _times(one: Segment) -> tuple[str, str, str]:
+    return f"{one.start:.2f}", f"{one.end:.2f}", one.name
+
+
+def _write_table(path: Path, titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    with atomic_write(path, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerows([titles, *rows])
