@@ -81,7 +81,7 @@ def test_the_example_is_what_own_keypoints_are_read_from(tmp_path):
     command = [sys.executable, str(ROOT / "tools/prepare_data.py"), "keypoints", "one/recordings", "one.pkl"]
     command += ["--labels", "one/labels.csv", "--class-names", "one/names.txt"]
     subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
-    clips = read_annotations(tmp_path / "one.pkl").clips
+    clips = read_annotations(tmp_path / "one.pkl")[0].clips
     assert len(clips) == 21 and {clip.label for clip in clips} == set(range(6))
     # A clip is what the table says of its recording.
     row = (tmp_path / "one/labels.csv").read_text().splitlines()[1].split(",")
@@ -91,5 +91,5 @@ def test_the_example_is_what_own_keypoints_are_read_from(tmp_path):
     assert abs(clip.keypoint.shape[1] - (end - start)) <= 1
     first = recording.keypoint[0, start : start + 2]
     assert any((clip.keypoint[0, 0] == frame).all() for frame in first)
-    with pytest.raises(InputError, match="persons: expected at least 3, got 2"):
+    with pytest.raises(InputError, match="field 'persons': expected at least 3, got 2"):
         write_example_study(tmp_path / "three", persons=2)
