@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from own_keypoint_files import body, write_csv, write_mmpose, write_openpose
+from own_keypoint_files import body, mmpose_frame, write_csv, write_mmpose, write_openpose
 from raw_formats import imigue_clips, named, write_imigue_raw, write_kit
 from small_sets import hard_set
 
@@ -108,6 +108,9 @@ def _own_keypoints(folder):
     frame = talk / "talk_000000000000_keypoints.json"
     write_mmpose(folder / "demo.json", [[one] for one in values])
     write_mmpose(folder / "inferencer.json", [[one] for one in values], demo=False)
+    (folder / "images").mkdir()
+    image = folder / "images" / "000000.json"
+    image.write_text(json.dumps(mmpose_frame(0, [values[0]])["instances"]))
     write_csv(folder / "own.csv", [(at, 0, one) for at, one in enumerate(values)], "coco17", person=True)
     np.savez(folder / "own.npz", keypoint=values[..., :2], keypoint_score=values[..., 2], layout="coco17")
     make_recording(read_keypoints(folder / "own.npz"), made)[0].save(folder / "recording.npz")
@@ -123,6 +126,7 @@ def _own_keypoints(folder):
         "OpenPose's frame": Reader(frame, lambda: recorded(talk, "openpose")),
         "MMPose's demo": Reader(path["demo.json"], lambda: recorded(path["demo.json"], "mmpose")),
         "MMPose's inferencer": Reader(path["inferencer.json"], lambda: recorded(path["inferencer.json"], "mmpose")),
+        "MMPose's image": Reader(image, lambda: recorded(folder / "images", "mmpose")),
         "own table": Reader(path["own.csv"], lambda: recorded(path["own.csv"], "csv")),
         "own archive": Reader(path["own.npz"], lambda: recorded(path["own.npz"], "npz")),
         "recording": Reader(path["recording.npz"], lambda: recorded(path["recording.npz"], "npz", RecordingOptions())),

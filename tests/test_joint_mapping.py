@@ -134,10 +134,21 @@ def test_hands_of_openpose22_are_wrists():
     ("names", "point"),
     [
         (
-            ("LShoulder", "left_shoulder", "ShoulderLeft", "shoulder_l", "Left Shoulder", "l-shoulder"),
+            (
+                "LShoulder",
+                "left_shoulder",
+                "ShoulderLeft",
+                "shoulder_l",
+                "Left Shoulder",
+                "l-shoulder",
+                "lshoulder",
+                "leftshoulder",
+                "LEFT_SHOULDER",
+            ),
             ("left", "shoulder"),
         ),
-        (("MidHip", "mid_hip", "hip_centre", "HipCenter", "pelvis", "SpineBase"), ("", "mid_hip")),
+        (("rightear", "REar", "right_ear"), ("right", "ear")),
+        (("MidHip", "mid_hip", "hip_centre", "HipCenter", "pelvis", "SpineBase", "Hips", "midhip"), ("", "mid_hip")),
         (("right_forefinger4", "RIndex4", "right_index_finger_tip", "index_tip_r"), ("right", "index_4")),
         (("left_thumb4", "thumb_tip_l", "ThumbLeft"), ("left", "thumb_4")),
         (("left_thumb2", "left_thumb_mcp"), ("left", "thumb_2")),
@@ -149,6 +160,10 @@ def test_hands_of_openpose22_are_wrists():
 )
 def test_names_of_one_point(names, point):
     assert {name: point_of(name) for name in names} == dict.fromkeys(names, point)
+
+
+def test_words_that_begin_with_a_letter_of_a_side_have_none():
+    assert point_of("rear") == ("", "rear") and point_of("lip") == ("", "lip") and point_of("rib") == ("", "rib")
 
 
 def test_ankle_and_foot_are_two_points():

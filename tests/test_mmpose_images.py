@@ -129,3 +129,12 @@ def test_the_summary_does_not_take_the_place_of_a_source(tmp_path, out, whole):
     with pytest.raises(InputError, match="would be overwritten|among the frames"):
         convert_keypoints(sources, tmp_path / out, labels, OPTIONS)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_two_sources_of_one_name_are_told_before_any_is_read(tmp_path):
+    (tmp_path / "copy").mkdir()
+    for path in (tmp_path / "results_talk.json", tmp_path / "copy" / "talk.json"):
+        path.write_text("not read")
+    with pytest.raises(InputError, match=r"talk\.json: the recording 'talk' is .*results_talk\.json too. Rename"):
+        convert_recordings([tmp_path, tmp_path / "copy"], tmp_path / "out", OPTIONS)
+    assert not (tmp_path / "out").exists()

@@ -7,6 +7,7 @@ import re
 from pyskl_semloss.skeletons.layout import SkeletonLayout
 
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_JOINED = re.compile(r"^(left|right|l|r)(shoulder|elbow|wrist|hand|hip|knee|ankle|foot|heel|eye|(?<=t)ear)$")
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
 _FINGERS = {
     "thumb": "thumb",
@@ -25,6 +26,8 @@ _SAME = {
     "hip_center": "mid_hip",
     "center_hip": "mid_hip",
     "pelvis": "mid_hip",
+    "hips": "mid_hip",
+    "midhip": "mid_hip",
     "spine_base": "mid_hip",
     "spine_shoulder": "neck",
     "shoulder_center": "neck",
@@ -75,6 +78,7 @@ def point_of(name: str) -> Point:
 
 def _tokens(name: str) -> list[str]:
     tokens = [token.lower() for token in _TOKEN.findall(name)]
+    tokens = [part for token in tokens for part in _JOINED.sub(r"\1 \2", token).split()]
     return ["center" if token == "centre" else token for token in tokens]
 
 

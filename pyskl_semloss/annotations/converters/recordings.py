@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,10 @@ def convert_recordings(
     """
     if workers < 1:
         raise InputError(f"expected at least 1, got {workers}", field="workers")
-    paths = [found for source in sources for found in find_sources(source, options.form)]
+    paths = list(dict.fromkeys(found for source in sources for found in find_sources(source, options.form)))
     _check_apart(paths, folder)
+    # An archive says its name itself.
+    _check_names({path: recording_name(path) for path in paths if Path(path).suffix.lower() != ".npz"})
     keys = {path: _key(path, options) for path in paths}
     done = {path: about for path in paths if (about := _made_before(Path(folder), path, keys[path])) is not None}
     tasks = [(path, os.fspath(folder), options, keys[path]) for path in paths if path not in done]
@@ -74,17 +76,16 @@ def convert_recordings(
             raise InputError(**result["error"])
         done[result["source"]] = result
         report(number, len(paths))
+    _check_names({path: done[path]["recording"] for path in paths})
+    return [{**done[path], "file": os.fspath(Path(folder) / f"{done[path]['recording']}.npz")} for path in paths]
+
+
+def _check_names(name_of: Mapping[str, str]) -> None:
     source_of: dict[str, str] = {}
-    for path in paths:
-        name = done[path]["recording"]
+    for path, name in name_of.items():
         if source_of.setdefault(name, path) != path:
-            raise InputError(
-                f"the recording {name!r} is {source_of[name]} too", file=path, fix="Rename one of the two."
-            )
-    return [
-        {**done[path], "file": os.fspath(Path(folder) / f"{done[path]['recording']}.npz")}
-        for path in source_of.values()
-    ]
+            problem = f"the recording {name!r} is {source_of[name]} too"
+            raise InputError(problem, file=path, fix="Rename one of the two.")
 
 
 def _check_apart(paths: Sequence[str], folder: str | os.PathLike[str]) -> None:
