@@ -66,6 +66,23 @@ def colour(page, x, y):
     return page.js(f"[...semlossViewer.canvas.getContext('2d').getImageData({x}, {y}, 1, 1).data]")
 
 
+def drawn_box(page):
+    """Left, top, right and bottom of what is drawn on the canvas, px of the video."""
+    return page.js("""(({width, height}, data) => {
+        const box = [width, height, 0, 0];
+        for (let place = 3; place < data.length; place += 4) {
+            if (!data[place]) continue;
+            const [x, y] = [((place - 3) / 4) % width, Math.floor(place / 4 / width)];
+            box[0] = Math.min(box[0], x);
+            box[1] = Math.min(box[1], y);
+            box[2] = Math.max(box[2], x + 1);
+            box[3] = Math.max(box[3], y + 1);
+        }
+        return box;
+    })(semlossViewer.canvas, semlossViewer.canvas.getContext('2d').getImageData(0, 0, semlossViewer.canvas.width,
+        semlossViewer.canvas.height).data)""")
+
+
 def undated(content):
     """Without the moment at which an ELAN file was written."""
     head, found, rest = content.partition(b' DATE="')

@@ -12,6 +12,7 @@ from app_page import (
     bars,
     cards,
     colour,
+    drawn_box,
     faint_texts,
     nameless_controls,
     opened,
@@ -57,6 +58,8 @@ def recording(folder):
 def app(models, folder):
     with App(folder / "run", *models, *SEGMENTS, "--max-megabytes", "2", "--max-minutes", "0.5") as running:
         yield running
+    # Tabs were open, and files in them.
+    assert list(running.temporary.iterdir()) == [] and list((folder / "run" / "here").iterdir()) == []
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +122,10 @@ def test_the_skeleton_is_drawn_where_the_keypoints_are(page, folder, recording):
             for joint in [one for one in joints if one < 8 and recording.keypoint_score[0, frame, one] > 0]:
                 red, _, other, alpha = colour(page, *np.rint(recording.keypoint[0, frame, joint]).astype(int))
                 assert alpha == 255 and (other > red) == blue
-        assert colour(page, 5, 5) == [0, 0, 0, 0]
+        known = recording.keypoint[0, frame][recording.keypoint_score[0, frame] > 0]
+        radius = 3.5 * recording.image_shape[1] / page.js("semlossViewer.canvas.clientWidth")
+        box = np.concatenate([known.min(0) - radius, known.max(0) + radius])
+        np.testing.assert_allclose(drawn_box(page), box, atol=2.5)
     drawn = "semlossViewer.canvas.getContext('2d').getImageData(0, 0, 1920, 1080).data.some((one) => one)"
     page.click("[data-part=skeleton]")
     assert not page.js(drawn)

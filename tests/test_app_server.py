@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 from app_server import App, lives, needs_the_app, tool, wait, write_models
@@ -111,6 +112,8 @@ def test_nothing_is_left_when_it_ends(models, tmp_path, number):
         (folder / "0").mkdir()
         (folder / "0" / "film.mp4").write_bytes(b"film")
         worker = wait(app.worker)
+        # What packages leave behind in the worker goes as well.
+        assert f"TMPDIR={folder.parent}\0".encode() in Path(f"/proc/{worker}/environ").read_bytes()
         assert app.end(number) == 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
     assert list(app.temporary.iterdir()) == [] and list((tmp_path / "here").iterdir()) == []
     wait(lambda: not lives(worker), 10)

@@ -56,7 +56,6 @@ def serve(make: Callable[[], Task], *, about: str, limits: Limits, host: str, po
     app.add_middleware(OwnPage, host=host)
     app.on_startup(lambda: background_tasks.create(_begin(worker, host, port, show, problems), name="begin"))
     app.on_shutdown(worker.stop)
-    app.on_shutdown(sessions.close)
     _add_pages(sessions, lambda: Tab(sessions, worker, limits, about))
     try:
         ui.run(
