@@ -76,7 +76,9 @@ def test_what_is_cancelled_ends_alone():
     async def run():
         worker, told = Worker(app_tasks.make), asyncio.Event()
         try:
+            assert not worker.prepared
             await worker.prepare()
+            assert worker.prepared
             process, calls = await worker.run("fine", lambda *_: None)
             work = asyncio.create_task(worker.run("wait", lambda stage, _: told.set() if stage == "working" else None))
             await asyncio.wait_for(told.wait(), 30)

@@ -186,6 +186,9 @@ class Tab:
         state.set_text(self._state(entry))
         bar.set_visibility(entry.stage not in (_DONE, _FAILED))
         bar.set_value(entry.share)
+        if bar.props.get("indeterminate") != (entry.share == 0):
+            bar.props["indeterminate"] = entry.share == 0
+            bar.update()
         button.set_visibility(entry.stage == _DONE and entry is not self._opened)
         problem.set_text(entry.error)
         problem.set_visibility(bool(entry.error))
@@ -196,6 +199,8 @@ class Tab:
         if entry.stage == _DONE:
             count = len(entry.found["segments"])
             return f"{count} segment{'s' * (count != 1)}{', shown below' * (entry is self._opened)}"
+        if entry.stage == _WAITING:
+            return "waiting for its turn …" if self._worker.prepared else "waiting for the models …"
         return f"{entry.stage}{f' {100 * entry.share:.0f} %' * (entry.share > 0)} …"
 
     def _open(self, entry: Entry) -> None:

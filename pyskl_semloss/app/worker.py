@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -25,10 +26,14 @@ class Worker:
 
     Args:
         make: Makes, in that process, the function of a task; it must be importable there, as all that it holds.
+
+    Attributes:
+        prepared: Whether the function was made at least once.
     """
 
     def __init__(self, make: Callable[[], Task]) -> None:
         self._make = make
+        self.prepared = False
         self._free = asyncio.Lock()
         self._process: Any = None
         self._pipe: Connection | None = None
@@ -64,6 +69,7 @@ class Worker:
                 while True:
                     kind, value = await asyncio.to_thread(pipe.recv)
                     if kind == "done":
+                        self.prepared = True
                         return value
                     if kind == "failed":
                         raise InputError(*value[:1], **value[1])
@@ -113,6 +119,7 @@ _DEATH = "Try it again, with a shorter recording if the memory is short; the oth
 def _serve(pipe: Connection, make: Callable[[], Task]) -> None:
     # Ctrl-C in a terminal goes to all processes; the server ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_server, daemon=True).start()
 
     def report(stage: str, share: float) -> None:
         pipe.send(("progress", (stage, share)))
@@ -130,11 +137,17 @@ def _serve(pipe: Connection, make: Callable[[], Task]) -> None:
             answer = ("done", work(task, report) if kind == _WORK else None)
         except InputError as error:
             answer = ("failed", _parts(error))
-        except (BrokenPipeError, ConnectionError):
-            os._exit(0)
         except Exception as error:
             answer = ("failed", (f"it failed ({type(error).__name__}: {error})"[:500], {}))
         pipe.send(answer)
+
+
+def _end_with_server() -> None:
+    """A server that is killed cannot end its worker."""
+    server = multiprocessing.parent_process()
+    if server is not None:
+        server.join()
+        os._exit(0)
 
 
 def _parts(error: InputError) -> tuple[str, dict[str, Any]]:
