@@ -16,7 +16,9 @@ from mmengine.registry import init_default_scope  # noqa: E402
 from onnx_models import ROOT, predictor_of  # noqa: E402
 
 from pyskl_semloss.hosts.mmaction2 import fused as module  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.benchmark.recordings import PARTS, parts_of, table  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.fused import FusedSlowOnly, fused  # noqa: E402
+from pyskl_semloss.segments.sliding import WindowRules  # noqa: E402
 
 SMALL, RELEASED = "synthetic", "imigue"
 
@@ -125,3 +127,14 @@ def test_recordings_are_scored_with_it_and_clips_are_not(tmp_path, monkeypatch):
     (timeline,) = predictor.timelines(recording, predictor.window_rules(window=2.0, still=0.0))
     assert used
     np.testing.assert_allclose(timeline.probability[0], whole.probability[0], atol=1e-5)
+
+
+def test_the_benchmark_tells_what_each_part_costs(tmp_path):
+    rules = WindowRules(2.0, 1.0)
+    recording = generate_recording(2, 3)[0]
+    parts = parts_of(predictor_of(tmp_path), recording, rules, count=2, rounds=1)
+    assert tuple(part.name for part in parts) == PARTS
+    *steps, whole = parts
+    assert whole.cpu == pytest.approx(sum(part.cpu for part in steps)) and whole.wall > 0
+    text = table(predictor_of(tmp_path), recording, rules, (1.0, 2.0), count=1, rounds=1).splitlines()
+    assert len(text) == 2 + len(PARTS) and "stride 2 s" in text[0] and text[-1].startswith("| all |")
