@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation import fusion
 from pyskl_semloss.evaluation.accuracy_table import accuracy_table
 from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, search_weights, softmaxed
 from pyskl_semloss.evaluation.metrics import summary
@@ -266,6 +267,14 @@ def test_the_search_refuses_too_much_and_too_little():
     assert len(search_weights([few, few, few], step=0.01)[1]) == 101 * 102 / 2
     with pytest.raises(InputError, match="no clip has a label"):
         search_weights([replace(A, label=np.full(40, -1))] * 2)
+
+
+def test_as_many_weightings_as_allowed_are_tried(monkeypatch):
+    monkeypatch.setattr(fusion, "_MOST_WEIGHTINGS", 21)
+    assert len(search_weights([A, A], step=0.05)[1]) == 21
+    monkeypatch.setattr(fusion, "_MOST_WEIGHTINGS", 20)
+    with pytest.raises(InputError, match="21 weightings to try, more than 20"):
+        search_weights([A, A], step=0.05)
 
 
 def test_the_table():

@@ -129,6 +129,12 @@ def test_wrong_arguments_are_refused():
     for left, right in (([1], []), ([1], [2, 3])):
         with pytest.raises(InputError, match=f"{len(left)} left ones face {len(right)}"):
             HeatmapTransform(left_kp=left, right_kp=right)
+    # As many as COCO has; the clip's own layout has others on the right.
+    short = HeatmapTransform(with_kp=True, double=True, left_kp=[1, 3, 5, 7, 9, 11, 13, 15])
+    other = get_layout("openpose22")
+    points = dict(keypoint=np.ones((1, 2, 22, 2), np.float32), img_shape=SIZE, skeleton=other)
+    with pytest.raises(InputError, match=f"'left_kp': 8 left ones face {len(other.right_kp)} right ones"):
+        short(points)
 
 
 def test_a_mirror_that_breaks_limbs_warns_where_it_matters():

@@ -294,6 +294,25 @@ def test_one_bad_input_leaves_the_others(predictor, recording, tmp_path):
         predict_files(predictor, sources, tmp_path, rules=SegmentRules(background=("ilustrative",)))
 
 
+def test_a_folder_that_cannot_be_written_is_named_before_any_work(predictor, recording, tmp_path):
+    recording.save(tmp_path / "film.npz")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="it cannot be written: a part of the path is a file"):
+        predict_files(predictor, [tmp_path / "film.npz"], tmp_path / "file")
+    before = sorted(tmp_path.iterdir())
+    predict_files(predictor, [tmp_path / "film.npz"], tmp_path)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_other_kinds_of_files_and_a_checkpoint_in_the_place_of_a_config_are_named(folder, predictor, tmp_path):
+    (tmp_path / "points.csv").write_text("x,y\n")
+    with pytest.raises(InputError, match=r"expected a recording \(\.npz\) or a video, this is text/csv"):
+        read_input(tmp_path / "points.csv", predictor.layout)
+    both = (checkpoint(folder, "joint"), checkpoint(folder, "joint"))
+    with pytest.raises(InputError, match="expected a config file .*The config comes first"):
+        Predictor(joint=both)
+
+
 def test_a_video_without_the_estimator_is_one_sentence(predictor, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyskl_semloss.video", None)
     (tmp_path / "film.mp4").write_bytes(b"film")

@@ -462,7 +462,7 @@ def test_the_names_of_segments_stand_below_the_moments_that_they_have(tmp_path, 
     draw_lines(
         frame, ["rub hand 0.50", "a name that is a good deal longer than the picture is wide, and then some more"]
     )
-    assert (frame[:156] == 200).all() and (frame[156:, -6:] == 50).all()
+    assert (frame[:156] == 200).all() and (frame[156:, -3:] == 40).all()
     for row in (frame[156:168], frame[168:]):
         assert (row > 150).sum() > 100
     recording = estimate(short, layout="openpose22", estimator=dots())

@@ -77,9 +77,7 @@ class HeatmapTransform(KeypointTransform):
     def _check(self) -> None:
         coco = get_layout("coco17")
         for name in ("kp", "limb"):
-            left, right = (self._of(coco, f"{side}_{name}") for side in ("left", "right"))
-            if len(left) != len(right):
-                raise InputError(f"{len(left)} left ones face {len(right)} right ones", field=f"left_{name}")
+            self._sides(coco, name)
         if self.with_kp and self.with_limb:
             warnings.warn(
                 "with_kp and with_limb together draw limbs over joints, as the host does; use one modality",
@@ -93,11 +91,16 @@ class HeatmapTransform(KeypointTransform):
     def _of(self, layout: SkeletonLayout, name: str) -> tuple:
         return self.given.get(name, getattr(layout, name))
 
+    def _sides(self, layout: SkeletonLayout, kind: str) -> tuple[tuple, tuple]:
+        """Left and right ``"kp"`` or ``"limb"``, of which one may be given and the other the layout's."""
+        left, right = self._of(layout, f"left_{kind}"), self._of(layout, f"right_{kind}")
+        if len(left) != len(right):
+            raise InputError(f"{len(left)} left ones face {len(right)} right ones", field=f"left_{kind}")
+        return left, right
+
     def _pairs(self, layout: SkeletonLayout, kind: str) -> zip | tuple:
         """Mirror pairs of ``"kp"`` or ``"limb"``; none where nothing is mirrored."""
-        if not self.double:
-            return ()
-        return zip(self._of(layout, f"left_{kind}"), self._of(layout, f"right_{kind}"), strict=True)
+        return zip(*self._sides(layout, kind), strict=True) if self.double else ()
 
     def transform(self, results: Results) -> Results:
         """Add the volume (T, C, H, W), or (2T, C, H, W), as ``imgs``, or ``heatmap_imgs`` where there are images."""

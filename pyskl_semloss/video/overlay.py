@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -52,25 +53,33 @@ def draw_over(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, layout
 
 
 def draw_lines(frame: np.ndarray, lines: Sequence[str]) -> None:
-    """Write lines of text on a dark band at the lower end of a frame; OpenCV has no letters beyond ASCII, shown as "?".
+    """Write lines of text on a dark band at the lower end of a frame.
 
     Args:
         frame: (H, W, 3) uint8 BGR, changed in place.
-        lines: From top to bottom; those that are too wide are made smaller.
+        lines: From top to bottom; one that is too wide is made smaller.
     """
-    cv2 = import_cv2()
-    if not lines:
-        return
     height, width = frame.shape[:2]
     row = max(12, round(height / 18))
-    band = frame[max(0, height - row * len(lines)) :]
-    band[:] = band // 4
-    for number, line in enumerate(lines):
-        scale = row / 36
-        wide = cv2.getTextSize(line, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0][0]
-        scale *= min(1.0, 0.96 * width / max(wide, 1))
-        place = (round(0.02 * width), height - row * (len(lines) - 1 - number) - round(0.3 * row))
-        cv2.putText(frame, line, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
+    for number, line in enumerate(reversed(lines)):
+        bottom = height - row * number
+        band = frame[max(0, bottom - row) : max(0, bottom)]
+        band[:] = _line(line, row, width)[row - len(band) :]
+
+
+@functools.lru_cache(maxsize=8)
+def _line(text: str, height: int, width: int) -> np.ndarray:
+    """A band (height, width, 3) with a text. OpenCV itself has no letters beyond ASCII."""
+    import matplotlib
+    from PIL import Image, ImageDraw, ImageFont
+
+    path = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
+    size = 0.65 * height
+    wide = ImageFont.truetype(path, size).getlength(text)
+    font = ImageFont.truetype(path, size * min(1.0, 0.96 * width / max(wide, 1)))
+    band = Image.new("RGB", (width, height), (40, 40, 40))
+    ImageDraw.Draw(band).text((0.02 * width, height / 2), text, "white", font, anchor="lm")
+    return np.asarray(band)
 
 
 def lines_at(segments: Sequence[Segment], second: float) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 from pyskl_semloss.annotations.recording import Recording, read_recording
 from pyskl_semloss.errors import TRACEBACK, InputError
 from pyskl_semloss.faults import explain
+from pyskl_semloss.files import writing
 from pyskl_semloss.hosts.mmaction2.predictor import Predictor
 from pyskl_semloss.segments.files import check_formats, write_segments
 from pyskl_semloss.segments.find import SegmentRules, background_classes
@@ -65,13 +68,14 @@ def predict_files(
         An outcome for each input, when it is done.
 
     Raises:
-        InputError: Before anything is done: a format or a background name is not known, or two inputs would have the
-            same files.
+        InputError: Before anything is done: a format or a background name is not known, two inputs would have the
+            same files, or the folder cannot be written.
     """
     rules = rules or SegmentRules()
     check_formats(formats)
     background_classes(predictor.class_names, rules.background)
     _check_names(inputs)
+    _check_folder(Path(out))
     return _each(predictor, inputs, Path(out), tuple(dict.fromkeys(formats)), rules, on_start, overlay, options)
 
 
@@ -119,6 +123,10 @@ def read_input(path: AnyPath, layout: SkeletonLayout) -> Recording:
         raise InputError("there is no such file", file=path)
     if Path(path).suffix.lower() == ".npz":
         return read_recording(path)
+    kind = mimetypes.guess_type(os.fspath(path))[0] or "video"
+    if not kind.startswith("video"):
+        fix = "docs/own_keypoints.md says how keypoints of other programs become a recording."
+        raise InputError(f"expected a recording (.npz) or a video, this is {kind}", file=path, fix=fix)
     try:
         from pyskl_semloss.video import estimate
     except ImportError as error:
@@ -137,6 +145,13 @@ def _write_overlay(source: str, recording: Recording, found: Segmentation, path:
     if video.suffix.lower() == ".npz":
         video = video.parent / Path(recording.video or "-").name
     write_overlay(open_video(video) if video.is_file() else None, recording, path, segments=found.segments)
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that cannot be written now, not after an hour of work."""
+    with writing(out / "segments"):
+        os.makedirs(out, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
 
 
 def _check_names(inputs: Sequence[AnyPath]) -> None:

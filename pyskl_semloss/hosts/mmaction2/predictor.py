@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import os
 import warnings
@@ -20,6 +21,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import fuse, normalised
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
 from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.hosts.mmaction2.fused import fused
 from pyskl_semloss.hosts.mmaction2.model_agreement import check_agreement, names_of_classes
 from pyskl_semloss.hosts.mmaction2.prediction import Prediction, joined, scores_of
 from pyskl_semloss.hosts.mmaction2.trained_model import Source, TrainedModel, build_steps, load_model
@@ -96,15 +98,24 @@ class Predictor:
         parts = {name: joined([batch[name] for batch in batches]) for name in self.models}
         return Prediction(self._fused(parts), parts)
 
-    def score(self, entries: Iterable[Entry], *, one_view: bool = False) -> Iterator[dict[str, Scores]]:
+    def score(
+        self, entries: Iterable[Entry], *, one_view: bool = False, fuse_layers: bool = False
+    ) -> Iterator[dict[str, Scores]]:
         """Scores of each model, batch by batch, of clips as the annotation files have them.
 
         What had to be mended in them is said in one warning at the end.
+
+        Args:
+            entries: The clips.
+            one_view: Look at one view of each clip, not at all views of the config's test.
+            fuse_layers: Compute twice as fast on a CPU, and equal to rounding, see
+                :mod:`pyskl_semloss.hosts.mmaction2.fused`.
         """
+        networks = self._fused_networks if fuse_layers else {name: one.model for name, one in self.models.items()}
         groups, report = self._groups(one_view), Report()
         entries = iter(entries)
         while batch := list(itertools.islice(entries, self.batch_size)):
-            yield self._score_batch(batch, groups, report)
+            yield self._score_batch(batch, groups, networks, report)
         if report.warning:
             warnings.warn(report.warning, stacklevel=2)
 
@@ -125,7 +136,7 @@ class Predictor:
         self.check_layout(recording)
 
         def score(entries: Iterable[Entry]) -> Iterator[Scores]:
-            return map(self._fused, self.score(entries, one_view=one_view))
+            return map(self._fused, self.score(entries, one_view=one_view, fuse_layers=True))
 
         return timelines_of(recording, score, self.class_names, windows or self.window_rules(), progress)
 
@@ -208,13 +219,23 @@ class Predictor:
                 same.names.append(name)
         return groups
 
+    @functools.cached_property
+    def _fused_networks(self) -> dict[str, torch.nn.Module]:
+        return {name: fused(one.model) for name, one in self.models.items()}
+
     @torch.inference_mode()
-    def _score_batch(self, batch: Sequence[Entry], groups: Sequence[_Group], report: Report) -> dict[str, Scores]:
+    def _score_batch(
+        self,
+        batch: Sequence[Entry],
+        groups: Sequence[_Group],
+        networks: Mapping[str, torch.nn.Module],
+        report: Report,
+    ) -> dict[str, Scores]:
         scores = {}
         for group in groups:
             data = group.model.collate([group.pack(entry, report) for entry in batch])
             for name in group.names:
-                scores[name] = scores_of(self.models[name].model.test_step(data), self.class_names)
+                scores[name] = scores_of(networks[name].test_step(data), self.class_names)
         return {name: scores[name] for name in self.models}
 
     def _entry(self, clip: Clip | Recording) -> Entry:

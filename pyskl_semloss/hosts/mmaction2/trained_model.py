@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from pyskl_semloss.annotations.mending import Rules
 from pyskl_semloss.checkpoints import LABEL_VECTORS_KEY, read_checkpoint, state_dict_of
 from pyskl_semloss.class_names import check_class_names
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.hosts.mmaction2.config_files import read_config
 from pyskl_semloss.hosts.mmaction2.preprocessor import PoseHeatmapPreprocessor
 from pyskl_semloss.hosts.mmaction2.recorded_config import recorded_config
 from pyskl_semloss.label_vectors import LabelVectors
@@ -132,9 +132,7 @@ def build_steps(steps: Sequence[Mapping[str, Any]]) -> list[Callable[[dict[str, 
 def _read_config(source: AnyPath | Config) -> Config:
     if isinstance(source, Config):
         return deepcopy(source)
-    if not Path(source).is_file():
-        raise InputError("there is no such config file", file=source)
-    return Config.fromfile(os.fspath(source))
+    return read_config(os.fspath(source))
 
 
 @contextlib.contextmanager
