@@ -213,15 +213,16 @@ def test_a_file_that_cannot_be_used_leaves_the_next(page, app, folder, recording
     assert len(cards(page, 7)) == 7
 
 
-def test_a_tab_has_its_own_files_and_takes_them_with_it(page, app, folder, recording):
+def test_a_tab_has_its_own_files_and_takes_them_with_it(page, app, folder, recording, tmp_path):
     opened(page, folder / "talk.npz")
     before = app.sessions()
     address = page.js("document.querySelector('.semloss-downloads a').href")
     with other_tab(page, app) as other:
         assert texts(other, ".semloss-card") == []
         (name,) = set(app.sessions()) - set(before)
-        upload(other, folder / "talk.npz")
-        cards(other, 1)
+        shutil.copy(folder / "talk.npz", tmp_path / "second.npz")
+        upload(other, folder / "talk.npz", tmp_path / "second.npz")
+        assert [state.startswith("failed") for _, state, _ in cards(other, 2)] == [False, False]
         assert (app.sessions()[name] / "0" / "talk.csv").is_file()
         assert address not in other.js("document.documentElement.outerHTML")
         assert app.ask("GET", f"/files/{name}/0/talk.csv")[0] == 200
