@@ -132,7 +132,7 @@ def read_input(path: AnyPath, layout: SkeletonLayout) -> Recording:
 
 def _check_folder(out: Path) -> None:
     """Refuse a folder that cannot be written now, not after an hour of work."""
-    with writing(out / "segments"):
+    with writing(out):
         os.makedirs(out, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
 
