@@ -311,6 +311,9 @@ def test_other_kinds_of_files_and_a_checkpoint_in_the_place_of_a_config_are_name
     both = (checkpoint(folder, "joint"), checkpoint(folder, "joint"))
     with pytest.raises(InputError, match="expected a config file .*The config comes first"):
         Predictor(joint=both)
+    (tmp_path / "no_config.py").write_text("model = 1\n")
+    with pytest.raises(InputError, match="no_config.py: the config lacks model and test_dataloader"):
+        Predictor(joint=(tmp_path / "no_config.py", checkpoint(folder, "joint")))
 
 
 def test_a_video_without_the_estimator_is_one_sentence(predictor, tmp_path, monkeypatch):

@@ -149,7 +149,7 @@ def _write_overlay(source: str, recording: Recording, found: Segmentation, path:
 
 def _check_folder(out: Path) -> None:
     """Refuse a folder that cannot be written now, not after an hour of work."""
-    with writing(out / "segments"):
+    with writing(out):
         os.makedirs(out, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
 

@@ -132,7 +132,10 @@ def build_steps(steps: Sequence[Mapping[str, Any]]) -> list[Callable[[dict[str, 
 def _read_config(source: AnyPath | Config) -> Config:
     if isinstance(source, Config):
         return deepcopy(source)
-    return read_config(os.fspath(source))
+    config = read_config(os.fspath(source))
+    if missing := [key for key in ("model", "test_dataloader") if not isinstance(config.get(key), dict)]:
+        raise InputError(f"the config lacks {' and '.join(missing)}", file=source, fix="Give the one of the training.")
+    return config
 
 
 @contextlib.contextmanager
