@@ -20,6 +20,8 @@ try:
     from mmengine.registry import DefaultScope
 
     import pyskl_semloss.hosts.mmaction2  # noqa: F401
+    from pyskl_semloss.heatmap import sparse_convolution
+    from pyskl_semloss.heatmap.sparse_convolution import HeatmapConv3d
     from pyskl_semloss.hosts.mmaction2.samples import field
 except ImportError:
     pytest.importorskip("mmaction")
@@ -98,6 +100,26 @@ def test_validation_goes_in_chunks_too(config, batch):
     with torch.no_grad():
         model.val_step(batch("test", 1))
     assert seen == [1] * 8
+
+
+def test_the_first_convolution_skips_zeros_and_its_weight_is_the_hosts(config, batch, monkeypatch):
+    model = build(config).eval()
+    first = model.backbone.conv1.conv
+    assert type(first) is HeatmapConv3d
+    usual = torch.nn.Conv3d(
+        first.in_channels, first.out_channels, first.kernel_size, first.stride, first.padding, bias=False
+    )
+    usual.load_state_dict(first.state_dict())
+    seen, taken = [], []
+    first.register_forward_hook(lambda module, inputs, out: seen.append((inputs[0], out)))
+    convolve = sparse_convolution._convolve
+    monkeypatch.setattr(sparse_convolution, "_convolve", lambda *args: taken.append(0) or convolve(*args))
+    with torch.no_grad():
+        model.test_step(batch("test", 1))
+        assert len(taken) == len(seen) > 0
+        for volume, found in seen:
+            torch.testing.assert_close(found, usual(volume), atol=1e-5, rtol=1e-5)
+    assert "backbone.conv1.conv.weight" in model.state_dict()
 
 
 def test_fast_computes_in_bfloat16_and_keeps_weights_and_losses_in_float32(config, batch):

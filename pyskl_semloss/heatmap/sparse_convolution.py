@@ -28,9 +28,14 @@ class HeatmapConv3d(nn.Conv3d):
     """
 
     @classmethod
-    def of(cls, convolution: nn.Conv3d) -> nn.Conv3d:
-        """The same convolution with the same parameters; unchanged where a part of it is not supported."""
-        if type(convolution) is not nn.Conv3d or not _supported(convolution):
+    def of(cls, convolution: nn.Conv3d, plain: tuple[type[nn.Conv3d], ...] = (nn.Conv3d,)) -> nn.Conv3d:
+        """The same convolution with the same parameters; unchanged where a part of it is not supported.
+
+        Args:
+            convolution: The convolution.
+            plain: The classes that do what torch's does, and nothing else.
+        """
+        if type(convolution) not in plain or not _supported(convolution):
             return convolution
         made = cls.__new__(cls)
         made.__dict__ = convolution.__dict__

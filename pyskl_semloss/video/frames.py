@@ -162,6 +162,8 @@ def _open(path: str, threads: int) -> Any:
     capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG, options)
     if not capture.isOpened():
         raise InputError("it cannot be opened as a video", file=path, fix="Is it whole, and a video?")
+    # OpenCV 4.11 does not do it by itself.
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return capture
 
 

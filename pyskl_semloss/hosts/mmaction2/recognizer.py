@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmaction.models import Recognizer3D
 from mmaction.registry import MODELS
+from mmcv.cnn.bricks.wrappers import Conv3d
 from torch import Tensor
 
 from pyskl_semloss.errors import InputError
@@ -69,7 +70,8 @@ class PoseRecognizer3D(Recognizer3D):
             )
         first = getattr(self.backbone, "conv1", None)
         if isinstance(getattr(first, "conv", None), torch.nn.Conv3d):
-            first.conv = HeatmapConv3d.of(first.conv)
+            # The host's convolutions are mmcv's, which differ from torch's for empty volumes and old torch alone.
+            first.conv = HeatmapConv3d.of(first.conv, (torch.nn.Conv3d, Conv3d))
         if fast:
             self.cls_head.register_forward_hook(_in_float32)
         if compile:
