@@ -1,6 +1,9 @@
 """The predictor against the tools, on models that the tools trained, and on recordings."""
 
+import dataclasses
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +27,7 @@ from pyskl_semloss.hosts.mmaction2.recorded_config import recorded_config  # noq
 from pyskl_semloss.segments.find import SegmentRules  # noqa: E402
 from pyskl_semloss.segments.reading import read_segments  # noqa: E402
 from pyskl_semloss.segments.sliding import WindowRules  # noqa: E402
+from pyskl_semloss.video import open_video, write_overlay  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 # Scores of a hardly trained model lie near 1 / 32.
@@ -292,6 +296,28 @@ def test_one_bad_input_leaves_the_others(predictor, recording, tmp_path):
         predict_files(predictor, [tmp_path / "good.npz", tmp_path / "sub" / "good.mp4"], tmp_path)
     with pytest.raises(InputError, match="no class 'ilustrative'.*Did you mean 'illustrative'"):
         predict_files(predictor, sources, tmp_path, rules=SegmentRules(background=("ilustrative",)))
+
+
+def test_the_video_of_a_recording_is_found_linked_and_drawn_on(predictor, recording, tmp_path):
+    points, score = recording.keypoint[:, :30], recording.keypoint_score[:, :30]
+    film = dataclasses.replace(recording, video="film.mp4", keypoint=points, keypoint_score=score)
+    film.save(tmp_path / "film.npz")
+    write_overlay(None, film, tmp_path / "small.mp4", max_side=max(film.image_shape))
+    for folder, videos in ((tmp_path / "a", None), (tmp_path / "b", tmp_path / "videos")):
+        (tmp_path / "videos").mkdir(exist_ok=True)
+        shutil.copy(tmp_path / "small.mp4", (videos or tmp_path) / "film.mp4")
+        options = dict(window=1.0, overlay=True, videos=videos)
+        (done,) = predict_files(predictor, [tmp_path / "film.npz"], folder, ["eaf", "json"], LOOSE, **options)
+        assert not done.error and open_video(folder / "film_overlay.mp4").claimed == 30
+        link = "../videos/film.mp4" if videos else "../film.mp4"
+        assert f'RELATIVE_MEDIA_URL="{link}"' in (folder / "film.eaf").read_text(encoding="utf-8")
+        assert json.loads((folder / "film.json").read_text(encoding="utf-8"))["video"] == "film.mp4"
+        (tmp_path / "film.mp4").unlink(missing_ok=True)
+    # Without the video the ground is grey, and nothing is linked that is not there.
+    (done,) = predict_files(
+        predictor, [tmp_path / "film.npz"], tmp_path / "c", ["csv"], LOOSE, window=1.0, overlay=True
+    )
+    assert not done.error and open_video(done.written[1]).claimed == 30
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_any_work(predictor, recording, tmp_path):

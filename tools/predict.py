@@ -27,6 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--overlay", action="store_true", help="write NAME_overlay.mp4: skeleton and names over the video"
     )
+    parser.add_argument("--videos", metavar="DIR", help="where the videos of recordings lie (default: beside them)")
     add_rules(parser)
     parser.add_argument("--all-views", action="store_true", help="all views of the config's test, not one (slow)")
     parser.add_argument("--device", help="cpu or cuda (default: a GPU where there is one)")
@@ -62,7 +63,7 @@ def main() -> None:
     lines: list[ProgressLine] = []
     outcomes = predict_files(
         predictor, args.inputs, args.out, args.format, rules, **windows, one_view=not args.all_views,
-        overlay=args.overlay,
+        overlay=args.overlay, videos=args.videos,
         on_start=lambda source: lines.append(ProgressLine(sys.stderr, f"windows of {source}")),
         progress=lambda done, total: lines[-1](done, total),
     )  # fmt: skip

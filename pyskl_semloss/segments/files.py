@@ -78,7 +78,7 @@ def write_json(segmentation: Segmentation, path: AnyPath) -> None:
     ]
     content: dict[str, Any] = {
         "recording": segmentation.name,
-        "video": segmentation.video or None,
+        "video": os.path.basename(segmentation.video) or None,
         "seconds": round(segmentation.seconds, 3),
         "settings": dict(segmentation.settings),
         "class_names": list(segmentation.class_names),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import mimetypes
 import os
 import tempfile
@@ -49,6 +50,7 @@ def predict_files(
     *,
     on_start: Callable[[str], None] | None = None,
     overlay: bool = False,
+    videos: AnyPath | None = None,
     **options: Any,
 ) -> Iterator[Outcome]:
     """Find the gestures in each input and write them, one file for each format, named after the input.
@@ -60,8 +62,8 @@ def predict_files(
         formats: Of ``csv``, ``json``, ``vtt``, ``eaf``.
         rules: What makes a segment.
         on_start: Told the input whose turn it is.
-        overlay: Write NAME_overlay.mp4, too: skeleton and names over the video, or over grey where a recording's video
-            does not lie beside it.
+        overlay: Write NAME_overlay.mp4, too: skeleton and names over the video, or over grey where it is not found.
+        videos: The folder of the videos that the recordings are of; without it they are looked for beside them.
         **options: Those of :meth:`Predictor.segments`.
 
     Yields:
@@ -76,7 +78,7 @@ def predict_files(
     background_classes(predictor.class_names, rules.background)
     _check_names(inputs)
     _check_folder(Path(out))
-    return _each(predictor, inputs, Path(out), tuple(dict.fromkeys(formats)), rules, on_start, overlay, options)
+    return _each(predictor, inputs, Path(out), tuple(dict.fromkeys(formats)), rules, on_start, overlay, videos, options)
 
 
 def _each(
@@ -87,20 +89,21 @@ def _each(
     rules: SegmentRules,
     on_start: Callable[[str], None] | None,
     overlay: bool,
+    videos: AnyPath | None,
     options: dict[str, Any],
 ) -> Iterator[Outcome]:
     for source in map(os.fspath, inputs):
         if on_start is not None:
             on_start(source)
         try:
-            recording = read_input(source, predictor.layout)
+            recording = _with_video(read_input(source, predictor.layout), source, videos)
             found = predictor.segments(recording, rules, **options)
             files = tuple(str(out / f"{Path(source).stem}.{name}") for name in formats)
             for file in files:
                 write_segments(found, file)
             if overlay:
                 files += (str(out / f"{Path(source).stem}_overlay.mp4"),)
-                _write_overlay(source, recording, found, files[-1])
+                _write_overlay(recording, found, files[-1])
             yield Outcome(source, found, files)
         except Exception as error:
             if os.environ.get(TRACEBACK):
@@ -138,13 +141,19 @@ def read_input(path: AnyPath, layout: SkeletonLayout) -> Recording:
     return estimate(path, layout=layout)
 
 
-def _write_overlay(source: str, recording: Recording, found: Segmentation, path: str) -> None:
+def _with_video(recording: Recording, source: str, folder: AnyPath | None) -> Recording:
+    """The recording with the path of its video, where that is found; it holds the name alone."""
+    if Path(source).suffix.lower() != ".npz":
+        return dataclasses.replace(recording, video=source)
+    video = (Path(source).parent if folder is None else Path(folder)) / os.path.basename(recording.video)
+    return dataclasses.replace(recording, video=str(video)) if video.is_file() else recording
+
+
+def _write_overlay(recording: Recording, found: Segmentation, path: str) -> None:
     from pyskl_semloss.video import open_video, write_overlay
 
-    video = Path(source)
-    if video.suffix.lower() == ".npz":
-        video = video.parent / Path(recording.video or "-").name
-    write_overlay(open_video(video) if video.is_file() else None, recording, path, segments=found.segments)
+    video = open_video(recording.video) if os.path.isfile(recording.video) else None
+    write_overlay(video, recording, path, segments=found.segments)
 
 
 def _check_folder(out: Path) -> None:
