@@ -15,15 +15,18 @@ from pyskl_semloss.files import atomic_write
 from pyskl_semloss.segments.segment import Segment
 
 GESTURES = ("touch face", "touch neck", "play hair", "fold arm", "rub hand", "shake shoulder")
-"""The class names of the study."""
+"""What the persons do."""
+REST = "no gesture"
+"""Between two gestures. A model that was never shown it takes each change of posture for the gesture most like it."""
+_SHORTEST_REST = 1.0
 
 
-def write_example_study(folder: str | os.PathLike[str], persons: int = 16, gestures: int = 30, seed: int = 0) -> None:
+def write_example_study(folder: str | os.PathLike[str], persons: int = 12, gestures: int = 24, seed: int = 0) -> None:
     """Write a folder as the tutorial begins with: what a study has when the keypoints of its videos are estimated.
 
     ``recordings/interview_NN.npz``, one for each person, as ``tools/estimate_poses.py`` writes them; ``labels.csv``
-    with recording, start and end in s, label and subject; ``names.txt``, the classes; ``new/interview.npz`` of one
-    person more, and ``new/truth.csv``, what is to be found there.
+    with recording, start and end in s, label and subject, rests of a second and more among them; ``names.txt``, the
+    classes; ``new/interview.npz`` of one person more, and ``new/truth.csv``, what is to be found there.
 
     Args:
         folder: It is made; files of these names in it are replaced.
@@ -47,10 +50,16 @@ def write_example_study(folder: str | os.PathLike[str], persons: int = 16, gestu
             _write_table(folder / "new" / "truth.csv", ("start", "end", "name"), [_times(one) for one in truth])
         else:
             recording.save(folder / "recordings" / f"{name}.npz")
-            rows += [(name, *_times(one), f"P{person + 1:02d}") for one in truth]
+            labelled = sorted([*truth, *_rests(truth)], key=lambda one: one.start)
+            rows += [(name, *_times(one), f"P{person + 1:02d}") for one in labelled]
     _write_table(folder / "labels.csv", ("recording", "start", "end", "label", "subject"), rows)
     with atomic_write(folder / "names.txt", "w", encoding="utf-8") as stream:
-        stream.write("".join(f"{name}\n" for name in GESTURES))
+        stream.write("".join(f"{name}\n" for name in (*GESTURES, REST)))
+
+
+def _rests(truth: Sequence[Segment]) -> list[Segment]:
+    between = zip(truth, truth[1:], strict=False)
+    return [Segment(a.end, b.start, REST) for a, b in between if b.start - a.end >= _SHORTEST_REST]
 
 
 def _times(one: Segment) -> tuple[str, str, str]:

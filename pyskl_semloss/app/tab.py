@@ -164,7 +164,8 @@ class Tab:
 
     def _card(self, entry: Entry) -> None:
         """A file's line in the list."""
-        with ui.card().classes("semloss-card").props("flat bordered") as card:
+        card: Any = ui.card().classes("semloss-card").props("flat bordered")
+        with card:
             with ui.row().classes("items-center no-wrap full-width"):
                 ui.label(entry.name).classes("semloss-name")
                 state = ui.label().classes("text-caption semloss-state")
