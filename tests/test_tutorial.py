@@ -20,11 +20,11 @@ from pyskl_semloss.video import open_video
 
 ROOT = Path(__file__).resolve().parents[1]
 LESS = {
-    "prepare_data.py example study": "prepare_data.py example study --persons 4 --gestures 6",
+    "prepare_data.py example data/study": "prepare_data.py example data/study --persons 4 --gestures 6",
     "max_epochs=20, val_begin=10, val_interval=10": "max_epochs=1",
     "T_max=20": "T_max=1",
     "epoch_20": "epoch_1",
-    "videos/*.mp4 --out study/recordings": "new_interview.mp4 --out poses --layout coco17",
+    "videos/*.mp4 --out data/study/recordings": "new_interview.mp4 --out poses --layout coco17",
 }
 
 
@@ -54,17 +54,17 @@ def test_the_tutorial_from_top_to_bottom(tmp_path):
         assert done.returncode == 0, body + done.stdout[-2000:] + done.stderr[-2000:]
         said += done.stdout
     assert re.search(r"^\d+ of 6 found, \d+ false: F1 \d\.\d\d$", said, re.M)
-    tested = re.search(r"Wrote \d+ clips \(train \d+, val \d+, test (\d+)\) to study/annotations.pkl", said)
+    tested = re.search(r"Wrote \d+ clips \(train \d+, val \d+, test (\d+)\) to data/study/annotations.pkl", said)
     fused = Scores.load(tmp_path / "work_dirs/study/fused.npz")
     assert fused.score.shape == (int(tested[1]), 7)
-    length = read_recording(tmp_path / "study/new/interview.npz").frames
+    length = read_recording(tmp_path / "data/study/new/interview.npz").frames
     for name, frames in (("interview", length), ("new_interview", 30)):
         assert open_video(tmp_path / f"predictions/{name}_overlay.mp4").claimed == frames
         found = [read_segments(tmp_path / f"predictions/{name}.{kind}").segments for kind in ("csv", "eaf")]
         assert [one.name for one in found[0]] == [one.name for one in found[1]]
         assert (tmp_path / f"predictions/{name}.vtt").read_text(encoding="utf-8").startswith("WEBVTT")
     assert (tmp_path / "work_dirs/study/report/index.html").stat().st_size > 100_000
-    assert (tmp_path / "study/clip.gif").read_bytes()[:3] == b"GIF"
+    assert (tmp_path / "data/study/clip.gif").read_bytes()[:3] == b"GIF"
     assert (tmp_path / "poses/new_interview_overlay.mp4").is_file()
 
 
