@@ -116,7 +116,7 @@ class Collector:
         values = np.stack(self._rows) if self._rows else np.zeros((0, self.columns), np.float32)
         frame = np.array(self._frame, np.int64)
         order = np.argsort(frame, kind="stable")
-        points = values[order].reshape(len(values), -1, 3)
+        points = values[order].reshape(len(values), self.columns // 3, 3)
         person = np.array(self._person, np.int64)[order]
         return Detections(
             name, layout, frame[order], person, points[..., :2], points[..., 2], self.frames, str(self.file), **facts
