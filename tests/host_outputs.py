@@ -54,6 +54,7 @@ def mmaction2(name, data):
     config.model.cls_head.label_vectors = f"{data}.npy"
     config.model.data_preprocessor.score_threshold = 1e-3  # PySKL's
     config.model.type = "Recognizer3D"
+    config.model.pop("fast")  # PoseRecognizer3D's
     model = MODELS.build(config.model)
     train, test = (DATASETS.build(config[f"{key}_dataloader"].dataset) for key in ("train", "test"))
 
