@@ -1,5 +1,6 @@
 """PoseRecognizer3D: chunks of views change no score, bfloat16 and compiling change what they may and no more."""
 
+import copy
 import random
 from pathlib import Path
 
@@ -103,6 +104,9 @@ def test_validation_goes_in_chunks_too(config, batch):
 
 
 def test_the_first_convolution_skips_zeros_and_its_weight_is_the_hosts(config, batch, monkeypatch):
+    config = copy.deepcopy(config)
+    config.model.data_preprocessor.modality = "joint"
+    config.model.backbone.update(in_channels=22, conv1_kernel=(1, 7, 7), conv1_stride_s=1)  # as in the released size
     model = build(config).eval()
     first = model.backbone.conv1.conv
     assert type(first) is HeatmapConv3d

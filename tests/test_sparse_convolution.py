@@ -41,6 +41,13 @@ def taken(monkeypatch):
     return calls
 
 
+@pytest.fixture
+def small_too(monkeypatch):
+    """The sparse way is taken for kernels that are faster in the usual one."""
+    monkeypatch.setattr(sparse, "_LEAST_PRODUCTS", 0)
+
+
+@pytest.mark.usefixtures("small_too")
 @pytest.mark.parametrize("modality", ["joint", "limb"])
 @pytest.mark.parametrize("threads", [1, 2, 7])
 @pytest.mark.parametrize(
@@ -48,7 +55,7 @@ def taken(monkeypatch):
     [(7, 1, 3), (5, 2, 2), (3, 2, 1), (5, 3, 2), (1, 1, 0), (1, 2, 0), (3, 1, 0), (4, 2, 5)],
 )
 def test_equals_the_usual_convolution(modality, threads, kernel, stride, padding, taken):
-    x = maps(modality=modality)
+    x = maps(size=(40, 46) if modality == "limb" else (20, 23), modality=modality)
     usual = convolution(kernel, stride, x.shape[1], padding=padding)
     ours = HeatmapConv3d.of(usual)
     assert isinstance(ours, HeatmapConv3d) and ours.weight is usual.weight
@@ -79,6 +86,7 @@ def test_numerical_gradient():
         assert float(weight.grad[index]) == pytest.approx(float(change), abs=1e-4)
 
 
+@pytest.mark.usefixtures("small_too")
 @pytest.mark.parametrize(
     "case",
     ["dense", "not channels last", "needs a gradient", "double", "autocast"],
@@ -99,6 +107,15 @@ def test_steps_aside(case, taken):
     assert not taken and torch.equal(found, expected)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "outputs", "expected"),
+    [(7, 1, 32, 1), (5, 1, 32, 1), (7, 2, 64, 1), (5, 2, 32, 0), (7, 1, 8, 0)],
+)
+def test_small_kernels_are_left_to_the_usual_convolution(kernel, stride, outputs, expected, taken):
+    HeatmapConv3d.of(convolution(kernel, stride, 22, outputs))(maps())
+    assert len(taken) == expected
+
+
 def test_what_is_not_supported_stays_as_it_is():
     for options in ({"groups": 2}, {"dilation": (1, 2, 2)}, {"padding_mode": "circular"}):
         usual = convolution(3, 1, 22, outputs=4, **options)
@@ -111,6 +128,7 @@ def test_what_is_not_supported_stays_as_it_is():
         assert HeatmapConv3d.of(usual) is usual
 
 
+@pytest.mark.usefixtures("small_too")
 def test_empty_maps_give_zeros():
     x = torch.zeros(1, 22, 3, 8, 8).to(memory_format=torch.channels_last_3d)
     usual = convolution(3, 1, 22)
