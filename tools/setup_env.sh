@@ -35,7 +35,7 @@ setup_env() {
         echo "Making the environment $folder with $("$base" --version)."
         "$base" -m venv "$folder" || return 1
     fi
-    echo "Installing $* into $folder: up to 1 GB, a minute or more on the first call ..."
+    echo "Installing $* into $folder: 2 to 3 GB of disk, a minute or more on the first call ..."
     arguments=()
     for file in "$@"; do arguments+=(-r "$file"); done
     "$PYTHON" -m pip install --quiet --disable-pip-version-check "${arguments[@]}" -e . || {
