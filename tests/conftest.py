@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ def pytest_configure():
         name, module = hosts[promised]
         if importlib.util.find_spec(module) is None:
             pytest.exit(f"PYSKL_SEMLOSS_HOST promises {name}, but it is not installed", returncode=1)
+    # What a shell's & and nohup ignore, the tools that are tested would ignore, too.
+    for number, heard in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, heard)
 
 
 @pytest.fixture(scope="session")
