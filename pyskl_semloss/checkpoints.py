@@ -234,7 +234,7 @@ def convert_checkpoint(
     try:
         state = convert_state_dict(read_state_dict(source), label_vectors, to)
     except InputError as error:
-        raise InputError(error.problem, file=error.file or source, field=error.field, fix=error.fix) from None
+        raise error.located(file=source) from None
     content: dict[str, Any] = {"state_dict": state, "meta": {"converted_from": Path(source).name}}
     with atomic_write(out) as stream:
         torch.save(content, stream)

@@ -68,11 +68,8 @@ def clip_in_hand(dataset: ClipDataset, idx: int) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if error.clip is not None and error.file is not None:
-            raise
         clip = dataset.clip_id(idx) if error.clip is None else error.clip
-        file = dataset.ann_file if error.file is None else error.file
-        raise InputError(error.problem, file=file, clip=clip, field=error.field, fix=error.fix) from error.__cause__
+        raise error.located(file=dataset.ann_file, clip=clip) from error.__cause__
     except Exception as error:
         step = _step_of(error, getattr(dataset.pipeline, "transforms", ()))
         what = f"{step} failed" if step else "it cannot be read"

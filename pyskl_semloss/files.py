@@ -1,16 +1,20 @@
-"""Files that are whole or absent: atomic writing, what a failure to write means, checksums."""
+"""Files that are whole or absent: atomic writing, locks, what a failure to write means, checksums."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+
+from filelock import FileLock, Timeout
 
 from pyskl_semloss.errors import HostError, InputError
 
@@ -30,6 +34,7 @@ _REASONS = {
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter one."),
     errno.EIO: ("the disk reports an error", "Name a place on another disk."),
 }
+_LONGEST_NAME = 200
 LITTLE = 1 << 16
 """Bytes; a disk with less than that is called full where the error itself says nothing."""
 
@@ -84,7 +89,7 @@ def _is_of(error: OSError, path: Path) -> bool:
     if not isinstance(error.filename, (str, os.PathLike)):
         return True
     name, here = os.path.realpath(error.filename), os.path.realpath(path)
-    temporary = os.path.join(os.path.dirname(here), f".{os.path.basename(here)}.")
+    temporary = os.path.join(os.path.dirname(here), temporary_prefix(Path(here)))
     return name.startswith(temporary) or os.path.commonpath([name, here]) in (name, here)
 
 
@@ -100,7 +105,8 @@ def free_space(path: str | os.PathLike[str]) -> int:
 def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[str]:
     """A temporary file beside ``path`` that takes its name only when the block ends without an error.
 
-    Missing parent folders are made. On an error the old file is untouched and the temporary file is removed.
+    Missing parent folders are made. The file is on the disk before it takes its name. On an error the old file is
+    untouched and the temporary file is removed; what a killed process left of an earlier one is removed, too.
 
     Args:
         path: The file to write.
@@ -115,12 +121,14 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
     target = Path(path)
     with writing(path):
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=suffix)
-        os.close(handle)
+        remove_abandoned(target)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=temporary_prefix(target), suffix=suffix)
     try:
+        mark_in_use(handle)
         # Inside, because a full disk is not full any more when the temporary file is gone.
         with writing(path):
             yield temporary
+            sync(temporary)
             umask = os.umask(0)
             os.umask(umask)
             os.chmod(temporary, 0o666 & ~umask)
@@ -129,6 +137,8 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -147,8 +157,77 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb", **kwargs: Any) 
     """
     with atomic_path(path) as temporary, open(temporary, mode, **kwargs) as stream:
         yield stream
-        stream.flush()
-        os.fsync(stream.fileno())
+
+
+def sync(path: str | os.PathLike[str]) -> None:
+    """Wait until the bytes of a file are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def temporary_prefix(target: Path) -> str:
+    """How the temporary names of a file or folder begin; cut, because a name has at most 255 bytes."""
+    name = target.name
+    if len(name.encode(errors="surrogateescape")) > _LONGEST_NAME:
+        name = name.encode(errors="surrogateescape")[:_LONGEST_NAME].decode(errors="ignore")
+    return f".{name}."
+
+
+def mark_in_use(handle: int) -> None:
+    """Lock an open temporary file, or folder, until this process closes it or dies: see :func:`remove_abandoned`."""
+    # Some network disks have no locks; there temporary files stay.
+    with contextlib.suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def remove_abandoned(target: Path) -> None:
+    """Remove the temporary files, or folders, of a target that were left by killed processes, not those in use."""
+    ours = re.compile(re.escape(temporary_prefix(target)) + r"[a-z0-9_]{8}\.[a-z0-9]{3}")
+    with contextlib.suppress(OSError):
+        for entry in [entry for entry in os.scandir(target.parent) if ours.fullmatch(entry.name)]:
+            handle = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
+            except OSError:
+                continue
+            finally:
+                os.close(handle)
+
+
+@contextlib.contextmanager
+def hold(path: str | os.PathLike[str], doing: str) -> Iterator[FileLock]:
+    """Hold the only right to write a folder or a file, so that two processes do not mix what they write.
+
+    The lock ends with the process, however that ends. It lies in a hidden file, in the folder or beside the file.
+
+    Args:
+        path: A folder that is there, or the file that will be written.
+        doing: What the other process does, for the message, such as ``"trains in"``.
+
+    Raises:
+        InputError: Another process holds it.
+    """
+    target = Path(path)
+    name = target / ".lock" if target.is_dir() else target.parent / f"{temporary_prefix(target)}lock"
+    with writing(path):
+        name.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(name, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            fix = "Wait for its end, or name another place."
+            raise InputError(f"another process {doing} it", file=path, fix=fix) from None
+    try:
+        yield lock
+    finally:
+        lock.release()
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

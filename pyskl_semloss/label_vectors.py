@@ -102,7 +102,7 @@ class LabelVectors:
                 notes=_parse_notes(str(members["notes"])),
             )
         except InputError as error:
-            raise InputError(error.problem, file=path, field=error.field, fix=error.fix) from None
+            raise error.located(file=path) from None
         except (TypeError, ValueError) as error:
             raise InputError(f"this is no file of label vectors ({error})", file=path) from None
 
@@ -251,13 +251,13 @@ def _missing_words(
     for word in missing:
         classes = [repr(name) for name, words in zip(class_names, wanted, strict=True) if word in words]
         near = ", ".join(found.near.get(word, [])) or "none"
-        lines.append(f"\n  {word} (in {', '.join(classes)}); near spellings: {near}")
+        lines.append(f"{word} (in {', '.join(classes)}); near spellings: {near}")
     empty = [repr(name) for name, words in zip(class_names, kept, strict=True) if not words]
-    tail = f"\n  no word at all is left for {', '.join(empty)}" if oov == "skip" else ""
+    lines += [f"no word at all is left for {', '.join(empty)}"] if oov == "skip" else []
     skip = "" if oov == "skip" else ", or leave such words out of the means with --oov skip"
-    problem = f"no vector for {len(missing)} of the words in the class names:{''.join(lines)}{tail}"
-    fix = f"\nGive words that stand for them, as --alias {missing[0]}=WORD or WORD,WORD{skip}."
-    return InputError(problem, file=found.source, fix=fix)
+    problem = f"no vector for {len(missing)} of the words in the class names"
+    fix = f"Give words that stand for them, as --alias {missing[0]}=WORD or WORD,WORD{skip}."
+    return InputError(problem, file=found.source, fix=fix, items=lines)
 
 
 def identical_classes(labels: LabelVectors) -> list[tuple[str, ...]]:

@@ -6,12 +6,14 @@ A pipe would make a reader wait for ever and a device may have no end, so that o
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import os
+import re
 import reprlib
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -145,6 +147,55 @@ def spoiled(text: str) -> str | None:
         ):
             return f"U+{ord(one):04X}"
     return None
+
+
+def fold(text: str) -> str:
+    """A name as it is compared: capitals, blanks of any kind and the Unicode form (as in names from macOS) are equal.
+
+    Example:
+        >>> fold("Mu\u0308ller \u00a0A") == fold("m\u00fcller a")
+        True
+    """
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
+
+
+def closest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """The known names that a wrong one may mean, the likeliest first.
+
+    First those that differ in capitals, blanks and Unicode form alone, then in folders and endings, then similar ones.
+
+    Args:
+        name: The wrong name.
+        known: The names that there are.
+        most: The most names to return.
+
+    Example:
+        >>> closest("videos/Talk_1.MP4", ["talk_1", "talk_2"])
+        ['talk_1']
+    """
+    by_form: dict[str, list[str]] = {}
+    for one in known:
+        for form in dict.fromkeys((fold(one), _stem(one))):
+            by_form.setdefault(form, []).append(one)
+    found: dict[str, None] = {}
+    for form in (fold(name), _stem(name)):
+        found.update(dict.fromkeys(by_form.get(form, ())))
+    for form in difflib.get_close_matches(_stem(name), by_form, n=most):
+        found.update(dict.fromkeys(by_form[form]))
+    return list(found)[:most]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'NAME'?"`` for the end of a problem, or nothing where no known name is near."""
+    near = closest(name, known)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _stem(name: str) -> str:
+    """A name without folders and ending, folded."""
+    last = re.split(r"[/\\]", name.strip())[-1]
+    stem, dot, ending = last.rpartition(".")
+    return fold(stem if dot and stem and re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,4}", ending) else last)
 
 
 class _Short(reprlib.Repr):

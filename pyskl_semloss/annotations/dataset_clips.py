@@ -105,7 +105,7 @@ class StoredClips(Sequence[dict[str, Any]]):
             clip = read_clip(entry, self.rules, report)
         except InputError as error:
             file = self.store.path
-            raise InputError(error.problem, file=file, clip=error.clip, field=error.field, fix=error.fix) from None
+            raise error.located(file=file) from None
         if report.warning:
             raise InputError(
                 "it has changed since it was checked, the store is damaged",
@@ -161,7 +161,7 @@ def stored_clips(
             problem = f"the {zero} clips of {where} have no point, only zeros" if zero else f"{where} has no clip"
             raise InputError(problem, field="split")
     except InputError as error:
-        raise InputError(error.problem, file=store.path, clip=error.clip, field=error.field, fix=error.fix) from None
+        raise error.located(file=store.path) from None
     if report.warning:
         warnings.warn(report.warning, stacklevel=2)
     return clips

@@ -59,7 +59,7 @@ def read_annotations(
             clips, splits = _without_zero_clips(clips, splits, report)
         _check_not_empty(clips, splits, split, report)
     except InputError as error:
-        raise InputError(error.problem, file=path, clip=error.clip, field=error.field, fix=error.fix) from None
+        raise error.located(file=path) from None
     _note(clips, splits, report)
     exchanged = sum(map(_fits_exchanged, clips))
     if 2 * exchanged > len(clips):

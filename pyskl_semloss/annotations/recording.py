@@ -124,7 +124,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
             str(members.get("video", "")),
         )
     except InputError as error:
-        raise InputError(error.problem, file=path, clip=error.clip, field=error.field, fix=error.fix) from None
+        raise error.located(file=path) from None
     except (TypeError, ValueError) as error:
         raise InputError(f"image_shape, fps or layout is none ({error})", file=path) from None
 

@@ -137,7 +137,7 @@ class KeypointStore:
         try:
             clips = [Clip(**{key: value for key, value in entry.items() if key != "total_frames"}) for entry in entries]
         except InputError as error:
-            raise InputError(error.problem, file=self.path, clip=error.clip, field=error.field) from None
+            raise error.located(file=self.path) from None
         ids = [clip.frame_dir for clip in clips]
         return AnnotationSet({name: [ids[i] for i in rows.tolist()] for name, rows in self.splits.items()}, clips)
 

@@ -117,7 +117,7 @@ def write_store(
             _write_head(folder / HEAD, {**head, "source": None, "mended": {}, "mended_splits": [], **(notes or {})})
             _put_in_place(folder, target)
     except InputError as error:
-        raise InputError(error.problem, file=path, clip=error.clip, field=error.field, fix=error.fix) from None
+        raise error.located(file=path) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -51,7 +51,7 @@ def plan_from_config(path: _AnyPath, **overrides: Any) -> FusionPlan:
     try:
         return FusionPlan(tuple(_part(path, str(name), one) for name, one in parts.items()), **values)
     except InputError as error:
-        raise InputError(error.problem, file=error.file or path, field=error.field, fix=error.fix) from None
+        raise error.located(file=path) from None
 
 
 def read_literals(path: _AnyPath) -> dict[str, Any]:

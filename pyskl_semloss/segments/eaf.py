@@ -132,7 +132,7 @@ def read_eaf(path: AnyPath) -> Segmentation:
         ]
         return Segmentation(tuple(segments), name=Path(path).stem)
     except InputError as error:
-        raise InputError(error.problem, file=error.file or path, field=error.field, fix=error.fix) from None
+        raise error.located(file=path) from None
     except Exception as error:
         # Whatever ElementTree and pympi raise on what is no such file.
         raise InputError(f"it cannot be read as an ELAN file ({reason(error)})", file=path) from None

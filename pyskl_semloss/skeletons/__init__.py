@@ -96,7 +96,7 @@ def _of_file(path: str | os.PathLike[str]) -> SkeletonLayout:
     try:
         return get_layout(fields)
     except InputError as error:
-        raise InputError(error.problem, file=path, field=error.field, fix=error.fix) from None
+        raise error.located(file=path) from None
 
 
 def _by_name(name: str) -> SkeletonLayout:

@@ -240,7 +240,7 @@ def assemble(
                 frame, np.full(len(frame), -1), points, scores, frames, rate, video.image_shape
             )
         except InputError as error:
-            raise InputError(error.problem, file=video.path, field=error.field, fix=error.fix) from None
+            raise error.located(file=video.path) from None
     name = Path(os.path.abspath(video.path)).stem
     recording = Recording(name, keypoint, score, options.layout, video.image_shape, rate, os.path.basename(video.path))
     return recording, facts

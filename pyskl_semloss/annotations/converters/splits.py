@@ -202,7 +202,7 @@ def _json_lists(path: str) -> dict[str, list[str]]:
     try:
         content = read_json(path)
     except InputError as error:
-        raise InputError(error.problem, file=path, fix=error.fix or fix) from None
+        raise error.located(file=path, fix=fix) from None
     if not isinstance(content, dict) or not all(
         isinstance(ids, list) and all(isinstance(item, str) for item in ids) for ids in content.values()
     ):

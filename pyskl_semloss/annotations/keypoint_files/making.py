@@ -72,7 +72,7 @@ def make_recording(found: Detections, options: RecordingOptions) -> tuple[Record
     try:
         return _make(found, options)
     except InputError as error:
-        raise InputError(error.problem, file=error.file or found.file, field=error.field, fix=error.fix) from None
+        raise error.located(file=found.file) from None
 
 
 def _make(found: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], Report]:

@@ -81,7 +81,7 @@ def _of_file(make: Any, path: str | os.PathLike[str], field: str) -> Any:
     try:
         return make()
     except InputError as error:
-        raise InputError(error.problem, file=path, field=error.field or field, fix=error.fix) from None
+        raise error.located(file=path, field=field) from None
 
 
 def _image_shape(value: np.ndarray | None, path: str | os.PathLike[str]) -> tuple[int, int] | None:

@@ -144,7 +144,7 @@ def _built_from(checkpoint: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(error.problem, file=error.file or checkpoint, field=error.field, fix=error.fix) from None
+        raise error.located(file=checkpoint) from None
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         said = " ".join(str(error).split())[:300]
         problem = f"the model cannot be built from its config ({type(error).__name__}: {said})"
