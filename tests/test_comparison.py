@@ -8,6 +8,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.comparison import mcnemar, paired_bootstrap
 from pyskl_semloss.evaluation.metrics import mean_class_accuracy, top_k_accuracy
 from pyskl_semloss.evaluation.neighbours import name_nearness
+from pyskl_semloss.evaluation.resampling import persons_of
 from pyskl_semloss.evaluation.scores import Scores
 
 
@@ -58,6 +59,30 @@ def test_the_interval_of_mean_class_is_that_of_a_loop_over_resampled_clips():
     assert ours.a == pytest.approx(mean_class_accuracy(a.score, a.label))
     assert ours.b == pytest.approx(mean_class_accuracy(b.score, b.label))
     assert (ours.low, ours.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.02)
+
+
+@pytest.mark.parametrize("metric", ["top1", "mean_class"])
+def test_persons_are_resampled_whole(metric):
+    a, b = pair(clips=60, classes=4)
+    often = [
+        Scores(np.array([f"{one}_{n}" for one in each.sample_id for n in range(4)]), np.repeat(each.score, 4, axis=0),
+               np.repeat(each.label, 4))
+        for each in (a, b)
+    ]  # fmt: skip
+    persons = persons_of(often[0].sample_id, {one: one.upper() for one in a.sample_id})
+    single = paired_bootstrap([a], [b], metric, resamples=800)
+    many = paired_bootstrap(often[:1], often[1:], metric, resamples=800, persons=persons)
+    assert (many.low, many.high) == pytest.approx((single.low, single.high))
+    assert (many.unit, many.units, many.clips, single.unit, single.units) == ("persons", 60, 240, "clips", 60)
+    with pytest.raises(InputError, match="1 of 60 clips have no person"):
+        paired_bootstrap([a], [b], persons={one: one for one in a.sample_id[1:]})
+
+
+def test_a_clip_belongs_to_the_longest_name_that_it_begins_with():
+    assert persons_of(["v1_10", "v10_1", "v1"], {"v1": "a", "v10": "b"}) == {"v1_10": "a", "v10_1": "b", "v1": "a"}
+    with pytest.raises(InputError, match="1 of 2 clips belong to no video") as caught:
+        persons_of(["v1_10", "w_1"], {"v1": "a"})
+    assert "w_1" in str(caught.value)
 
 
 @pytest.mark.parametrize("metric", ["top1", "mean_class"])

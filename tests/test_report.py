@@ -14,11 +14,12 @@ from pyskl_semloss.annotations.synthetic import generate
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import fuse
 from pyskl_semloss.evaluation.metrics import top_k_accuracy
+from pyskl_semloss.evaluation.resampling import wilson
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.report.clips import clip_table, pack_clips
 from pyskl_semloss.report.collect import collect
-from pyskl_semloss.report.figures import figures, weight_curve, wilson
-from pyskl_semloss.report.headline import headline, intervals, neighbours
+from pyskl_semloss.report.figures import figures, weight_curve
+from pyskl_semloss.report.headline import headline, intervals, neighbours, resampling_note
 from pyskl_semloss.report.history import find_history, read_history
 from pyskl_semloss.report.name_figures import name_figures, scaled
 from pyskl_semloss.report.page import json_text, page_data
@@ -178,6 +179,65 @@ def test_intervals_are_near_the_normal_ones_and_leave_unknown_labels_out():
     )
     assert intervals([doubled])[0] == found
     assert intervals([dataclasses.replace(scores, label=np.full(2000, -1))]) == [{}]
+
+
+def test_intervals_do_not_collapse_where_all_or_no_clips_are_right():
+    label = np.arange(12) % 3
+    right, wrong = np.eye(3, dtype=np.float32)[label], np.eye(3, dtype=np.float32)[(label + 1) % 3]
+    found = [intervals([Scores(np.arange(12).astype(str), one, label)])[0] for one in (right, wrong)]
+    low, high = wilson(np.array([1.0]), np.array([12]))
+    assert found[0]["top1"] == found[0]["mean_class"] == pytest.approx((low[0], 1.0), abs=1e-6) and high[0] == 1
+    assert found[1]["top1"] == found[1]["mean_class"] == pytest.approx((0.0, 1 - low[0]), abs=1e-6)
+    assert low[0] == pytest.approx(0.7575, abs=1e-4)
+    persons = {str(n): f"p{n // 4}" for n in range(12)}
+    few = intervals([Scores(np.arange(12).astype(str), right, label)], persons=persons)[0]
+    assert few["top1"][0] == pytest.approx(wilson(np.array([1.0]), np.array([3]))[0][0])
+
+
+def test_clips_of_one_person_are_drawn_together(material):
+    scores = material.parts[0].scores
+    often = dataclasses.replace(
+        scores, sample_id=np.char.add(np.repeat(scores.sample_id, 5), np.tile(list("abcde"), 150)),
+        score=np.repeat(scores.score, 5, axis=0), label=np.repeat(scores.label, 5),
+    )  # fmt: skip
+    persons = dict(zip(often.sample_id.tolist(), np.repeat(scores.sample_id, 5).tolist(), strict=True))
+    # Five equal clips of a person say no more than one.
+    one, five = intervals([scores])[0], intervals([often], persons=persons)[0]
+    assert {name: pytest.approx(span) for name, span in one.items()} == five
+    low, high = intervals([often])[0]["top1"]
+    assert high - low < 0.6 * (five["top1"][1] - five["top1"][0])
+
+
+def test_the_page_says_what_was_resampled(material):
+    who = {one: f"p{n % 7}" for n, one in enumerate(material.final.scores.sample_id.tolist())}
+    known = dataclasses.replace(material, persons=who)
+    data = page_data(known, pack_clips([None] * 150), None, title="t", fps=25)
+    assert "together (7 persons). With so few" in data["resampling"]
+    assert data["headline"]["rows"][0]["cells"][0] != headline(material)["rows"][0]["cells"][0]
+    assert data["comparison"][0]["top1"][1:] != page_data(material, pack_clips([None] * 150), None, title="t", fps=25)[
+        "comparison"][0]["top1"][1:]  # fmt: skip
+    assert "one by one (150 clips)" in resampling_note(material)
+    assert "one by one" in resampling_note(dataclasses.replace(material, persons=dict.fromkeys(who, "only")))
+
+
+def test_subjects_come_from_a_table_of_videos(runs, tmp_path):
+    table = tmp_path / "subjects.csv"
+    table.write_text("".join(f"s{n:03d},{n}\n" for n in range(40)))
+    made = collect([str(runs / "joint")], subjects=str(table))
+    assert made.persons == {one: str(int(one[1:4])) for one in made.final.scores.sample_id.tolist()}
+    table.write_text("s001,1\n")
+    with pytest.raises(InputError, match="subjects.csv.*clips belong to no video of the table"):
+        collect([str(runs / "joint")], subjects=str(table))
+
+
+def test_an_axis_on_which_equal_sizes_lie_side_by_side_says_so(material):
+    figure = figures(material)["size"]
+    places, sizes = figure["data"][0]["x"], [row[0] for row in figure["data"][0]["customdata"]]
+    assert places != sizes and "side by side" in figure["layout"]["xaxis"]["title"]["text"]
+    apart = dataclasses.replace(material, train_sizes=np.arange(1, CLASSES + 1))
+    figure = figures(apart)["size"]
+    assert figure["data"][0]["x"] == [row[0] for row in figure["data"][0]["customdata"]]
+    assert "side by side" not in figure["layout"]["xaxis"]["title"]["text"]
 
 
 def test_wilson_against_scipy():

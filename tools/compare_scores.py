@@ -9,9 +9,11 @@ Differences are B minus A. Clips are matched by id. docs/sweeps.md says what the
 
 import argparse
 
+from pyskl_semloss.annotations.converters.splits import read_subjects
 from pyskl_semloss.errors import InputError, exit_on_error
-from pyskl_semloss.evaluation.comparison import RESAMPLES, mcnemar, paired_bootstrap
+from pyskl_semloss.evaluation.comparison import RESAMPLES, Difference, mcnemar, paired_bootstrap
 from pyskl_semloss.evaluation.neighbours import name_nearness
+from pyskl_semloss.evaluation.resampling import persons_of
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.label_vectors import load_matrix
 
@@ -23,6 +25,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--a", nargs="+", default=[], metavar="FILE", help="score files of side A, one a seed")
     parser.add_argument("--b", nargs="+", default=[], metavar="FILE", help="score files of side B")
     parser.add_argument("--vectors", metavar="FILE", help="label vectors: are mistakes near the true name?")
+    parser.add_argument("--subjects", metavar="FILE", help="CSV video,subject: intervals resample whole persons")
     parser.add_argument("--resamples", type=int, default=RESAMPLES, help="of bootstrap and permutations (10000)")
     parser.add_argument("--seed", type=int, default=0, help="of both (0)")
     args = parser.parse_args()
@@ -33,17 +36,23 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+def _how(one: Difference) -> str:
+    return f"by {one.units} persons" if one.unit == "persons" else "one by one"
+
+
 @exit_on_error
 def main() -> None:
     """Print a few lines for each question."""
     args = parse_args()
     a, b = ([Scores.load(path) for path in side] for side in (args.a, args.b))
     vectors = None if args.vectors is None else load_matrix(args.vectors, a[0].score.shape[1])
+    persons = None if args.subjects is None else persons_of(a[0].sample_id, read_subjects(args.subjects))
     for metric, title in (("top1", "Top-1"), ("mean_class", "mean-class")):
-        one = paired_bootstrap(a, b, metric, resamples=args.resamples, seed=args.seed)
+        one = paired_bootstrap(a, b, metric, resamples=args.resamples, seed=args.seed, persons=persons)
         of = f" (means of {len(a)} and {len(b)} models)" if len(a) + len(b) > 2 else ""
         print(f"{title:<10}  A {100 * one.a:.2f}  B {100 * one.b:.2f}{of}  B - A {100 * one.estimate:+.2f}, 95 % "
-              f"interval {100 * one.low:+.2f} to {100 * one.high:+.2f} ({one.clips} clips)")  # fmt: skip
+              f"interval {100 * one.low:+.2f} to {100 * one.high:+.2f} ({one.clips} clips, resampled {_how(one)})"
+        )  # fmt: skip
     if len(a) == len(b):
         for number, pair in enumerate(zip(a, b, strict=True), 1):
             test = mcnemar(*pair)

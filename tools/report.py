@@ -27,6 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--label-vectors", metavar="FILE", help="label vectors, of tools/build_label_vectors.py")
     parser.add_argument("--ann-file", metavar="FILE", help="annotation file with the clips' keypoints")
     parser.add_argument("--split", help="the split of --ann-file that was tested")
+    parser.add_argument("--subjects", metavar="FILE", help="CSV video,subject: intervals resample whole persons")
     parser.add_argument("--layout", help="of the clips' joints, a name or a file (default: by their number)")
     parser.add_argument("--title", default="Skeleton action recognition", help="heading of the page")
     parser.add_argument("--fps", type=float, default=25, help="frames a second of the clips (default: 25)")
@@ -48,6 +49,7 @@ def main() -> None:
         label_vectors=args.label_vectors,
         baseline=args.baseline,
         weights=args.weights,
+        subjects=args.subjects,
     )
     layout = get_layout(args.layout) if args.layout else None
     written = write_report(material, args.out, layout=layout, title=args.title, fps=args.fps)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align
+from pyskl_semloss.evaluation.resampling import Units, resampled, units_of
 from pyskl_semloss.evaluation.scores import Scores
 
 METRICS = ("top1", "mean_class")
 RESAMPLES = 10_000
-
-# Draws that are in memory at once; beyond it resamples are made in blocks.
-_BLOCK = 4_000_000
 
 
 class Difference(NamedTuple):
@@ -33,6 +31,8 @@ class Difference(NamedTuple):
         models: Models of A and of B.
         resamples: Number of resamples.
         seed: Seed of the draws.
+        unit: What was drawn, ``"clips"`` or ``"persons"``.
+        units: How many there are.
     """
 
     metric: str
@@ -46,6 +46,8 @@ class Difference(NamedTuple):
     models: tuple[int, int]
     resamples: int
     seed: int
+    unit: str = "clips"
+    units: int = 0
 
 
 class McNemar(NamedTuple):
@@ -68,14 +70,15 @@ def paired_bootstrap(
     resamples: int = RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
+    persons: Mapping[str, str] | None = None,
 ) -> Difference:
     """Difference of a metric between two models, or two groups of models, with its percentile bootstrap interval.
 
-    Clips are drawn with replacement, the same ones for both sides. For several models (seeds) of a side the metric is
-    the mean over them, in each resample as well: the interval says how the difference depends on the choice of the test
-    clips, for these trained models; the spread over seeds, and of clips of one person that resemble each other, is not
-    in it. Mean-class accuracy is over the classes that occur in a resample. Efron, Tibshirani, "An Introduction to the
-    Bootstrap", 1993, section 13.3.
+    Clips are drawn with replacement, the same ones for both sides, and all clips of a person together where persons are
+    given. For several models (seeds) of a side the metric is the mean over them, in each resample as well: the interval
+    says how the difference depends on the choice of the test clips, or persons, for these trained models; the spread
+    over seeds is not in it. Mean-class accuracy is over the classes that occur in a resample. Efron, Tibshirani, "An
+    Introduction to the Bootstrap", 1993, section 13.3.
 
     Args:
         a: Score files of side A, at least one; aligned by clip id, as fusion does it.
@@ -84,18 +87,18 @@ def paired_bootstrap(
         resamples: Number of resamples.
         level: Of the interval, between 0 and 1.
         seed: Of the draws.
+        persons: Person of each clip by id; one for all clips is as none, see
+            :func:`pyskl_semloss.evaluation.resampling.units_of`.
 
     Raises:
         InputError: The score files do not belong together (see :func:`pyskl_semloss.evaluation.fusion.align`), no label
             is known, or an argument is out of range.
     """
     _check(metric, resamples, level, seed)
-    label, hits = _hits([*a, *b], len(a), len(b))
+    label, hits, units = _hits([*a, *b], len(a), len(b), persons)
     side = np.stack([hits[: len(a)].mean(axis=0), hits[len(a) :].mean(axis=0)])
     both = _metric(np.ones((1, len(label))), side, label, metric)[0]
-    drawn = np.concatenate(
-        [_metric(times, side, label, metric) for times in _resampled(len(label), resamples, seed)], axis=0
-    )
+    drawn = np.concatenate([_metric(times, side, label, metric) for times in resampled(units, resamples, seed)], axis=0)
     low, high = np.quantile(drawn[:, 1] - drawn[:, 0], [(1 - level) / 2, (1 + level) / 2])
     return Difference(
         metric=metric,
@@ -109,6 +112,8 @@ def paired_bootstrap(
         models=(len(a), len(b)),
         resamples=resamples,
         seed=seed,
+        unit=units.kind,
+        units=units.count,
     )
 
 
@@ -123,7 +128,7 @@ def mcnemar(a: Scores, b: Scores) -> McNemar:
     """
     from scipy.stats import binomtest
 
-    _, hits = _hits([a, b], 1, 1)
+    _, hits, _ = _hits([a, b], 1, 1)
     right, other = hits.astype(bool)
     table = np.array([[(x & y).sum() for y in (other, ~other)] for x in (right, ~right)])
     only_a, only_b = int(table[0, 1]), int(table[1, 0])
@@ -142,8 +147,10 @@ def _check(metric: str, resamples: int, level: float, seed: int) -> None:
         raise InputError(f"expected a number between 0 and 1, got {level}", field="level")
 
 
-def _hits(every: Sequence[Scores], count_a: int, count_b: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (N,) of the clips with a known one, and which model (M, N) is right on them."""
+def _hits(
+    every: Sequence[Scores], count_a: int, count_b: int, persons: Mapping[str, str] | None = None
+) -> tuple[np.ndarray, np.ndarray, Units]:
+    """Labels (N,) of the clips with a known one, which model (M, N) is right on them, and what is resampled."""
     if not count_a or not count_b:
         raise InputError(f"expected score files on both sides, got {count_a} and {count_b}")
     aligned = align(every)
@@ -151,17 +158,8 @@ def _hits(every: Sequence[Scores], count_a: int, count_b: int) -> tuple[np.ndarr
     if not known.any():
         raise InputError("no clip has a label, so that nothing can be compared", file=every[0].source or None)
     label = aligned[0].label[known]
-    return label, np.stack([part.score[known].argmax(axis=1) == label for part in aligned]).astype(np.float64)
-
-
-def _resampled(clips: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each clip was drawn, (R, N), in blocks of resamples."""
-    rng = np.random.default_rng(seed)
-    block = max(1, _BLOCK // clips)
-    for start in range(0, resamples, block):
-        rows = min(block, resamples - start)
-        drawn = rng.integers(0, clips, (rows, clips)) + clips * np.arange(rows)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=rows * clips).reshape(rows, clips).astype(np.float64)
+    hits = np.stack([part.score[known].argmax(axis=1) == label for part in aligned]).astype(np.float64)
+    return label, hits, units_of(aligned[0].sample_id[known], persons)
 
 
 def _metric(times: np.ndarray, side: np.ndarray, label: np.ndarray, metric: str) -> np.ndarray:

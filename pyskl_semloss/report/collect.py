@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations
+from pyskl_semloss.annotations.converters.splits import read_subjects
 from pyskl_semloss.class_names import read_class_names
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align, fuse, normalised, softmaxed
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS, modality
 from pyskl_semloss.evaluation.metrics import probability_rows
+from pyskl_semloss.evaluation.resampling import persons_of
 from pyskl_semloss.evaluation.scores import Scores, first_ids, read_scores
 from pyskl_semloss.label_vectors import LabelVectors, load_matrix
 from pyskl_semloss.report.history import History, find_history
@@ -54,6 +56,7 @@ class Material:
         clips: Keypoints by clip id; empty without an annotation file.
         train_sizes: (C,) clips of each class in the training split, or None.
         notes: Sentences about the inputs that a reader must know.
+        persons: Person of each clip by id; empty where they are not known.
     """
 
     parts: tuple[Model, ...]
@@ -64,6 +67,7 @@ class Material:
     clips: dict[str, Clip] = field(default_factory=dict)
     train_sizes: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    persons: dict[str, str] = field(default_factory=dict)
 
     @property
     def final(self) -> Model:
@@ -85,6 +89,7 @@ def collect(
     label_vectors: str | None = None,
     baseline: Sequence[str] = (),
     weights: Sequence[float] | None = None,
+    subjects: str | None = None,
 ) -> Material:
     """Read the inputs of a report and bring all clips into one order.
 
@@ -96,6 +101,7 @@ def collect(
         label_vectors: File of label vectors.
         baseline: One score file or run folder, or one for each input, then fused with the same weights.
         weights: One per input; without them 2 : 3 for one joint and one limb model, else equal weights.
+        subjects: CSV file ``video,subject`` that names the person of each clip or video.
 
     Raises:
         InputError: A file is refused, or files do not belong together.
@@ -124,6 +130,7 @@ def collect(
         clips=clips,
         train_sizes=sizes,
         notes=(*notes, *told, *more),
+        persons=_persons(subjects, scores[0]),
     )
 
 
@@ -233,7 +240,7 @@ def _clips(
     try:
         tested = annotations.clips if split is None else annotations.of_split(split)
     except InputError as error:
-        raise InputError(error.problem, file=ann_file, field="split") from None
+        raise error.located(file=ann_file, field="split") from None
     by_id = {clip.frame_dir: clip for clip in tested}
     ids = scores.sample_id.tolist()
     found = {one: by_id[one] for one in ids if one in by_id}
@@ -255,6 +262,16 @@ def _clips(
             field="label",
         )
     return found, _train_sizes(annotations, scores.score.shape[1]), notes
+
+
+def _persons(subjects: str | None, scores: Scores) -> dict[str, str]:
+    """The person of each clip by id, from the table."""
+    if subjects is None:
+        return {}
+    try:
+        return persons_of(scores.sample_id, read_subjects(subjects))
+    except InputError as error:
+        raise error.located(file=subjects) from None
 
 
 def _train_sizes(annotations: AnnotationSet, classes: int) -> np.ndarray | None:

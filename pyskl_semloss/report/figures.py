@@ -18,6 +18,7 @@ from pyskl_semloss.evaluation.metrics import (
     mean_class_accuracy,
     top_k_accuracy,
 )
+from pyskl_semloss.evaluation.resampling import wilson
 from pyskl_semloss.report.collect import Material, Model
 
 Figure = dict[str, Any]
@@ -96,6 +97,8 @@ def recall_by_size(material: Material) -> Figure | None:
         "showlegend": False,
     }  # fmt: skip
     title = "training clips of the class" if training else "test clips of the class"
+    if len(np.unique(size[there])) < len(there):
+        title += " (equal sizes are drawn side by side)"
     return figure_of([trace], title, "recall (%)", xaxis=_size_axis(size[there]), yaxis={"range": [-3, 103]})
 
 
@@ -173,13 +176,6 @@ def weight_curve(material: Material, steps: int = 20) -> Figure | None:
          "font": {"color": "muted", "size": 12}}
     ]  # fmt: skip
     return figure
-
-
-def wilson(share: np.ndarray, count: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's score interval of shares, for small classes; Wilson, JASA 1927."""
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return middle - half, middle + half
 
 
 def line(

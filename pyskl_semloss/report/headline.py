@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.comparison import mcnemar, paired_bootstrap
 from pyskl_semloss.evaluation.metrics import class_numbers, confusion_matrix, summary
 from pyskl_semloss.evaluation.neighbours import name_nearness
+from pyskl_semloss.evaluation.resampling import resampled, units_of, wilson
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.report.collect import Material
 
 RESAMPLES = 2_000
+FEW_PERSONS = 10
 COLUMNS = {
     "top1": "Top-1",
     "top5": "Top-5",
@@ -26,35 +29,39 @@ COLUMNS = {
 
 
 def intervals(
-    parts: Sequence[Scores], *, resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0
+    parts: Sequence[Scores],
+    *,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+    persons: Mapping[str, str] | None = None,
 ) -> list[dict[str, tuple[float, float]]]:
-    """Percentile bootstrap intervals of ``top1``, ``top5`` and ``mean_class``, clips drawn with replacement.
+    """Percentile bootstrap intervals of ``top1``, ``top5`` and ``mean_class``: clips, or persons, drawn anew.
 
-    The same draws serve all models. Mean-class accuracy is over the classes that occur in a resample.
+    The same draws serve all models. Mean-class accuracy is over the classes that occur in a resample. Where all or none
+    of the clips are right every resample says the same, so that the interval is Wilson's instead, for as many trials as
+    units are drawn.
 
     Args:
         parts: Scores of the same clips in the same order.
         resamples: Number of resamples.
         level: Of the intervals.
         seed: Of the draws.
+        persons: Person of each clip by id, see :func:`pyskl_semloss.evaluation.resampling.units_of`.
 
     Returns:
         For each model (low, high) of each number, as fractions; empty dicts if no label is known.
     """
-    label = parts[0].label
-    known = label >= 0
+    known = parts[0].label >= 0
     if not known.any():
         return [{} for _ in parts]
-    label, clips = label[known], int(known.sum())
+    label, units = parts[0].label[known], units_of(parts[0].sample_id[known], persons)
     top1 = np.stack([_in_top(part.score[known], label, 1) for part in parts])
     top5 = np.stack([_in_top(part.score[known], label, 5) for part in parts])
     member = (label[:, None] == np.unique(label)).astype(np.float64)
-    rng = np.random.default_rng(seed)
     drawn: dict[str, list[np.ndarray]] = {"top1": [], "top5": [], "mean_class": []}
-    for start in range(0, resamples, 100):
-        rows = min(100, resamples - start)
-        places = rng.integers(0, clips, (rows, clips)) + clips * np.arange(rows)[:, None]
-        times = np.bincount(places.ravel(), minlength=rows * clips).reshape(rows, clips).astype(np.float64)
+    for times in resampled(units, resamples, seed):
+        clips = times.sum(axis=1, keepdims=True)
         drawn["top1"].append(times @ top1.T / clips)
         drawn["top5"].append(times @ top5.T / clips)
         sizes = times @ member
@@ -62,14 +69,29 @@ def intervals(
         drawn["mean_class"].append(recall.sum(1) / (sizes > 0).sum(1)[:, None])
     ends = [(1 - level) / 2, (1 + level) / 2]
     bounds = {name: np.quantile(np.concatenate(values), ends, axis=0) for name, values in drawn.items()}
-    return [{name: (float(low[n]), float(high[n])) for name, (low, high) in bounds.items()} for n in range(len(parts))]
+    rights = {"top1": top1, "top5": top5, "mean_class": top1}
+    return [
+        {
+            name: _one_sided(right[n], units.count, level) or (float(bounds[name][0][n]), float(bounds[name][1][n]))
+            for name, right in rights.items()
+        }
+        for n in range(len(parts))
+    ]
+
+
+def _one_sided(right: np.ndarray, count: int, level: float) -> tuple[float, float] | None:
+    """Wilson's interval where all or none of the clips (N,) are right, else None."""
+    if right.min() != right.max():
+        return None
+    low, high = wilson(right[:1], np.array([count]), NormalDist().inv_cdf((1 + level) / 2))
+    return max(0.0, float(low[0])), min(1.0, float(high[0]))
 
 
 def headline(material: Material) -> dict[str, Any]:
     """The headline table, in percent: column titles, and a row for each model with values and interval ends."""
     models = material.models
     numbers = [summary(model.scores) for model in models]
-    spans = intervals([model.scores for model in models])
+    spans = intervals([model.scores for model in models], persons=material.persons)
     shown = [name for name in COLUMNS if any(name in row for row in numbers)]
     rows = []
     for model, values, span in zip(models, numbers, spans, strict=True):
@@ -91,21 +113,42 @@ def comparison(material: Material) -> list[dict[str, Any]]:
     rows = []
     for rival in rivals:
         exact = mcnemar(rival.scores, final.scores)
+        spans = {metric: _difference(rival.scores, final.scores, metric, material) for metric in ("top1", "mean_class")}
         rows.append(
             {
                 "name": rival.name,
                 "role": rival.role,
-                **{
-                    metric: [_percent(one.estimate), _percent(one.low), _percent(one.high)]
-                    for metric in ("top1", "mean_class")
-                    for one in [paired_bootstrap([rival.scores], [final.scores], metric, resamples=RESAMPLES)]
-                },
+                **spans,
                 "p": exact.p_value,
                 "gained": int(exact.table[1, 0]),
                 "lost": int(exact.table[0, 1]),
             }
         )
     return rows
+
+
+def _difference(a: Scores, b: Scores, metric: str, material: Material) -> list[float | None]:
+    """Estimate and interval ends in percent points; no interval where no clip tells the models apart."""
+    one = paired_bootstrap([a], [b], metric, resamples=RESAMPLES, persons=material.persons)
+    if one.low == one.high:
+        return [_percent(one.estimate), None, None]
+    return [_percent(one.estimate), _percent(one.low), _percent(one.high)]
+
+
+def resampling_note(material: Material) -> str:
+    """Which clips were drawn together for the intervals, in a sentence; empty where no label is known."""
+    scores = material.final.scores
+    known = scores.label >= 0
+    if not known.any():
+        return ""
+    units = units_of(scores.sample_id[known], material.persons)
+    if units.kind == "persons":
+        few = " With so few persons they are rough." if units.count < FEW_PERSONS else ""
+        return f"Intervals: clips of one person are resampled together ({units.count} persons).{few}"
+    return (
+        f"Intervals: clips are resampled one by one ({units.count} clips), as several persons are not known. Clips "
+        "of one person resemble each other, so that the true intervals are wider (--subjects)."
+    )
 
 
 def classes(material: Material) -> list[dict[str, Any]]:

@@ -100,6 +100,7 @@ def page_data(
         "headline": headline.headline(material),
         "comparison": headline.comparison(material),
         "notes": list(material.notes),
+        "resampling": headline.resampling_note(material),
         "classes": headline.classes(material),
         "matrix": headline.matrix(material),
         "neighbours": headline.neighbours(material),

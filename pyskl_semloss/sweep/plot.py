@@ -75,7 +75,8 @@ def _draw(rows: Sequence[Row], panel: Any, metric: str) -> None:
     panel.set_xticks(range(len(alphas)), [number(alpha) for alpha in alphas])
     panel.set_xlim(-0.5, max(len(alphas), 1) - 0.5)
     if alphas:
-        panel.set_xlabel("alpha, weight of the semantic loss")
+        apart = "\n(label vectors are drawn side by side)" if len(kinds) > 1 else ""
+        panel.set_xlabel(f"alpha, weight of the semantic loss{apart}")
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(axis="y", alpha=0.3, linewidth=0.6)
 

@@ -42,7 +42,8 @@
     }
     headline.append(body);
     byId("headline-note").textContent =
-      "Small figures: 95 % bootstrap intervals over the clips of the test. ECE: expected calibration error, lower is better." +
+      `Small figures: 95 % bootstrap intervals, Wilson's where all or no clips are right. ${data.resampling} ` +
+      "ECE: expected calibration error, lower is better." +
       (data.headline.keys.includes("nearest_name_top1")
         ? " Nearest name: the predicted embedding is nearest to the true class's vector." : "");
   }
@@ -57,7 +58,8 @@
     for (const row of data.comparison) {
       const cells = ["top1", "mean_class"].map((key) => {
         const [value, low, high] = row[key];
-        return make("td", { text: signed(value) }, make("small", { text: `${signed(low)} to ${signed(high)}` }));
+        const span = low === null ? (row.gained + row.lost ? "too few clips" : "no clip differs") : `${signed(low)} to ${signed(high)}`;
+        return make("td", { text: signed(value) }, make("small", { text: span }));
       });
       const p = row.p < 0.001 ? "< 0.001" : row.p.toFixed(3);
       const counts = [row.gained, row.lost].map((count) => make("td", { text: app.whole(count) }));
