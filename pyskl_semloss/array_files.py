@@ -7,6 +7,7 @@ import io
 import math
 import os
 import re
+import weakref
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from typing import IO, Literal
@@ -15,7 +16,7 @@ import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import atomic_write
-from pyskl_semloss.reading import WHOLE_LIMIT, memory_limit, open_regular, reason, shown
+from pyskl_semloss.reading import WHOLE_LIMIT, data_size, memory_limit, open_regular, reason, shown
 
 _MAGIC = b"\x93NUMPY"
 _MEMBER = re.compile(r"\w[\w.-]*\.npy")
@@ -38,7 +39,7 @@ def read_npz(path: str | os.PathLike[str], names: Collection[str] | None = None)
     with open_regular(path, WHOLE_LIMIT) as stream:
         if stream.read(len(_MAGIC)) == _MAGIC:
             raise InputError("expected an npz archive, got a single npy array", file=path)
-        limit = memory_limit(os.fstat(stream.fileno()).st_size)
+        limit = memory_limit(data_size(stream.fileno()))
         try:
             with zipfile.ZipFile(stream) as archive:
                 members = _members(archive, limit)
@@ -73,15 +74,71 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) ->
         stream.write(content.getbuffer())
 
 
-def map_npy(path: str | os.PathLike[str]) -> np.memmap:
-    """Map an npy file into memory, read-only.
+class NpyRows:
+    """The rows of an npy file, each read when it is asked for.
+
+    They are read, not mapped: a file that is cut short, or lost with its network disk, while it is mapped ends the
+    process by a signal, which nothing can catch; here it is an error. Forked processes share the open file.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        shape: Of the whole array, the number of rows first.
+        dtype: Of the numbers.
+        c_contiguous: Whether the rows lie one behind the other. Where they do not, the whole file is read at once.
 
     Raises:
-        InputError: As :func:`read_npy`.
+        InputError: As :func:`read_npy`, or it is a single number.
     """
-    with _open_npy(path) as stream:
-        shape, order, dtype = _read_header(stream, os.fstat(stream.fileno()).st_size)
-        return np.memmap(stream, dtype, mode="r", offset=stream.tell(), shape=shape, order=order)
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = path
+        with _open_npy(path) as stream:
+            self.shape, order, self.dtype = _read_header(stream, os.fstat(stream.fileno()).st_size)
+            if not self.shape:
+                raise ValueError("it holds a single number, expected rows")
+            self.c_contiguous = order == "C" or len(self.shape) == 1
+            self._start = stream.tell()
+            self._handle = os.dup(stream.fileno())
+        weakref.finalize(self, os.close, self._handle)
+        self._whole: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        if not -len(self) <= row < len(self):
+            raise IndexError(row)
+        row %= len(self)
+        return self.read(row, row + 1)[0]
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """The rows ``start`` to ``stop`` - 1, the caller's own.
+
+        Raises:
+            InputError: The file has been cut off since it was opened, or it cannot be read.
+        """
+        if not self.c_contiguous:
+            self._whole = read_npy(self.path) if self._whole is None else self._whole
+            return self._whole[start:stop].copy()
+        rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        step = self.dtype.itemsize * math.prod(self.shape[1:])
+        data, done = rows.reshape(-1).view(np.uint8), 0
+        while done < data.size:
+            try:
+                count = os.preadv(self._handle, [data[done:].data], self._start + start * step + done)
+            except OSError as error:
+                raise InputError(f"the file cannot be read ({reason(error)})", file=self.path) from None
+            if not count:
+                raise InputError("the file has been cut off since it was opened", file=self.path)
+            done += count
+        return rows
 
 
 def check_letters(array: np.ndarray) -> None:

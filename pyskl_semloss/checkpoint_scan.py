@@ -8,7 +8,6 @@ is first read as plain data, with stand-ins for all that is torch's.
 from __future__ import annotations
 
 import math
-import mmap
 import struct
 import zipfile
 from collections.abc import Callable
@@ -16,13 +15,18 @@ from typing import IO, Any
 
 from pyskl_semloss import safe_pickle
 from pyskl_semloss.pickle_scan import check_extent
+from pyskl_semloss.reading import data_size
 
 _ZIP, _LEGACY = b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+_LONGEST_LEGACY = 256 << 20
+"""Bytes at the start of an old checkpoint in which all but its storages must lie."""
 _END, _LOCATOR, _END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sLQL"), 56
 _ITEM_SIZES = {
     **{"Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Bool": 1, "ComplexDouble": 16, "ComplexFloat": 8},
     **{"Long": 8, "Int": 4, "Short": 2, "Char": 1, "Byte": 1, "Untyped": 1},
 }
+# torch allows no more than 64.
+_MOST_AXES = 64
 _DTYPES = (
     *("float64 float32 float16 bfloat16 bool complex128 complex64 int64 int32 int16 int8 uint8".split()),
     *("double float half long int short cdouble cfloat".split()),
@@ -87,9 +91,18 @@ _STATE = _Sealed()
 def _tensor(storage: Any, offset: int, size: Any, stride: Any, *_: object) -> _Sealed:
     if not isinstance(storage, _Sealed) or isinstance(storage, _Storage):
         raise ValueError("a tensor without a storage")
+    # Numbers of thousands of digits take minutes to multiply.
+    if not all(_is_shape(numbers) for numbers in (size, stride, (offset,))):
+        raise ValueError("a tensor whose shape is none")
     if math.prod(size) > storage.items:
         raise ValueError("a tensor that is larger than its data")
     return _Sealed(storage.items)
+
+
+def _is_shape(numbers: object) -> bool:
+    if not isinstance(numbers, (tuple, list)) or len(numbers) > _MOST_AXES:
+        return False
+    return all(type(number) is int and 0 <= number < 1 << 63 for number in numbers)
 
 
 def _parameter(tensor: Any, *_: object) -> _Sealed:
@@ -99,7 +112,7 @@ def _parameter(tensor: Any, *_: object) -> _Sealed:
 
 
 def _size(numbers: Any) -> tuple[int, ...]:
-    if not isinstance(numbers, tuple) or not all(type(number) is int for number in numbers):
+    if not isinstance(numbers, tuple) or not _is_shape(numbers):
         raise ValueError("a torch.Size of something else than whole numbers")
     return numbers
 
@@ -168,7 +181,8 @@ def _check_archive(stream: IO[bytes]) -> None:
         if "data.pkl" not in members:
             raise ValueError("it is a zip archive that torch.save has not written")
         data = archive.read(f"{root}/data.pkl")
-    safe_pickle.loads(data, _NAMES, persistent=_storages(lambda key: members.get(f"data/{key}", -1)))
+    sizes = _storages(lambda key: members.get(f"data/{key}", -1))
+    safe_pickle.loads(data, _NAMES, persistent=sizes, size=_on_disk(stream, size))
 
 
 def _check_end(archive: zipfile.ZipFile, stream: IO[bytes], size: int) -> None:
@@ -189,29 +203,33 @@ def _check_end(archive: zipfile.ZipFile, stream: IO[bytes], size: int) -> None:
 
 
 def _check_legacy(stream: IO[bytes]) -> None:
-    data = _mapped(stream)
+    size = stream.seek(0, 2)
+    there = _on_disk(stream, size)
+    stream.seek(0)
+    # Read, not mapped: a file that is cut short while it is mapped ends the process.
+    data = stream.read(_LONGEST_LEGACY)
     place, parts = 0, []
     declared: dict[str, int] = {}
 
     def declare(pid: Any) -> _Sealed:
-        found = _storages(lambda key: len(data))(pid)
+        found = _storages(lambda key: size)(pid)
         declared[pid[2]] = max(declared.get(pid[2], 0), found.items * pid[1].items)
         return found
 
     # A magic number, a version, facts of the machine, the content, the keys of the storages that follow.
     for _ in range(5):
-        end = check_extent(data, place).end
-        parts.append(safe_pickle.loads(data[place:end], _NAMES, persistent=declare))
+        end = check_extent(data, place, there).end
+        parts.append(safe_pickle.loads(data[place:end], _NAMES, persistent=declare, size=there))
         place = end
     if sorted(parts[4]) != sorted(declared):
         raise ValueError("its list of storages is another than those that it uses")
-    if sum(declared.values()) > len(data) - place:
+    if sum(declared.values()) > size - place:
         raise ValueError("its storages are larger than the file")
 
 
-def _mapped(stream: IO[bytes]) -> bytes | mmap.mmap:
+def _on_disk(stream: IO[bytes], size: int) -> int:
+    """Bytes of the file without its holes."""
     try:
-        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        return data_size(stream.fileno())
     except OSError:
-        stream.seek(0)
-        return stream.read()
+        return size

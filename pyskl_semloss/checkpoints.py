@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyskl_semloss.checkpoint_attributes import check_attributes
 from pyskl_semloss.checkpoint_scan import check_checkpoint
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_write
 from pyskl_semloss.label_vectors import load_matrix
-from pyskl_semloss.reading import open_regular, reason
+from pyskl_semloss.reading import open_regular, reason, shown
+from pyskl_semloss.results import result_file
 
 _BRANCH = "cls_head.semantic_branch."
 LABEL_VECTORS_KEY = f"{_BRANCH}label_vectors"
@@ -98,14 +99,19 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> 
             raise InputError(problem, file=path, fix="It may be cut short: copy it anew." if cut else None) from None
     if not isinstance(content, dict):
         raise InputError("expected a state dict of tensors, or a dict with one", file=path)
+    try:
+        check_attributes(content)
+    except InputError as error:
+        raise error.located(file=path) from None
     return content
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, InputError):
         return error.problem
-    marked = [line.split("error: ")[1] for line in str(error).splitlines() if "WeightsUnpickler error: " in line]
-    return marked[0][:200] if marked and marked[0] else reason(error)
+    # torch's message begins with the advice to trust the file.
+    marked = re.search(r"WeightsUnpickler error:\s*(\S.*)", str(error))
+    return marked[1][:200] if marked else reason(error)
 
 
 def without_commands(content: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -122,7 +128,8 @@ def without_commands(content: dict[str, Any], path: str | os.PathLike[str]) -> d
     meta, hub = content.get("meta"), content.get("message_hub")
     if isinstance(meta, dict):
         if "config" in meta:
-            gpus = re.search(r"^gpu_ids = range\(0, \d{1,6}\)$", str(meta["config"]), re.MULTILINE)
+            text = meta["config"] if isinstance(meta["config"], str) else ""
+            gpus = re.search(r"^gpu_ids = range\(0, \d{1,6}\)$", text, re.MULTILINE)
             meta["config"] = gpus[0] if gpus else "gpu_ids = None"
         _keep_names(meta.get("hook_msgs"), path)
     if isinstance(hub, dict):
@@ -133,8 +140,9 @@ def without_commands(content: dict[str, Any], path: str | os.PathLike[str]) -> d
 def _keep_names(notes: object, path: str | os.PathLike[str]) -> None:
     if not isinstance(notes, dict):
         return
-    for key in [key for key in notes if str(key).startswith(("best_ckpt", "last_ckpt"))]:
-        name = Path(str(notes[key])).name
+    # Nothing but text is written out: a list of a kilobyte may fill the memory when it is.
+    for key in [key for key in notes if isinstance(key, str) and key.startswith(("best_ckpt", "last_ckpt"))]:
+        name = Path(notes[key]).name if isinstance(notes[key], str) else ""
         notes[key] = str(Path(path).parent / name) if name.endswith(".pth") else None
     if "keep_ckpt_ids" in notes:
         ids = notes["keep_ckpt_ids"]
@@ -163,8 +171,16 @@ def state_dict_of(content: Mapping[str, Any], path: str | os.PathLike[str]) -> d
     state = content.get("state_dict", content)
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError("expected a state dict of tensors", file=path)
-    # DistributedDataParallel and torch.compile put their own names in front.
-    return {str(name).removeprefix("module.").removeprefix("_orig_mod."): value for name, value in state.items()}
+    weights: dict[str, Tensor] = {}
+    for given, value in state.items():
+        if not isinstance(given, str):
+            raise InputError(f"expected names of weights, got {shown(given)}", file=path, field="state_dict")
+        # DistributedDataParallel and torch.compile put their own names in front.
+        name = given.removeprefix("module.").removeprefix("_orig_mod.")
+        if name in weights:
+            raise InputError(f"the weight {shown(name)} is there twice", file=path, field="state_dict")
+        weights[name] = value.detach()
+    return weights
 
 
 def convert_state_dict(
@@ -180,6 +196,8 @@ def convert_state_dict(
     Raises:
         InputError: There is no semantic branch, or the label vectors do not fit it.
     """
+    if both := [name for pair in _RENAMED.items() for name in pair if set(pair) <= state.keys()]:
+        raise InputError(f"it has the semantic branch under two names ({', '.join(both)})", field="state_dict")
     if to == "release":
         names = {ours: theirs for theirs, ours in _RENAMED.items()}
         result = {names.get(name, name): value for name, value in state.items() if name != LABEL_VECTORS_KEY}
@@ -199,7 +217,13 @@ def convert_state_dict(
 
 
 def _label_vectors(state: Mapping[str, Tensor], source: str | Path | np.ndarray | None) -> Tensor:
-    classes, dimensions = len(state["cls_head.fc_cls.weight"]), len(state[f"{_BRANCH}fc.weight"])
+    own = source is None and LABEL_VECTORS_KEY in state
+    matrices = ["cls_head.fc_cls.weight", f"{_BRANCH}fc.weight", *([LABEL_VECTORS_KEY] if own else [])]
+    for name in matrices:
+        if name not in state or state[name].ndim != 2:
+            was = f"the shape {tuple(state[name].shape)}" if name in state else "none"
+            raise InputError(f"expected a matrix {name}, got {was}", field="state_dict")
+    classes, dimensions = (len(state[name]) for name in matrices[:2])
     if source is not None:
         matrix = torch.from_numpy(np.array(load_matrix(source, classes), np.float32))
     elif LABEL_VECTORS_KEY in state:
@@ -236,6 +260,6 @@ def convert_checkpoint(
     except InputError as error:
         raise error.located(file=source) from None
     content: dict[str, Any] = {"state_dict": state, "meta": {"converted_from": Path(source).name}}
-    with atomic_write(out) as stream:
+    with result_file(out) as stream:
         torch.save(content, stream)
     return state

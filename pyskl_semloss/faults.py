@@ -5,13 +5,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import mmap
+import multiprocessing.queues
 import os
 import re
+import resource
+import signal
 import struct
+import sys
 import tempfile
+import threading
+import time
+import traceback
 import weakref
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType, TracebackType
+from typing import Any, ClassVar, Protocol
 
 from pyskl_semloss.errors import TRACEBACK, HostError, InputError
 from pyskl_semloss.files import LITTLE, free_space, why_not_written
@@ -42,6 +50,13 @@ class ClipDataset(Protocol):
         """The id (``frame_dir``) of a clip."""
 
 
+_TOO_MANY = os.strerror(errno.EMFILE)
+_LIMIT = re.compile(rf"\[Errno {errno.EMFILE}\]|{_TOO_MANY}")
+_DEATH_IS_KNOWN_AFTER = 5.0
+"""Seconds at most from the end of a worker's connection to the news that it ended."""
+_LEAST, _ENOUGH = 24, 1 << 16
+"""Open files: without these no worker can be started; what is allowed beyond those makes no difference here."""
+
 _in_hand: weakref.WeakKeyDictionary[Any, mmap.mmap] = weakref.WeakKeyDictionary()
 
 
@@ -51,6 +66,106 @@ def watch(dataset: ClipDataset) -> None:
     Spawned workers share nothing; of them the clip stays unknown where they die.
     """
     _in_hand[dataset] = mmap.mmap(-1, _WORKERS * _SLOT.size)
+    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_lost)  # type: ignore[attr-defined]
+    _raise_deaths_in_loaders_alone()
+
+
+_lost_by_default = multiprocessing.queues.Queue._on_queue_feeder_error  # type: ignore[attr-defined]
+
+
+def _lost(error: Exception, batch: Any) -> None:
+    """Called in the thread that passes on what a process puts into a queue, where that failed.
+
+    Python prints a traceback and goes on; of a loader's worker a batch would be lost, for which the training would wait
+    for ever. So the worker ends, and its status says why.
+    """
+    from torch.utils.data import get_worker_info
+
+    if get_worker_info() is None:
+        _lost_by_default(error, batch)
+    else:
+        os._exit(errno.EMFILE if _LIMIT.search(str(error)) else 1)
+
+
+class _SharersHook:
+    """What a worker calls for an error that nobody caught: those of the thread that hands out its open files.
+
+    That thread prints a traceback and tries again, for ever where no more files may be open. So the worker ends, as in
+    :func:`_lost`. Where the other process went away, that one says why.
+    """
+
+    def __init__(self, default: Callable[..., Any]) -> None:
+        self.default = default
+
+    def __call__(self, kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.default(kind, error, place)
+        elif _LIMIT.search(str(error)):
+            os._exit(errno.EMFILE)
+        elif not isinstance(error, (ConnectionError, EOFError)):
+            self.default(kind, error, place)
+
+
+def _settle_worker() -> None:
+    """Let this worker die without words of its own: the trainer tells of it.
+
+    torch's handlers of crashes write a line that ends with a zero byte, which would begin the trainer's.
+    """
+    sys.excepthook = _SharersHook(sys.excepthook)
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE):
+            signal.signal(number, signal.SIG_DFL)
+
+
+def allow_open_files() -> None:
+    """Raise the number of files that this process may have open, as far as the system lets it raise it itself.
+
+    Each tensor that a loader's worker passes on is an open file of both processes.
+
+    Raises:
+        InputError: It is too low to begin with.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < _LEAST and soft != resource.RLIM_INFINITY:
+        raise _too_many_files()
+
+
+def _raise_deaths_in_loaders_alone() -> None:
+    """Let torch raise a worker's death where the main thread waits for the workers, not wherever it is.
+
+    Elsewhere, such as in the middle of a checkpoint, libraries drop the error or make another of it. Then it is kept,
+    and raised when the loader asks for the next batch and finds the worker dead.
+    """
+    from torch.utils.data._utils.signal_handling import _set_SIGCHLD_handler
+
+    if threading.current_thread() is not threading.main_thread():
+        return
+    _set_SIGCHLD_handler()
+    theirs = signal.getsignal(signal.SIGCHLD)
+    if callable(theirs) and not isinstance(theirs, _Deaths):
+        signal.signal(signal.SIGCHLD, _Deaths(theirs))
+
+
+class _Deaths:
+    """A handler of SIGCHLD around torch's."""
+
+    kept: ClassVar[list[str]] = []
+
+    def __init__(self, theirs: Callable[[int, FrameType | None], Any]) -> None:
+        self.theirs = theirs
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        try:
+            self.theirs(number, frame)
+        except RuntimeError as error:
+            while frame is not None and frame.f_code.co_name != "_try_get_data":
+                frame = frame.f_back
+            if frame is not None:
+                raise
+            self.kept.append(str(error))
 
 
 @contextlib.contextmanager
@@ -89,6 +204,8 @@ def _note(dataset: ClipDataset, idx: int) -> None:
 
     worker, notes = get_worker_info(), _in_hand.get(dataset)
     if worker is not None and notes is not None:
+        if not isinstance(sys.excepthook, _SharersHook):
+            _settle_worker()
         _SLOT.pack_into(notes, worker.id % _WORKERS * _SLOT.size, os.getpid(), idx)
 
 
@@ -118,27 +235,73 @@ def explain(error: BaseException) -> str | None:
     death = _death_in(error)
     if death is not None:
         return str(_of_dead_worker([int(pid) for pid in re.findall(r"\d+", death["pids"])], death["how"]))
+    if any(_LIMIT.search(str(cause)) for cause in _causes(error)):
+        return str(_too_many_files())
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return str(_of_full_disk(error))
     return None
 
 
-def _death_in(error: BaseException) -> re.Match[str] | None:
-    """The loader's words on a worker's death; the signal or status is in those of the error behind the error."""
-    found: re.Match[str] | None = None
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and those behind it."""
     cause: BaseException | None = error
-    while isinstance(cause, RuntimeError):
-        found = _DEATH.search(str(cause)) or found
+    while cause is not None:
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return found
+
+
+def _death_in(error: BaseException) -> re.Match[str] | None:
+    """The loader's words on a worker's death; the signal or status is in those of the error behind the error.
+
+    It may also be behind an error that a library made of it.
+    """
+    said = [str(cause) for cause in _causes(error) if isinstance(cause, RuntimeError)]
+    deaths = [death for death in map(_DEATH.search, said) if death is not None]
+    if not deaths and any(map(_is_cut_off, _causes(error))):
+        deaths = _deaths_to_come()
+    if not deaths:
+        return None
+    kept = _kept_deaths()
+    return next((death for death in kept if death["pids"] in deaths[-1]["pids"].split(", ")), deaths[-1])
+
+
+def _is_cut_off(error: BaseException) -> bool:
+    """Whether a process stopped in the middle of handing a batch to the loader."""
+    if not isinstance(error, (ConnectionError, EOFError, FileNotFoundError)):
+        return False
+    return any(frame.f_code.co_name == "_try_get_data" for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _kept_deaths() -> list[re.Match[str]]:
+    return [death for death in map(_DEATH.search, _Deaths.kept) if death is not None]
+
+
+def _deaths_to_come() -> list[re.Match[str]]:
+    """The last worker's death that was kept; a process closes its files before the system says that it ended."""
+    ours = {str(pid) for notes in list(_in_hand.values()) for pid, _ in _SLOT.iter_unpack(notes[:]) if pid}
+    deadline = time.monotonic() + _DEATH_IS_KNOWN_AFTER
+    while True:
+        deaths = [death for death in _kept_deaths() if ours.intersection(death["pids"].split(", "))]
+        if deaths or time.monotonic() > deadline:
+            return deaths[-1:]
+        time.sleep(0.01)
+
+
+def _too_many_files(worker: str = "") -> InputError:
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    fix = "Allow more before the start (ulimit -n 4096), or take fewer workers, such as --cfg-options "
+    problem = f"too few open files are allowed{worker}: {allowed} at a time"
+    return InputError(problem, fix=fix + "train_dataloader.num_workers=1.")
 
 
 def _of_dead_worker(pids: Sequence[int], how: str) -> InputError:
     how = how.strip()
-    signal = re.match(r"killed by signal: ([^.]*)", how)
+    if f"exit code {errno.EMFILE}." in f"{how}.":
+        return _too_many_files(" in a worker of the data loader")
+    killed = re.match(r"killed by signal: ([^.]*)", how)
     code = re.search(r"exit code (-?\d+)", how)
-    ended = f"was ended by the signal {signal[1]!r}" if signal else f"ended with status {code[1]}" if code else "ended"
-    fix = {"Killed": _MEMORY, "Bus error": _shared_memory_fix()}.get(signal[1] if signal else "", _ALONE)
+    ended = f"was ended by the signal {killed[1]!r}" if killed else f"ended with status {code[1]}" if code else "ended"
+    fix = {"Killed": _MEMORY, "Bus error": _shared_memory_fix()}.get(killed[1] if killed else "", _ALONE)
     for dataset, notes in list(_in_hand.items()):
         for pid, idx in _SLOT.iter_unpack(notes[:]):
             if pid in pids and idx >= 0:

@@ -1,20 +1,20 @@
-"""Files that are whole or absent: atomic writing, locks, what a failure to write means, checksums."""
+"""Files and folders that are whole or absent: atomic writing, locks, what a failure to write means, checksums."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
-
-from filelock import FileLock, Timeout
 
 from pyskl_semloss.errors import HostError, InputError
 
@@ -32,9 +32,15 @@ _REASONS = {
     errno.EEXIST: ("a part of the path is a file, not a folder", "Name another place."),
     errno.ENOENT: ("a folder of the path is not there and cannot be made", "Name another place."),
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter one."),
+    errno.EMFILE: ("the system allows this process no more open files", "Allow more (ulimit -n 4096)."),
     errno.EIO: ("the disk reports an error", "Name a place on another disk."),
 }
 _LONGEST_NAME = 200
+_TEMPORARY = ".tmp"
+# Looked up here, before any file is read, so that nothing that happens while one is read loads a library.
+_rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+_HERE, _EXCHANGE = -100, 2
+"""AT_FDCWD and RENAME_EXCHANGE of Linux."""
 LITTLE = 1 << 16
 """Bytes; a disk with less than that is called full where the error itself says nothing."""
 
@@ -110,7 +116,7 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
 
     Args:
         path: The file to write.
-        suffix: Ending of the temporary name, for writers that go by it.
+        suffix: Ending of the temporary name, for writers that go by it, such as ``".mp4"``.
 
     Yields:
         The temporary path; there is an empty file.
@@ -122,23 +128,15 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
     with writing(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(target)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=temporary_prefix(target), suffix=suffix)
-    try:
-        mark_in_use(handle)
-        # Inside, because a full disk is not full any more when the temporary file is gone.
-        with writing(path):
-            yield temporary
-            sync(temporary)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    finally:
-        os.close(handle)
+    ending = suffix if suffix == _TEMPORARY else _TEMPORARY + suffix
+    # The second inside, because a full disk is not full any more when the temporary file is gone.
+    with _temporary(path, target, ending, _new_file) as (_, temporary), writing(path):
+        yield temporary
+        sync(temporary)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, target)
 
 
 @contextlib.contextmanager
@@ -159,6 +157,126 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb", **kwargs: Any) 
         yield stream
 
 
+@contextlib.contextmanager
+def _temporary(
+    path: str | os.PathLike[str], target: Path, ending: str, make: Callable[[str], int]
+) -> Iterator[tuple[int, str]]:
+    """A new file or folder beside a target, open and marked as in use; at the end it is removed if still there."""
+    name, handle = "", -1
+    try:
+        while handle < 0:
+            # The name is known before anything has it, so that a signal in between leaves nothing.
+            name = f"{target.parent / temporary_prefix(target)}{secrets.token_hex(4)}{ending}"
+            with writing(path):
+                handle = make(name)
+            if handle >= 0 and not (mark_in_use(handle) and _is_at(handle, name)):
+                # Another writer of the target took it for abandoned before it was marked.
+                os.close(handle)
+                handle = -1
+        yield handle, name
+    finally:
+        if os.path.isdir(name):
+            shutil.rmtree(name, ignore_errors=True)
+        elif os.path.lexists(name):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+        if handle >= 0:
+            os.close(handle)
+
+
+def _new_file(name: str) -> int:
+    """Its handle, or -1 where something has that name."""
+    with contextlib.suppress(FileExistsError):
+        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    return -1
+
+
+def _new_folder(name: str) -> int:
+    """Its handle, or -1 where something has that name, or another writer has removed it."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o700)
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(name, os.O_RDONLY)
+    return -1
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary folder beside ``path`` that takes its place only when the block ends without an error.
+
+    At every moment the old folder, or the new one, is whole at ``path``, also when the process is killed. On an error
+    the old folder is untouched. What a killed process left of an earlier one is removed.
+
+    Args:
+        path: The folder to make. Where the name is a link, the folder behind it is replaced.
+
+    Yields:
+        The temporary folder, empty; its files must be on the disk when the block ends.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    with writing(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        restore_folder(target)
+        shutil.rmtree(_replaced(target), ignore_errors=True)
+        remove_abandoned(target)
+    with _temporary(path, target, _TEMPORARY, _new_folder) as (handle, name), writing(path):
+        folder = Path(name)
+        umask = os.umask(0)
+        os.umask(umask)
+        folder.chmod(0o777 & ~umask)
+        yield folder
+        os.fsync(handle)
+        _replace_folder(folder, target)
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    """Put a folder in the place of another, which is then at the name of the new one, or gone."""
+    try:
+        os.rename(new, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    else:
+        return
+    try:
+        _exchange(new, target)
+    except OSError:
+        # Two steps; what a kill between them leaves is brought back by restore_folder.
+        old = _replaced(target)
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(target, old)
+        try:
+            os.rename(new, target)
+        except BaseException:
+            os.rename(old, target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Exchange two names in one step (Linux); whoever has a file open in one of them keeps it."""
+    if _rename is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if _rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), os.fspath(one), None, os.fspath(other))
+
+
+def restore_folder(path: str | os.PathLike[str]) -> None:
+    """Bring back a folder whose replacement was killed between its two steps, where one step is not possible."""
+    target = Path(os.path.realpath(path))
+    if not os.path.lexists(target):
+        with contextlib.suppress(OSError):
+            os.rename(_replaced(target), target)
+
+
+def _replaced(target: Path) -> Path:
+    return target.parent / f"{temporary_prefix(target)}replaced"
+
+
 def sync(path: str | os.PathLike[str]) -> None:
     """Wait until the bytes of a file are on the disk."""
     handle = os.open(path, os.O_RDONLY)
@@ -176,58 +294,150 @@ def temporary_prefix(target: Path) -> str:
     return f".{name}."
 
 
-def mark_in_use(handle: int) -> None:
-    """Lock an open temporary file, or folder, until this process closes it or dies: see :func:`remove_abandoned`."""
+def mark_in_use(handle: int) -> bool:
+    """Lock an open temporary file, or folder, until this process closes it or dies: see :func:`remove_abandoned`.
+
+    Returns:
+        Whether it is ours: False where another process is just removing it.
+    """
     # Some network disks have no locks; there temporary files stay.
     with contextlib.suppress(OSError):
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def remove_abandoned(target: Path) -> None:
     """Remove the temporary files, or folders, of a target that were left by killed processes, not those in use."""
-    ours = re.compile(re.escape(temporary_prefix(target)) + r"[a-z0-9_]{8}\.[a-z0-9]{3}")
+    _remove_unused(target.parent, re.escape(temporary_prefix(target)))
+
+
+def remove_all_abandoned(folder: str | os.PathLike[str]) -> list[Path]:
+    """Remove, and return, what killed processes left in a folder of temporary files of whatever target."""
+    return _remove_unused(Path(folder), r"\..+\.")
+
+
+def _remove_unused(folder: Path, prefix: str) -> list[Path]:
+    ours = re.compile(prefix + r"[a-z0-9_]{8}\.tmp(\.[a-z0-9]+)?")
+    found: list[os.DirEntry[str]] = []
     with contextlib.suppress(OSError):
-        for entry in [entry for entry in os.scandir(target.parent) if ours.fullmatch(entry.name)]:
-            handle = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    os.unlink(entry.path)
-            except OSError:
-                continue
-            finally:
-                os.close(handle)
+        found = [entry for entry in os.scandir(folder) if ours.fullmatch(entry.name)]
+    for entry in found:
+        _remove_unless_in_use(entry)
+    return [Path(entry.path) for entry in found if not os.path.lexists(entry.path)]
+
+
+def _remove_unless_in_use(entry: os.DirEntry[str]) -> None:
+    with contextlib.suppress(OSError):
+        handle = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                os.unlink(entry.path)
+        finally:
+            os.close(handle)
+
+
+HELD = "PYSKL_SEMLOSS_HELD"
+"""In the environment of a process that inherits a lock of :func:`hold`: its descriptor."""
+_held: set[int] = set()
+
+
+def _close_held() -> None:
+    """Forked workers live on for a moment when the process that holds a lock is killed; the lock ends with it."""
+    for handle in _held:
+        with contextlib.suppress(OSError):
+            os.close(handle)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_close_held)
 
 
 @contextlib.contextmanager
-def hold(path: str | os.PathLike[str], doing: str) -> Iterator[FileLock]:
+def hold(path: str | os.PathLike[str], doing: str, *, beside: bool = False, patience: float = 0.0) -> Iterator[int]:
     """Hold the only right to write a folder or a file, so that two processes do not mix what they write.
 
-    The lock ends with the process, however that ends. It lies in a hidden file, in the folder or beside the file.
+    The lock ends with the process, however that ends, and with the programs that it lets inherit the descriptor and
+    tells so by ``HELD`` in their environment. It is a hidden file, in the folder or beside the file, that is removed at
+    the end. On a disk without locks nothing is held.
 
     Args:
         path: A folder that is there, or the file that will be written.
         doing: What the other process does, for the message, such as ``"trains in"``.
+        beside: Put the lock beside a folder, too, for one that is replaced as a whole.
+        patience: Seconds to wait for another process, which may be about to end.
+
+    Yields:
+        The descriptor of the lock; a process that inherits it holds the lock as well.
 
     Raises:
         InputError: Another process holds it.
     """
-    target = Path(path)
-    name = target / ".lock" if target.is_dir() else target.parent / f"{temporary_prefix(target)}lock"
+    target = Path(os.path.realpath(path))
+    inside = target.is_dir() and not beside
+    name = target / ".lock" if inside else target.parent / f"{temporary_prefix(target)}lock"
+    inherited = _inherited(name)
     with writing(path):
         name.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(name, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            fix = "Wait for its end, or name another place."
-            raise InputError(f"another process {doing} it", file=path, fix=fix) from None
+        handle = inherited if inherited is not None else _locked(name, patience)
+    if handle is None:
+        fix = "Wait for its end, or name another place."
+        raise InputError(f"another process {doing} it", file=path, fix=fix)
+    _held.add(handle)
     try:
-        yield lock
+        yield handle
     finally:
-        lock.release()
+        _held.discard(handle)
+        if inherited is None:
+            # Before it is given free: nobody else can hold it yet.
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            os.close(handle)
+
+
+def _inherited(name: Path) -> int | None:
+    """The descriptor of a lock that the process which started this one holds; the number alone proves nothing."""
+    try:
+        handle = int(os.environ.get(HELD, ""))
+        if handle in _held or not _is_at(handle, name):
+            return None
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.set_inheritable(handle, False)
+    except (ValueError, OSError):
+        return None
+    return handle
+
+
+def _locked(name: Path, patience: float) -> int | None:
+    """A descriptor of a locked file; None where another process holds it for longer than some seconds."""
+    end = time.monotonic() + patience
+    while True:
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            if time.monotonic() >= end:
+                return None
+            time.sleep(0.05)
+            continue
+        except OSError:
+            return handle
+        if _is_at(handle, name):
+            return handle
+        # The one before removed it after we had opened it.
+        os.close(handle)
+
+
+def _is_at(handle: int, name: str | os.PathLike[str]) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(handle), os.stat(name))
+    return False
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

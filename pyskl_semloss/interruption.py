@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C end a tool with one line that says how to go on; no traceback, no process left behind."""
+"""SIGTERM, SIGHUP and Ctrl-C end a tool with one line; no traceback, no process and no temporary file left behind."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import os
 import shlex
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_AGAIN = 1.0
-"""Seconds until what was raised and lost is raised again."""
+from pyskl_semloss.errors import TRACEBACK
+from pyskl_semloss.outputs import is_printing
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN, _SOON, _LATE = 1.0, 0.001, 0.2
+"""Seconds until what was raised and lost is raised again; until what was put off is, and for how long that is done."""
 
 
 class Stopped(SystemExit):
@@ -24,8 +28,6 @@ class Stopped(SystemExit):
 def exit_on_signal(option: str = "") -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Make a tool's ``main`` end cleanly when it is interrupted, and say with which command it goes on.
 
-    A signal that was ignored before, as Ctrl-C is in jobs that a script starts in the background, stays ignored.
-
     Args:
         option: What the command line needs to go on, such as ``"--resume"``; the same command without it.
     """
@@ -33,33 +35,55 @@ def exit_on_signal(option: str = "") -> Callable[[Callable[[], None]], Callable[
     def decorate(main: Callable[[], None]) -> Callable[[], None]:
         @functools.wraps(main)
         def wrapper() -> None:
-            heard = {number: signal.getsignal(number) for number in _SIGNALS}
-            heard = {number: before for number, before in heard.items() if before is not signal.SIG_IGN}
-            came: list[int] = []
-            alarm = signal.signal(signal.SIGALRM, functools.partial(_raise_again, came))
-            _handle(heard, functools.partial(_stop, came, os.getpid()))
-            try:
-                main()
-            except BaseException:
-                # Not always Stopped itself: mmengine, for one, turns whatever happens while it formats a config into
-                # an error of its own.
-                if not came:
-                    raise
-                _handle(heard, signal.SIG_IGN)
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                _end_workers()
-                if _is_first_process():
-                    name = signal.Signals(came[0]).name
-                    print(f"stopped by {name}; go on with: {going_on(option)}", file=sys.stderr, flush=True)
-                raise SystemExit(128 + came[0]) from None
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                for number, before in {**heard, signal.SIGALRM: alarm}.items():
-                    signal.signal(number, before)
+            stop_on_signal(main, lambda: f"go on with: {going_on(option)}")
 
         return wrapper
 
     return decorate
+
+
+def stop_on_signal(main: Callable[[], None], advice: Callable[[], str] | None = None) -> None:
+    """Call ``main``; a signal that asks the process to end stops it, so that it cleans up behind itself.
+
+    A signal that was ignored before stays ignored, as Ctrl-C is in jobs that a script starts in the background, and
+    SIGHUP below nohup.
+
+    Args:
+        main: What to call.
+        advice: Says how to go on, for the line that is left.
+
+    Raises:
+        SystemExit: A signal came; the status is 128 plus its number.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        main()
+        return
+    heard = {number: signal.getsignal(number) for number in _SIGNALS}
+    heard = {number: before for number, before in heard.items() if before is not signal.SIG_IGN}
+    if advice is None and os.environ.get(TRACEBACK):
+        # Who asks for tracebacks wants to see where it was.
+        heard.pop(signal.SIGINT, None)
+    came: list[int] = []
+    alarm = signal.getsignal(signal.SIGALRM)
+    try:
+        _handle(heard, functools.partial(_stop, came, os.getpid()))
+        main()
+    except BaseException:
+        # Not always Stopped itself: mmengine, for one, turns whatever happens while it formats a config into
+        # an error of its own.
+        if not came:
+            raise
+        _handle(heard, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _end_workers()
+        if _is_first_process():
+            line = f"stopped by {signal.Signals(came[0]).name}"
+            print(line if advice is None else f"{line}; {advice()}", file=sys.stderr, flush=True)
+        raise SystemExit(128 + came[0]) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, before in {**heard, signal.SIGALRM: alarm}.items():
+            signal.signal(number, before)
 
 
 def going_on(option: str = "") -> str:
@@ -84,17 +108,28 @@ def _stop(came: list[int], owner: int, number: int, frame: FrameType | None) -> 
         if number == signal.SIGTERM:
             os._exit(128 + number)
         return
+    if came:
+        # A system that shuts down may send several; only who is impatient at the keyboard cuts off what is cleaned up.
+        if number == signal.SIGINT:
+            raise Stopped(128 + came[0])
+        return
     # Where the workers got the signal too, torch would report their end as a crash.
     signal.signal(signal.SIGCHLD, lambda *_: None)
     # What is torn down half made complains in its destructor.
     sys.unraisablehook = lambda _: None
     came.append(number)
+    _raise(came, time.monotonic() + _LATE, 0, frame)
+
+
+def _raise(came: list[int], late: float, number: int, frame: FrameType | None) -> None:
+    """Raise, here or, where it would be lost or do harm, a little later."""
+    if is_printing(frame) and time.monotonic() < late:
+        # What was just printed would be printed again.
+        signal.signal(signal.SIGALRM, functools.partial(_raise, came, late))
+        signal.setitimer(signal.ITIMER_REAL, _SOON)
+        return
     # Python drops what is raised in a destructor, or by its own hooks while a worker is forked; the run would go on.
-    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
-    raise Stopped(128 + came[0])
-
-
-def _raise_again(came: list[int], number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGALRM, functools.partial(_raise, came, 0.0))
     signal.setitimer(signal.ITIMER_REAL, _AGAIN)
     if not _on_its_way(sys.exc_info()[1]):
         raise Stopped(128 + came[0])

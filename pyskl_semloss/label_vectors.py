@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.array_files import read_npy, read_npz, write_npz
-from pyskl_semloss.class_names import check_class_names, parse_aliases, read_class_names, split_words
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.class_names import check_class_names, parse_aliases, read_class_names, refuse_numbered, split_words
+from pyskl_semloss.errors import InputError, one_line
 from pyskl_semloss.reading import open_regular
 from pyskl_semloss.word_vectors import DEFAULT_SOURCE, FoundVectors, find_word_vectors
 
@@ -201,10 +201,12 @@ def build_label_vectors(
         oov: What to do about words without a vector: ``"error"``, or ``"skip"`` to leave them out of their means.
 
     Raises:
-        InputError: Words have no vector (all are listed), a name has no words, or the source is wrong.
+        InputError: Words have no vector (all are listed), a name has no words, names begin with their labels, or the
+            source is wrong.
     """
     if oov not in ("error", "skip"):
         raise InputError(f"expected 'error' or 'skip', got {oov!r}", field="oov")
+    refuse_numbered(class_names)
     pairs = [f"{word}={to if isinstance(to, str) else ','.join(to)}" for word, to in (aliases or {}).items()]
     stand_ins = parse_aliases(pairs)
     raw = [split_words(name) for name in class_names]
@@ -223,6 +225,8 @@ def build_label_vectors(
     missing = sorted({word for words in wanted for word in words} - found.vectors.keys())
     if missing and (oov == "error" or not all(kept)):
         raise _missing_words(class_names, wanted, kept, found, source, oov)
+    if found.doubt:
+        warnings.warn(f"{found.source}: {found.doubt}; its last word may be one that is left out here", stacklevel=2)
     # Float32 throughout and in the order of the words: so the released matrix was made.
     vectors = np.stack([np.mean(np.stack([found.vectors[word] for word in words]), axis=0) for words in kept])
     notes: dict[str, Any] = {"casing": "lower", "oov": oov, "aliases": used, "skipped": missing}
@@ -255,6 +259,7 @@ def _missing_words(
     empty = [repr(name) for name, words in zip(class_names, kept, strict=True) if not words]
     lines += [f"no word at all is left for {', '.join(empty)}"] if oov == "skip" else []
     skip = "" if oov == "skip" else ", or leave such words out of the means with --oov skip"
+    lines += [f"{found.doubt}: one more word may have been in it"] if found.doubt else []
     problem = f"no vector for {len(missing)} of the words in the class names"
     fix = f"Give words that stand for them, as --alias {missing[0]}=WORD or WORD,WORD{skip}."
     return InputError(problem, file=found.source, fix=fix, items=lines)
@@ -296,4 +301,4 @@ def summary(labels: LabelVectors) -> str:
     ]
     if skipped := labels.notes.get("skipped"):
         lines.append(f"skipped, without a vector: {', '.join(skipped)}")
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))

@@ -1,6 +1,8 @@
 """A look at a pickle's opcodes before it is read, so that a few bytes cannot claim all memory or end the process.
 
-The stack machine is followed without making its objects: of each it is only known how many tuples it consists of.
+The stack machine is followed without making its objects: of each it is only known of how many tuples it consists, and
+how much work it is to hash and compare it. Of that the keys of dicts and the members of sets may take only so much: the
+hashes of numbers and tuples can be chosen, so that a dict compares each key with all others.
 """
 
 from __future__ import annotations
@@ -13,6 +15,12 @@ from pyskl_semloss.reading import memory_limit
 
 MOST_TUPLES = 10_000
 """Tuples within one tuple, each as often as it is named: hashing a dict's key goes through all of them, in C."""
+
+MOST_KEYS = 10_000
+"""Work of all keys of dicts and members of sets together.
+
+A text below 1 KiB, a float and a whole number of up to 64 bits are none, others 1 for each KiB or each 64 bits; a tuple
+is 1, and 1 for each item; an object that is made by a call is 1."""
 
 _LENGTHS = {
     pickletools.TAKEN_FROM_ARGUMENT1: (1, False),
@@ -39,10 +47,26 @@ _TUPLES = {_CODE["EMPTY_TUPLE"]: 0, _CODE["TUPLE1"]: 1, _CODE["TUPLE2"]: 2, _COD
 _GETS = _codes("GET BINGET LONG_BINGET")
 _MEMO = _GETS | _codes("PUT BINPUT LONG_BINPUT MEMOIZE")
 _LINES, _TWO_LINES = _codes("GET PUT"), _codes("GLOBAL INST")
-_TUPLE, _MARK, _POP, _DUP, _STOP, _MEMOIZE = (
-    _CODE[name] for name in ("TUPLE", "MARK", "POP", "DUP", "STOP", "MEMOIZE")
+_TUPLE, _MARK, _POP, _DUP, _STOP, _MEMOIZE, _SETITEM, _BUILD, _REDUCE = (
+    _CODE[name] for name in ("TUPLE", "MARK", "POP", "DUP", "STOP", "MEMOIZE", "SETITEM", "BUILD", "REDUCE")
 )
-_UNUSUAL = frozenset({*_TO_MARK, *_TUPLES, *_MEMO, _MARK, _POP, _DUP, _STOP})
+_CALLS = _codes("NEWOBJ NEWOBJ_EX OBJ INST")
+# How far apart the keys are among the objects that are taken down to the mark.
+_KEYS = dict.fromkeys(_codes("SETITEMS DICT"), 2) | dict.fromkeys(_codes("ADDITEMS FROZENSET"), 1)
+_FROZENSET = _CODE["FROZENSET"]
+_UNUSUAL = frozenset({*_TO_MARK, *_TUPLES, *_MEMO, *_CALLS, _REDUCE, _MARK, _POP, _DUP, _STOP, _SETITEM, _BUILD})
+_BYTES = _codes("LONG1 LONG4")
+_DIGITS, _LONGEST_INT = _codes("INT LONG"), 21
+_STRINGS = _codes(
+    "STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8"
+)
+_SIZED = _BYTES | _DIGITS | _STRINGS
+_SHORT = 9
+"""No argument of an opcode of fixed length is longer, and no 64-bit number in binary, with its length in one byte."""
+# Of an object its work is kept, and its tuples above this many bits: both sums are taken at once.
+_SHIFT = 64
+_ONE_TUPLE, _TOO_MANY_TUPLES = (1 << _SHIFT) + 1, (MOST_TUPLES + 1) << _SHIFT
+_FEW_ARGUMENTS = _ONE_TUPLE + 4
 
 # Bytes of memory that an opcode's object takes, rounded up; the characters of a string are counted by the file's size.
 _COST = dict.fromkeys(_ARGUMENT, 16)
@@ -53,6 +77,18 @@ _COST |= dict.fromkeys(_codes("TUPLE TUPLE1 TUPLE2 TUPLE3 LIST EMPTY_LIST"), 104
 _COST |= dict.fromkeys(_codes("EMPTY_DICT DICT EMPTY_SET FROZENSET REDUCE NEWOBJ NEWOBJ_EX OBJ INST BUILD"), 256)
 
 
+def _work(code: int, size: int) -> int:
+    """What hashing and comparing a number or text whose argument has ``size`` bytes costs."""
+    if code in _STRINGS:
+        return size >> 10
+    return 0 if code in _DIGITS and size <= _LONGEST_INT else max(size >> 3, 1)
+
+
+def _of_call(arguments: int) -> int:
+    """The work of what is made of arguments: that of what is in them, but that of a number of a few plain ones."""
+    return 1 if arguments <= _FEW_ARGUMENTS else arguments - _ONE_TUPLE
+
+
 class Extent(NamedTuple):
     """Where a pickle ends, and the bytes of memory that are left for what its calls make."""
 
@@ -60,7 +96,7 @@ class Extent(NamedTuple):
     memory: int
 
 
-def check_extent(data: bytes | mmap.mmap, start: int = 0) -> Extent:
+def check_extent(data: bytes | mmap.mmap, start: int = 0, size: int | None = None) -> Extent:
     """Refuse a pickle whose opcodes reach beyond its end, or whose objects would take far more bytes than it has.
 
     Python's reader allocates a string of the length that the file claims before it reads it, and a memo as long as the
@@ -69,23 +105,25 @@ def check_extent(data: bytes | mmap.mmap, start: int = 0) -> Extent:
     Args:
         data: The pickle, or a file with several.
         start: Where it begins.
+        size: Bytes of the data that take room on the disk, where there are fewer than its length.
 
     Raises:
         ValueError: An opcode is unknown, an argument ends beyond the data, a memo index exceeds the number of opcodes,
-            the end mark is missing, tuples lie within tuples more than ``MOST_TUPLES`` times, or the objects would take
-            more than :func:`pyskl_semloss.reading.memory_limit` of its length.
+            the end mark is missing, tuples lie within tuples more than ``MOST_TUPLES`` times, keys are more work than
+            ``MOST_KEYS``, or the objects would take more than :func:`pyskl_semloss.reading.memory_limit` of its length.
         LookupError: Something is taken from an empty stack or memo.
     """
     place, end, count, cost = start, len(data), 0, 0
-    most = memory_limit(end - start)
+    there = end if size is None else size
+    most = memory_limit(min(end - start, there))
     machine = _Machine()
     stack = machine.stack
     while place < end:
         code, first = data[place], place + 1
-        size = _ARGUMENT.get(code)
-        if size is None:
+        length = _ARGUMENT.get(code)
+        if length is None:
             raise ValueError(f"unknown opcode {code} at byte {place}")
-        place = first + size if size >= 0 else _after_argument(data, first, code, size)
+        place = first + length if length >= 0 else _after_argument(data, first, code, length)
         count += 1
         cost += _COST[code]
         if cost > most:
@@ -94,8 +132,10 @@ def check_extent(data: bytes | mmap.mmap, start: int = 0) -> Extent:
             if takes := _TAKES[code]:
                 del stack[-takes:]
             stack += _LEAVES[code]
+            if place - first > _SHORT and code in _SIZED:
+                stack[-1] = _work(code, place - first)
         elif code == _STOP:
-            most = memory_limit(place - start)
+            most = memory_limit(min(place - start, there))
             if cost > most:
                 raise _too_much(most)
             return Extent(place, most - cost)
@@ -108,19 +148,24 @@ def check_extent(data: bytes | mmap.mmap, start: int = 0) -> Extent:
 
 
 class _Machine:
-    """The stack and the memo of the reader, holding for each object how many tuples it consists of."""
+    """The stack and the memo of the reader, holding for each object its work and, shifted, its tuples."""
 
     def __init__(self) -> None:
         self.stack: list[int] = []
         self.marks: list[int] = []
         self.memo: dict[int, int] = {}
+        self.work = 0
 
     def step(self, code: int, index: int) -> None:
         stack, marks = self.stack, self.marks
-        if code in _GETS:
-            stack.append(self.memo[index])
+        if code == _REDUCE:
+            arguments = stack.pop()
+            stack[-1] = _of_call(arguments)
         elif code in _MEMO:
-            self.memo[len(self.memo) if code == _MEMOIZE else index] = stack[-1]
+            if code in _GETS:
+                stack.append(self.memo[index])
+            else:
+                self.memo[len(self.memo) if code == _MEMOIZE else index] = stack[-1]
         elif code == _MARK:
             marks.append(len(stack))
         elif code == _POP:
@@ -128,19 +173,41 @@ class _Machine:
             (marks if marks and marks[-1] == len(stack) else stack).pop()
         elif code == _DUP:
             stack.append(stack[-1])
+        elif code in _TO_MARK:
+            self._gather(code, marks.pop())
         else:
-            self._gather(code, len(stack) - _TUPLES[code] if code in _TUPLES else marks.pop())
+            self._gather(code, len(stack) - (_TUPLES[code] if code in _TUPLES else _TAKES[code]))
 
     def _gather(self, code: int, start: int) -> None:
         """Put one object in the place of those from ``start`` on, or add them to the one below."""
-        items = self.stack[start:]
-        del self.stack[start:]
+        stack = self.stack
+        items = stack[start:]
+        del stack[start:]
         if code == _TUPLE or code in _TUPLES:
-            self.stack.append(1 + sum(items))
-            if self.stack[-1] > MOST_TUPLES:
+            work = sum(items, _ONE_TUPLE + len(items))
+            stack.append(work)
+            if work >= _TOO_MANY_TUPLES:
                 raise ValueError(f"more than {MOST_TUPLES} tuples lie within one tuple")
+        elif code in _CALLS:
+            stack.append(_of_call(sum(items)))
+        elif code in _KEYS:
+            self._add_keys(items[:: _KEYS[code]])
+            if code == _FROZENSET:
+                stack.append(1 + len(items) + sum(items))
+            else:
+                stack += _LEAVES[code][_TAKES[code] :]
+        elif code == _SETITEM or code == _BUILD:
+            # The object stays what it is, a tuple of tuples, too.
+            stack.append(items[0])
+            self._add_keys(items[1:2] if code == _SETITEM else [])
         else:
-            self.stack += _LEAVES[code][_TAKES[code] :]
+            stack += _LEAVES[code][_TAKES[code] :]
+
+    def _add_keys(self, keys: list[int]) -> None:
+        if work := sum(keys):
+            self.work += (work >> _SHIFT) + work % (1 << _SHIFT)
+            if self.work > MOST_KEYS:
+                raise ValueError(f"keys of it are long numbers, long texts or tuples, more than {MOST_KEYS} in all")
 
 
 def _after_argument(data: bytes | mmap.mmap, first: int, code: int, size: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterable, Sized
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ ACCEPTED = "only plain containers, strings, numbers and numpy arrays are read fr
 PLAIN_DTYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|c(8|16)|[SU]\d{1,6})")
 _ITEM = 64
 """Bytes of memory for an item of a set."""
+_MOST_AXES, _LARGEST_SIZE = 64, 1 << 62
 
 
 class Refused(Exception):
@@ -70,6 +71,44 @@ def _size(value: object) -> int:
         return _ITEM * len(value)
     # What a reader lets stand for something else tells its bytes by its length.
     return len(value) if isinstance(value, Sized) and not isinstance(value, type) else 0
+
+
+class FrozenSet:
+    """Stands for a frozenset that a call makes, which is no key: comparing two of them would take long."""
+
+    __slots__ = ("members",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, items: Iterable[Any] = ()) -> None:
+        self.members = _set(items)
+
+    def __setstate__(self, state: object) -> None:
+        raise Refused("it sets attributes of a set; " + ACCEPTED)
+
+
+def _set(items: Any = ()) -> set[Any]:
+    """A set of what has no chosen hash; opcodes, which the newer protocols have for sets, are looked at before."""
+    for item in items:
+        plain = isinstance(item, (str, bytes, float, type(None), np.generic)) and not isinstance(
+            item, np.complexfloating
+        )
+        if not plain and not (isinstance(item, int) and item.bit_length() <= 64):
+            raise Refused(f"a set made by a call holds {shown(item)}, expected texts and numbers of up to 64 bits")
+    return set(items)
+
+
+def checked_shape(shape: object) -> tuple[int, ...]:
+    """The shape of an array: few whole numbers that a machine can count to.
+
+    Multiplying thousands of numbers of 255 bytes would take minutes.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if len(sizes) > _MOST_AXES or not all(type(size) is int and 0 <= size < _LARGEST_SIZE for size in sizes):
+        raise ValueError("malformed array header")
+    return sizes
 
 
 class DType:
@@ -123,8 +162,8 @@ class Array:
             budget.spend(len(data))
         if isinstance(data, str):
             data = data.encode("latin1")  # the byte strings of Python 2 arrive as text
-        shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-        if order not in ("C", "F") or not all(type(size) is int and size >= 0 for size in shape):
+        shape = checked_shape(shape)
+        if order not in ("C", "F"):
             raise ValueError("malformed array header")
         if math.prod(shape) * real.itemsize != len(data) or not real.itemsize:
             raise ValueError(f"an array of shape {shown(shape)} and dtype {real} has {len(data)} bytes of data")
@@ -188,6 +227,6 @@ for _core in ("numpy.core", "numpy._core"):
 for _builtins in ("builtins", "__builtin__"):
     PLAIN[_builtins, "bytes"] = _bytes
     PLAIN[_builtins, "bytearray"] = _bytearray
-    PLAIN[_builtins, "set"] = set
-    PLAIN[_builtins, "frozenset"] = frozenset
+    PLAIN[_builtins, "set"] = _set
+    PLAIN[_builtins, "frozenset"] = FrozenSet
     PLAIN[_builtins, "complex"] = complex

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import json
 import os
 import re
@@ -29,7 +30,26 @@ TABLE_LIMIT = 128 << 20
 WHOLE_LIMIT = 16 << 30
 """Bytes of any other file that is read whole."""
 _SMALL, _RATIO = 64 << 20, 32
+_MOST_PIECES = 100_000
+"""Stretches of data between holes that are counted."""
 _STORE = "store.json"
+# Cc and Cs, line and paragraph separators, marks and embeddings of direction, and what is no character in any plane.
+_SPOILS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+    + "]"
+)
+_EXCEL = "A spreadsheet saves it as CSV (Excel: 'CSV UTF-8')."
+_NO_TEXT = {
+    b"PK\x03\x04": "a workbook (.xlsx, .ods) or another zip archive",
+    b"\xd0\xcf\x11\xe0": "a workbook (.xls) or another file of an old Office",
+    b"{\\rtf": "rich text (RTF), which holds the commands of a word processor",
+    b"%PDF": "a PDF file",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+_MOST_NAMES = 10_000
+"""Names of a folder that are looked at for one that is near a wrong one."""
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
@@ -41,6 +61,32 @@ def memory_limit(size: int) -> int:
     return _SMALL + _RATIO * size
 
 
+def data_size(handle: int) -> int:
+    """Bytes of an open file that are there: without its holes, which read as zeros and take no room on the disk.
+
+    Args:
+        handle: The file's descriptor; its place is kept.
+    """
+    status = os.fstat(handle)
+    size = status.st_size
+    blocks = getattr(status, "st_blocks", None)
+    # Compression saves blocks, too, and makes no holes; some file systems count blocks late.
+    if blocks is None or 512 * blocks >= size or not hasattr(os, "SEEK_DATA"):
+        return size
+    back, end, data = os.lseek(handle, 0, os.SEEK_CUR), 0, 0
+    try:
+        for _ in range(_MOST_PIECES):
+            start = os.lseek(handle, end, os.SEEK_DATA)
+            end = os.lseek(handle, start, os.SEEK_HOLE)
+            data += end - start
+    except OSError as error:
+        # There is no data behind the place, or the file system knows no holes.
+        return data if error.errno == errno.ENXIO else size
+    finally:
+        os.lseek(handle, back, os.SEEK_SET)
+    return data
+
+
 @contextlib.contextmanager
 def open_regular(path: AnyPath, limit: int | None = None) -> Iterator[IO[bytes]]:
     """Open a file for reading in binary; anything but a regular file is refused at once.
@@ -50,13 +96,14 @@ def open_regular(path: AnyPath, limit: int | None = None) -> Iterator[IO[bytes]]
         limit: The most bytes that it may have.
 
     Raises:
-        InputError: There is no such file, it cannot be opened, is no regular file, or is too large.
+        InputError: There is no such file, it cannot be opened, is no regular file, is too large, or is a hole for the
+            greatest part: then reading it would take far more memory than it takes on the disk.
     """
     try:
         # Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
-        raise InputError("there is no such file", file=path) from None
+        raise absent(path) from None
     except (OSError, ValueError) as error:
         raise InputError(f"the file cannot be read ({reason(error)})", file=path) from None
     try:
@@ -70,6 +117,9 @@ def open_regular(path: AnyPath, limit: int | None = None) -> Iterator[IO[bytes]]
             raise InputError(problem, file=path, fix=fix)
         if limit is not None and status.st_size > limit:
             raise InputError(f"it has {status.st_size} bytes, more than the {limit} that such a file may", file=path)
+        if status.st_size > memory_limit(0) and status.st_size > memory_limit(data := data_size(handle)):
+            problem = f"only {data} of its {status.st_size} bytes are there, the others are a hole in the file"
+            raise InputError(problem, file=path, fix="It may be copied or fetched in part: do that again.")
         stream = os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -99,16 +149,30 @@ def read_text(path: AnyPath, limit: int = TEXT_LIMIT) -> str:
     """The text of a UTF-8 file, without a byte order mark.
 
     Raises:
-        InputError: As :func:`read_bytes`, or it is not UTF-8 or holds a NUL character.
+        InputError: As :func:`read_bytes`, or it is not UTF-8 or holds a NUL character. A workbook and the UTF-16 text
+            of a spreadsheet are named as such.
     """
+    data = read_bytes(path, limit)
+    refuse_other_text(data, path)
     try:
-        text = read_bytes(path, limit).decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         problem = f"expected UTF-8 text, got the byte {error.object[error.start]:#x}"
-        raise InputError(problem, file=path, fix="If it is text, save it as UTF-8.") from None
+        raise InputError(problem, file=path, fix=f"If it is text, save it as UTF-8. {_EXCEL}") from None
     if "\0" in text:
-        raise InputError("expected text, got a NUL character", file=path)
+        raise InputError("expected text, got a NUL character", file=path, fix=_EXCEL)
     return text
+
+
+def refuse_other_text(data: bytes, path: AnyPath) -> None:
+    """Refuse the files that people take for text: workbooks, and what spreadsheets call Unicode text.
+
+    Raises:
+        InputError: Says what it is, and how a spreadsheet saves text.
+    """
+    for start, kind in _NO_TEXT.items():
+        if data.startswith(start):
+            raise InputError(f"expected UTF-8 text, got {kind}", file=path, fix=_EXCEL)
 
 
 def read_json(path: AnyPath) -> Any:
@@ -135,18 +199,12 @@ def spoiled(text: str) -> str | None:
     """The first character that names and ids may not hold, as text for a message; None where all are fine.
 
     Refused are control characters (line breaks and terminal commands among them), characters that turn the direction
-    of writing, and halves of surrogate pairs, which no file can hold.
+    of writing, halves of surrogate pairs, which no file can hold, and code points that are no characters, two of which
+    no XML can hold.
     """
     if text.isprintable():
         return None
-    for one in text:
-        if (
-            unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp")
-            or "\u202a" <= one <= "\u202e"
-            or ("\u2066" <= one <= "\u2069")
-        ):
-            return f"U+{ord(one):04X}"
-    return None
+    return next((f"U+{ord(one):04X}" for one in text if _SPOILS.match(one)), None)
 
 
 def fold(text: str) -> str:
@@ -180,7 +238,8 @@ def closest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
     found: dict[str, None] = {}
     for form in (fold(name), _stem(name)):
         found.update(dict.fromkeys(by_form.get(form, ())))
-    for form in difflib.get_close_matches(_stem(name), by_form, n=most):
+    # Of a text of megabytes the comparison would take gigabytes.
+    for form in difflib.get_close_matches(_stem(name)[:200], by_form, n=most):
         found.update(dict.fromkeys(by_form[form]))
     return list(found)[:most]
 
@@ -196,6 +255,44 @@ def _stem(name: str) -> str:
     last = re.split(r"[/\\]", name.strip())[-1]
     stem, dot, ending = last.rpartition(".")
     return fold(stem if dot and stem and re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,4}", ending) else last)
+
+
+def absent(path: AnyPath, what: str = "file", fix: str | None = None) -> InputError:
+    """The error that there is no such file or folder, with the nearest name that there is.
+
+    Args:
+        path: What is not there.
+        what: What it should be, for the message.
+        fix: What to do.
+
+    Example:
+        >>> str(absent("no/such/talk.json", "file or folder"))
+        "no/such/talk.json: there is no such file or folder; there is no folder 'no'."
+    """
+    whole = os.path.normpath(os.fspath(path))
+    if os.path.islink(whole):
+        return InputError(f"it is a link to {os.readlink(whole)!r}, which is not there", file=path, fix=fix)
+    folder, name = os.path.split(whole)
+    problem = f"there is no such {what}"
+    if folder and not os.path.isdir(folder):
+        while (above := os.path.dirname(folder)) and not os.path.isdir(above):
+            folder = above
+        is_file = os.path.exists(folder)
+        problem += f"; {folder!r} is a file" if is_file else f"; there is no folder {folder!r}"
+        folder, name = ("", "") if is_file else os.path.split(folder)
+    near = _near(folder, name) if name else None
+    hint = f"Did you mean {near!r}?" if near else ""
+    return InputError(problem, file=path, fix=" ".join(filter(None, (hint, fix))) or None)
+
+
+def _near(folder: str, name: str) -> str | None:
+    try:
+        with os.scandir(folder or ".") as entries:
+            names = sorted(entry.name for entry, _ in zip(entries, range(_MOST_NAMES), strict=False))
+    except (OSError, ValueError):
+        return None
+    near = closest(name, [each for each in names if each[:1] != "." and each != name])
+    return os.path.join(folder, near[0]) if near else None
 
 
 class _Short(reprlib.Repr):

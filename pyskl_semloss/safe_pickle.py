@@ -19,10 +19,20 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_write
 from pyskl_semloss.pickle_scan import check_extent
-from pyskl_semloss.pickle_stand_ins import ACCEPTED, PLAIN, PLAIN_DTYPE, Array, Budget, DType, Maker, Refused
-from pyskl_semloss.reading import read_bytes, reason
+from pyskl_semloss.pickle_stand_ins import (
+    ACCEPTED,
+    PLAIN,
+    PLAIN_DTYPE,
+    Array,
+    Budget,
+    DType,
+    FrozenSet,
+    Maker,
+    Refused,
+)
+from pyskl_semloss.reading import data_size, open_regular, read_bytes, reason
+from pyskl_semloss.results import result_file
 
 _SCALARS = (str, bytes, bytearray, bool, int, float, complex, type(None), np.generic)
 Extra = Mapping[tuple[str, str], object]
@@ -73,6 +83,8 @@ class _Settler:
     def _made(self, node: Any) -> Any:
         if isinstance(node, Array):
             return node.real(self._budget)
+        if isinstance(node, FrozenSet):
+            return frozenset(self.settle(item) for item in node.members)
         if type(node) in (tuple, set, frozenset):
             return type(node)([self.settle(item) for item in node])
         if not self._extra or isinstance(node, (DType, Maker)):
@@ -86,6 +98,7 @@ def loads(
     *,
     file: str | os.PathLike[str] | None = None,
     persistent: Callable[[Any], Any] | None = None,
+    size: int | None = None,
 ) -> Any:
     """Read plain data from the bytes of a pickle, of any protocol and of numpy 1.x or 2.x.
 
@@ -96,14 +109,16 @@ def loads(
             arguments or state of such a global are not supported (they reach it as stand-ins).
         file: The name to give in messages.
         persistent: Takes a persistent id; without it, those are refused.
+        size: Bytes of the pickle that took room on the disk, where it was read from a file with holes.
 
     Raises:
         InputError: The pickle is truncated or damaged, holds anything but dicts, lists, tuples, sets, strings, bytes,
-            numbers, None, and numpy arrays and scalars of numbers or strings, or unfolds to more memory than
-            :func:`pyskl_semloss.reading.memory_limit` says. Nothing in it was executed.
+            numbers, None, and numpy arrays and scalars of numbers or strings, unfolds to more memory than
+            :func:`pyskl_semloss.reading.memory_limit` says, or has more keys that take time than
+            :data:`pyskl_semloss.pickle_scan.MOST_KEYS` allows. Nothing in it was executed.
     """
     try:
-        budget = Budget(check_extent(data).memory)
+        budget = Budget(check_extent(data, size=size).memory)
         node = _Unpickler(data, extra or {}, persistent, budget).load()
         return _Settler(budget, bool(extra)).settle(node)
     except Refused as refusal:
@@ -122,7 +137,9 @@ def load(path: str | os.PathLike[str], extra: Extra | None = None) -> Any:
     Raises:
         InputError: The file is absent or unreadable, or for the reasons of :func:`loads`.
     """
-    return loads(read_bytes(path), extra, file=path)
+    with open_regular(path) as stream:
+        size = data_size(stream.fileno())
+    return loads(read_bytes(path), extra, file=path, size=size)
 
 
 class _Pickler(pickle.Pickler):
@@ -158,7 +175,7 @@ def dump(obj: object, path: str | os.PathLike[str]) -> None:
             of numbers or strings, or the file cannot be written.
     """
     try:
-        with atomic_write(path) as stream:
+        with result_file(path) as stream:
             pickler = _Pickler(stream, protocol=4)
             # Without it every array's bytes stay in memory until the last is written.
             pickler.fast = True

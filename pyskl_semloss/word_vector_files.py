@@ -18,7 +18,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from pyskl_semloss import safe_pickle
-from pyskl_semloss.array_files import map_npy
+from pyskl_semloss.array_files import NpyRows
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.reading import open_regular
 
@@ -31,7 +31,15 @@ _OTHER = (
 _GZIP_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
 # A word, its vector as it stands in the file, and the number of the line (text) or of the word (binary).
 _Record = tuple[bytes, bytes, int]
-_Read = tuple[dict[str, np.ndarray], dict[str, list[str]], list[Path]]
+_Read = tuple[dict[str, np.ndarray], dict[str, list[str]], list[Path], str]
+
+
+class _Doubt(Exception):
+    """The file is read to its end, and has not as many words as its header promises."""
+
+    def __init__(self, problem: str, difference: int) -> None:
+        super().__init__(problem)
+        self.difference = difference
 
 
 def read_word_vectors(path: Path, needed: Sequence[str]) -> _Read:
@@ -42,14 +50,16 @@ def read_word_vectors(path: Path, needed: Sequence[str]) -> _Read:
         needed: The words, spelled as the file spells them.
 
     Returns:
-        word -> (D,) float32; missing word -> up to three words of the file that are spelled nearly the same; and the
-        further files that were read.
+        word -> (D,) float32; missing word -> up to three words of the file that are spelled nearly the same; the
+        further files that were read; and what is wrong with the header, where it is off by one and words are missing,
+        else nothing.
 
     Raises:
         InputError: The file is in another format, malformed or truncated, or a needed vector holds NaN or infinity.
+            Where its header promises other words than there are, the missing words are listed, too.
     """
     try:
-        vectors, near, beside = _read(path, needed)
+        vectors, near, beside, doubt = _read(path, needed)
     except _GZIP_ERRORS as error:
         raise _bad_gzip(error, 0, path) from None
     except OSError as error:
@@ -59,7 +69,7 @@ def read_word_vectors(path: Path, needed: Sequence[str]) -> _Read:
             raise InputError(
                 f"the vector of the word {word!r} holds NaN, infinity or a number beyond float32", file=path
             )
-    return vectors, near, beside
+    return vectors, near, beside, doubt
 
 
 class NearSpellings:
@@ -117,8 +127,10 @@ def _read(path: Path, needed: Sequence[str]) -> _Read:
     binary = _is_binary(head, path)
     with _open(path, zipped) as stream:
         if binary:
-            return *_collect(_binary_records(stream, path), _binary_vector, needed, path), []
-        return *_collect(_text_records(stream, path), _text_vector, needed, path), []
+            vectors, near, doubt = _collect(_binary_records(stream, path), _binary_vector, needed, path)
+        else:
+            vectors, near, doubt = _collect(_text_records(stream, path), _text_vector, needed, path)
+        return vectors, near, [], doubt
 
 
 def _open(path: Path, zipped: bool) -> io.BufferedReader:
@@ -142,11 +154,11 @@ def _is_binary(head: bytes, path: Path) -> bool:
 
 def _collect(
     records: Iterator[_Record], decode: Callable[[bytes, int, Path], np.ndarray], needed: Sequence[str], path: Path
-) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+) -> tuple[dict[str, np.ndarray], dict[str, list[str]], str]:
     pending = {word.encode(): word for word in needed}
     spellings = NearSpellings(needed)
     vectors: dict[str, np.ndarray] = {}
-    number = 0
+    number, doubt = 0, ""
     try:
         for key, packed, number in records:
             if key in pending:
@@ -158,7 +170,13 @@ def _collect(
             spellings.see(key.decode("utf-8", "replace"))
     except _GZIP_ERRORS as error:
         raise _bad_gzip(error, number, path) from None
-    return vectors, spellings.nearest()
+    except _Doubt as error:
+        doubt, near = str(error), spellings.nearest()
+        if abs(error.difference) > 1:
+            items = [f"{word}; near spellings: {', '.join(near[word]) or 'none'}" for word in pending.values()]
+            problem = f"{doubt}: it is truncated, or its header is wrong; {len(pending)} of the words have no vector"
+            raise InputError(problem, file=path, items=items, fix="Fetch it again, or mend its first line.") from None
+    return vectors, spellings.nearest(), doubt
 
 
 def _bad_gzip(error: Exception, number: int, path: Path) -> InputError:
@@ -182,7 +200,8 @@ def _text_records(stream: IO[bytes], path: Path) -> Iterator[_Record]:
         word, packed = _split(line, dimension, number, path)
         yield word, packed, number
     if promised is not None and promised != number - 1:
-        raise InputError(f"line 1: the header promises {promised} words, but {number - 1} lines follow", file=path)
+        problem = f"line 1: the header promises {promised} words, but {number - 1} lines follow"
+        raise _Doubt(problem, promised - (number - 1))
 
 
 def _split(line: bytes, dimension: int, number: int, path: Path) -> tuple[bytes, bytes]:
@@ -223,18 +242,25 @@ def _binary_records(stream: IO[bytes], path: Path) -> Iterator[_Record]:
     for number in range(1, promised + 1):
         while (space := buffer.find(b" ", start)) < 0 or len(buffer) < space + 1 + size:
             block = stream.read(1 << 16)
+            if not block and not buffer[start:].strip():
+                problem = f"line 1: the header promises {promised} words, but the file has {number - 1}"
+                raise _Doubt(problem, promised - (number - 1))
             if not block or (space < 0 and len(buffer) - start > _LONGEST_LINE):
-                raise InputError(
-                    f"word {number}: the header (line 1) promises {promised} words of {dimension} numbers, but no such "
-                    "word is here: the file is truncated, or its header is wrong",
-                    file=path,
-                )
+                raise _cut_short(number, promised, dimension, path)
             buffer, start = buffer[start:] + block, 0
         # Google's writer ends each vector with a line break, gensim's does not.
         yield buffer[start:space].lstrip(b"\n"), buffer[space + 1 : space + 1 + size], number
         start = space + 1 + size
     if (buffer[start:] + stream.read(16)).strip():
-        raise InputError(f"line 1: the file goes on after the {promised} words that its header promises", file=path)
+        raise _Doubt(f"line 1: the file goes on after the {promised} words that its header promises", -promised - 2)
+
+
+def _cut_short(number: int, promised: int, dimension: int, path: Path) -> InputError:
+    problem = (
+        f"word {number}: the header (line 1) promises {promised} words of {dimension} numbers, but no such word is "
+        "here: the file is truncated, or its header is wrong"
+    )
+    return InputError(problem, file=path)
 
 
 def _binary_vector(packed: bytes, number: int, path: Path) -> np.ndarray:
@@ -252,7 +278,7 @@ class _Attributes(dict[str, Any]):
         self["state"] = state
 
 
-def _keyed_vectors(path: Path) -> tuple[dict[str, int], np.ndarray, list[Path]]:
+def _keyed_vectors(path: Path) -> tuple[dict[str, int], np.ndarray | NpyRows, list[Path]]:
     names = ("KeyedVectors", "Word2VecKeyedVectors", "EuclideanKeyedVectors", "Vocab")
     advice = "If it is a gensim model, save its word vectors alone with model.wv.save(...) and give that file."
     try:
@@ -265,15 +291,15 @@ def _keyed_vectors(path: Path) -> tuple[dict[str, int], np.ndarray, list[Path]]:
     # index2word is what gensim 3 wrote.
     words = state.get("index2word")
     index = state.get("key_to_index") or {
-        word: row for row, word in enumerate(words if isinstance(words, list) else [])
+        word: row for row, word in enumerate(words if isinstance(words, list) else []) if isinstance(word, str)
     }
     matrix, beside = state.get("vectors"), []
     if matrix is None:
         beside = [path.with_name(path.name + ".vectors.npy")]
         if not beside[0].is_file():
             raise InputError(f"its vectors are in a second file, {beside[0].name}, which is not beside it", file=path)
-        matrix = map_npy(beside[0])
-    if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind != "f":
+        matrix = NpyRows(beside[0])
+    if not isinstance(matrix, (np.ndarray, NpyRows)) or matrix.ndim != 2 or matrix.dtype.kind != "f":
         raise InputError("it does not hold a matrix of word vectors", file=path, fix=advice)
     if not isinstance(index, dict) or not all(type(row) is int and 0 <= row < len(matrix) for row in index.values()):
         raise InputError(f"its word list does not fit its matrix of {len(matrix)} word vectors", file=path, fix=advice)
@@ -287,4 +313,4 @@ def _read_keyed_vectors(path: Path, needed: Sequence[str]) -> _Read:
     for word in index:
         if isinstance(word, str):
             spellings.see(word)
-    return vectors, spellings.nearest(), beside
+    return vectors, spellings.nearest(), beside, ""

@@ -7,7 +7,6 @@ gensim ``.kv``), or the name of a model of gensim's downloader.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import hashlib
 import logging
 import os
@@ -21,6 +20,7 @@ import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import sha256
+from pyskl_semloss.reading import closest
 from pyskl_semloss.word_vector_files import read_word_vectors
 
 DEFAULT_SOURCE = "glove-wiki-gigaword-300"
@@ -54,6 +54,7 @@ class FoundVectors:
         source: The file's name, the downloader's name, or ``hash:DIM:SEED``.
         checksum: SHA-256 of the source file; for ``hash`` the seed, spelled out.
         side_files: Name -> SHA-256 of files that the source file refers to (the ``.vectors.npy`` of a ``.kv``).
+        doubt: Where words are missing, what is wrong with the number of words that the file promises; else nothing.
     """
 
     vectors: dict[str, np.ndarray]
@@ -61,6 +62,7 @@ class FoundVectors:
     source: str
     checksum: str
     side_files: dict[str, str] = field(default_factory=dict)
+    doubt: str = ""
 
 
 def find_word_vectors(words: Iterable[str], source: str | os.PathLike[str] = DEFAULT_SOURCE) -> FoundVectors:
@@ -80,9 +82,10 @@ def find_word_vectors(words: Iterable[str], source: str | os.PathLike[str] = DEF
         vectors = {word: hash_vector(word, dimension, seed) for word in needed}
         return FoundVectors(vectors, {}, f"hash:{dimension}:{seed}", f"seed {seed}")
     path = _locate(text)
-    vectors, near, beside = read_word_vectors(path, needed)
+    vectors, near, beside, doubt = read_word_vectors(path, needed)
     side_files = {file.name: sha256(file) for file in beside}
-    return FoundVectors(vectors, near, text if text in DOWNLOADER_NAMES else path.name, sha256(path), side_files)
+    name = text if text in DOWNLOADER_NAMES else path.name
+    return FoundVectors(vectors, near, name, sha256(path), side_files, doubt)
 
 
 def hash_vector(word: str, dimension: int = 300, seed: int = 0) -> np.ndarray:
@@ -113,7 +116,7 @@ def _locate(source: str) -> Path:
         raise InputError("expected a file of word vectors, got a folder", file=path)
     if path.suffix in {".txt", ".vec", ".gz", ".bin", ".kv", ".zip", ".model"} or len(path.parts) > 1:
         raise InputError("there is no such file of word vectors", file=path)
-    near = difflib.get_close_matches(source, DOWNLOADER_NAMES, n=3)
+    near = closest(source, DOWNLOADER_NAMES, 3)
     raise InputError(
         f"{source!r} is neither 'hash', nor a file, nor a name of gensim's downloader",
         field="vectors",

@@ -65,12 +65,13 @@ class App:
     Args:
         folder: Where its folder of temporary files, its working folder and its log are made.
         options: Words of the command line.
+        temporary: Another folder of temporary files.
     """
 
-    def __init__(self, folder, *options):
-        self.temporary, self.log = folder / "temporary", folder / "log"
+    def __init__(self, folder, *options, temporary=None):
+        self.temporary, self.log = temporary or folder / "temporary", folder / "log"
         for path in (self.temporary, folder / "here"):
-            path.mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=True)
         words = [sys.executable, str(ROOT / "tools" / "app.py"), "--port", "0", "--no-browser", *map(str, options)]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -106,7 +107,7 @@ class App:
 
     def sessions(self):
         """Folders of sessions, by name; sessions have names that nobody can guess."""
-        return {path.name: path for path in self.temporary.glob("pyskl_semloss_app_*/*") if len(path.name) == 22}
+        return {path.name: path for path in self.temporary.glob(".pyskl_semloss_app.*/*") if len(path.name) == 22}
 
     def worker(self):
         """Process id of the worker, or None."""

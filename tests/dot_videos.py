@@ -57,6 +57,10 @@ def dots():
     return Estimator(find_dots, DOTS)
 
 
+def nobody():
+    return Estimator(lambda frame: (np.zeros((0, 5, 2)), np.zeros((0, 5))), DOTS)
+
+
 def smooth_dots():
     """Follows the dots: what it finds depends on the frames before, as with MediaPipe.
 

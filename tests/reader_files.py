@@ -33,6 +33,7 @@ from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids
 from pyskl_semloss.evaluation.toolbox_results import read_clips
 from pyskl_semloss.label_vectors import LabelVectors, load_matrix
+from pyskl_semloss.segments.reading import read_segments
 from pyskl_semloss.skeletons import get_layout
 from pyskl_semloss.word_vectors import find_word_vectors
 
@@ -99,7 +100,32 @@ def make_files(folder, clips=None):
         | _vector_files(folder)
         | _texts(folder)
         | _own_keypoints(folder / "own")
+        | _segments(folder)
     )
+
+
+ELAN = """<ANNOTATION_DOCUMENT FORMAT="3.0"><HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="file:///a.mp4"
+MIME_TYPE="video/mp4" TIME_ORIGIN="5"/></HEADER><TIME_ORDER><TIME_SLOT TIME_SLOT_ID="t1" TIME_VALUE="10"/><TIME_SLOT
+TIME_SLOT_ID="t2"/><TIME_SLOT TIME_SLOT_ID="t3" TIME_VALUE="30"/></TIME_ORDER><TIER TIER_ID="person 2"
+LINGUISTIC_TYPE_REF="l"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="t1" TIME_SLOT_REF2="t2"
+CVE_REF="c"><ANNOTATION_VALUE/></ALIGNABLE_ANNOTATION></ANNOTATION><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a2"
+TIME_SLOT_REF1="t2" TIME_SLOT_REF2="t3"><ANNOTATION_VALUE>nod</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+</TIER><TIER TIER_ID="person 2 confidence" LINGUISTIC_TYPE_REF="l" PARENT_REF="person 2"><ANNOTATION><REF_ANNOTATION
+ANNOTATION_ID="a3" ANNOTATION_REF="a1"><ANNOTATION_VALUE>x</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION></TIER>
+<LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="l" CONTROLLED_VOCABULARY_REF="v"/><CONTROLLED_VOCABULARY CV_ID="v"><CV_ENTRY_ML
+CVE_ID="c"><CVE_VALUE LANG_REF="und">wave</CVE_VALUE></CV_ENTRY_ML></CONTROLLED_VOCABULARY></ANNOTATION_DOCUMENT>
+"""
+
+
+def _segments(folder):
+    elan, table = folder / "talk.eaf", folder / "talk.csv"
+    elan.write_text(ELAN)
+    table.write_text("start,end,name,confidence,person\n1.0,2.5,nod,0.5,2\n3,4,wave,1,1\n")
+    below = functools.partial(read_segments, elan, ["person 2 confidence"])
+    return {
+        "annotations of ELAN": Reader(elan, lambda: (read_segments(elan), below())),
+        "table of segments": Reader(table, lambda: read_segments(table)),
+    }
 
 
 def _own_keypoints(folder):

@@ -6,6 +6,7 @@ import pytest
 from pyskl_semloss.annotations import Clip
 from pyskl_semloss.annotations.animation import contact_sheet, draw_clip, write_animation
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.results import RECORD
 from pyskl_semloss.skeletons import get_layout
 
 
@@ -37,4 +38,15 @@ def test_mp4_has_every_frame(tmp_path):
     write_animation(draw_clip(clip, get_layout("openpose22"), size=101), tmp_path / "new" / "x.mp4")
     video = cv2.VideoCapture(str(tmp_path / "new" / "x.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 4
-    assert [item.name for item in (tmp_path / "new").iterdir()] == ["x.mp4"]
+    assert [item.name for item in (tmp_path / "new").iterdir() if item.name != RECORD] == ["x.mp4"]
+
+
+@pytest.mark.parametrize("name", ["a%03d.mp4", "http:/x.mp4", "-y.mp4", "0.mp4"])
+def test_a_name_is_a_file_and_no_pattern_or_address(tmp_path, monkeypatch, name):
+    pytest.importorskip("cv2")
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.chdir(tmp_path)
+    write_animation([image.new("RGB", (64, 48), "red")] * 3, name)
+    assert [
+        str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file() and path.name != RECORD
+    ] == [name]

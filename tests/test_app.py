@@ -11,7 +11,7 @@ import pytest
 from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.app.figures import strongest, timeline_figure
 from pyskl_semloss.app.limits import Limits, UploadLimit, is_loopback, is_name_of, why_not
-from pyskl_semloss.app.sessions import Sessions, safe_name
+from pyskl_semloss.app.sessions import Sessions, shown_name, split_name
 from pyskl_semloss.app.viewing import MISSING, write_view
 from pyskl_semloss.app.worker import Worker
 from pyskl_semloss.errors import InputError
@@ -110,7 +110,7 @@ def test_stopping_ends_the_task():
     asyncio.run(run())
 
 
-def request(limit, headers, *bodies):
+def request(limit, headers, *bodies, path="/upload/x", method="POST"):
     """What a client of an application behind the limit gets, and what the application got."""
     got, sent = [], []
 
@@ -135,19 +135,30 @@ def request(limit, headers, *bodies):
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "headers": headers}
+    scope = {"type": "http", "method": method, "headers": headers, "path": path}
     asyncio.run(UploadLimit(application, limit)(scope, receive, send))
     return sent[0]["status"], got
 
 
 def test_a_file_that_is_too_large_is_refused_as_it_comes():
     part = b"x" * 60_000
-    assert request(100_000, [], part, part)[0] == 200
-    status, got = request(100_000, [], part, part, part, part, part)
-    # 100,000 bytes and some for headers: the third part goes beyond.
+    assert request(120_000, [], part, part)[0] == 200
+    status, got = request(120_000, [], part, part, part, part, part)
     assert (status, [one["type"] for one in got]) == (413, ["http.request"] * 2 + ["http.disconnect"])
+    assert request(10**9, [(b"content-length", b"9" * 5000)], part) == (413, [])
     assert request(100_000, [(b"content-length", b"200000")], part) == (413, [])
     assert request(100_000, [(b"content-length", b"many")], part) == (413, [])
+
+
+@pytest.mark.parametrize("method", ["POST", "GET", "PUT"])
+def test_a_request_that_brings_no_file_is_small(method):
+    """What is behind it may hold it in memory."""
+    half = b"x" * (1 << 19)
+    for path in ("/", "/leave/x", "/_nicegui_ws/socket.io/", "/uploads", "/_nicegui/client/x/upload/3"):
+        assert request(10**9, [], half, half, path=path, method=method)[0] == 200
+        status, got = request(10**9, [], half, half, b"x", half, path=path, method=method)
+        assert (status, [one["type"] for one in got]) == (413, ["http.request"] * 2 + ["http.disconnect"])
+        assert request(10**9, [(b"content-length", b"1048577")], half, path=path, method=method) == (413, [])
 
 
 def test_limits():
@@ -201,26 +212,53 @@ def test_a_session_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+SESSION = "import os, sys; from pyskl_semloss.app.sessions import Sessions; Sessions(sys.argv[1]).begin()\n"
+
+
 def test_what_a_killed_app_left_is_removed_at_the_next_start(tmp_path):
-    code = "import sys; from pyskl_semloss.app.sessions import Sessions; import os\n"
-    code += "Sessions(sys.argv[1]).begin(); os.kill(os.getpid(), 9)"
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    subprocess.run([sys.executable, "-c", f"{SESSION}os.kill(os.getpid(), 9)", str(tmp_path)], check=False)
     (left,) = tmp_path.iterdir()
     (tmp_path / "pyskl_semloss_app_notes").mkdir()
+    # Somebody else's, which cannot be opened, ends no search.
+    (tmp_path / ".pyskl_semloss_app.aaaaaaaa.tmp").symlink_to(tmp_path / "nowhere")
     mine = Sessions(tmp_path)
     other = Sessions(tmp_path)
     assert not left.exists()
-    names = {path.name for path in tmp_path.iterdir()}
+    names = {path.name for path in tmp_path.iterdir()} - {".pyskl_semloss_app.aaaaaaaa.tmp"}
     assert names == {"pyskl_semloss_app_notes", mine.folder.name, other.folder.name}
 
 
-def test_names_of_uploads_stay_in_their_folder():
-    assert safe_name("film 1.mp4") == "film 1.mp4"
-    assert safe_name("../../etc/pass<wd>.npz") == "pass_wd_.npz"
-    assert safe_name("C:\\videos\\Müller.MOV") == "Müller.MOV"
-    assert safe_name("...") == "file"
-    assert safe_name(".hidden") == "hidden"
-    assert len(safe_name("x" * 500 + ".mp4")) == 84
+@pytest.mark.skipif(not os.path.exists("/proc/self/ns/pid"), reason="needs namespaces of Linux")
+def test_what_a_container_left_is_removed_by_the_next_whose_process_has_the_same_number(tmp_path):
+    """Each container counts its processes anew: there the app has always the same number."""
+    command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c"]
+    code = f"{SESSION}print(os.getpid(), *[len(os.listdir(one)) for one in os.scandir(sys.argv[1])], flush=True)\n"
+    # A container's first process cannot kill itself; it ends without its own clearing up.
+    code += "os._exit(1)"
+    said = []
+    for _ in range(3):
+        done = subprocess.run([*command, code, str(tmp_path)], capture_output=True, text=True)
+        if "unshare" in done.stderr:
+            pytest.skip("needs the right to make a namespace")
+        said.append(done.stdout)
+    assert said == ["1 1\n"] * 3, "one folder of one session, each time"
+
+
+def test_names_of_uploads_are_kept_but_for_folders_and_commands():
+    kept = [
+        "film 1.mp4", "访" * 80 + ".mp4", "preview.webm", "keypoints.bin", "a'b\"c.npz", "50%25.npz", "a#b?c&d=e+f.npz",
+        ".npz", ".hidden.mp4", "talk .npz", "talk.npz ", "👩👩👧 𝄞.mp4", "Mu\u0308ller.mp4", "CON.npz", "nul",
+        "a:b|c*<d>.npz", "~", "-rf",
+    ]  # fmt: skip
+    assert [shown_name(name) for name in kept] == kept
+    assert shown_name("../../etc/pass<wd>.npz") == "pass<wd>.npz"
+    assert shown_name("C:\\videos\\Müller.MOV") == "Müller.MOV"
+    assert [shown_name(name) for name in ("", ".", "..", "...", " ", "a/", "a\\..")] == ["file"] * 7
+    assert shown_name("a\u202egpj.\u200fnpz\n\x1b[2J\0\ud800") == "a_gpj._npz__[2J__"
+    assert shown_name("x" * 500 + ".mp4") == "x" * 235 + ".mp4" and len(shown_name("." + "y" * 9999)) <= 255
+    assert [split_name(name) for name in ("a.b.npz", ".npz", "film", "a.", "访.MP4")] == [
+        ("a.b", ".npz"), ("npz", ""), ("film", ""), ("a", "."), ("访", ".MP4"),
+    ]  # fmt: skip
 
 
 def test_what_the_browser_gets(tmp_path):

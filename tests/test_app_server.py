@@ -1,8 +1,10 @@
 """The app as a process: who reaches it, what it refuses, and what it leaves behind."""
 
+import contextlib
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,64 @@ def test_files_of_nobody(app):
         assert app.ask("GET", path)[0] == 404
 
 
+def broken_off(app, path, size, claimed):
+    """Send the beginning of an upload, and hang up."""
+    with socket.create_connection(("127.0.0.1", app.port)) as connection:
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost:{app.port}\r\nX-Name: film%0a%C3%BC.mp4\r\n"
+        connection.sendall(f"{head}Content-Length: {claimed}\r\n\r\n".encode() + bytes(size))
+        time.sleep(0.3)
+
+
+def test_an_upload_that_is_broken_off_is_one_line_and_leaves_nothing(models, tmp_path):
+    with App(tmp_path, *models) as app:
+        app.ask("GET", "/")
+        (folder,) = app.sessions().values()
+        before = len(app.said.splitlines())
+        for size in (0, 10, 3_000_000):
+            broken_off(app, f"/upload/{folder.name}", size, 10_000_000)
+        wait(lambda: len(app.said.splitlines()) >= before + 3, 20)
+        for path in ("/upload/nobody", "/leave/nobody", "/_nicegui/client/x/upload/4"):
+            broken_off(app, path, 1000, 100_000)
+        assert app.ask("GET", "/")[0] == 200
+        said = [line for line in app.said.splitlines()[before:] if not line.endswith("4 not found")]
+        sizes = [int(line.partition("broken off after ")[2].split()[0]) for line in said]
+        assert sizes[:2] == [0, 10] and 0 < sizes[2] <= 3_000_000
+        assert said == [f"film_ü.mp4: the upload was broken off after {size} bytes; nothing is kept." for size in sizes]
+        assert list(folder.iterdir()) == []
+
+
+def test_an_address_writes_no_commands_into_the_log(app):
+    before = len(app.said)
+    assert app.ask("GET", "/%1b%5b2J%0aerror:%20%E2%80%AEfake")[0] == 404
+    said = wait(lambda: app.said[before:], 10)
+    assert said == f"http://127.0.0.1:{app.port}/\\x1b[2J\\nerror: \\u202efake not found\n"
+
+
+def memory(process):
+    """The most bytes that a process has had in memory."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return 1024 * int(line.split()[1])
+    raise AssertionError
+
+
+def test_an_upload_is_written_as_it_comes(app):
+    """Some 200 MB in one request, and many at once, of which the server holds some MB."""
+    app.ask("GET", "/")
+    folder = next(iter(app.sessions().values()))
+    before = memory(app.process.pid)
+    blocks = (b"\0" * 1_000_000 for _ in range(200))
+    assert app.ask("POST", f"/upload/{folder.name}", blocks, X_Name="large.mp4")[0] == 204
+    assert memory(app.process.pid) - before < 30e6
+    assert app.ask("POST", "/upload/nobody", b"x", X_Name="a.mp4")[0] == 404
+    # What is no upload is held in memory by what answers it.
+    polling = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
+    for method, path in (("POST", polling), ("GET", polling), ("POST", "/")):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            assert app.ask(method, path, b"x" * 50_000_000)[0] == 413
+    assert memory(app.process.pid) - before < 30e6
+
+
 def test_a_busy_port_is_one_line(app, models, tmp_path):
     before = set(app.temporary.iterdir())
     _, said = tool("tools/app.py", *models, "--port", app.port, "--no-browser", code=2)
@@ -126,4 +186,6 @@ def test_what_a_killed_app_had_in_hand_ends_too(models, tmp_path):
         app.end(signal.SIGKILL)
         wait(lambda: not lives(worker), 60)
     (left,) = app.temporary.iterdir()
-    assert left.name.startswith(f"pyskl_semloss_app_{app.process.pid}_")
+    assert left.name.startswith(".pyskl_semloss_app.")
+    with App(tmp_path / "again", *models, temporary=app.temporary) as again:
+        assert again.ask("GET", "/")[0] == 200 and not left.exists()

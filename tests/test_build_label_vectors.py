@@ -220,6 +220,39 @@ def test_the_tool(tmp_path):
     assert "skipped, without a vector: clap" in skipped.stdout
 
 
+def test_numbers_in_front_of_names_are_no_words(tmp_path):
+    """ "0", "1" and "2" were averaged in as words."""
+    names, right, out = tmp_path / "space.txt", tmp_path / "right.txt", tmp_path / "out.npz"
+    right.write_text("touch neck\nfold arm\nno gesture\n")
+    assert _tool("--labels", right, "--vectors", "hash", "--out", out).stderr == ""
+    expected = LabelVectors.load(out)
+    for text in ("0 touch neck\n1 fold arm\n2 no gesture\n", "id,name\n2,fold arm\n1,touch neck\n3,no gesture\n"):
+        names.write_text(text)
+        done = _tool("--labels", names, "--vectors", "hash", "--out", out)
+        assert done.returncode == 0 and "3 classes, 300 dimensions, 6 words" in done.stdout
+        assert done.stderr.startswith(f"warning: {names}: the numbers ") and done.stderr.count("\n") == 1
+        found = LabelVectors.load(out)
+        assert found.class_names == expected.class_names and (found.vectors == expected.vectors).all()
+
+
+def test_a_header_that_is_off_by_one(tmp_path):
+    """The words that lack are listed, and where they may be left out, the vectors are made with a warning."""
+    vectors, names = tmp_path / "off_by_one.vec", tmp_path / "names.txt"
+    vectors.write_text(
+        "5 3\n" + "".join(f"{word} {at}.1 0.2 0.3\n" for at, word in enumerate("touch neck fold arm".split()))
+    )
+    names.write_text("touch neck\nfold arm\narms akimbo\n")
+    common = ("--labels", names, "--vectors", vectors, "--out", tmp_path / "out.npz")
+    for options in ((), ("--oov", "skip")):
+        done = _tool(*common, *options)
+        assert done.returncode == 2 and "arms (in 'arms akimbo'); near spellings: arm" in done.stderr
+        assert "line 1: the header promises 5 words, but 4 lines follow" in done.stderr
+    names.write_text("touch neck\nfold arm\narm akimbo\n")
+    done = _tool(*common, "--oov", "skip")
+    assert done.returncode == 0 and "wrote 3 label vectors" in done.stdout and "without a vector: akimbo" in done.stdout
+    assert done.stderr.startswith("warning: off_by_one.vec: line 1: the header promises 5 words, but 4 lines follow")
+
+
 def test_importing_takes_no_heavy_package():
     code = (
         "import sys, pyskl_semloss.label_vectors as m; m.build_label_vectors(['a'], 'hash'); print(sorted(sys.modules))"

@@ -49,6 +49,26 @@ def test_there_and_back_is_the_same(tmp_path):
     ("change", "vectors", "message"),
     [
         (lambda state: state.pop("cls_head.emb_fc.bias"), VECTORS, "no semantic branch.*fc.bias"),
+        (
+            lambda state: state.pop("cls_head.fc_cls.weight"),
+            VECTORS,
+            "expected a matrix cls_head.fc_cls.weight, got none",
+        ),
+        (
+            lambda state: state.update({"cls_head.fc_cls.weight": torch.tensor(1.0)}),
+            VECTORS,
+            r"expected a matrix cls_head.fc_cls.weight, got the shape \(\)",
+        ),
+        (
+            lambda state: state.update({"cls_head.semantic_branch.label_vectors": torch.ones(4)}),
+            None,
+            r"expected a matrix cls_head.semantic_branch.label_vectors, got the shape \(4,\)",
+        ),
+        (
+            lambda state: state.update({"cls_head.semantic_branch.fc.bias": torch.ones(5)}),
+            VECTORS,
+            "the semantic branch under two names .cls_head.emb_fc.bias, cls_head.semantic_branch.fc.bias",
+        ),
         (lambda state: None, None, "lacks the label vectors.*build_label_vectors"),
         (lambda state: None, VECTORS[:3], "4"),
         (lambda state: None, VECTORS[:, :3], "5 dimensions, the label vectors have 3"),

@@ -86,7 +86,7 @@ def test_damaged_points_and_labels(tmp_path):
     clips[2], clips[3] = forged(clips[2], label=32), forged(clips[3], label=-1)
     clips[4] = forged(clips[4], keypoint_score=clips[4].keypoint_score * 100)
     write_kit(tmp_path, {"train": clips})
-    summary = convert_kit(IMIGUE, tmp_path, tmp_path / "a.pkl")
+    summary = convert_kit(IMIGUE, tmp_path, tmp_path / "a.pkl", labels_from=0)
     found, _ = read_annotations(tmp_path / "a.pkl", unknown_labels=True)
     assert [(clip.frame_dir, clip.label) for clip in found.clips] == [
         ("0001_0", clips[0].label),
@@ -101,7 +101,42 @@ def test_damaged_points_and_labels(tmp_path):
     assert [counts[kind] for kind in kinds] == [1, 1, 1, 1, 1]
     assert "entry 2 of the array" in summary["findings"]["examples"]["points_absurd"][0]
     with pytest.raises(InputError, match=r"train_data.npy: clip '0001_1': 1 point.*entry 2 of the array"):
-        convert_kit(IMIGUE, tmp_path, tmp_path / "b.pkl", strict=True)
+        convert_kit(IMIGUE, tmp_path, tmp_path / "b.pkl", strict=True, labels_from=0)
+
+
+def test_labels_that_count_from_1_are_asked_about(tmp_path):
+    """Else each is one class off, and the clips of the last class are dropped."""
+    clips = imigue_clips(32, frames=9)
+    from_1 = [forged(clip, label=clip.label + 1) for clip in clips]
+    write_kit(tmp_path, {"train": named(from_1[:20], "0001_{}"), "test": named(from_1[20:], "0002_{}")})
+    words = r"no label is 0 and some are 32, but 32 classes counted from 0 end with 31\. Do they .* --labels-from 1"
+    for strict in (False, True):
+        with pytest.raises(InputError, match=words):
+            convert_kit(IMIGUE, tmp_path, tmp_path / "a.pkl", strict=strict)
+    assert not (tmp_path / "a.pkl").exists()
+    convert_kit(IMIGUE, tmp_path, tmp_path / "a.pkl", labels_from=1)
+    assert [clip.label for clip in read_annotations(tmp_path / "a.pkl")[0].clips] == [clip.label for clip in clips]
+    hidden = [forged(clip, label=-1) for clip in clips]
+    write_kit(tmp_path, {"train": named(from_1, "0001_{}"), "test": named(hidden, "0002_{}")})
+    convert_kit(IMIGUE, tmp_path, tmp_path / "a.pkl", labels_from=1)
+    found = read_annotations(tmp_path / "a.pkl", unknown_labels=True)[0]
+    assert [clip.label for clip in found.of_split("test")] == [-1] * 32
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_list_that_fits_no_clip_is_refused(kit, tmp_path, strict):
+    source, _, _ = kit
+    with pytest.raises(InputError, match="list of 'test', 1 of 1 ids fit no clip and no video"):
+        convert_kit(IMIGUE, source, tmp_path / "a.pkl", SplitOptions({"test": ["0004_0,0004_1"]}), strict=strict)
+    assert not (tmp_path / "a.pkl").exists()
+
+
+def test_where_a_list_leaves_out_a_set_of_the_kit_it_does_not_train(kit, tmp_path):
+    source, sets, _ = kit
+    summary = convert_kit(IMIGUE, source, tmp_path / "a.pkl", SplitOptions({"val": ["0002"]}, val_fraction=0.5))
+    assert summary["split_videos"] == {"train": ["0001"], "val": ["0002"], "test": ["0004"]}
+    assert summary["findings"]["counts"]["clips_without_split"] == len(sets["valid"])
+    assert "but those that the source sets apart" in summary["split_rule"]
 
 
 def relabel(source, content):
@@ -205,3 +240,23 @@ def test_sets_that_share_a_video_stay_the_sets(tmp_path):
     summary = convert_kit(IMIGUE, tmp_path, tmp_path / "a.pkl")
     assert summary["splits"] == {"train": 20, "val": 12}
     assert summary["split_rule"] == "the sets of the kit (1 of the videos have clips in several splits)"
+
+
+def test_a_folder_without_a_set_says_where_one_is(kit, tmp_path):
+    source, _, _ = kit
+    (source / "empty").mkdir()
+    for path, words in (
+        (tmp_path, "no set of the challenge kit is in it. Give .*/kit"),
+        (source / "empty", "Expected for example train_data.npy"),
+        (source / "train_data.npy", "it is a file, expected a folder"),
+        (tmp_path / "kitt", "there is no such folder. Did you mean '.*/kit'"),
+    ):
+        with pytest.raises(InputError, match=words):
+            convert_kit(IMIGUE, path, tmp_path / "b.pkl")
+    with pytest.raises(InputError, match=r"25 joints.*got \(20, 3, 90, 22, 1\).*So many joints has iMiGUE, imigue-kit"):
+        convert_kit(SMG, source, tmp_path / "b.pkl")
+    for name in ("train", "valid", "test"):
+        (source / f"{name}_data.npy").rename(source / f"{name.upper()}_data.npy")
+        (source / f"{name}_label.pkl").unlink()
+    with pytest.raises(InputError, match="Is 'TEST_data.npy' meant"):
+        convert_kit(IMIGUE, source, tmp_path / "b.pkl")

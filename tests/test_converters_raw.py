@@ -205,7 +205,7 @@ def test_wrong_arguments(imigue, tmp_path):
     ):
         with pytest.raises(InputError, match=words):
             convert_raw(IMIGUE, source, tmp_path / out, **options)
-    with pytest.raises(InputError, match="expected a folder"):
+    with pytest.raises(InputError, match="there is no such folder.* Give the folder with the videos of iMiGUE"):
         convert_raw(IMIGUE, tmp_path / "none", tmp_path / "a.pkl")
     with pytest.raises(InputError, match="no video of SMG.*_skeleton.csv"):
         convert_raw(SMG, source, tmp_path / "a.pkl")
@@ -214,3 +214,22 @@ def test_wrong_arguments(imigue, tmp_path):
         (source / "0010" / "0001_light_hand.csv").rename(source / "0010" / "0010_light_hand.csv")
         (source / "0010" / "0001_label.csv").rename(source / "0010" / "0010_label.csv")
         convert_raw(IMIGUE, source, tmp_path / "a.pkl")
+
+
+def test_rows_that_are_all_too_wide_are_of_another_format(shared_dir, tmp_path):
+    """OpenPose's body, hands and face in a row: what stands where fingertips are expected is something else."""
+    with pytest.raises(InputError, match=r"3 × videos .* another number of columns .*expected 106 columns, got 412 in"):
+        convert_raw(IMIGUE, shared_dir / "cases" / "17_imigue_rows_all_too_wide" / "raw", tmp_path / "a.pkl")
+    assert not (tmp_path / "a.pkl").exists()
+    video = tmp_path / "src" / "Sample0001"
+    video.mkdir(parents=True)
+    (video / "Sample0001_skeleton.csv").write_text((",".join(["5"] * 300) + "\n") * 9)
+    (video / "Sample0001_finelabels.csv").write_text("1,0,3\n")
+    with pytest.raises(InputError, match="expected 275 columns, got 300 in every row"):
+        convert_raw(SMG, tmp_path / "src", tmp_path / "a.pkl")
+
+
+def test_the_kits_folder_is_no_raw_one(tmp_path):
+    (tmp_path / "train_data.npy").write_bytes(b"")
+    with pytest.raises(InputError, match="These are arrays of a challenge kit: take the command smg-kit"):
+        convert_raw(SMG, tmp_path, tmp_path / "a.pkl")

@@ -29,7 +29,12 @@ def refused_when_strict(parse, kind, row):
 TABLES = [
     ("1,2,3\n4,5\n7,8,9\n", [[1, 2, 3], [4, 5, NAN], [7, 8, 9]], "rows_cut_short", 1, 2),
     ("1,2,3\n4\n7\n", [[1, 2, 3], [4, NAN, NAN], [7, NAN, NAN]], "rows_cut_short", 2, 2),
-    ("1,2,3,4\n5,6,7,8\n", [[1, 2, 3], [5, 6, 7]], "rows_with_extra_columns", 2, 1),
+    ("1,2,3,4\n5,6,7\n8,9,10\n", [[1, 2, 3], [5, 6, 7], [8, 9, 10]], "rows_with_extra_columns", 1, 1),
+    ("1,2,3,\n5,6,7, ,\n", [[1, 2, 3], [5, 6, 7]], "rows_with_extra_columns", 2, 1),
+    ("1,2,3,4\n5,6,7,8\n", [], "videos_of_another_format", 1, 1),
+    ("1,2,3,4\n\n5,6,7,8\n9,10\n", [], "videos_of_another_format", 1, 1),
+    ("frame,x,y,z\n1,2,3,4\n5,6,7,8\n", [], "videos_of_another_format", 1, 1),
+    ("1,2,3,4\n5,6,7,8\n5,6,7\n", [], "videos_of_another_format", 1, 1),
     ("1,2,3\n4,5,6,\n", [[1, 2, 3], [4, 5, 6]], "rows_with_extra_columns", 1, 2),
     ("1,2,3\n\n4,5,6\n", [[1, 2, 3], [NAN] * 3, [4, 5, 6]], "rows_empty", 1, 2),
     ("1,2,3\n4,abc,6\n", [[1, 2, 3], [4, NAN, 6]], "rows_with_text", 1, 2),
@@ -74,6 +79,20 @@ def test_encodings_and_line_ends(tmp_path):
         assert (table == [[1, 2, 3], [4, 5, 6]]).all()
     with pytest.raises(InputError, match="cannot be read"):
         read_text(tmp_path)
+    for data in ("1,2,3\n".encode("utf-16"), b"PK\x03\x04"):
+        (tmp_path / "x.csv").write_bytes(data)
+        with pytest.raises(InputError, match="x.csv: expected UTF-8 text, got (UTF-16|a workbook)"):
+            read_text(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("data", ["1,5;2;3\n4;5,25;6\n", "sep=;\n1,5;2;3\n4;5,25;6\n", "1.5\t2\t3\n4\t5.25\t6\n"])
+def test_raw_files_that_a_spreadsheet_has_written_again(tmp_path, data):
+    """Semicolons gave as many cells as there are decimals, none of them a number: a clip without points."""
+    (tmp_path / "x.csv").write_text(data)
+    table = parse_table(read_text(tmp_path / "x.csv"), 3, Findings(strict=True))
+    assert (table == [[1.5, 2, 3], [4, 5.25, 6]]).all()
+    (tmp_path / "x.csv").write_text("1,2,3\n4,5;6,7\n")
+    assert read_text(tmp_path / "x.csv") == "1,2,3\n4,5;6,7\n"
 
 
 LABELS = [

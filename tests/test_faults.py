@@ -1,12 +1,18 @@
 """Failing clips, dying workers, full shared memory: one message that names the clip, and no process that stays."""
 
+import contextlib
 import gc
 import multiprocessing
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
 import time
+import zipfile
+from multiprocessing import resource_sharer
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -128,12 +134,40 @@ def test_what_a_worker_raises_comes_as_its_own_sentence(read):
         (lambda: os._exit(3), "ended with status 3", "num_workers=0"),
     ],
 )
-def test_a_worker_that_dies_names_the_clip_in_its_hand(read, how, words, fix):
+def test_a_worker_that_dies_names_the_clip_in_its_hand(read, how, words, fix, capfd):
     dataset = Clips(Step(how))
     message = explain(read(dataset))
     assert message.startswith("clips.pkl: clip 'video7': a worker of the data loader (process ")
     assert words in message and fix in message and "while it had this clip in hand" in message
     assert "\n" not in message and message.count("'video7'") == 1
+    assert capfd.readouterr().err == ""
+
+
+class CutsOff(Step):
+    """The worker's connections end a second before the worker does, as where a system is slow to end a process."""
+
+    def __call__(self, idx):
+        if idx == 2:
+            sharer = resource_sharer._resource_sharer
+            sharer._start()
+            sharer._listener.close()
+        return super().__call__(idx)
+
+
+def test_a_worker_that_dies_while_it_hands_in_a_batch(read):
+    error = read(Clips(CutsOff(lambda: (time.sleep(1), os.kill(os.getpid(), signal.SIGKILL)))))
+    assert isinstance(error, OSError)
+    message = explain(error)
+    assert message.startswith("clips.pkl: clip 'video7': a worker of the data loader (process ")
+    assert "was ended by the signal 'Killed' while it had this clip in hand" in message
+
+
+def test_a_connection_that_ends_without_a_death_stays_what_it_is(read, monkeypatch):
+    monkeypatch.setattr(faults, "_DEATH_IS_KNOWN_AFTER", 0.2)
+    error = read(Clips(CutsOff(lambda: time.sleep(3))))
+    assert isinstance(error, OSError) and explain(error) is None
+    start = time.monotonic()
+    assert explain(ConnectionResetError("of a download")) is None and time.monotonic() - start < 0.1
 
 
 def test_a_worker_that_dies_between_clips():
@@ -293,3 +327,100 @@ def test_training_ends_with_one_message(tmp_path, how, words):
         assert line.startswith("error: clip '"), "the other worker may meet it first, with another clip"
     else:
         assert line.startswith(f"error: {tmp_path / 'clips.pkl'}: clip {clip!r}: ")
+
+
+def train(config, *options, files=None, timeout=150):
+    """Run a training, with a soft and a hard limit of open files; a hang fails."""
+    limit = None if files is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, files)
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    return subprocess.run(train_command(config, *options), capture_output=True, text=True, env=env, cwd=ROOT,
+                          timeout=timeout, preexec_fn=limit)  # fmt: skip
+
+
+@pytest.mark.parametrize("files", [16, 26, 28, 30, 32])
+def test_too_few_open_files_are_one_line(tmp_path, files):
+    pytest.importorskip("mmaction")
+    done = train(write_run(tmp_path, steps=3, epochs=3), files=(files, files))
+    assert done.returncode == 2, done.stdout[-1000:] + done.stderr[-2000:]
+    assert re.fullmatch(
+        rf"error: too few open files are allowed( in a worker of the data loader)?: {files} at a time\. Allow more "
+        r"before the start \(ulimit -n 4096\), or take fewer workers, such as --cfg-options "
+        r"train_dataloader.num_workers=1\.\n",
+        done.stderr,
+    )
+
+
+def test_the_number_of_open_files_is_raised_where_the_system_lets_it(tmp_path):
+    pytest.importorskip("mmaction")
+    done = train(write_run(tmp_path, steps=3, epochs=2), files=(30, 4096))
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(24, "Too many open files"), "too few open files are allowed"),
+        (RuntimeError("Too many open files. Communication with the workers is no longer possible."), "too few open"),
+        (
+            RuntimeError("Caught RuntimeError in DataLoader worker process 0.\n... Too many open files (24)"),
+            "too few open",
+        ),
+    ],
+)
+def test_too_many_open_files_wherever_they_are_met(error, words):
+    assert words in explain(error) and "ulimit -n" in explain(error)
+
+
+def lambdas(batch):
+    return lambda: batch
+
+
+def test_a_batch_that_cannot_be_passed_on_ends_the_loading():
+    loader = torch.utils.data.DataLoader(Clips(Step(int)), num_workers=1, collate_fn=lambdas, timeout=60)
+    with pytest.raises(RuntimeError) as error:
+        list(loader)
+    assert "ended with status 1, no clip in hand" in explain(error.value)
+
+
+def test_a_death_behind_an_error_that_a_library_made_of_it_is_found():
+    try:
+        try:
+            raise RuntimeError("DataLoader worker (pid 999999) is killed by signal: Killed. ")
+        except RuntimeError:
+            raise SyntaxError("Failed to format the config file")  # noqa: B904
+    except SyntaxError as error:
+        assert "was ended by the signal 'Killed'" in explain(error)
+
+
+def kill_a_worker_while_a_checkpoint_is_written(config, work, after):
+    """Train, and kill a worker once some checkpoints have been begun; returns status and stderr."""
+    process = subprocess.Popen(
+        train_command(config, "--work-dir", work), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}, cwd=ROOT,
+    )  # fmt: skip
+    begun = set()
+    while process.poll() is None:
+        with contextlib.suppress(FileNotFoundError):
+            begun |= {entry.name for entry in os.scandir(work) if entry.name.endswith(".tmp") and ".pth" in entry.name}
+        if len(begun) >= after:
+            workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            os.kill(int(workers[0]), signal.SIGKILL)
+            break
+        time.sleep(0.0002)
+    return process.communicate(timeout=120)[1], process.returncode
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_a_worker_is_killed_while_a_checkpoint_is_written(tmp_path, after):
+    pytest.importorskip("mmaction")
+    config, work = write_run(tmp_path / "data", steps=3, epochs=6), tmp_path / "run"
+    error, status = kill_a_worker_while_a_checkpoint_is_written(config, work, after)
+    assert status == 2, error[-2000:]
+    assert re.fullmatch(
+        r"error: a worker of the data loader \(process \d+\) was ended by the signal 'Killed', .*\n", error
+    )
+    assert not [entry.name for entry in os.scandir(work) if entry.name.endswith(".tmp")]
+    for path in work.glob("*.pth"):
+        assert zipfile.ZipFile(path).testzip() is None
+    done = train(config, "--work-dir", work, "--resume")
+    assert done.returncode == 0 and (work / "epoch_6.pth").exists(), done.stderr[-2000:]

@@ -22,6 +22,7 @@ from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.evaluation.submission import write_submission
 from pyskl_semloss.files import atomic_path, atomic_write, writing
 from pyskl_semloss.label_vectors import LabelVectors
+from pyskl_semloss.results import RECORD
 from pyskl_semloss.skeletons import get_layout
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -120,7 +121,7 @@ def test_conversion_keeps_the_parts_that_are_done(disk, clips, tmp_path, workers
         convert_raw(IMIGUE, tmp_path, path, workers=workers)
 
     check_refused(disk, write, disk.folder / "a.pkl", levels)
-    assert set(disk.content()) == {"a.pkl", "a.json", "a.md"}
+    assert set(disk.content()) == {RECORD, "a.pkl", "a.json", "a.md"}
 
 
 def test_scores_and_submission(disk):
@@ -307,7 +308,8 @@ def test_tools_say_it_in_one_line(disk, tmp_path, clips):
     before = disk.content()
     disk.fill()
     for name, command in commands.items():
-        line = tool(*command, disk.folder / name)
+        # What was there before is not of this program.
+        line = tool(*command, disk.folder / name, *(["--overwrite"] if name in before else []))
         assert f"error: {disk.folder / name}: " in line and "the disk is full" in line
         assert ("What was there before is untouched" in line) == (name in before)
         assert disk.content() == before

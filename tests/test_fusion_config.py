@@ -226,3 +226,26 @@ def test_the_tool(folder):
     assert done.stdout.splitlines()[-1] == "Wrote Submission.zip."
     done = tool("limb.npz", "joint.npz")
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "these say limb, joint" in done.stderr
+
+
+ONE_HASH = (1 << 61) - 1
+"""Whole numbers that differ by multiples of it have one hash."""
+COLLIDING = {
+    "keys": "parts = {" + ",".join(f"{ONE_HASH * at}: 1" for at in range(8, 9_500)) + "}",
+    "negative keys": "parts = {" + ",".join(f"-{ONE_HASH * at}: 1" for at in range(8, 9_500)) + "}",
+    "members of a set": "parts = {" + ",".join(str(ONE_HASH * at) for at in range(8, 9_500)) + "}",
+    "tuples": "parts = {" + ",".join(f"({-1 - (at & 1)},{-1 - (at >> 1 & 1)},{at}): 1" for at in range(9_000)) + "}",
+}
+
+
+@pytest.mark.parametrize("kind", COLLIDING)
+def test_keys_whose_hashes_may_be_chosen_are_refused(tmp_path, kind):
+    """A dict compares each of them with all others: seconds for 240 kB, where texts and small numbers take none."""
+    (tmp_path / "c.py").write_text(COLLIDING[kind])
+    with pytest.raises(InputError, match="field 'parts': line 1: expected strings, numbers"):
+        read_literals(tmp_path / "c.py")
+    (tmp_path / "c.py").write_text("a = {'x': 1, 2: 3, -4: 5, 2.5: 6, None: 7, True: 8}\nb = {1, 'c'}")
+    assert read_literals(tmp_path / "c.py")["b"] == {1, "c"}
+    (tmp_path / "c.py").write_text("parts = {0x" + "f" * 15_000 + ": 1}")
+    with pytest.raises(InputError, match="c.py: field 'parts'"):
+        plan_from_config(tmp_path / "c.py")

@@ -4,12 +4,14 @@ import io
 import os
 import pickle
 import struct
+import time
 import zipfile
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
-from hostile_files import BOMBS, Call, command_pickles
+from hostile_files import BOMBS, Call, command_pickles, laughs
 
 from pyskl_semloss.checkpoint_scan import _ITEM_SIZES, check_checkpoint
 from pyskl_semloss.checkpoints import read_checkpoint, read_state_dict, without_commands
@@ -285,6 +287,110 @@ def test_a_tensor_in_a_dump_cannot_multiply_its_data(tmp_path):
         read_scores(tmp_path / "dump.pkl")
 
 
+def with_attributes(**attributes):
+    """An ordered dict whose methods are hidden by attributes."""
+    made = OrderedDict(WEIGHTS)
+    made.__dict__.update(attributes)
+    return made
+
+
+def looped():
+    inner = OrderedDict()
+    inner["itself"] = inner
+    inner.get = 1
+    return inner
+
+
+ATTRIBUTES = {
+    "meta": dict(meta=with_attributes(get=1)),
+    "the state dict": dict(state_dict=with_attributes(values=2)),
+    "beside what torch writes": dict(state_dict=with_attributes(_metadata=OrderedDict(), copy=1)),
+    "deep inside": dict(optimizer={"state": [({"a": with_attributes(keys=None)},)]}),
+    "in itself": dict(meta={"a": [looped()]}),
+    "of the metadata": dict(state_dict=with_attributes(_metadata=with_attributes(get=1))),
+    "metadata that is none": dict(state_dict=with_attributes(_metadata=5)),
+    "metadata of no dicts": dict(state_dict=with_attributes(_metadata={"": 5})),
+    "a version that is none": dict(state_dict=with_attributes(_metadata={"": {"version": "2"}})),
+}
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_attributes_that_hide_methods_are_refused(tmp_path, name):
+    for zipped in (True, False):
+        path = save(tmp_path / "a.pth", {**parts(), **ATTRIBUTES[name]}, zipped)
+        for read in (read_checkpoint, read_state_dict):
+            with pytest.raises(InputError, match="tensors and plain data only, but an ordered dict in it has attri"):
+                read(path)
+
+
+def test_the_whole_content_may_have_no_attributes_either(tmp_path):
+    refuse(save(tmp_path / "a.pth", with_attributes(get=1)), r"has attributes of its own \('get'\)")
+
+
+def test_the_versions_that_torch_writes_stay(tmp_path):
+    model = torch.nn.Sequential(torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 2))
+    found = read_checkpoint(save(tmp_path / "a.pth", parts() | {"state_dict": model.state_dict()}))
+    assert found["state_dict"]._metadata["0"] == {"version": 2}
+
+
+def history_of(**attributes):
+    history = pytest.importorskip("mmengine.logging").HistoryBuffer([1.0, 2.0], [1, 1])
+    history.__dict__.update(attributes)
+    return history
+
+
+def test_a_log_history_is_two_lists_of_numbers(tmp_path):
+    pytest.importorskip("mmaction")
+    import pyskl_semloss.hosts.mmaction2  # noqa: F401  (the history is read, not thrown away)
+
+    def content(**attributes):
+        return parts() | {"message_hub": {"log_scalars": {"loss": history_of(**attributes)}}}
+
+    assert read_checkpoint(save(tmp_path / "a.pth", content()))["message_hub"]["log_scalars"]["loss"].mean() == 1.5
+    for attributes in (
+        dict(mean=1), dict(_log_history=5), dict(_log_history=np.zeros((2, 2))), dict(_count_history=np.ones(3)),
+    ):  # fmt: skip
+        refuse(save(tmp_path / "a.pth", content(**attributes)), "log history")
+
+
+def test_weights_that_want_gradients_are_weights(tmp_path):
+    state = {"a": torch.nn.Parameter(torch.ones(2)), "b": torch.ones(2, requires_grad=True)}
+    found = read_state_dict(save(tmp_path / "a.pth", {"state_dict": state}))
+    assert all(value.numpy().tolist() == [1, 1] for value in found.values())
+
+
+def test_names_of_weights_are_text_and_there_once(tmp_path):
+    refuse(save(tmp_path / "a.pth", {"state_dict": {5: torch.ones(1)}}), "expected names of weights, got 5")
+    twice = {"a": torch.ones(1), "module.a": torch.zeros(1)}
+    refuse(save(tmp_path / "a.pth", {"state_dict": twice}), "the weight 'a' is there twice")
+
+
+def test_a_shape_of_endless_numbers_is_not_multiplied(tmp_path):
+    """The product of ten thousand numbers of 255 bytes takes minutes."""
+    number = b"\x8a\xff" + b"\x01" * 254 + b"\x01"
+    storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x0ctQ"
+    shape = b"(" + number * 9000 + b"t"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\x00" + shape + shape + b"\x89NtR"
+    path = with_pickle(tmp_path / "a.pth", b"\x80\x02}X\x0a\0\0\0state_dict}X\x01\0\0\0a" + tensor + b"ss.")
+    start = time.process_time()
+    refuse(path, "a tensor whose shape is none")
+    assert time.process_time() - start < 5
+
+
+def test_the_advice_to_trust_a_file_is_not_passed_on(tmp_path):
+    refuse(save(tmp_path / "a.pth", parts(much=10**5000)), r"plain data only \(Unsupported operand 139\)")
+
+
+def test_what_a_checkpoint_tells_a_host_is_text_or_nothing():
+    """A list of a kilobyte fills the memory when it is written out."""
+    notes = {"best_ckpt": laughs(), "last_ckpt": 10**5000, 5: "best_ckpt"}
+    content = {"meta": {"config": laughs(), "hook_msgs": dict(notes)}, "message_hub": {"runtime_info": dict(notes)}}
+    found = without_commands(content, "a.pth")
+    assert found["meta"]["config"] == "gpu_ids = None"
+    told = {"best_ckpt": None, "last_ckpt": None, 5: "best_ckpt"}
+    assert found["meta"]["hook_msgs"] == told == found["message_hub"]["runtime_info"]
+
+
 def test_what_a_host_runs_or_deletes_at_the_checkpoints_word_is_taken_out():
     path = os.path.join("work", "run", "epoch_1.pth")
     beside = os.path.join("work", "run", "best_1.pth")
@@ -300,3 +406,32 @@ def test_what_a_host_runs_or_deletes_at_the_checkpoints_word_is_taken_out():
         }  # fmt: skip
     for odd in ({"meta": 3, "message_hub": []}, {"meta": {"hook_msgs": 4}, "message_hub": {"runtime_info": None}}, {}):
         assert without_commands(dict(odd), path) == odd
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_shape_of_large_numbers_takes_no_time(tmp_path, legacy):
+    """Multiplying 30,000 numbers of 255 bytes took minutes."""
+    path = tmp_path / "a.pth"
+    large = b"\x8a\xff" + b"\x7f" * 255
+
+    class Forged:
+        def __reduce__(self):
+            return torch._utils._rebuild_tensor_v2, (torch.zeros(2).storage(), 0, (1234567,), (1,), False, {})
+
+    torch.save({"a": Forged()}, path, _use_new_zipfile_serialization=not legacy)
+    old = pickle.dumps((1234567,), 2)[2:-1]
+    old = old[: old.index(b"\x85")] + b"\x85"
+    data = path.read_bytes()
+    if legacy:
+        path.write_bytes(data.replace(old, b"(" + large * 30_000 + b"t", 1))
+    else:
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename: archive.read(info) for info in archive.infolist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content.replace(old, b"(" + large * 30_000 + b"t", 1))
+    assert path.stat().st_size > 7_000_000
+    start = time.process_time()
+    with pytest.raises(InputError, match="a tensor whose shape is none"):
+        read_checkpoint(path)
+    assert time.process_time() - start < 10

@@ -22,6 +22,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
 from pyskl_semloss.reading import read_json, shown
+from pyskl_semloss.results import RECORD
 
 LAYOUT = {"name": "mine", "joints": ["a", "b"], "limbs": [[0, 1]], "mirror_pairs": [[0, 1]]}
 NAMES_OF_FILES = ["../mine", "a/b", "/tmp/mine", "..", "a\u0000", "a\nb", "a\x1b[2J"]
@@ -51,7 +52,19 @@ def test_class_names_may_hold_markup_but_no_commands_to_the_terminal(tmp_path):
     ]
     path.write_text("\n".join(markup), encoding="utf-8")
     assert read_class_names(path) == markup
-    for bad in ("a\x1b[2Jb", "a\x07b", "a\tb", "a\u202eb", "a\u2066b", "a\x9bb"):
+    for bad in (
+        "a\x1b[2Jb",
+        "a\x07b",
+        "a\tb",
+        "a\u202eb",
+        "a\u2066b",
+        "a\x9bb",
+        "a\u200f",
+        "a\u200eb",
+        "\u061ca",
+        "a\uffff",
+        "a\ufffeb",
+    ):
         path.write_text(f"one\n{bad}\n", encoding="utf-8")
         with pytest.raises(InputError, match="class 1, .* holds the character U"):
             read_class_names(path)
@@ -95,9 +108,10 @@ def test_a_submission_has_one_member_whatever_the_ids(tmp_path):
     with zipfile.ZipFile(tmp_path / "s.zip") as archive:
         assert archive.namelist() == ["Submission.csv"]
         assert archive.read("Submission.csv").decode() == submission_csv(scores)
-    (tmp_path / "ids.txt").write_text("\n".join(ids))
+    # A separator within an id needs quotation marks.
+    (tmp_path / "ids.txt").write_text("\n".join(f'"{one}"' for one in ids))
     assert read_ids(tmp_path / "ids.txt") == tuple(ids)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.txt", "s.zip"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [RECORD, "ids.txt", "s.zip"]
 
 
 def test_clips_named_like_paths_write_nothing_elsewhere(tmp_path):
@@ -116,7 +130,7 @@ def test_clips_named_like_paths_write_nothing_elsewhere(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"a"} and {
         path.name for path in (tmp_path / "a").iterdir()
     } == {"b"}
-    expected = {"kit", "out.pkl", "out.json", "out.md", "set.pkl", "store", "back.pkl"}
+    expected = {RECORD, "kit", "out.pkl", "out.json", "out.md", "set.pkl", "store", "back.pkl"}
     assert {path.name for path in work.iterdir()} == expected
 
 
@@ -173,13 +187,15 @@ def test_stores_with_holes_are_refused(tmp_path):
         counts = {"points": most} if field == "points" else {"clips": 10**9} if field == "clips" else {}
         (store / "store.json").write_text(json.dumps({**head, **counts}))
         message = (f"at most {1 << 26} points", "at most 4096 bytes", f"at most {10**8}")[place]
-        with pytest.raises(InputError, match=message):
+        with pytest.raises(InputError, match=f"{message}|the others are a hole in the file"):
             KeypointStore(store)
 
 
 def test_a_kit_with_holes_is_refused(files):
     files["arrays of a kit"].path.unlink()
     sparse(files["arrays of a kit"].path, "<f4", (2, 3, 1 << 30, 22, 1))
+    assert "the others are a hole in the file" in refuse(files["arrays of a kit"])
+    np.save(files["arrays of a kit"].path, np.zeros((1, 3, 100_001, 22, 1), "<f4"))
     assert "at most 100000 frames" in refuse(files["arrays of a kit"])
 
 

@@ -1,10 +1,12 @@
 """Reading own keypoints: numbers written by hand come back, and what is wrong is said with its place."""
 
 import json
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from own_keypoint_files import body, write_csv, write_mmpose, write_openpose
+from own_keypoint_files import body, mmpose_frame, write_csv, write_mmpose, write_openpose
 
 from pyskl_semloss.annotations.keypoint_files import (
     Detections,
@@ -119,6 +121,26 @@ def test_csv_of_spreadsheets(tmp_path, mark):
     np.testing.assert_array_equal(found.score, plain.score)
 
 
+def test_csv_of_other_programs(tmp_path):
+    """pandas writes an index, and people write titles their own way."""
+    values = body("coco17", 4)
+    path = write_csv(tmp_path / "a.csv", [(t, 0, values[t]) for t in range(4)], "coco17", person=True)
+    plain, (head, *rows) = read_csv_keypoints(path), path.read_text().splitlines()
+    for index in ("", "Unnamed: 0", "index"):
+        titles = head.upper().replace("LEFT_EYE", "Left Eye")
+        path.write_text("\n".join([f"{index},{titles}", *(f"{at},{row}" for at, row in enumerate(rows))]))
+        found = read_csv_keypoints(path)
+        assert found.layout.name == "coco17"
+        np.testing.assert_array_equal(found.keypoint, plain.keypoint)
+        np.testing.assert_array_equal(found.person, plain.person)
+    path.write_text("\n".join([head.replace("x_left_eye", "x_left_eyes"), *rows]))
+    with pytest.raises(InputError, match="lacks 'x_left_eye'; unknown are 'x_left_eyes'; did you mean 'x_left_eyes'"):
+        read_csv_keypoints(path, get_layout("coco17"))
+    path.write_text("\n".join([f"{head},frame", *(f"{row},0" for row in rows)]))
+    with pytest.raises(InputError, match="two columns are called 'frame'"):
+        read_csv_keypoints(path)
+
+
 @pytest.mark.parametrize("layout", ["coco17", "openpose22", "kinect25"])
 def test_exchanged_coordinates_and_a_small_image_are_doubted(layout):
     shape = get_layout(layout)
@@ -165,8 +187,8 @@ def frame_file(tmp_path):
         (lambda d: d.pop("people"), "_keypoints.json: field 'people': expected a list, got None"),
         (lambda d: d["people"].append(3), "field 'people': person 1: expected an object, got 3"),
         (
-            lambda d: d["people"][0].update(pose_keypoints_2d=[0.0] * 54),
-            "person 0: expected 75 numbers .BODY_25., got 54",
+            lambda d: d["people"][0].update(pose_keypoints_2d=[0.0] * 45),
+            "person 0: expected 75 numbers .BODY_25. or 54 .COCO., got 45, those of OpenPose's model MPI",
         ),
         (lambda d: d["people"][0].update(pose_keypoints_2d=[0.0] * 74), "person 0: expected 75 numbers, got 74"),
         (
@@ -286,7 +308,10 @@ def test_csv_errors(tmp_path, line, old, new, message):
     ("members", "message"),
     [
         ({"keypoint": np.ones((2, 17, 2)), "image_shape": np.array([1.5, 2])}, "field 'image_shape': expected"),
-        ({"keypoint": np.ones((2, 17, 2)), "fps": np.array(-3.0)}, "field 'fps': expected frames per second above 0"),
+        (
+            {"keypoint": np.ones((2, 17, 2)), "fps": np.array(-3.0)},
+            "field 'fps': expected frames per second from",
+        ),
         (
             {"keypoint": np.ones((2, 17, 2)), "keypoint_score": np.ones((2, 16))},
             "field 'keypoint_score': expected numbers",
@@ -395,3 +420,67 @@ def test_the_stream_refuses_what_json_refuses(text):
         for _ in stream.members():
             list(stream.items()) if stream.sees("[") else stream.value()
         stream.end()
+
+
+def far_apart(path, form, layout="wholebody133"):
+    """Two persons half a million frames apart, in each format."""
+    person, last = body(layout, 1)[0], 499_999
+    if form == "openpose":
+        return write_openpose(path, {0: [body("openpose67", 1)[0]], last: [body("openpose67", 1)[0]]})
+    if form == "csv":
+        return write_csv(path.with_suffix(".csv"), [(0, 0, person), (last, 0, person)], layout)
+    if form == "mmpose":
+        path = path.with_suffix(".json")
+        path.write_text(json.dumps([mmpose_frame(0, [person]), mmpose_frame(last, [person])]))
+        return path
+    path.mkdir()
+    for number in (0, last):
+        (path / f"{number:06d}.json").write_text(json.dumps(mmpose_frame(0, [person])["instances"]))
+    return path
+
+
+@pytest.mark.parametrize("form", ["openpose", "csv", "mmpose", "images"])
+def test_a_frame_number_costs_no_more_than_its_file_explains(tmp_path, form):
+    """8.6 kB took 1.3 GB."""
+    path = far_apart(tmp_path / "far", form)
+    found = read_keypoints(path)
+    tracemalloc.start()
+    with pytest.raises(InputError) as error:
+        make_recording(found, HD)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 << 20
+    message = str(error.value)
+    assert (
+        message.startswith(str(path)) and "the last of its 500000 frames is 499999, and somebody is in 2 of" in message
+    )
+    assert f"of {found.size} bytes a recording of" in message and "Is a frame number wrong?" in message
+
+
+def test_honest_recordings_of_few_frames_with_a_person_are_read(tmp_path):
+    """One in 20 frames for an hour, with 133 joints, and a short look at the end of 20 minutes."""
+    values = np.round(body("wholebody133", 1)[0])
+    path = write_csv(tmp_path / "rare.csv", [(20 * n, 0, values) for n in range(4_500)], "wholebody133", score=False)
+    assert make_recording(read_keypoints(path), HD)[0].frames == 89_981
+    path = write_csv(tmp_path / "late.csv", [(30_000 + n, 0, values) for n in range(20)], "wholebody133", score=False)
+    assert make_recording(read_keypoints(path), HD)[0].frames == 30_020
+
+
+def test_the_frames_that_a_file_explains(tmp_path):
+    """64 MiB and 32 times its bytes, at 12 bytes for each joint of a frame."""
+    person = body("coco17", 1)[0]
+    path = write_csv(tmp_path / "a.csv", [(0, 0, person), (1, 0, person)], "coco17")
+    found = read_keypoints(path)
+    assert found.size == path.stat().st_size
+    most = ((64 << 20) + 32 * found.size) // (12 * 17)
+    assert make_recording(replace(found, frames=most), HD)[0].frames == most
+    for frames, options in ((most + 1, HD), (most, replace(HD, to=get_layout("openpose25")))):
+        with pytest.raises(InputError, match="field 'frame': the last of its"):
+            make_recording(replace(found, frames=frames), options)
+    assert make_recording(replace(found, frames=most + 1, size=None), HD)[0].frames == most + 1
+
+
+def test_the_failing_file_in_the_common_folder(shared_dir):
+    path = shared_dir / "cases" / "21_numbers_in_files" / "far_frame.json"
+    with pytest.raises(InputError, match=r"far_frame.json: field 'frame': the last of its 500000 frames"):
+        make_recording(read_keypoints(path), HD)

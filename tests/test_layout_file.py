@@ -1,12 +1,18 @@
 """Layouts in files: wherever a name stands a path may, joints go by names, and errors say which file and field."""
 
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
+import yaml
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import get_layout, layout_fields, layout_names
 
+ROOT = Path(__file__).resolve().parents[1]
 YAML = """\
 name: arms
 joints: [neck, shoulder_l, shoulder_r, hand_l, hand_r]
@@ -96,3 +102,75 @@ def test_a_text_from_a_file_is_no_file(tmp_path):
     path.write_text(YAML)
     with pytest.raises(InputError, match="there is no layout"):
         get_layout(str(path), files=False)
+
+
+SLOW = {
+    "brackets": "[" * 30_000,
+    "braces": "{" * 30_000,
+    "lists in lists": "- " * 30_000,
+    "keys of keys": "? " * 30_000,
+    "merged keys": "{<<: " * 100 + "{}" + "}" * 100,
+    "anchors": "[" + ",".join(f"&a{at} x" for at in range(5000)) + "]",
+    "types": "[" + "!!str a," * 6000 + "]",
+    "a hexadecimal number": f"{YAML}mistakes: 0x{'f' * 60_000}",
+    "an octal number": f"{YAML}mistakes: 0{'7' * 60_000}",
+    "a binary number": f"{YAML}mistakes: 0b{'1' * 60_000}",
+    "a decimal number": f"{YAML}mistakes: {'9' * 60_000}",
+    "a number of base 60": f"{YAML}mistakes: 1{':59' * 20_000}",
+    "a broken number of base 60": f"{YAML}mistakes: 1{':59' * 20_000}.5",
+    "many flat items": "[" + "a," * 30_000 + "]",
+    "numbers of one hash": "{" + ",".join(f"{((1 << 61) - 1) * at}: 1" for at in range(1, 2_500)) + "}",
+}
+WORDS = "nested too deeply|maximum nesting|without references|without types|numbers of up to 40|fields of a layout"
+
+
+@pytest.mark.parametrize("pure", [False, True], ids=["libyaml", "without libyaml"])
+@pytest.mark.parametrize("kind", SLOW)
+def test_yaml_takes_little_time(tmp_path, monkeypatch, kind, pure):
+    """30,000 open brackets took 45 s, and numbers in other bases are not limited in their digits by Python."""
+    if pure:
+        monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    path = tmp_path / "slow.yaml"
+    path.write_text(SLOW[kind])
+    start = time.process_time()
+    with pytest.raises(InputError, match=WORDS) as error:
+        get_layout(path)
+    assert time.process_time() - start < 20
+    assert "slow.yaml" in str(error.value) and len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize("pure", [False, True], ids=["libyaml", "without libyaml"])
+def test_a_layout_of_a_thousand_joints(tmp_path, monkeypatch, pure):
+    if pure:
+        monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    path = tmp_path / "large.yaml"
+    names = [f"joint {at}" for at in range(1000)]
+    pose = [[at / 1000, 0.123456789012345678901234567890] for at in range(1000)]
+    content = {"name": "large", "joints": names, "limbs": [[at, at + 1] for at in range(999)], "mirror_pairs": []}
+    path.write_text(yaml.safe_dump({**content, "rest_pose": pose}, default_flow_style=None, width=1000))
+    assert get_layout(path).num_joints == 1000 and get_layout(path).rest_pose[999] == (0.999, pose[0][1])
+
+
+def test_large_numbers_in_fields_are_named(tmp_path):
+    """Python refuses to write them out, also in the message that refuses them."""
+    huge = 1 << 20_000
+    fields = {"name": "a", "joints": ["a", "b"], "limbs": [], "mirror_pairs": []}
+    for field, value in (
+        ("name", huge), ("source", huge), ("mistakes", huge), ("sides", huge), ("joints", [huge]), ("joints", huge),
+        ("limbs", [[0, huge]]), ("limbs", huge), ("mirror_pairs", [[huge, 0]]), ("mirror_pairs", [[huge, huge]]),
+        ("limb_mirror_pairs", [[0, huge]]), ("rest_pose", [[huge, 0], [0, 0]]), ("rest_pose", huge),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"field '{field}'"):
+            get_layout({**fields, field: value})
+    for key in (huge, "b" * 10_000):
+        with pytest.raises(InputError, match="unknown fields"):
+            get_layout({**fields, key: 1})
+
+
+def test_the_failing_file_in_the_common_folder(shared_dir, tmp_path):
+    path = shared_dir / "cases" / "21_numbers_in_files" / "hex.yaml"
+    command = [sys.executable, "tools/draw_skeletons.py", str(path), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == "" and not (tmp_path / "out").exists()
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {path}: line 5: expected numbers of up to 40 characters, got one of ")

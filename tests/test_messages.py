@@ -22,6 +22,7 @@ MISSING = {
     "benchmark_segments": ("--joint nothing", True),
     "build_label_vectors": ("--labels nothing --vectors hash --out v.npz", False),
     "compare_scores": ("nothing nothing", False),
+    "compare_segments": ("nothing.csv nothing.csv", False),
     "convert_checkpoint": ("nothing out.pth", False),
     "draw_skeletons": ("nothing.json --out pictures", False),
     "export_onnx": ("--joint nothing --limb nothing -- a.onnx", True),
@@ -93,7 +94,11 @@ def test_ctrl_c_and_missing_packages_are_one_line(monkeypatch, capsys):
         ("compare_scores", "s.npz s.npz --seed -1", "field 'seed': expected a whole number from 0, got -1."),
         ("compare_scores", "s.npz s.npz --vectors v.npy", "v.npy: field 'label_vectors': expected 3 classes, got 5"),
         ("report", "s.npz --out page.html", "page.html: field 'out': expected the name of a folder"),
-        ("build_label_vectors", "--labels tab.txt --vectors hash --out v.npz", r"class 0, '0\tclap', holds the char"),
+        (
+            "build_label_vectors",
+            "--labels tab.txt --vectors hash --out v.npz",
+            r"class 0, 'clap\thands', holds the char",
+        ),
         ("sweep", "run/c.py --vectors given --epochs 0", "error: field '--epochs': expected at least 1, got 0."),
     ],
 )
@@ -102,7 +107,7 @@ def test_mistakes_with_real_files(name, words, expected, tmp_path):
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "store.json").write_text("{}")
     (tmp_path / "run" / "c.py").write_text("")
-    (tmp_path / "tab.txt").write_text("0\tclap\n1\twave\n")
+    (tmp_path / "tab.txt").write_text("clap\thands\nwave\n")
     np.save(tmp_path / "v.npy", np.eye(5, dtype=np.float32))
     scores = Scores(np.array(["a", "b"]), np.full((2, 3), 1 / 3, np.float32), np.array([0, 1]))
     for place in ("s.npz", "run/test_scores.npz"):

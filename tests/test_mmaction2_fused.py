@@ -88,7 +88,6 @@ def test_the_model_itself_stays_as_it_was():
     "other",
     [
         dict(act_cfg=dict(type="LeakyReLU", negative_slope=0.5)),
-        dict(out_indices=(1, 2)),
         dict(norm_cfg=dict(type="GN", num_groups=4)),
         dict(non_local=((1,), (0,), (0,)), non_local_cfg=dict(sub_sample=False)),
     ],
@@ -97,6 +96,12 @@ def test_what_is_not_known_is_left_as_it_is(other):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = built(**other)
+    assert fused(model) is model
+
+
+def test_a_backbone_of_several_outputs_is_left_as_it_is():
+    model = built()
+    model.backbone.out_indices = (1, 2)
     assert fused(model) is model
 
 

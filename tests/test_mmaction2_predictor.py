@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ pytest.importorskip("mmaction")
 
 from pyskl_semloss.hosts.mmaction2.predict_files import predict_files, read_input  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.predictor import Predictor  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.recorded_config import recorded_config  # noqa: E402
+from pyskl_semloss.results import RECORD
 from pyskl_semloss.segments.find import SegmentRules  # noqa: E402
 from pyskl_semloss.segments.reading import read_segments  # noqa: E402
 from pyskl_semloss.segments.sliding import WindowRules  # noqa: E402
@@ -234,11 +236,11 @@ def test_models_that_do_not_belong_together_are_refused(folder, tmp_path):
     content = torch.load(limb, weights_only=True)
     config = content["meta"]["cfg"]
     for was, now, said in [
-        ("depth=18", "depth=19", "cannot be built from its config .KeyError"),
-        ("type='PackKeypoints'", "type='CompactKeypoints'", "cannot be built from its config .TypeError"),
+        ("depth=18", "depth=19", "expected 18 or 34 or 50 or 101 or 152, got 19"),
+        ("type='PackKeypoints'", "type='CompactKeypoints'", "'mirrored_views' is no setting of CompactKeypoints"),
         ("skeleton='openpose22',", "skeleton='openpose23',", "there is no layout 'openpose23'"),
-        ("batch_size=5", "batch_size='five'", "cannot be built from its config .ValueError"),
-        ("type='PoseHeatmapPreprocessor'", "type='ActionDataPreprocessor'", "cannot be built"),
+        ("batch_size=5", "batch_size='five'", "expected a whole number from 1 to 4096, got 'five'"),
+        ("type='PoseHeatmapPreprocessor'", "type='ActionDataPreprocessor'", "'ActionDataPreprocessor' is not built"),
     ]:
         assert was in config
         torch.save({**content, "meta": {"cfg": config.replace(was, now)}}, tmp_path / "other.pth")
@@ -249,39 +251,6 @@ def test_models_that_do_not_belong_together_are_refused(folder, tmp_path):
         Predictor(limb=tmp_path / "other.pth")
 
 
-@pytest.mark.parametrize(
-    ("cfg", "said"),
-    [
-        ("import os", "expected 'name = value'"),
-        ("model = __import__('os')\ntest_dataloader = dict()", "expected strings, numbers"),
-        ("model = dict(type='os.system', command='touch x')\ntest_dataloader = dict()", "'os.system' is none that is"),
-        ("model = dict(type='subprocess')\ntest_dataloader = dict()", "'subprocess' is none that is registered"),
-        ("model = dict(type='Recognizer3D', backbone=[dict(type='a.b')])\ntest_dataloader = dict()", "'a.b'"),
-        ("model = dict(type=5)\ntest_dataloader = dict()", "the type 5"),
-        ("model = dict()", "lacks test_dataloader"),
-        ("", "records no config"),
-    ],
-)
-def test_a_recorded_config_runs_and_imports_nothing(tmp_path, cfg, said, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=said):
-        recorded_config({"meta": {"cfg": cfg}}, "bad.pth")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_recorded_config_fetches_no_weights():
-    text = (
-        "custom_imports = dict(imports=['evil'])\n"
-        "model = dict(type='PoseRecognizer3D', backbone=dict(type='ResNet3dSlowOnly', pretrained='http://x/y.pth', "
-        "init_cfg=dict(type='Pretrained', checkpoint='z')), _scope_='evil')\ntest_dataloader = dict(batch_size=3)"
-    )
-    config = recorded_config({"meta": {"cfg": text}}, "a.pth")
-    assert config.to_dict() == {
-        "model": {"type": "PoseRecognizer3D", "backbone": {"type": "ResNet3dSlowOnly"}},
-        "test_dataloader": {"batch_size": 3},
-    }
-
-
 def test_one_bad_input_leaves_the_others(predictor, recording, tmp_path):
     recording.save(tmp_path / "good.npz")
     (tmp_path / "bad.npz").write_bytes(b"no archive")
@@ -289,12 +258,14 @@ def test_one_bad_input_leaves_the_others(predictor, recording, tmp_path):
     outcomes = list(predict_files(predictor, sources, tmp_path / "out", ["csv", "json"], LOOSE, window=2.0))
     assert [bool(one.error) for one in outcomes] == [True, False, True]
     assert "bad.npz" in outcomes[0].error and "there is no such file" in outcomes[2].error
-    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["good.csv", "good.json"]
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [RECORD, "good.csv", "good.json"]
     found = predictor.segments(recording, LOOSE, window=2.0)
     assert [one.name for one in read_segments(outcomes[1].written[0]).segments] == [one.name for one in found.segments]
     with pytest.raises(InputError, match="its files would have the names of those of"):
         predict_files(predictor, [tmp_path / "good.npz", tmp_path / "sub" / "good.mp4"], tmp_path)
-    with pytest.raises(InputError, match="no class 'ilustrative'.*Did you mean 'illustrative'"):
+    with pytest.raises(
+        InputError, match="no class 'ilustrative'; the classes are:\n(.*\n)+Did you mean 'illustrative'\\?$"
+    ):
         predict_files(predictor, sources, tmp_path, rules=SegmentRules(background=("ilustrative",)))
 
 
@@ -313,11 +284,41 @@ def test_the_video_of_a_recording_is_found_linked_and_drawn_on(predictor, record
         assert f'RELATIVE_MEDIA_URL="{link}"' in (folder / "film.eaf").read_text(encoding="utf-8")
         assert json.loads((folder / "film.json").read_text(encoding="utf-8"))["video"] == "film.mp4"
         (tmp_path / "film.mp4").unlink(missing_ok=True)
-    # Without the video the ground is grey, and nothing is linked that is not there.
+    # Without the video the ground is grey, and it is said.
     (done,) = predict_files(
         predictor, [tmp_path / "film.npz"], tmp_path / "c", ["csv"], LOOSE, window=1.0, overlay=True
     )
+    assert "its video 'film.mp4' is not found; --videos" in done.notes[0] and "drawn over grey" in done.notes[0]
     assert not done.error and open_video(done.written[1]).claimed == 30
+
+
+@pytest.mark.parametrize("video", ["{secret}", "../elsewhere/secret.mp4", "..", ".", "link.mp4", "C:\\x\\link.mp4"])
+@pytest.mark.parametrize("videos", [None, "videos"])
+def test_what_a_recording_says_of_its_video_opens_nothing_elsewhere(predictor, recording, tmp_path, video, videos):
+    folder, secret = tmp_path / "sent", tmp_path / "elsewhere" / "secret.mp4"
+    folder.mkdir(), secret.parent.mkdir()
+    points, score = recording.keypoint[:, :30], recording.keypoint_score[:, :30]
+    film = dataclasses.replace(recording, keypoint=points, keypoint_score=score)
+    writer = cv2.VideoWriter(str(secret), cv2.VideoWriter_fourcc(*"mp4v"), film.fps, film.image_shape[::-1])
+    for _ in range(30):
+        writer.write(np.full((*film.image_shape, 3), (0, 0, 255), np.uint8))
+    writer.release()
+    place = folder if videos is None else tmp_path / videos
+    place.mkdir(exist_ok=True)
+    (place / "link.mp4").symlink_to(secret)
+    dataclasses.replace(film, video=video.format(secret=secret)).save(folder / "film.npz")
+    options = dict(window=1.0, overlay=True, videos=None if videos is None else place)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        (done,) = predict_files(predictor, [folder / "film.npz"], tmp_path / "out", ["csv", "json"], LOOSE, **options)
+    assert not done.error and "drawn over grey" in done.notes[0]
+    _, frame = next(iter(open_video(done.written[-1]).frames()))
+    assert np.ptp(frame[5, 5]) < 10, "the secret is red"
+    assert any("link to another folder" in str(one.message) for one in told) == video.endswith("link.mp4")
+    said = json.loads((tmp_path / "out" / "film.json").read_text(encoding="utf-8"))["video"]
+    assert said == {"link.mp4": "link.mp4", "C:\\x\\link.mp4": "link.mp4"}.get(
+        video, None if len(video) < 5 else "secret.mp4"
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_any_work(predictor, recording, tmp_path):
@@ -330,10 +331,62 @@ def test_a_folder_that_cannot_be_written_is_named_before_any_work(predictor, rec
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_recording_without_anybody_leaves_the_others_and_is_said(predictor, recording, tmp_path):
+    recording.save(tmp_path / "good.npz")
+    nobody = dataclasses.replace(
+        recording, keypoint=recording.keypoint * 0, keypoint_score=recording.keypoint_score * 0, name="nobody"
+    )
+    nobody.save(tmp_path / "nobody.npz")
+    sources = [tmp_path / "nobody.npz", tmp_path / "good.npz"]
+    outcomes = list(predict_files(predictor, sources, tmp_path / "out", ["csv", "json", "eaf"], LOOSE, window=2.0))
+    assert [one.error for one in outcomes] == ["", ""] and outcomes[1].segmentation.segments
+    assert outcomes[0].segmentation.explanation.startswith("Nobody is seen in it: every point is missing.")
+    assert outcomes[1].segmentation.explanation == ""
+    for name, said in (("nobody", outcomes[0].segmentation.explanation), ("good", None)):
+        assert json.loads((tmp_path / "out" / f"{name}.json").read_text(encoding="utf-8"))["explanation"] == said
+    assert read_segments(tmp_path / "out" / "nobody.eaf").segments == ()
+
+
+def test_a_video_that_is_not_found_is_said(predictor, recording, tmp_path):
+    dataclasses.replace(recording, video="film.mp4").save(tmp_path / "film.npz")
+    (done,) = predict_files(predictor, [tmp_path / "film.npz"], tmp_path / "out", ["eaf"], LOOSE, window=2.0)
+    assert not done.error and done.notes[0].startswith("its video 'film.mp4' is not found; --videos DIR says where")
+    assert 'RELATIVE_MEDIA_URL="./film.mp4"' in (tmp_path / "out" / "film.eaf").read_text(encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"linked media that are not there: film\.mp4"):
+        assert read_segments(tmp_path / "out" / "film.eaf").video == "film.mp4"
+    (done,) = predict_files(predictor, [tmp_path / "film.npz"], tmp_path / "out", ["csv"], LOOSE, window=2.0)
+    assert done.notes == ()
+    with pytest.raises(InputError, match="field 'videos': there is no such folder"):
+        predict_files(predictor, [tmp_path / "film.npz"], tmp_path / "out", videos=tmp_path / "absent")
+
+
+def test_what_is_no_file_is_called_what_it_is(predictor, recording, tmp_path):
+    (tmp_path / "talks").mkdir()
+    recording.save(tmp_path / "talks" / "Interview_1.npz")
+    (tmp_path / "talks" / "b.MP4").write_bytes(b"")
+    with pytest.raises(InputError, match=r"it is a folder, expected .*Give files, such as .*/\*\.MP4 .*/\*\.npz\.$"):
+        read_input(tmp_path / "talks", predictor.layout)
+    with pytest.raises(InputError, match=r"there is no such file\. Did you mean 'Interview_1\.npz'\?$"):
+        read_input(tmp_path / "talks" / "interview_1.NPZ", predictor.layout)
+    with pytest.raises(InputError, match="there is no such file\\.$"):
+        read_input(tmp_path / "absent" / "a.npz", predictor.layout)
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(InputError, match="it is a pipe, expected a regular file"):
+        read_input(tmp_path / "pipe.mp4", predictor.layout)
+
+
 def test_other_kinds_of_files_and_a_checkpoint_in_the_place_of_a_config_are_named(folder, predictor, tmp_path):
     (tmp_path / "points.csv").write_text("x,y\n")
     with pytest.raises(InputError, match=r"expected a recording \(\.npz\) or a video, this is text/csv"):
         read_input(tmp_path / "points.csv", predictor.layout)
+    for name in ("set.pkl", "model.PTH", "talk.eaf"):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(
+            InputError, match=rf"expected a recording .* or a video, this is a {Path(name).suffix.lower()} f"
+        ):
+            read_input(tmp_path / name, predictor.layout)
+    with pytest.raises(InputError, match="it is given twice"):
+        predict_files(predictor, [tmp_path / "set.pkl"] * 2, tmp_path)
     both = (checkpoint(folder, "joint"), checkpoint(folder, "joint"))
     with pytest.raises(InputError, match="expected a config file .*The config comes first"):
         Predictor(joint=both)
@@ -359,5 +412,8 @@ def test_the_tool_from_the_command_line(folder, recording, tmp_path):
     assert "Written to" in out and "start s" in out
     segments = read_segments(tmp_path / "out" / "film.csv").segments
     assert segments and f"{len(segments)} segments" in out and (tmp_path / "out" / "film.vtt").is_file()
+    strict = [*loose, "--threshold", 1, "--format", "json"]
+    out, _ = run("tools/predict.py", tmp_path / "film.npz", *models, *strict)
+    assert "film.npz: 0 segments" in out and "No gesture was found. No gesture is probable enough: the highest" in out
     out, err = run("tools/predict.py", tmp_path / "film.npz", code=2)
     assert err == "error: field 'joint, limb': expected a joint model, a limb model, or both, got none.\n"

@@ -18,6 +18,7 @@ from pyskl_semloss.evaluation.scores import Scores  # noqa: E402
 from pyskl_semloss.files import sha256  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.export import check, export_onnx, graph  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.predictor import Predictor  # noqa: E402
+from pyskl_semloss.results import RECORD, result_file  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +124,13 @@ def test_two_models_with_pipelines_of_their_own(tmp_path):
 
 def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
     onnx = pytest.importorskip("onnx")
-    (tmp_path / "out.onnx").write_text("old")
+    with result_file(tmp_path / "out.onnx", "w") as stream:
+        stream.write("old")
     monkeypatch.setattr(onnx.checker, "check_model", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         export_onnx(predictor_of(tmp_path, ["joint"]), tmp_path / "out.onnx", max_frames=9)
     assert (tmp_path / "out.onnx").read_text() == "old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["joint.pth", "out.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [RECORD, "joint.pth", "out.onnx"]
 
 
 def test_without_onnx_the_error_says_what_to_install(tmp_path, monkeypatch):

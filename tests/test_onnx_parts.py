@@ -179,9 +179,8 @@ def test_other_settings_that_no_graph_has_are_refused(tmp_path):
         export_onnx(predictor, tmp_path / "out.onnx")
     config = config_of()
     config.model.cls_head.average_clips = "score"
-    predictor = Predictor(joint=save_model(config, tmp_path / "joint.pth"), device="cpu")
     with pytest.raises(InputError, match="'prob'"):
-        export_onnx(predictor, tmp_path / "out.onnx")
+        Predictor(joint=save_model(config, tmp_path / "joint.pth"), device="cpu")
     for frames in (0, 40000):
         with pytest.raises(InputError, match="max_frames"):
             export_onnx(predictor_of(tmp_path, ["limb"]), tmp_path / "out.onnx", max_frames=frames)

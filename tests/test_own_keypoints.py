@@ -103,7 +103,8 @@ def test_recordings_for_prediction_and_going_on(talks):
     assert run("op/talk", "sit.csv", "out", "--person", "all", "--fill-gaps", "3", *HD, cwd=folder).returncode == 0
     assert os.stat(folder / "out" / "talk.npz").st_mtime_ns == stamp  # as it was
     done = run(*arguments, cwd=folder)
-    assert done.returncode == 2 and "sit.csv: field 'person': there is no person 1, they are 0 to 0" in done.stderr
+    assert done.returncode == 1 and "sit.csv: field 'person': there is no person 1, they are 0 to 0" in done.stderr
+    assert "Wrote 1 of 2 recordings to out" in done.stdout
     assert os.stat(folder / "out" / "talk.npz").st_mtime_ns > stamp  # other options
 
 
@@ -132,7 +133,7 @@ def test_a_layout_of_ones_own(talks):
             ("sit.csv", "out", "--fps", "25", "--image-size", "1920"),
             "expected WIDTHxHEIGHT in px, as 1920x1080, got '1920'",
         ),
-        (("sit.csv", "out", "--fps", "0", "--image-size", "9x9"), "field 'fps': expected frames per second above 0"),
+        (("sit.csv", "out", "--fps", "0", "--image-size", "9x9"), "field 'fps': expected frames per second from 0.001"),
         (("sit.csv", "out", "--to", "openpose2", *HD), "there is no layout 'openpose2'. Did you mean 'openpose25'"),
         (("sit.csv", "out", "--to", "none.yaml", *HD), "none.yaml: there is no such file"),
         (("sit.csv", "out", "--alias", "nose", *HD), "field 'alias': expected TARGET=SOURCE"),
@@ -173,7 +174,9 @@ def test_splits_of_the_table(talks):
     assert summary["lengths"] == {"shortest": 1, "median": 10.0, "longest": 10}
     summary = convert(folder, head + "talk,0,9,wave,TEST\nsit,0,9,nod,Train\n")
     assert summary["splits"] == {"train": 1, "test": 1}
-    with pytest.raises(InputError, match="row 2: expected train, val, test, got 'validation'. Did you mean 'val'?"):
+    with pytest.raises(
+        InputError, match="row 2: expected one of the splits train, val, test, got 'validation'; did you mean 'val'"
+    ):
         convert(folder, head + "talk,0,9,wave,validation\n")
     with pytest.raises(InputError, match="clip 'sit_1': field 'split': row 3: it has no split, and others do"):
         convert(folder, head + "talk,0,9,wave,test\nsit,0,9,nod,\n")
@@ -199,12 +202,20 @@ def test_what_no_recording_can_mend_is_said_before_any_is_made(talks):
     assert not list(folder.glob("own.*"))
 
 
-def test_a_name_in_other_letters_is_pointed_out(talks):
+def test_names_of_recordings_in_other_letters_and_unicode_forms(talks):
+    """macOS writes the umlaut of a file name as two characters, and a table as one."""
     folder, _ = talks
-    text = "recording,start,end,label\nTalk,0,1,wave\nsit,0,1,nod\n"
-    summary = convert(folder, text)
+    decomposed, composed = "Mu\u0308ller", "m\u00fcller"
+    (folder / "sit.csv").rename(folder / f"{decomposed}.csv")
+    text = f"recording,start,end,label\n{composed},0,1,wave\nvideos/Talk.MP4,0,1,wave\ntalc,0,1,nod\nwalk,0,1,nod\n"
+    (folder / "labels.csv").write_text(text, encoding="utf-8")
+    sources = [folder / name for name in ("op", "walk.json", f"{decomposed}.csv")]
+    summary = convert_keypoints(sources, folder / "own.pkl", folder / "labels.csv", options(to=get_layout("coco17")),
+                                folder / "names.txt")  # fmt: skip
+    found = read_annotations(folder / "own.pkl")[0].clips
+    assert sorted(clip.frame_dir for clip in found) == sorted([f"{decomposed}_0", "talk_1", "walk_3"])
     (line,) = summary["findings"]["examples"]["labels_without_recording"]
-    assert line.endswith("row 2: there is no recording 'Talk'; did you mean 'talk'?")
+    assert line.endswith("row 4: there is no recording 'talc'; did you mean 'talk'?")
 
 
 def test_clips_at_the_edges(talks):
@@ -233,3 +244,156 @@ def test_several_processes_make_the_same(talks):
         x, y = read_recording(a["file"]), read_recording(b["file"])
         np.testing.assert_array_equal(x.keypoint, y.keypoint)
         np.testing.assert_array_equal(x.keypoint_score, y.keypoint_score)
+
+
+def test_labels_that_count_from_1(talks):
+    folder, _ = talks
+    head = "recording,start,end,label\n"
+    text = head + "talk,0,1,1\nwalk,0,1,2\nsit,0,1,3\n"
+    (folder / "labels.csv").write_text(text)
+    arguments = ("op", "walk.json", "sit.csv", "own.pkl", "--to", "openpose22", "--labels", "labels.csv", *HD)
+    for names in ((), ("--class-names", "three.txt")):
+        (folder / "three.txt").write_text("wave\nnod\nclap\n")
+        done = run(*arguments, *names, cwd=folder)
+        assert done.returncode == 2 and "give --labels-from 1" in done.stderr and not (folder / "own.pkl").exists()
+        done = run(*arguments, *names, "--labels-from", 1, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert [clip.label for clip in read_annotations(folder / "own.pkl")[0].clips] == [0, 1, 2]
+        (folder / "own.pkl").unlink()
+    # A list that numbers its names says from where labels count.
+    (folder / "three.txt").write_text("1 wave\n2 nod\n3 clap\n")
+    done = run(*arguments, "--class-names", "three.txt", cwd=folder)
+    assert done.returncode == 0 and "warning: three.txt: the numbers 1 to 3 were taken for the labels" in done.stderr
+    assert [clip.label for clip in read_annotations(folder / "own.pkl")[0].clips] == [0, 1, 2]
+    assert json.loads((folder / "own.json").read_text())["class_names"] == ["wave", "nod", "clap"]
+
+
+def test_lists_of_splits_for_own_recordings(talks):
+    folder, _ = talks
+    text = "recording,start,end,label\ntalk,0,1,wave\nwalk,0,1,nod\n"
+    summary = convert(folder, text, SplitOptions({"test": ["Talk.mp4"]}))
+    assert summary["split_videos"] == {"train": ["walk"], "test": ["talk"]}
+    # A recording without labels is there, and has no clip.
+    summary = convert(folder, text, SplitOptions({"test": ["talk", "sit"]}))
+    assert summary["findings"]["counts"]["split_ids_without_clip"] == 1
+    with pytest.raises(InputError, match="1 of 1 ids fit no clip and no video:\n  'talc'; did you mean 'talk'"):
+        convert(folder, text, SplitOptions({"test": ["talc"]}))
+    with pytest.raises(InputError, match="the list of 'test' names no clip that is there"):
+        convert(folder, text, SplitOptions({"test": ["sit"]}))
+
+
+def test_a_split_of_the_table_whose_clips_are_all_lost_is_said(talks):
+    folder, _ = talks
+    head = "recording,start,end,label,split\n"
+    with pytest.raises(
+        InputError, match=r"no clip of the split 'test' is left:\n  dropped: 1 × label rows of a recording"
+    ):
+        convert(folder, head + "talk,0,1,wave,train\nnobody,0,1,nod,test\n")
+
+
+def test_with_one_recording_it_is_said_what_to_do_for_a_test(talks):
+    folder, _ = talks
+    (folder / "labels.csv").write_text("recording,start,end,label\nsit,0,1,0\nsit,1,2,1\n")
+    arguments = ("sit.csv", "own.pkl", "--labels", "labels.csv", *HD)
+    done = run(*arguments, cwd=folder)
+    assert done.returncode == 0 and "Wrote 2 clips (train 2) to own.pkl" in done.stdout
+    for name in ("test", "val"):
+        assert f"warning: the split '{name}' is empty: of 'sit' alone" in done.stderr
+        assert f"--{name}-fraction 0" in done.stderr
+    done = run(*arguments, "--test-fraction", "0", "--val-fraction", "0", cwd=folder)
+    assert done.returncode == 0 and "warning" not in done.stderr
+    done = run(*arguments, "--test-fraction", "0.3", cwd=folder)
+    assert done.returncode == 2 and "field 'test-fraction': the split 'test' is empty" in done.stderr
+
+
+def test_one_that_nobody_is_in_stops_no_other(talks):
+    """The others are made, each failure is named, and the status says that not all was done."""
+    folder, _ = talks
+    write_csv(folder / "empty.csv", [(t, 0, np.zeros((17, 3))) for t in range(9)], "coco17")
+    (folder / "broken.json").write_text("[{")
+    sources = ("empty.csv", "walk.json", "broken.json", "sit.csv")
+    done = run(*sources, "out", *HD, cwd=folder)
+    assert done.returncode == 1 and "Wrote 2 of 4 recordings to out" in done.stdout, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert errors[0] == "error: empty.csv: nobody is in it: every point is missing."
+    assert errors[1].startswith("error: broken.json: expected JSON") and len(errors) == 2
+    assert sorted(path.name for path in (folder / "out").glob("*.npz")) == ["sit.npz", "walk.npz"]
+    (folder / "all.csv").write_text("recording,start,end,label\nempty,0,1,0\nwalk,0,1,1\nsit,0,1,0\n")
+    arguments = (*sources, "own.pkl", "--to", "coco17", "--labels", "all.csv", *HD)
+    refused = run(*arguments, "--strict", cwd=folder)
+    assert refused.returncode == 2 and not (folder / "own.pkl").exists() and "error: " in refused.stderr
+    done = run(*arguments, cwd=folder)
+    assert done.returncode == 1 and "error: empty.csv: nobody is in it" in done.stderr
+    summary = json.loads((folder / "own.json").read_text())
+    assert summary["clips"] == 2 and [each["source"] for each in summary["recordings_failed"]] == [
+        "empty.csv", "broken.json"
+    ]  # fmt: skip
+    counts = summary["findings"]["counts"]
+    assert (counts["recordings_unreadable"], counts["labels_without_recording"]) == (2, 1)
+    (line,) = summary["findings"]["examples"]["labels_without_recording"]
+    assert line == "all.csv: row 2: the recording 'empty' cannot be read"
+
+
+def test_when_none_can_be_made_all_are_named(talks):
+    folder, _ = talks
+    write_csv(folder / "empty.csv", [(0, 0, np.zeros((17, 3)))], "coco17")
+    (folder / "broken.json").write_text("[{")
+    done = run("empty.csv", "broken.json", "out", *HD, cwd=folder)
+    assert done.returncode == 2 and "error: none of the 2 recordings can be made:\n  empty.csv: nobody" in done.stderr
+    done = run("walk.json", "sit.csv", "out", "--image-size", "1920x1080", cwd=folder)
+    assert done.returncode == 2
+    assert "field 'fps': the file does not say it, and so in all 2 recordings. Give it as --fps." in done.stderr
+
+
+def test_recordings_of_different_layouts_are_not_mixed(talks):
+    folder, _ = talks
+    text = "recording,start,end,label\ntalk,0,1,0\nwalk,0,1,1\nsit,0,1,0\n"
+    (folder / "all.csv").write_text(text)
+    arguments = ("op", "walk.json", "sit.csv", "own.pkl", "--labels", "all.csv", *HD)
+    done = run(*arguments, cwd=folder)
+    assert done.returncode == 2 and not (folder / "own.pkl").exists()
+    assert (
+        "error: field 'layout': the recordings are of different layouts:\n  talk (op/talk): openpose67" in done.stderr
+    )
+    assert "Make one layout of them: --to openpose67 or --to wholebody133 or --to coco17" in done.stderr
+    # A recording that no label names may be of another one.
+    (folder / "all.csv").write_text("recording,start,end,label\nsit,0,1,0\n")
+    assert run(*arguments, cwd=folder).returncode == 0
+    assert "They are of different layouts, openpose67, coco17" in run("op", "sit.csv", "out", *HD, cwd=folder).stdout
+
+
+def test_layouts_of_as_many_joints_are_not_mixed_either(talks):
+    """Seventeen joints in an order of one's own, and COCO's: the arrays would fit."""
+    folder, arrays = talks
+    mine = {"name": "mine", "joints": list(reversed(get_layout("coco17").joints)), "limbs": [[0, 1]],
+            "mirror_pairs": [[1, 0]]}  # fmt: skip
+    np.savez(folder / "other.npz", keypoint=arrays["sit"][:, ::-1, :2], layout=json.dumps(mine))
+    (folder / "all.csv").write_text("recording,start,end,label\nother,0,1,0\nsit,0,1,0\n")
+    with pytest.raises(InputError, match="different layouts") as error:
+        convert_keypoints([folder / "other.npz", folder / "sit.csv"], folder / "own.pkl", folder / "all.csv", options())
+    assert [line.rsplit(" ", 1)[1] for line in error.value.items] == ["mine", "coco17"]
+
+
+def test_hands_in_one_recording_only(shared_dir, tmp_path):
+    case = shared_dir / "cases" / "19_openpose_hands_in_one_video_only"
+    out = tmp_path / "x.pkl"
+    with pytest.raises(InputError, match=r"different layouts:\n  a .*openpose25\n  b .*openpose67\nMake one layout"):
+        convert_keypoints([case / "src"], out, case / "labels.csv", options())
+    summary = convert_keypoints([case / "src"], out, case / "labels.csv", options(to=get_layout("openpose22")))
+    assert summary["joints"] == 22
+    a, b = summary["recordings"]
+    assert a["seen_by_part"] == {"body": 8, "left_hand": 0, "right_hand": 0}
+    assert b["seen_by_part"] == {"body": 8, "left_hand": 0, "right_hand": 8}  # the person's left is the image's right
+
+
+def test_shares_of_the_hands_are_said(talks):
+    folder, arrays = talks
+    values = arrays["talk"].copy()
+    values[25:, 25:46] = 0
+    write_openpose(folder / "half", {t: [one] for t, one in enumerate(values)})
+    done = run("half", "out", *HD, cwd=folder)
+    assert "person 0 of 1 seen in 100% of them (left hand 50%, right hand 100%)" in done.stdout
+    about = json.loads((folder / "out" / "half.json").read_text())
+    assert about["seen_by_part"] == {"body": 50, "left_hand": 25, "right_hand": 50}
+    done = run("walk.json", "out", *HD, cwd=folder)
+    assert "(left hand 100%, right hand 100%, face 100%)" in done.stdout

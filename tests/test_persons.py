@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pyskl_semloss.annotations import persons
 from pyskl_semloss.annotations.gaps import DOUBT, fill_gaps
 from pyskl_semloss.annotations.persons import (
     Person,
@@ -174,3 +175,17 @@ def test_laws_of_filling(frames, longest, seed):
     # Time reversed, it is the same.
     back = fill_gaps(points[:, ::-1], scores[:, ::-1], longest)
     np.testing.assert_allclose(back[0][:, ::-1], filled, atol=1e-12)
+
+
+def test_of_very_many_persons_those_seen_last_are_looked_for(monkeypatch):
+    """Thousands of them would be compared with every person of the next frame."""
+    assert persons.MOST_TRACKS == 1000
+    # Four at a time, each elsewhere, and in the last frame those of the two frames before.
+    place = np.r_[np.arange(40), np.arange(32, 40)]
+    frame = np.r_[np.repeat(np.arange(10), 4), np.full(8, 10)]
+    points = np.array([[0, 0], [3, 4], [0, 5]], float) + 1000.0 * place[:, None, None]
+    score = np.ones(points.shape[:2])
+    monkeypatch.setattr(persons, "MOST_TRACKS", 8)
+    assert track(frame, points, score)[40:].tolist() == [*range(32, 40)]
+    monkeypatch.setattr(persons, "MOST_TRACKS", 4)
+    assert track(frame, points, score)[40:].tolist() == [40, 41, 42, 43, *range(36, 40)]

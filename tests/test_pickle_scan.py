@@ -169,3 +169,73 @@ def test_what_is_no_pickle():
     refuse(b"N", "ends too early")
     refuse(b"NN\xff.", "unknown opcode 255 at byte 2")
     refuse(b"t.", "empty", LookupError)
+
+
+def number(value):
+    """The opcode of a long number."""
+    data = value.to_bytes((value.bit_length() + 8) // 8, "little", signed=True)
+    return b"\x8a" + bytes([len(data)]) + data if len(data) < 256 else b"\x8b" + struct.pack("<i", len(data)) + data
+
+
+PRIME = (1 << 61) - 1
+"""Whole numbers that differ by multiples of it have one hash."""
+TOO_MANY = "keys of it are long numbers, long texts or tuples, more than 10000 in all"
+
+
+def keyed(key, times):
+    """A dict with a key from the memo, ``times`` times."""
+    return key + b"q\x00(" + b"}h\x00Ns" * times + b"t."
+
+
+@pytest.mark.parametrize(
+    ("key", "work"),
+    [
+        (b"K\1", 0), (b"J\xff\xff\xff\xff", 0), (b"G" + bytes(8), 0), (b"N", 0), (b"\x88", 0),
+        (number(2**63 - 1), 0), (number(2**64 - 1), 1), (number(-(2**64)), 1), (number(2 ** (8 * 1000)), 125),
+        (b"I12345\n", 0), (b"L18446744073709551615L\n", 2), (b"I-9223372036854775808\n", 0),
+        (b"L" + b"9" * 798 + b"L\n", 100), (b"X" + struct.pack("<I", 1000) + b"a" * 1000, 0),
+        (b"X" + struct.pack("<I", 5 << 10) + b"a" * (5 << 10), 5), (b"V" + b"a" * 4096 + b"\n", 4),
+        (b")", 2), (b"N\x85", 3), (b"N)\x86", 6), (b"(K\1K\2K\3K\4t", 6), (b"(K\1K\2\x91", 3),
+        (b"cbuiltins\ncomplex\n(K\1K\2tR", 1), (b"cm\nn\n(tR", 1), (b"cm\nn\n()tR", 3), (b"cm\nn\n((NNNNttR", 7),
+        (b"cm\nn\n(NNNNtR", 1), (b"cm\nn\n(NNNNNtR", 5),
+        (b"cm\nn\n)\x81", 1), (b"(cm\nn\no", 1), (b"(im\nn\n", 1), (b"N\x85Nb", 3),
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_what_keys_cost(key, work):
+    """So much that a dict with them may be there as often as the limit allows, and not once more."""
+    most = 10_000 // work if work else 20_000
+    check_extent(keyed(key, most))
+    if work:
+        refuse(keyed(key, most + 1), TOO_MANY)
+
+
+@pytest.mark.parametrize("collect", [b"}(%su.", b"(%sd.", b"\x8f(%s\x90.", b"(%s\x91."])
+def test_many_keys_of_one_hash_are_refused(collect):
+    each = b"N" if collect[-2:] in (b"u.", b"d.") else b""
+    for count, fine in ((5_000, True), (5_001, False)):
+        data = collect % b"".join(number(PRIME << 64 | at) + each for at in range(count))
+        if fine:
+            assert check_extent(data).end == len(data)
+        else:
+            refuse(data, TOO_MANY)
+
+
+def test_an_empty_state_does_not_hide_tuples():
+    """Python's reader lets None pass as the state of anything."""
+    refuse(b")" + b"\x85Nb" * 10_000 + b".", "tuples lie within one tuple")
+    check_extent(b")" + b"\x85Nb" * 9_999 + b".")
+
+
+def test_a_large_tuple_is_counted_with_all_its_items():
+    row = b"(" + b"N" * 5_000 + b"tq\0"
+    check_extent(row + b"}h\0Ns.")
+    refuse(row + b"}h\0h\0\x86Ns.", TOO_MANY)
+
+
+def test_holes_of_a_file_give_no_memory():
+    dicts = b"(" + b"}" * 400_000 + b"t."
+    data = b"X" + struct.pack("<I", 1 << 20) + bytes(1 << 20) + b"0" + dicts
+    check_extent(data)
+    with pytest.raises(ValueError, match="would take more than 76 MiB"):
+        check_extent(data, size=len(dicts))

@@ -3,13 +3,24 @@
 import json
 import os
 import socket
+import types
 
 import numpy as np
 import pytest
 
 from pyskl_semloss import reading
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import memory_limit, open_regular, read_bytes, read_json, read_text, reason, shown, spoiled
+from pyskl_semloss.reading import (
+    data_size,
+    memory_limit,
+    open_regular,
+    read_bytes,
+    read_json,
+    read_text,
+    reason,
+    shown,
+    spoiled,
+)
 
 
 def test_the_limits():
@@ -132,7 +143,12 @@ def test_json(path):
         ("\u2029", "U+2029"),
         ("\u2029\u2028", "U+2029"),
         *((chr(code), f"U+{code:04X}") for code in (0x202A, 0x202C, 0x202E, 0x2066, 0x2067, 0x2069)),
+        # Marks turn the writing beside them, too.
+        *((f"a{chr(code)}", f"U+{code:04X}") for code in (0x200E, 0x200F, 0x061C)),
+        # XML can hold neither of the first two; none of them is a character.
+        *((f"a{chr(code)}", f"U+{code:04X}") for code in (0xFFFE, 0xFFFF, 0xFDD0, 0xFDEF, 0x1FFFE, 0x10FFFF)),
         *((chr(code), None) for code in (0x2027, 0x202F, 0x2065, 0x206A)),
+        *((chr(code), None) for code in (0x200B, 0x200D, 0x2010, 0x061B, 0x061D, 0xFFFD, 0xFDCF, 0xFDF0, 0x1FFFD)),
     ],
 )
 def test_characters_that_spoil_a_name(text, first):
@@ -177,3 +193,42 @@ def test_what_an_error_says_in_a_line():
     assert reason(ValueError("\n one\ntwo")) == "one"
     assert reason(KeyError()) == "KeyError"
     assert reason(ValueError("x" * 300)) == "x" * 200
+
+
+def test_holes_are_no_data(tmp_path):
+    path = tmp_path / "a"
+    with open(path, "wb") as stream:
+        stream.write(b"a" * (1 << 20))
+        stream.seek(100 << 20)
+        stream.write(b"b" * (1 << 20))
+        stream.truncate(200 << 20)
+    with open(path, "rb") as stream:
+        stream.seek(5)
+        assert os.fstat(stream.fileno()).st_size == 200 << 20
+        assert data_size(stream.fileno()) == 2 << 20 and stream.tell() == 5
+    # 64 MiB and 32 times the data are let pass: honest files hold zeros, too, which some copying turns into holes.
+    for size, fine in (((64 << 20) + 32 * (2 << 20), True), ((64 << 20) + 32 * (2 << 20) + 1, False)):
+        os.truncate(path, size)
+        if fine:
+            with open_regular(path):
+                pass
+        else:
+            words = f"only {2 << 20} of its {size} bytes are there, the others are a hole in the file. It may be copied"
+            with pytest.raises(InputError, match=words), open_regular(path):
+                pass
+
+
+def test_a_file_without_holes_has_all_its_bytes(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.write_bytes(bytes(1 << 20))
+    with open(path, "rb") as stream:
+        assert data_size(stream.fileno()) == 1 << 20
+        # A file system that compresses, or counts late, says fewer blocks than there are data.
+        real = os.fstat
+
+        def fewer(handle):
+            fields = {name: getattr(real(handle), name) for name in ("st_size",)}
+            return types.SimpleNamespace(**fields, st_blocks=0)
+
+        monkeypatch.setattr(os, "fstat", fewer)
+        assert data_size(stream.fileno()) == 1 << 20

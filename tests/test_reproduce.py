@@ -98,7 +98,8 @@ def test_smg_with_every_option_from_another_folder(source):
         (configs / f"{modality}.py").touch()
     (source / "words.txt").touch()
     lines = dry_run(
-        "smg", "smg", "--split-file", "test=ids.txt", "--subjects", "ids.txt", "--gpus", 0, "--vectors", "words.txt",
+        "smg", "smg", "--split-file", "test=ids.txt", "--subjects", "ids.txt", "--partial", "--gpus", 0, "--vectors",
+        "words.txt",
         "--alias", "turtling=turtle", "--ids", "ids.txt", "--work-dir", "out", "--config-dir", "mine", "--", "--epochs",
         1, cwd=source,
     )  # fmt: skip
@@ -107,7 +108,8 @@ def test_smg_with_every_option_from_another_folder(source):
     cpu = "env CUDA_VISIBLE_DEVICES=-1 python"
     assert lines[2::2] == [
         f"python tools/prepare_data.py smg {source}/smg {out}/annotations.pkl --split-file test={source}/ids.txt "
-        f"--subjects {source}/ids.txt",
+        f"--subjects {source}/ids.txt --partial",
+        f"python tools/prepare_data.py ids {out}/annotations.pkl {source}/ids.txt --split test",
         f"python tools/build_label_vectors.py --labels data/smg_labels.txt --vectors {source}/words.txt "
         f"--out {out}/label_vectors.npz --alias turtling=turtle --oov skip",
         f"{cpu} tools/train.py {configs}/joint.py --work-dir {out}/joint --resume {settings} --epochs 1",

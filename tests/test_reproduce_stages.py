@@ -24,13 +24,16 @@ def source(tmp_path):
     return tmp_path
 
 
-# Stands for Python: notes its arguments, and makes the file that the tool would make.
+# Stands for Python: notes its arguments, and makes the file that the tool would make, of all files that it was given.
 STUB = r"""#!/usr/bin/env bash
 echo "${*##*/}" >>"$CALLS"
+[[ $2 != ids ]] || [ -z "${FAIL_IDS:-}" ] || { echo "error: 1 missing"; exit 2; }
+[[ $2 != ids ]] || exit 0
 [ -z "${FAIL_AT:-}" ] || [[ $* != *$FAIL_AT* ]] || exit 7
 [ -z "${HANG_AT:-}" ] || [[ $* != *$HANG_AT* ]] || sleep 60
-tool=${1##*/}
-case $tool in prepare_data.py) out=$4 ;; esac
+tool=${1##*/} options="$*"
+case $tool in prepare_data.py) out=$4; given=$(find "$3" -name '0054_*.csv' -exec cat {} +) ;; esac
+for word in "${@:2}"; do [ ! -f "${word##*=}" ] || [ "${word##*=}" = "${out:-}" ] || given+=$(cat "${word##*=}"); done
 while [ $# -gt 0 ]; do
     case $1 in --out | --work-dir) [ -n "${out:-}" ] || out=$2 ;; --submission) out=$2 ;; esac
     shift
@@ -39,10 +42,10 @@ done
 mkdir -p "${out%/*}"
 if [ $tool = train.py ]; then
     mkdir -p "$out"
-    touch "$out/epoch_1.pth"
+    echo "${given:-}$options" >"$out/epoch_1.pth"
     echo "$out/epoch_1.pth" >"$out/last_checkpoint"
 else
-    touch "$out"
+    echo "${given:-}" >"$out"
 fi
 [ $tool != fuse_scores.py ] || echo the table
 """
@@ -85,26 +88,77 @@ def test_every_stage_runs_once(stubbed, source):
     assert out.count("finished before, skipped") == 7 and out.count("the table") == 1
 
 
-def test_what_depends_on_something_newer_runs_again_and_a_training_is_kept_aside(stubbed, source):
+def test_what_depends_on_something_else_runs_again_and_a_training_is_kept_aside(stubbed, source):
     stubbed()
     (source / "raw/0054/0054_light_hand.csv").write_text("1")
     assert stubbed()[0] == ["prepare_data.py", *ALL[2:]]
     assert len(list((source / "out").glob("joint.before-*/epoch_1.pth"))) == 1
-    (source / "out/limb/test_scores.npz").touch()
+    (source / "out/limb/test_scores.npz").write_text("others")
     assert stubbed()[0] == ["fuse_scores.py"]
-    (source / "out/joint/epoch_1.pth").touch()
+    (source / "out/joint/epoch_1.pth").write_text("others")
     assert stubbed()[0] == ["test.py joint", "fuse_scores.py"]
     (source / "out/fusion/Submission.zip").unlink()
     assert stubbed()[0] == ["fuse_scores.py"]
-    assert stubbed("--ids", "ids.txt")[0] == ["fuse_scores.py"]
-    assert stubbed("--vectors", "hash", "--ids", "ids.txt")[0] == ALL[1:]
+    assert stubbed("--ids", "ids.txt")[0] == ["prepare_data.py", "fuse_scores.py"]  # it checks the ids
+    assert stubbed("--vectors", "hash", "--ids", "ids.txt")[0] == ALL
+
+
+def test_a_wrong_list_of_ids_is_told_before_training(stubbed):
+    names, status, out = stubbed("--ids", "ids.txt", FAIL_IDS="1")
+    assert names == ["prepare_data.py"] * 2 and status == 2
+    assert "error: 1 missing" in out and "Stopped in stage 1/7 (the official ids)" in out
+
+
+def test_dates_do_not_count(stubbed, source):
+    stubbed("--", "--epochs", "1")
+    for path in [path for path in source.rglob("*") if path.is_file() and "stages" not in path.parts]:
+        path.touch()
+    assert stubbed("--", "--epochs", "1")[0] == [], "touched, but equal"
+    # As a copy keeps it, or an archive that is unpacked.
+    for path, calls in (
+        (source / "raw/0054/0054_light_hand.csv", ["prepare_data.py", *ALL[2:]]),
+        (source / "out/label_vectors.npz", ALL[2:]),
+        (source / "out/joint/test_scores.npz", ["fuse_scores.py"]),
+    ):
+        path.write_text("changed")
+        os.utime(path, (0, 0))
+        assert stubbed("--", "--epochs", "1")[0] == calls, path
+    (source / "raw/0054/0054_light_hand.csv").rename(source / "raw/0054/0054_2_light_hand.csv")
+    assert stubbed("--", "--epochs", "1")[0] == ["prepare_data.py"], "another name, of which the same clips come"
+
+
+def test_what_changes_while_a_stage_runs_is_noticed(stubbed, source):
+    stub = source / "python"
+    text = stub.read_text()
+    stub.write_text(
+        text.replace(
+            "tool=${1##*/}",
+            f"tool=${{1##*/}}\n[[ $* != *train.py*/limb* ]] || echo x >>{source}/out/annotations.pkl",
+            1,
+        )
+    )
+    assert stubbed()[0] == ALL
+    stub.write_text(text)
+    assert stubbed()[0] == ALL[2:5] + ALL[5:]
+
+
+def test_other_configs_train_again(stubbed, source):
+    configs = source / "mine"
+    configs.mkdir()
+    for modality in ("joint", "limb"):
+        (configs / f"{modality}.py").write_text("")
+    assert stubbed("--config-dir", "mine")[0] == ALL
+    (configs / "limb.py").touch()
+    assert stubbed("--config-dir", "mine")[0] == []
+    (configs / "limb.py").write_text("x = 1")
+    assert stubbed("--config-dir", "mine")[0] == ["train.py limb", "test.py limb", "fuse_scores.py"]
 
 
 def test_outputs_in_the_source_folder_are_no_inputs(stubbed, source):
     assert stubbed("--work-dir", "raw")[0] == ALL
     (source / "raw/official_ids.csv").touch()
     assert stubbed("--work-dir", "raw")[0] == []
-    (source / "raw/0054/0054_label.csv").touch()
+    (source / "raw/0054/0054_label.csv").write_text("1")
     assert stubbed("--work-dir", "raw")[0] == ["prepare_data.py", *ALL[2:]]
 
 
@@ -177,7 +231,7 @@ def test_an_interrupted_training_is_gone_on_with_unless_its_data_changed(stubbed
     (folder / "last_checkpoint").touch()
     stubbed(FAIL_AT="train.py*/limb")
     assert (folder / "last_checkpoint").read_text() == f"{folder}/epoch_7.pth\n"
-    (source / "out/annotations.pkl").touch()
+    (source / "out/annotations.pkl").write_text("others")
     stubbed(FAIL_AT="train.py*/limb")
     assert [path.name.split("-")[0] for path in (source / "out").glob("limb*")] == ["limb.before"]
 

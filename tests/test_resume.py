@@ -14,8 +14,8 @@ from mmengine.config import Config  # noqa: E402
 
 import pyskl_semloss.hosts.mmaction2  # noqa: E402, F401
 from pyskl_semloss.errors import InputError  # noqa: E402
-from pyskl_semloss.files import atomic_write  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.resume import latest_whole, prepare_start, remove_half_written  # noqa: E402
+from pyskl_semloss.files import atomic_write, remove_all_abandoned  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.resume import checkpoint_meta, latest_whole, prepare_start  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.seeding import mix  # noqa: E402
 
 
@@ -23,8 +23,9 @@ from pyskl_semloss.hosts.mmaction2.seeding import mix  # noqa: E402
 def finished(tmp_path_factory):
     """A folder with the checkpoints of four epochs."""
     folder = tmp_path_factory.mktemp("run")
+    hub = {"log_scalars": {}, "runtime_info": {}, "resumed_keys": {}}
     for epoch in range(1, 5):
-        content = {"state_dict": {"weight": torch.ones(500)}, "optimizer": {}, "message_hub": {}}
+        content = {"state_dict": {"weight": torch.ones(500)}, "optimizer": {}, "message_hub": hub}
         torch.save({**content, "meta": {"epoch": epoch, "iter": 4 * epoch, "seed": 3}}, folder / f"epoch_{epoch}.pth")
     (folder / "last_checkpoint").write_text(str(folder / "epoch_4.pth"))
     return folder
@@ -174,8 +175,38 @@ def test_only_half_written_files_are_removed(tmp_path):
             stream.write(b"half")
             os._exit(9)
     os.waitpid(process, 0)
-    assert len(remove_half_written(tmp_path)) == 1
-    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    # One that is being written, by a test that goes on beside the training, stays.
+    with atomic_write(tmp_path / "test_scores.npz") as stream:
+        stream.write(b"half")
+        assert [path.name[:13] for path in remove_all_abandoned(tmp_path)] == [".epoch_1.pth."]
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "test_scores.npz"])
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "a\0b", "\x1b[2Jevil.pth", "../../epoch_9.pth\nx", "\udcff"])
+def test_a_pointer_may_hold_anything(run, text):
+    folder, config = run
+    (folder / "last_checkpoint").write_bytes(text.encode(errors="surrogateescape"))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            assert latest_whole(config) == folder / "epoch_4.pth"
+        except InputError as error:
+            assert "no checkpoint is whole" in str(error) and str(error).isprintable()
+    assert all(str(one.message).isprintable() for one in said)
+
+
+def test_a_log_history_calls_no_function_that_a_file_names(run):
+    folder, _ = run
+    from mmengine.logging import HistoryBuffer
+
+    content = torch.load(folder / "epoch_4.pth", weights_only=True)
+    content["message_hub"]["log_scalars"]["train/loss"] = HistoryBuffer([1.0], [1])
+    known = dict(HistoryBuffer._statistics_methods)
+    HistoryBuffer._statistics_methods["mean"] = HistoryBuffer.max
+    torch.save(content, folder / "epoch_4.pth")
+    HistoryBuffer._statistics_methods.update(known)
+    assert checkpoint_meta(folder / "epoch_4.pth")["epoch"] == 4
+    assert HistoryBuffer._statistics_methods == known
 
 
 def test_the_mixer_is_splitmix64():

@@ -3,7 +3,9 @@
 import os
 import pickle
 import pickletools
+import re
 import subprocess
+import time
 from collections import OrderedDict
 from decimal import Decimal
 
@@ -13,6 +15,7 @@ import pytest
 from pyskl_semloss import safe_pickle
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.pickle_stand_ins import Budget, Maker, Refused
+from pyskl_semloss.results import RECORD
 
 PLAIN = {
     "numbers": [1, -(2**80), 1.5, 2j, True, None],
@@ -273,7 +276,7 @@ def test_dump_refuses_what_load_would_refuse_and_keeps_the_old_file(tmp_path):
             safe_pickle.dump({"a": [thing]}, path)
     with pytest.raises(InputError, match="cannot be written"):
         safe_pickle.dump([2], path / "below a file.pkl")
-    assert safe_pickle.load(path) == [1] and os.listdir(tmp_path) == ["x.pkl"]
+    assert safe_pickle.load(path) == [1] and sorted(os.listdir(tmp_path)) == [RECORD, "x.pkl"]
 
 
 @pytest.mark.skipif(
@@ -289,3 +292,100 @@ def test_other_numpy_reads_and_is_read(tmp_path):
     subprocess.run([os.environ["OTHER_NUMPY_PYTHON"], "-c", script], cwd=tmp_path, check=True)
     result = safe_pickle.load(tmp_path / "there.pkl")
     assert result["version"] != np.__version__ and same(result["a"], PLAIN["matrix"] + 1)
+
+
+def seconds(data):
+    start = time.process_time()
+    try:
+        safe_pickle.loads(data)
+    except InputError as error:
+        return time.process_time() - start, str(error)
+    return time.process_time() - start, ""
+
+
+def long_number(value):
+    data = value.to_bytes((value.bit_length() + 8) // 8, "little")
+    return b"\x8a" + bytes([len(data)]) + data
+
+
+def minus_one_or_two(at):
+    """15 numbers, each -1 or -2, which have one hash."""
+    return b"".join(b"J\xff\xff\xff\xff" if at >> bit & 1 else b"J\xfe\xff\xff\xff" for bit in range(15))
+
+
+PRIME = (1 << 61) - 1
+MEGABYTE_NUMBER = b"\x8b" + (1 << 20).to_bytes(4, "little") + b"\x7f" * (1 << 20)
+SLOW = {
+    "keys of one hash": b"}(" + b"".join(long_number(PRIME * at) + b"N" for at in range(8, 40_000)) + b"u.",
+    "members of one hash": b"\x8f(" + b"".join(long_number(PRIME * at) for at in range(8, 40_000)) + b"\x90.",
+    "tuples of one hash": b"}(" + b"".join(b"(" + minus_one_or_two(at) + b"tN" for at in range(1 << 15)) + b"u.",
+    "complex numbers of one hash": b"}("
+    + b"".join(b"cbuiltins\ncomplex\n(I%d\nI%d\ntRN" % (-1000003 * at, at) for at in range(20_000))
+    + b"u.",
+    "a list of one hash in many sets": b"("
+    + b"".join(long_number(PRIME * at) for at in range(8, 3000))
+    + b"lq\0("
+    + b"cbuiltins\nset\n(h\0tR" * 500
+    + b"l.",
+    "a large number as many keys": MEGABYTE_NUMBER + b"q\x000(" + b"}h\x00Ns" * 10_000 + b"t.",
+    "a large tuple as many keys": b"(" + b"N" * 200_000 + b"tq\0(" + b"}h\x00Ns" * 10_000 + b"t.",
+    "two equal texts as many keys": b"".join(b"X\0\0\x10\0" + b"a" * (1 << 20) + b"q%c0" % at for at in range(2))
+    + b"(" + b"}(h\0Nh\1Nu" * 100_000 + b"t.",
+    "a shape of large numbers": b"cnumpy\nndarray\n(("
+    + (b"\x8a\xff" + b"\x7f" * 255) * 30_000
+    + b"tVf8\nC\x00tR.",
+}  # fmt: skip
+"""Up to a few megabytes that took from 5 to some hundred seconds."""
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_the_time_to_read_a_pickle_is_bounded(kind):
+    took, message = seconds(b"\x80\x04" + SLOW[kind])
+    assert message and took < 5, (took, message)
+
+
+def test_keys_of_honest_pickles_are_no_work():
+    values = [
+        {at: str(at) for at in range(100_000)},
+        {float(at): at for at in range(100_000)},
+        {-at: at for at in range(50_000)},
+        {2**62 + at for at in range(20_000)},
+        {f"clip {at}": at for at in range(100_000)},
+        [{(0, 1): 2, (1, 2): 3} for _ in range(1_000)],
+        {np.int64(at): at for at in range(5_000)},
+        [{"a", "b"} for _ in range(10_000)],
+        [frozenset({1, 2.5, None, "a", np.float32(3), 2**64 - 1})],
+    ]
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        for value in values:
+            assert same(safe_pickle.loads(pickle.dumps(value, protocol)), value)
+
+
+def test_sets_that_calls_make_hold_texts_and_numbers():
+    for member, words in ((b"(I1\nt", "holds (1,)"), (b"L36893488147419103232L\n", "holds 36893488147419103232")):
+        for kind in (b"set", b"frozenset"):
+            with pytest.raises(InputError, match=re.escape(words)):
+                safe_pickle.loads(b"cbuiltins\n" + kind + b"\n((" + member + b"ltR.")
+    with pytest.raises(InputError, match="unhashable"):
+        safe_pickle.loads(b"}cbuiltins\nfrozenset\n((I1\nltRNs.")
+    with pytest.raises(InputError, match="attributes of a set"):
+        safe_pickle.loads(b"cbuiltins\nfrozenset\n(tR}b.")
+
+
+def test_a_hole_is_not_the_size_of_a_pickle(tmp_path):
+    """A few kilobytes on the disk, whose length alone would allow gigabytes."""
+    path = tmp_path / "sparse.pkl"
+    size = 60 << 20
+    head = b"\x80\x04\x96" + size.to_bytes(8, "little")
+    with open(path, "wb") as stream:
+        stream.write(head)
+        stream.seek(len(head) + size)
+        stream.write(b"0(" + b"}" * 400_000 + b"t.")
+    with pytest.raises(InputError, match="objects would take more than 76 MiB"):
+        safe_pickle.load(path)
+    with open(path, "r+b") as stream:
+        stream.truncate(8 << 30)
+    with pytest.raises(
+        InputError, match=r"sparse.pkl: only \d+ of its 8589934592 bytes are there, the others are a hole"
+    ):
+        safe_pickle.load(path)

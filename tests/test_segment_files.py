@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.segments.files import CSV_COLUMNS, check_formats, write_segments
+from pyskl_semloss.results import RECORD, result_file
+from pyskl_semloss.segments.files import CSV_COLUMNS, _plain, _quoted, check_formats, unquoted, write_segments
 from pyskl_semloss.segments.matching import agreement, overlap
 from pyskl_semloss.segments.reading import read_segments
 from pyskl_semloss.segments.segment import Segment
@@ -57,6 +58,42 @@ def test_csv_is_read_by_the_csv_module(tmp_path):
     assert rows[0]["confidence"] == "0.5000" and rows[0]["nearest_name"] == NAMES[3]
     assert (rows[0]["name_2"], rows[0]["probability_2"]) == ("'" + NAMES[2], "0.2500")
     assert (rows[0]["name_3"], rows[0]["probability_3"], rows[0]["name_4"]) == (NAMES[1], "0.1250", "")
+
+
+SEPARATED = (
+    "a;b",
+    "a;=cmd()|' /C calc'!A0",
+    'a; "=1+1"',
+    "a;'=1",
+    ";@a",
+    "a ; b, c",
+    "\uff1d1",
+    " =1",
+    '"',
+    "''=",
+    ";;=a;-b",
+)
+
+
+def test_no_cell_is_a_formula_where_a_semicolon_separates(tmp_path):
+    path = tmp_path / "a.csv"
+    segments = tuple(Segment(at, at + 0.5, name, nearest=name) for at, name in enumerate(SEPARATED))
+    write_segments(Segmentation(segments, SEPARATED), path)
+    wanted = [name.strip() for name in SEPARATED]
+    found = read_segments(path).segments
+    assert [one.name for one in found] == wanted and [one.nearest for one in found] == wanted
+    with open(path, newline="", encoding="utf-8") as stream:
+        cells = [cell for row in csv.reader(stream, delimiter=";") for cell in row]
+    assert len(cells) > 2 * len(SEPARATED) and not [
+        cell for cell in cells if cell.lstrip('" ')[:1] in tuple("=+-@\uff1d")
+    ]
+
+
+@given(st.text(";=+-@'\" ,a\uff1d", min_size=1, max_size=12))
+@settings(max_examples=300, deadline=None)
+def test_any_name_comes_back_from_csv(name):
+    assert unquoted(_plain(name)) == name
+    assert next(csv.reader([_quoted(_plain(name))])) == [_plain(name)]
 
 
 def test_json_holds_everything(tmp_path):
@@ -176,9 +213,13 @@ def test_an_old_file_survives_a_failure_and_no_other_is_left(tmp_path, monkeypat
 def test_elan_files_are_replaced_and_no_copy_is_left(tmp_path):
     pytest.importorskip("pympi")
     path = tmp_path / "a.eaf"
-    path.write_text("before")
+    with result_file(path, "w") as stream:
+        stream.write("before")
     write_segments(segmentation(), path)
-    assert [one.name for one in tmp_path.iterdir()] == ["a.eaf"] and "ANNOTATION_DOCUMENT" in path.read_text()
+    assert (
+        sorted(one.name for one in tmp_path.iterdir()) == [RECORD, "a.eaf"]
+        and "ANNOTATION_DOCUMENT" in path.read_text()
+    )
 
 
 @settings(max_examples=200, deadline=None)
@@ -212,13 +253,21 @@ def test_segments_are_read_back(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("start,end\n1,2\n", r"a\.csv: expected the columns .*; name is absent"),
+        (
+            "start,end\n1,2\n",
+            r"a\.csv: the first line names no column name; it names .*Expected the columns start, end, name",
+        ),
         ("start,end,name\n1,x,wave\n", "line 2: expected numbers, got '1', 'x'"),
         ("start,end,name\n1,2,wave\n2,1,nod\n", r"line 3: expected 0 <= start < end"),
         ("start,end,name\n1,3,wave\n2,4,nod\n", "overlap: 'wave' ends at 3 s, 'nod' begins at 2 s"),
         ("start,end,name\n1,3,\n", "line 2: expected the name of a class"),
         ("start,end,name\n1,nan,wave\n", "line 2: expected 0 <= start < end"),
-        ("", "expected the columns"),
+        ("", "Expected the columns"),
+        ("start,end,name\n1,2,wave, hello\n", "line 2: it has more cells than the first line names"),
+        ("start,end,label\n1,2,wave\n", "names no column name; it names"),
+        ("start,ends,name\n1,2,wave\n", "names no column end; .*did you mean 'ends'"),
+        ("start;end;name\n1,0;2,x;wave\n", "line 2: expected numbers, got '1,0', '2,x'"),
+        ("PK\x03\x04", "a workbook .*CSV UTF-8"),
     ],
 )
 def test_wrong_annotations_are_named(tmp_path, text, said):
@@ -226,6 +275,34 @@ def test_wrong_annotations_are_named(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(InputError, match=said):
         read_segments(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "start;end;name\r\n1,0;3,0;touch neck\r\n5,0;7,5;fold arm\r\n",
+        "start,end,name\n1,3,touch neck \n5,7.5,\u00a0fold arm\n",
+        "sep=;\nName;Start ;END\ntouch neck;0:01;0:00:03,0\n;;\nfold arm;00:05;7,50\n",
+        ',start,end,name,confidence\n0,1,3,"touch neck",\n1,5,7.5,fold arm,\n',
+        "start\tend\tname\tcomment\n1\t3\ttouch neck\n5\t7.5\tfold arm\tx\n\n",
+    ],
+)
+def test_tables_of_segments_as_spreadsheets_write_them(tmp_path, text):
+    (tmp_path / "a.csv").write_bytes(text.encode("utf-8"))
+    found = [(one.start, one.end, one.name) for one in read_segments(tmp_path / "a.csv").segments]
+    assert found == [(1, 3, "touch neck"), (5, 7.5, "fold arm")]
+
+
+def test_segments_of_a_spreadsheet_with_decimal_commas_are_read_back(tmp_path):
+    write_segments(segmentation(), tmp_path / "a.csv")
+    rows = list(csv.reader((tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()))
+    numbers = [at for at, title in enumerate(rows[0]) if title in ("start", "end") or title.startswith(("con", "prob"))]
+    for row in rows[1:]:
+        for at in numbers:
+            row[at] = row[at].replace(".", ",")
+    with open(tmp_path / "b.csv", "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream, delimiter=";").writerows(rows)
+    assert read_segments(tmp_path / "b.csv").segments == read_segments(tmp_path / "a.csv").segments
 
 
 def test_what_is_no_elan_file_is_named(tmp_path):

@@ -1,6 +1,7 @@
 """Windows, timelines and segments against what they must be on made-up scores."""
 
 import itertools
+import re
 import tracemalloc
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.segments.find import SegmentRules, find_segments
+from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
+from pyskl_semloss.segments.nothing_found import why_nothing
+from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.segments.sliding import WindowRules, timelines_of, window_seconds
 from pyskl_semloss.segments.timeline import Timeline, frame_probability, window_weights
 from pyskl_semloss.segments.windows import Windows, in_blocks, movement, plan_windows
@@ -200,11 +203,88 @@ def test_the_nearest_name_is_that_of_the_segments_windows():
 
 
 def test_a_background_that_is_no_class_is_refused_with_the_nearest_name():
-    with pytest.raises(InputError, match="no class 'rset'.*Did you mean 'rest'"):
+    with pytest.raises(InputError, match="no class 'rset'; the classes are:\n(.*\n)+Did you mean 'rest'"):
         find_segments(timeline(), rules(background=("rset",)))
     for wrong in (dict(threshold=1.5), dict(extent=-1), dict(shortest=-1), dict(smoothing=float("inf"))):
         with pytest.raises(InputError, match=next(iter(wrong))):
             SegmentRules(**wrong)
+
+
+def test_a_background_is_found_whatever_its_capitals_and_blanks():
+    names = ("No Gesture", "no gesture", "M\u00fcller  wave")
+    assert background_classes(names, ["no gesture", "Mu\u0308ller WAVE"]) == [1, 2]
+    with pytest.raises(InputError, match="there is no class 'NO GESTURE'.*\n  'No Gesture'\n  'no gesture'"):
+        background_classes(names, ["NO GESTURE"])
+
+
+LONG, SHORT, REST = [(1, 100, 300)], [(1, 100, 160)], [(0, 0, 500)]
+
+
+@pytest.mark.parametrize(
+    ("change", "by", "said"),
+    [
+        (
+            dict(spans=LONG),
+            dict(shortest=60.0),
+            "The recording lasts 20.00 s, and a segment at least 60 s (--shortest).",
+        ),
+        (dict(seen=0.0), {}, "Nobody is seen in it: every point is missing. Look at the video, and at how"),
+        (
+            dict(seen=0.189),
+            {},
+            "Too little of a person is seen: at most 18 % of the points are known in a window, and 25 %",
+        ),
+        (
+            dict(moved=0.0499),
+            {},
+            "Nobody moves enough: the most movement in a window is 0.049 body sizes, and 0.05 are",
+        ),
+        (
+            dict(spans=LONG, scale=0.45),
+            dict(threshold=0.5),
+            "No gesture is probable enough: the highest probability is 0.",
+        ),
+        (
+            dict(spans=SHORT),
+            dict(shortest=4.0),
+            "Gestures are too short: the longest, 'wave' at 4.00 s, lasts 2.40 s, and",
+        ),
+        (dict(spans=REST), {}, "All that is probable enough is background: 'rest' (--background)."),
+        (dict(spans=REST, scale=0.5), dict(threshold=0.6), "The most probable class is background all the time"),
+    ],
+)
+def test_the_reason_for_no_segment_is_the_first_rule_that_nothing_passes(change, by, said):
+    one, given = timeline(spans=change.get("spans", LONG)), rules(**by)
+    scores = one.probability * np.float32(change.get("scale", 1))
+    moved, seen = (np.full(len(one.windows), change.get(name, 1.0)) for name in ("moved", "seen"))
+    one = Timeline(one.windows, FPS, NAMES, scores, None, moved, seen)
+    if change.keys() & {"spans"}:
+        assert find_segments(one, given) == []
+    reason = why_nothing([one], WindowRules(), given)
+    assert reason.startswith(said), reason
+
+
+def test_the_reason_names_figures_that_would_do():
+    """What the sentence names as the highest or longest is what a rule of that number finds."""
+    one = timeline(spans=[(1, 100, 300), (2, 400, 440)])
+    half = Timeline(one.windows, FPS, NAMES, one.probability * np.float32(0.5), None, one.movement, one.seen)
+    reason = why_nothing([half], WindowRules(), rules(threshold=0.6))
+    highest = float(reason.split("probability is ")[1].split(",")[0])
+    assert "'wave'" in reason
+    assert find_segments(half, rules(threshold=highest, shortest=0.0))
+    assert not find_segments(half, rules(threshold=highest + 0.002, shortest=0.0))
+    reason = why_nothing([one], WindowRules(), rules(shortest=15.0))
+    longest = float(reason.split("lasts ")[1].split(" s,")[0])
+    assert find_segments(one, rules(shortest=longest)) and not find_segments(one, rules(shortest=longest + 0.02))
+
+
+def test_windows_that_were_not_looked_at_are_counted():
+    one = timeline(spans=[(1, 100, 300)])
+    moved, seen = np.ones(len(one.windows)), np.ones(len(one.windows))
+    moved[:7], seen[5:8] = 0, 0.1
+    part = Timeline(one.windows, FPS, NAMES, one.probability * np.float32(0.5), None, moved, seen)
+    reason = why_nothing([part], WindowRules(), rules(threshold=0.6))
+    assert reason.endswith(f"Of {len(moved)} windows 8 were not looked at: nobody moves in 5, too little is seen in 3.")
 
 
 def test_memory_does_not_grow_with_the_recording():
@@ -291,3 +371,49 @@ def test_the_top_classes_at_a_moment():
     assert len(one.top(0.0)) == 5
     with pytest.raises(InputError, match="probability"):
         Timeline(Windows(np.array([0]), 5, 5), FPS, NAMES, np.zeros((2, 6)), None, np.ones(2), np.ones(2))
+
+
+def test_a_window_is_never_longer_than_the_recording():
+    for fps, window in ((25, 1e300), (1000, 1e308), (1000, 60), (25, 4)):
+        windows = plan_windows(60, fps, window, window / 4)
+        assert windows.length == 60 and windows.start.tolist() == [0] and windows.stop.tolist() == [60]
+    assert plan_windows(60, 25, 2.0, 1e-300).start.tolist() == list(range(11))
+
+
+@pytest.mark.parametrize("smoothing", [1e3, 1e300])
+def test_long_windows_and_smoothing_take_memory_as_the_recording(smoothing):
+    """12 kB with fps=1e8 took 6.6 GB: windows of 2 s had 200 million frames."""
+    windows = plan_windows(300, 1000.0, 1e6, 1e6)
+    one = Timeline(windows, 1000.0, NAMES, np.full((1, len(NAMES)), 0.1, "f4"), None, np.ones(1), np.ones(1))
+    tracemalloc.start()
+    rows = frame_probability(one, 0, 300, smoothing)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(rows, 0.1, rtol=1e-6)
+    assert peak < 1 << 20
+
+
+def test_smoothing_beyond_the_recording_is_what_it_was():
+    """Only weights of frames that are there count, however far the Gaussian reaches."""
+    one = timeline(frames=130, window=1.0, stride=0.24, spans=[(1, 20, 60)])
+    raw, sigma = frame_probability(one, 0, 130, 0.0), 4.0 * FPS
+    kernel = np.exp(-0.5 * ((np.arange(130)[:, None] - np.arange(130)) / sigma) ** 2)
+    np.testing.assert_allclose(
+        frame_probability(one, 0, 130, 4.0), kernel @ raw / kernel.sum(1, keepdims=True), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"end": 1e300}, "0 <= start < end <= 1e+09 in seconds, got 0.5 and 1e+300"),
+        ({"end": float("inf")}, "got 0.5 and inf"),
+        ({"start": float("nan")}, "got nan"),
+        ({"person": 10**6}, "expected a number from 0 to 999999, got 1000000"),
+        ({"person": 10**5000}, "got a whole number of 16610 bits"),
+        ({"person": -1}, "got -1"),
+    ],
+)
+def test_times_and_persons_of_a_segment_are_sane(changes, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        Segment(**{"start": 0.5, "end": 1.0, "name": "a", **changes})

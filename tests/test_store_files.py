@@ -181,3 +181,22 @@ def test_nothing_but_a_store_is_replaced(tmp_path):
         write_store(tmp_path / name, clips, {})
         assert len(KeypointStore(tmp_path / name)) == 2
     assert (tmp_path / "link").is_symlink() and (tmp_path / "behind").is_dir()
+
+
+@pytest.mark.parametrize("length", [0, 100, 200])
+def test_an_index_that_is_cut_short_while_the_store_is_open_harms_nobody(both, length):
+    """Mapped, it ended the process, and the workers of a loader, by SIGBUS."""
+    store, clips = KeypointStore(both[1]), hard_set().clips
+    entries = [store.entry(number) for number in range(len(store))]
+    for name in LAYOUT:
+        if name not in ("points", "scores"):
+            os.truncate(both[1] / f"{name}.npy", length)
+    for number, entry in enumerate(entries):
+        again = store.entry(number)
+        assert again["frame_dir"] == entry["frame_dir"] == clips[number].frame_dir
+        assert np.array_equal(again["keypoint"], entry["keypoint"])
+    with pytest.raises(InputError, match="npy"):
+        KeypointStore(both[1])
+    os.truncate(both[1] / "scores.npy", length)
+    with pytest.raises(InputError, match="scores.npy: the file has been cut off since the store was opened"):
+        store.entry(len(store) - 1)

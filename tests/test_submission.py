@@ -105,7 +105,24 @@ def test_a_wrong_submission_is_refused(content, message):
 
 @pytest.mark.parametrize(
     "text",
-    ["b\na\n", "b\r\na", "\ufeffb \n a\n\n\n", "id,class\nb,0\na,3\n", "Sample_ID\nb\na\n", '"b",0\n"a",1\n'],
+    [
+        "b\na\n",
+        "b\r\na",
+        "\ufeffb \n a\n\n\n",
+        "id,class\nb,0\na,3\n",
+        "Sample_ID\nb\na\n",
+        '"b",0\n"a",1\n',
+        "b,a",
+        "b, a\n",
+        "b;a\n",
+        "b\ta\n",
+        "b\n\na\n",
+        "ids\nb,a\n",
+        "sep=;\nid;class\nb;0\na;3\n",
+        "class|id\n0|b\n3|a\n",
+        ",id,class\n0,b,3\n1,a,3\n",
+        "0,b\n1,a\n",
+    ],  # fmt: skip
 )
 def test_an_id_list_is_one_id_a_line_or_the_first_column(tmp_path, text):
     (tmp_path / "ids.txt").write_bytes(text.encode("utf-8"))
@@ -117,11 +134,12 @@ def test_an_id_list_is_one_id_a_line_or_the_first_column(tmp_path, text):
     [
         (b"", "got no id"),
         (b"id,class\n", "got no id"),
-        (b"a\n\nb\n", "line 2 has no id"),
         (b"a\n,3\n", "line 2 has no id"),
         (b"a\nb\na,1\n", "the id 'a' is on line 1 and again on line 3"),
-        (b"a\n\xff\n", "cannot be read"),
-        (b'"a\n', "cannot be read"),
+        (b"a\n\xff\n", "expected UTF-8 text, got the byte 0xff"),
+        (b'"a\n', "line 1: expected CSV .unexpected end of data"),
+        (b"1,2\n3,4\n", "it has 2 numbers a line: are they ids, or an id and its class"),
+        (b"PK\x03\x04", "a workbook"),
         (None, "there is no such file"),
     ],
 )
@@ -152,6 +170,16 @@ def test_the_fusion_takes_the_list_and_checks_before_it_writes_anything(tmp_path
     with pytest.raises(InputError, match="1 missing: 'd'"):
         run_fusion(plan_from_config(config))
     assert not (tmp_path / "s.zip").exists() and not (tmp_path / "o.npz").exists()
+
+
+def test_ids_in_other_words_are_named(tmp_path):
+    (tmp_path / "ids.txt").write_text("54_0.mp4\n")
+    with pytest.raises(InputError, match=r"ids\.txt \(1 for 1\); 1 missing: '54_0\.mp4'; 1 not in the list: '0054_0'\. "
+                       r"The list writes '54_0\.mp4' for '0054_0'"):  # fmt: skip
+        submission_csv(scores("0054_0"), read_ids(tmp_path / "ids.txt"))
+    (tmp_path / "ids.txt").write_text("clip\nb\n")
+    assert submission_csv(scores("b", "clip"), read_ids(tmp_path / "ids.txt")) == "clip,7\nb,0\n"
+    assert submission_csv(scores("b"), read_ids(tmp_path / "ids.txt")) == "b,0\n"
 
 
 def test_a_list_without_a_submission_is_refused():

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.files import sha256
 from pyskl_semloss.label_vectors import LabelVectors, build_label_vectors
 from pyskl_semloss.sweep.plan import Run, plan_runs, run_options
-from pyskl_semloss.sweep.runs import RunError, Tools, check_runs, execute, run_all, test_command, train_command
+from pyskl_semloss.sweep.runs import Tools, check_runs, execute, run_all, test_command, train_command
 from pyskl_semloss.sweep.settings import Describer
 from pyskl_semloss.sweep.table import collect
 
@@ -221,15 +222,48 @@ def test_a_folder_is_one_process_s_alone_also_when_only_its_child_lives(place):
     with subprocess.Popen([sys.executable, "-c", code, folder / ".lock"], stdout=subprocess.PIPE) as other:
         other.stdout.readline()
         try:
-            with pytest.raises(RunError, match="another process works in"):
+            with pytest.raises(InputError, match="another process works in it"):
                 execute(run, describer(place), Tools(place / "train.py", place / "test.py"))
         finally:
             other.kill()
-    # The lock must be the child's, too: a sweep may be killed while its training goes on.
-    (place / "train.py").write_text("import os; print('held', [os.readlink(f'/proc/self/fd/{n}') for n in os.listdir("
-                                    "'/proc/self/fd') if os.path.exists(f'/proc/self/fd/{n}')])\n" + TRAIN)  # fmt: skip
+    # The lock must be the child's, too: the training takes it over, and no other has it.
+    (place / "train.py").write_text(
+        "import sys; from pyskl_semloss.files import hold\nwith hold(sys.argv[3], 'trains in'): print('held')\n" + TRAIN
+    )
     assert sweep(place, [run])[0] == {}
-    assert f"{folder}/.lock" in (folder / "sweep.log").read_text()
+    assert "held\n" in (folder / "sweep.log").read_text() and not (folder / ".lock").exists()
+
+
+KILLED = """
+import sys
+sys.path.insert(0, "tests")
+from pathlib import Path
+from test_sweep import describer, sweep, plan_runs
+place = Path(sys.argv[1])
+sweep(place, plan_runs(place / "joint.py", alphas=[1], seeds=[0], vectors=["given"]))
+"""
+
+
+def test_a_training_whose_sweep_was_killed_keeps_its_folder(place):
+    run = plan_runs(place / "joint.py", alphas=[1], seeds=[0], vectors=["given"])[0]
+    folder = place / "out" / run.name
+    log = folder / "sweep.log"
+    (place / "train.py").write_text("import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)")
+    first = subprocess.Popen([sys.executable, "-c", KILLED, place])
+    while first.poll() is None and "pid " not in (log.read_text() if log.exists() else ""):
+        time.sleep(0.02)
+    first.kill()
+    first.wait()
+    pid = int(log.read_text().split("pid ")[1])
+    try:
+        problems, _ = sweep(place, [run])
+        assert "another process works in it" in problems[run]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+    while os.path.exists(f"/proc/{pid}") and "Z" not in Path(f"/proc/{pid}/stat").read_text().split(") ")[1][:1]:
+        time.sleep(0.02)
+    (place / "train.py").write_text(TRAIN)
+    assert sweep(place, [run])[0] == {}
 
 
 def test_an_interrupted_sweep_ends_its_training(place):

@@ -17,6 +17,7 @@ from dot_videos import DOTS, FPS, HEIGHT, WIDTH, crowd, dots, find_dots, places,
 
 from pyskl_semloss.annotations.recording import read_recording  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
+from pyskl_semloss.results import OVERWRITE  # noqa: E402
 from pyskl_semloss.segments.segment import Segment  # noqa: E402
 from pyskl_semloss.video import (  # noqa: E402
     EstimationOptions,
@@ -317,7 +318,7 @@ def test_many_files_one_of_them_broken(tmp_path, short, long):
     assert Path(made[4].recording).stat().st_mtime_ns == before
 
 
-def test_results_of_other_options_or_that_were_damaged_are_made_anew(tmp_path, short):
+def test_results_of_other_options_are_made_anew_and_damaged_ones_if_allowed(tmp_path, short, monkeypatch):
     options = EstimationOptions(DOTS, "dot_videos:dots")
     for one in (options, EstimationOptions(DOTS, "dot_videos:dots", stride=2)):
         assert estimate_files([short], tmp_path, one)[0].status == "made"
@@ -325,6 +326,9 @@ def test_results_of_other_options_or_that_were_damaged_are_made_anew(tmp_path, s
     estimate_files([short], tmp_path, options)
     with open(tmp_path / "short.npz", "r+b") as stream:
         stream.write(b"??")
+    refused = estimate_files([short], tmp_path, options)[0]
+    assert refused.status == "failed" and "short.npz: it is not as this program wrote it" in refused.problem
+    monkeypatch.setenv(OVERWRITE, "1")
     assert estimate_files([short], tmp_path, options)[0].status == "made"
     assert read_recording(tmp_path / "short.npz").frames == 40
 
@@ -413,12 +417,17 @@ def test_the_tool_says_what_it_wrote_and_its_status_that_one_failed(tmp_path, sh
     out, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert f"error: {tmp_path / 'bad.mp4'}: it cannot be opened as a video" in errors and "of 40 frames" in errors
-    assert (
-        "short.npz: 40 frames (1.6 s at 25 frames/s), somebody seen in 100% of them; missing joints: left_elbow, "
-        in out
-    )
+    seen = "somebody seen in 100% of them (left hand 0%, right hand 0%); missing joints: left_elbow, "
+    assert f"short.npz: 40 frames (1.6 s at 25 frames/s), {seen}" in out
     assert out.splitlines()[-1].startswith(f"Wrote 1 of 2 recordings to {tmp_path}, 40 frames anew")
     assert open_video(tmp_path / "short_overlay.mp4").claimed == 40
+
+
+def test_a_video_of_nobody_is_made_and_said(tmp_path, short):
+    process = tool(short, "--out", tmp_path, "--estimator", "dot_videos:nobody")
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0 and "somebody seen in 0% of them" in out
+    assert f"warning: {tmp_path / 'short.npz'}: nobody is seen in it; look at the video\n" in errors
 
 
 def test_the_progress_line_says_rate_and_time_left(monkeypatch):
@@ -437,7 +446,7 @@ def test_the_progress_line_says_rate_and_time_left(monkeypatch):
     ]
 
 
-def test_the_overlay_draws_left_blue_and_right_orange_where_the_points_are(tmp_path, short):
+def test_the_overlay_draws_left_blue_and_right_orange_where_the_points_are(tmp_path, short, monkeypatch):
     video, recording = open_video(short), estimate(short, layout="openpose22", estimator=dots())
     pictures = list(overlay_frames(video, recording))
     assert len(pictures) == 40
@@ -446,6 +455,9 @@ def test_the_overlay_draws_left_blue_and_right_orange_where_the_points_are(tmp_p
     for name, blue_or_orange in (("left_shoulder", (31, 95, 180)), ("right_shoulder", (217, 115, 13))):
         x, y = np.round(recording.keypoint[0, 9, joint[name]]).astype(int)
         np.testing.assert_array_equal(pictures[9][y, x, ::-1], blue_or_orange)
+    monkeypatch.chdir(tmp_path)
+    for name in ("a%03d.mp4", "http:/a.mp4"):
+        assert write_overlay(video, recording, name) == open_video(name).claimed == 40
     assert write_overlay(video, recording, tmp_path / "a.mp4") == 40
     half = estimate(short, layout="openpose22", estimator=dots(), start=0.4, stride=3)
     assert write_overlay(video, half, tmp_path / "b.mp4", start=0.4, stride=3) == half.frames == 10

@@ -156,3 +156,14 @@ def test_what_is_fetched_ahead_is_in_order_bounded_closed_and_keeps_its_error():
     with pytest.raises(InputError, match="the end"):
         assert list(ahead(source())) is None
     assert len(closed) == 2
+
+
+def test_a_frame_of_more_pixels_than_a_frame_may_have_is_not_decoded(tmp_path):
+    """Half a megabyte of file, 206 MB of frame."""
+    path = tmp_path / "large.avi"
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"MJPG"), 25, (9000, 8000))
+    writer.write(np.zeros((8000, 9000, 3), np.uint8))
+    writer.release()
+    assert path.stat().st_size < 1e6
+    with pytest.raises(InputError, match="9000 x 8000 px, more than the 67108864"):
+        open_video(path)

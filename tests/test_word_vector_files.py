@@ -4,6 +4,7 @@ import gzip
 import os
 import pickle
 import socket
+import time
 import tracemalloc
 import urllib.error
 
@@ -12,6 +13,7 @@ import pytest
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.files import sha256
+from pyskl_semloss.word_vector_files import read_word_vectors
 from pyskl_semloss.word_vectors import find_word_vectors
 
 WORDS = ["hand", "arm", "wave", "naïve", "clap", "x"]
@@ -120,7 +122,11 @@ _BINARY = b"3 2\n" + b"".join(word + b" " + np.float32([1.5, -2]).tobytes() for 
         (b"a 1 2\nhand 1 two\n", "line 2: expected numbers after the word, got '1 two'"),
         (b"turtle neck\nhand clap\n", "line 1: expected numbers after the word, got 'neck'"),
         (b"hand\n", "line 1: expected numbers"),
-        (b"5 2\na 1 2\nb 1 2\n", "line 1: the header promises 5 words, but 2 lines follow"),
+        (
+            b"5 2\na 1 2\nb 1 2\n",
+            "line 1: the header promises 5 words, but 2 lines follow: it is truncated, or its "
+            "header is wrong; 2 of the words have no vector:\n  hand; near spellings: none\n  absent",
+        ),
         (b"2 3\na 1 2\nb 1 2\n", "line 2: expected a word and 3 numbers"),
         (b"a 1 2\nhand nan 2\n", "word 'hand' holds NaN"),
         (b"a 1 2\nhand 1e39 2\n", "word 'hand' holds NaN, infinity or a number beyond float32"),
@@ -128,8 +134,8 @@ _BINARY = b"3 2\n" + b"".join(word + b" " + np.float32([1.5, -2]).tobytes() for 
         (gzip.compress(np.random.default_rng(1).bytes(3000))[:900], "truncated|none of these"),
         (b"\x1f\x8bnot gzip", "gzip file is truncated or damaged"),
         (_BINARY[:-3], "word 3: the header .line 1. promises 3 words of 2 numbers"),
-        (_BINARY.replace(b"3 2", b"4 2"), "word 4: the header .line 1. promises 4 words"),
-        (_BINARY.replace(b"3 2", b"2 2"), "line 1: the file goes on after the 2 words"),
+        (_BINARY.replace(b"3 2", b"5 2"), "line 1: the header promises 5 words, but the file has 3.*\n  absent; near"),
+        (_BINARY.replace(b"3 2", b"2 2"), "line 1: the file goes on after the 2 words .*\n  absent; near"),
         (_BINARY.replace(b"3 2", b"3 0"), "line 1: the header gives the dimension 0"),
         (b"\x00\x01\x02 no header \xff", "none of these"),
         (b"PK\x03\x04....", "zip archive"),
@@ -146,6 +152,20 @@ def test_malformed_files_are_refused_with_file_and_place(content, message, tmp_p
     with pytest.raises(InputError, match=message) as caught:
         find_word_vectors(["hand", "absent"], path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"3 2\narm 1.5 -2\nhand 1.5 -2\n", b"1 2\narm 1.5 -2\nhand 1.5 -2\n", _BINARY.replace(b"3 2", b"4 2")],
+    ids=["one too many", "one too few", "binary, one too many"],
+)
+def test_a_header_that_is_off_by_one_does_not_hide_the_missing_words(content, tmp_path):
+    path = tmp_path / "v.vec"
+    path.write_bytes(content)
+    found = find_word_vectors(["hand", "arms"], path)
+    assert found.vectors["hand"].tolist() == [1.5, -2] and found.near == {"arms": ["arm"]}
+    assert found.doubt.startswith("line 1: the header promises ")
+    assert find_word_vectors(["hand"], path).doubt == ""  # it is read no farther
 
 
 def test_reading_ends_with_the_last_needed_word(tmp_path):
@@ -223,3 +243,15 @@ def test_without_network_the_message_says_what_to_fetch_and_where_to_put_it(tmp_
     by_hand.write_bytes(gzip.compress(b"2 3\narm 1 2 3\nhand 4 5 6\n"))
     found = find_word_vectors(["hand"], "glove-twitter-25")
     assert found.vectors["hand"].tolist() == [4, 5, 6] and found.source == "glove-twitter-25"
+
+
+def test_words_of_a_gensim_file_that_are_no_text_are_not_words(tmp_path):
+    """A list of words may hold what is no key, or numbers of one hash."""
+    words = [["list"], {"dict": 1}, *(((1 << 61) - 1) * at for at in range(8, 30_000)), "yes"]
+    state = {"index2word": words, "vectors": np.eye(len(words), 3, dtype="f4")}
+    state["vectors"][-1] = 7
+    head = b"\x80\x02cgensim.models.keyedvectors\nKeyedVectors\n)\x81"
+    (tmp_path / "a.kv").write_bytes(head + pickle.dumps(state, 2)[2:-1] + b"b.")
+    start = time.process_time()
+    vectors = read_word_vectors(tmp_path / "a.kv", ["yes"])[0]
+    assert vectors["yes"].tolist() == [7, 7, 7] and time.process_time() - start < 5

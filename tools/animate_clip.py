@@ -16,6 +16,8 @@ from pyskl_semloss.annotations import Clip, read_annotations
 from pyskl_semloss.annotations.animation import draw_clip, write_animation
 from pyskl_semloss.class_names import read_class_names
 from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.outputs import say
+from pyskl_semloss.results import add_overwrite
 from pyskl_semloss.skeletons import get_layout
 
 
@@ -50,6 +52,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=320, help="longer side in px (default: 320)")
     parser.add_argument("--fps", type=float, default=25, help="frames a second (default: 25)")
     parser.add_argument("--whole-image", action="store_true", help="do not crop to the persons")
+    add_overwrite(parser)
     args = parser.parse_args()
     layout = get_layout(args.layout)
     with warnings.catch_warnings():
@@ -58,7 +61,7 @@ def main() -> None:
     clip = _find(clips, args.clip, args.file)
     frames = draw_clip(clip, layout, size=args.size, title=_title(clip, args.labels), crop=not args.whole_image)
     write_animation(frames, args.out, args.fps)
-    print(f"Wrote {len(frames)} frames of clip {clip.frame_dir} to {args.out}")
+    say(f"Wrote {len(frames)} frames of clip {clip.frame_dir} to {args.out}")
 
 
 if __name__ == "__main__":

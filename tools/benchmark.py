@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 
 from pyskl_semloss.errors import exit_on_error
+from pyskl_semloss.outputs import say
+from pyskl_semloss.results import add_overwrite
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "mmaction2"
 
@@ -32,6 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="threads of torch (default: its own)")
     parser.add_argument("--quick", action="store_true", help="the small model and a few turns, for a look")
     parser.add_argument("--out", help="folder for benchmark.json and benchmark.md (default: only print)")
+    add_overwrite(parser)
     return parser.parse_args()
 
 
@@ -60,10 +63,10 @@ def main() -> None:
         quick=args.quick,
     )
     keep = functools.partial(write, folder=args.out) if args.out else lambda result: None
-    result = run(plan, say=lambda line: print(f"… {line}", file=sys.stderr, flush=True), keep=keep)
+    result = run(plan, say=lambda line: say(f"… {line}", error=True), keep=keep)
     print(markdown(result))
     if args.out:
-        print(f"Written to {args.out}/benchmark.json and {args.out}/benchmark.md")
+        say(f"Written to {args.out}/benchmark.json and {args.out}/benchmark.md")
 
 
 if __name__ == "__main__":

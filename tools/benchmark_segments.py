@@ -40,11 +40,12 @@ def main() -> None:
     from pyskl_semloss.annotations.synthetic import CLASS_NAMES
     from pyskl_semloss.annotations.synthetic_recording import generate_recording
     from pyskl_semloss.hosts.mmaction2.predictor import Predictor
-    from pyskl_semloss.segments.find import SegmentRules, find_segments
+    from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
     from pyskl_semloss.segments.matching import Agreement, agreement
 
     keep_large_blocks()
     predictor = Predictor(args.joint, args.limb, class_names=args.names or CLASS_NAMES, fast=args.fast)
+    background = {predictor.class_names[k] for k in background_classes(predictor.class_names, args.background)}
     made = [generate_recording(args.gestures, seed, split=args.split) for seed in range(args.recordings)]
     predictor.timelines(generate_recording(1)[0])
     seconds = sum(recording.seconds for recording, _ in made)
@@ -64,7 +65,7 @@ def main() -> None:
             rules = SegmentRules(threshold=threshold, background=tuple(args.background))
             named, timed = Agreement(0, 0, 0), Agreement(0, 0, 0)
             for line, (_, truth) in zip(lines, made, strict=True):
-                wanted = [one for one in truth if one.name not in args.background]
+                wanted = [one for one in truth if one.name not in background]
                 found = find_segments(line, rules)
                 named, timed = named + agreement(found, wanted), timed + agreement(found, wanted, names=False)
             print(

@@ -9,11 +9,12 @@ SOURCE is a name of gensim's downloader, a local file (GloVe text, word2vec text
 """
 
 import argparse
-import warnings
 
 from pyskl_semloss.class_names import parse_aliases, read_class_names
 from pyskl_semloss.errors import exit_on_error
 from pyskl_semloss.label_vectors import build_label_vectors, summary
+from pyskl_semloss.outputs import say
+from pyskl_semloss.results import add_overwrite, guarded
 from pyskl_semloss.word_vectors import DEFAULT_SOURCE
 
 
@@ -34,15 +35,16 @@ def main() -> None:
     parser.add_argument(
         "--oov", choices=("error", "skip"), default="error", help="words without a vector (default: %(default)s)"
     )
+    add_overwrite(parser)
     args = parser.parse_args()
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
 
     labels = build_label_vectors(
         read_class_names(args.labels), args.vectors, aliases=parse_aliases(args.alias), oov=args.oov
     )
-    labels.save(args.out)
+    with guarded(args.out):
+        labels.save(args.out)
     print(summary(labels))
-    print(f"wrote {labels.vectors.shape[0]} label vectors to {args.out}")
+    say(f"wrote {labels.vectors.shape[0]} label vectors to {args.out}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pyskl_semloss.evaluation.neighbours import name_nearness
 from pyskl_semloss.evaluation.resampling import persons_of
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.label_vectors import load_matrix
+from pyskl_semloss.outputs import say
 
 
 def parse_args() -> argparse.Namespace:
@@ -66,7 +67,7 @@ def main() -> None:
         try:
             near = name_nearness(side, vectors, permutations=args.resamples, seed=args.seed)
         except InputError as error:
-            print(f"Mistakes of {name}: {error}")
+            say(f"Mistakes of {name}: {error}")
             continue
         print(f"Mistakes of {name}: {near.mistakes}; the predicted name has mean rank {near.mean_rank:.1f} of "
               f"{near.classes - 1} wrong names, 1 the nearest to the true one, and is the nearest in "

@@ -7,6 +7,8 @@ python tools/convert_checkpoint.py work_dirs/imigue/joint/epoch_100.pth released
 import argparse
 
 from pyskl_semloss.errors import exit_on_error
+from pyskl_semloss.outputs import say
+from pyskl_semloss.results import add_overwrite
 
 
 def parse_args() -> argparse.Namespace:
@@ -16,6 +18,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("out", help="checkpoint to write")
     parser.add_argument("--label-vectors", help="npz or npy of the label vectors, where the checkpoint lacks them")
     parser.add_argument("--to", choices=["plugin", "release"], default="plugin", help="the names to write")
+    add_overwrite(parser)
     return parser.parse_args()
 
 
@@ -26,7 +29,7 @@ def main() -> None:
     from pyskl_semloss.checkpoints import convert_checkpoint
 
     state = convert_checkpoint(args.checkpoint, args.out, args.label_vectors, args.to)
-    print(f"Wrote {len(state)} tensors to {args.out}")
+    say(f"Wrote {len(state)} tensors to {args.out}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ import warnings
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.outputs import say
 from pyskl_semloss.reading import spoiled
+from pyskl_semloss.results import add_overwrite
 from pyskl_semloss.skeletons import get_layout, layout_names
 from pyskl_semloss.skeletons.drawing import draw_layout
 
@@ -28,6 +30,7 @@ def main() -> None:
         "layouts", nargs="*", metavar="LAYOUT", help="names, or YAML or JSON files; default: every layout"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
+    add_overwrite(parser)
     args = parser.parse_args()
     with warnings.catch_warnings():
         # A layout with mistakes says so in its picture.
@@ -39,7 +42,7 @@ def main() -> None:
     for layout in layouts:
         draw_layout(layout, args.out / f"{layout.name}.png")
     names = ", ".join(f"{layout.name}.png" for layout in layouts)
-    print(f"wrote {len(layouts)} picture{'s' * (len(layouts) != 1)} to {args.out}: {names}")
+    say(f"wrote {len(layouts)} picture{'s' * (len(layouts) != 1)} to {args.out}: {names}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ Usage:
 --estimator is mediapipe, mediapipe-lite, mediapipe-heavy or package.module:factory.
 --person, --max-persons and --pause are those of prepare_data.py keypoints, for an estimator that finds several persons.
 --overlay writes the video with the skeleton drawn over it, NAME_overlay.mp4, too.
-The same command goes on after an interruption. The exit status is 1 if a video failed; the others are made.
+The same command goes on after an interruption. The exit status is 1 if a video failed; the others are made. A video in
+which nobody is seen is no failure: its recording is made, and it is said.
 """
 
 import argparse
@@ -17,25 +18,31 @@ import sys
 import time
 
 from pyskl_semloss.annotations.persons import WAYS
+from pyskl_semloss.annotations.seen import seen_line
 from pyskl_semloss.errors import exit_on_error
 from pyskl_semloss.interruption import exit_on_signal
+from pyskl_semloss.outputs import say
+from pyskl_semloss.results import add_overwrite
 from pyskl_semloss.video import EstimationOptions, estimate_files
 from pyskl_semloss.video.progress import FrameProgress
 
 
 def _say(outcome) -> None:
     if outcome.status == "failed":
-        print(f"error: {outcome.problem}", file=sys.stderr)
+        say(f"error: {outcome.problem}", error=True)
         return
     about = outcome.about
     line = f"{outcome.recording}: {about['frames']} frames ({about['seconds']:.1f} s at {about['fps']:g} frames/s), "
     line += f"somebody seen in {about['seen'] / about['frames']:.0%} of them"
+    line += seen_line(about.get("seen_by_part", {}), about["frames"])
     if about.get("persons_found", 1) > 1:
         whom = f"person {', '.join(map(str, about['chosen']))}" if about["chosen"] else "the largest of each frame"
         line += f"; {whom} of {about['persons_found']} persons"
     if missing := about["missing"]:
         line += f"; missing joints: {', '.join(missing[:4])}{f' and {len(missing) - 4} more' * (len(missing) > 4)}"
-    print(line + ("; it was there already" if outcome.status == "kept" else ""))
+    say(line + ("; it was there already" if outcome.status == "kept" else ""))
+    if not about["seen"]:
+        say(f"warning: {outcome.recording}: nobody is seen in it; look at the video", error=True)
 
 
 @exit_on_error
@@ -57,6 +64,7 @@ def main() -> None:
     parser.add_argument("--pause", type=int, metavar="FRAMES", help="gone so long, a person is the same (default: 1 s)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument("--overlay", action="store_true", help="write the video with the skeleton drawn over it")
+    add_overwrite(parser)
     args = parser.parse_args()
     options = EstimationOptions(args.layout, args.estimator, args.max_side, args.stride, args.start, args.end, args.fps,
                                 args.person, args.max_persons, args.pause)  # fmt: skip
@@ -70,7 +78,7 @@ def main() -> None:
         _say(outcome)
     good = [outcome for outcome in outcomes if outcome.status != "failed"]
     frames = sum(outcome.about["frames"] for outcome in good if outcome.status == "made")
-    print(f"Wrote {len(good)} of {len(outcomes)} recordings to {args.out}, {frames} frames anew in "
+    say(f"Wrote {len(good)} of {len(outcomes)} recordings to {args.out}, {frames} frames anew in "
           f"{time.monotonic() - begin:.0f} s")  # fmt: skip
     if len(good) < len(outcomes):
         raise SystemExit(1)

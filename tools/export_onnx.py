@@ -12,6 +12,8 @@ A checkpoint records its config; for one that does not, give --joint CONFIG CHEC
 import argparse
 
 from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.outputs import say
+from pyskl_semloss.results import add_overwrite
 from pyskl_semloss.segments.arguments import add_models, models_of
 
 
@@ -26,6 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--split", help="the split of it to take clips from (default: all)")
     parser.add_argument("--clips", type=int, default=8, help="how many clips to compare (default: 8)")
     parser.add_argument("--benchmark", action="store_true", help="also measure both on these clips, turn by turn")
+    add_overwrite(parser)
     args = parser.parse_args()
     if not args.out.endswith(".onnx"):
         raise InputError("expected a name that ends in .onnx", file=args.out)
@@ -53,10 +56,10 @@ def main() -> None:
     if clips:
         apart = check.compare(predictor, args.out, clips, one_view=args.one_view)
         shown = ", ".join(f"{name} {value:.1e}" for name, value in apart.items())
-        print(f"Largest difference to torch on {len(clips)} clips: {shown}")
+        say(f"Largest difference to torch on {len(clips)} clips: {shown}")
     if args.benchmark:
         print(check.benchmark(predictor, args.out, clips, one_view=args.one_view))
-    print(f"Wrote the {' and '.join(predictor.models)} model to {args.out}")
+    say(f"Wrote the {' and '.join(predictor.models)} model to {args.out}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from pyskl_semloss.errors import InputError, exit_on_error
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
 from pyskl_semloss.evaluation.fusion_plan import FusionPlan, plan_parts, run_fusion
 from pyskl_semloss.evaluation.scores import check_there
+from pyskl_semloss.outputs import say
+from pyskl_semloss.results import add_overwrite
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,6 +37,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--out", help="write the fused scores here (.npz)")
     parser.add_argument("--submission", help="write the challenge's submission here (.zip)")
     parser.add_argument("--ids", metavar="FILE", help="the official ids, one a line: the submission's order, checked")
+    add_overwrite(parser)
     return parser.parse_args()
 
 
@@ -42,6 +45,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Make the plan, run it, show it."""
     args = vars(parse_args())
+    args.pop("overwrite")
     files, config, weights, search_on = (args.pop(name) for name in ("files", "config", "weights", "search_on"))
     for file in files:
         check_there(file.removesuffix(":semantic"))
@@ -55,8 +59,8 @@ def main() -> None:
     report = run_fusion(plan)
     print(report.table)
     for note in report.notes:
-        print(note)
-    print(f"Wrote {' and '.join(report.written)}." if report.written else "Wrote nothing (--out and --submission do).")
+        say(note)
+    say(f"Wrote {' and '.join(report.written)}." if report.written else "Wrote nothing (--out and --submission do).")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 python tools/predict.py interview.npz --joint work_dirs/joint/epoch_100.pth --limb work_dirs/limb/epoch_100.pth
 python tools/predict.py *.mp4 --joint CONFIG CHECKPOINT --format csv eaf vtt --out predictions --background illustrative
 A recording is an .npz of keypoints, a video needs pip install 'pyskl_semloss[video]'; see docs/predict.md.
-The status is 0 when all inputs were predicted, 1 when some failed, 2 when nothing could begin.
+The status is 0 when all inputs were predicted, 1 when some failed, 2 when nothing could begin. An input in which no
+gesture is found, or nobody is seen, was predicted: its files are empty, and the reason is said.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import sys
 import warnings
 
 from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.outputs import say
+from pyskl_semloss.results import add_overwrite
 from pyskl_semloss.segments.arguments import add_models, add_rules, models_of, rules_of, windows_of
 from pyskl_semloss.segments.files import WRITERS, check_formats
 
@@ -32,13 +35,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--all-views", action="store_true", help="all views of the config's test, not one (slow)")
     parser.add_argument("--device", help="cpu or cuda (default: a GPU where there is one)")
     parser.add_argument("--fast", action="store_true", help="bfloat16, see docs/throughput.md")
+    add_overwrite(parser)
     return parser.parse_args()
 
 
 @exit_on_error
 def main() -> None:
     """Predict every input, and say what was found and where it is."""
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     args = parse_args()
     models, rules, windows = models_of(args), rules_of(args), windows_of(args)
     from pyskl_semloss.hosts.environment import check_mmaction2
@@ -71,14 +74,17 @@ def main() -> None:
     for outcome in outcomes:
         if outcome.segmentation is None:
             failed += 1
-            print(f"error: {outcome.error}", file=sys.stderr)
+            for line in f"error: {outcome.error}".splitlines():
+                say(line, error=True)
             continue
         found = outcome.segmentation
-        print(f"{outcome.source}: {len(found.segments)} segments in {found.seconds:.1f} s")
-        print(table(found.segments) if found.segments else "no gesture found; --threshold lowers the bar")
-        print(f"Written to {', '.join(outcome.written)}")
+        say(f"{outcome.source}: {len(found.segments)} segments in {found.seconds:.1f} s")
+        print(table(found.segments) if found.segments else f"No gesture was found. {found.explanation}")
+        say(f"Written to {', '.join(outcome.written)}")
+        for note in outcome.notes:
+            say(f"warning: {outcome.source}: {note}", error=True)
     if failed:
-        print(f"{failed} of {len(args.inputs)} inputs failed.", file=sys.stderr)
+        say(f"{failed} of {len(args.inputs)} inputs failed.", error=True)
         raise SystemExit(1)
 
 

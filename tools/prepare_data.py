@@ -8,10 +8,11 @@ Usage:
     python tools/prepare_data.py smg-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
     python tools/prepare_data.py keypoints SRC... OUT.pkl --labels CSV [--class-names FILE] [READING] [SPLITS]
     python tools/prepare_data.py keypoints SRC... OUT_FOLDER [READING]
+    python tools/prepare_data.py ids SRC.pkl FILE [--split test]
     python tools/prepare_data.py example FOLDER [--persons N] [--gestures N] [--seed S]
     python tools/prepare_data.py store SRC.pkl OUT [--strict]
     python tools/prepare_data.py pickle STORE OUT.pkl
-    SPLITS: [--split-file NAME=FILE]... [--subjects FILE] [--val-fraction F] [--test-fraction F] [--seed S]
+    SPLITS: [--split-file NAME=FILE]... [--partial] [--subjects FILE] [--val-fraction F] [--test-fraction F] [--seed S]
     READING: [--format F] [--layout L] [--to L] [--image-size WxH] [--fps F] [--person WHO] [--fill-gaps N] ...
 
 ``synthetic`` acts out the 32 iMiGUE classes by a parametric upper body: splits train, val and test without a common
@@ -22,7 +23,10 @@ summary is written beside OUT.pkl as .json and .md. An interrupted conversion of
 it is run again. docs/conversion.md has all rules.
 
 ``keypoints`` reads own keypoints, of OpenPose, of MMPose, npz or CSV, and cuts the clips that a table of labels names;
-without labels it writes whole recordings for prediction. docs/own_keypoints.md has formats and options.
+without labels it writes whole recordings for prediction. One that cannot be read stops no other; the exit status is 1
+then. docs/own_keypoints.md has formats and options.
+
+``ids`` checks, before anything is trained, that an official list has the ids of a split and no others.
 
 ``example`` writes a small study to try that on: recordings, labels, class names. docs/tutorial.md goes on with it.
 
@@ -37,6 +41,7 @@ import warnings
 from pyskl_semloss.annotations import converters, write_annotations
 from pyskl_semloss.annotations.converters.arguments import (
     add_keypoint_arguments,
+    add_label_arguments,
     add_split_arguments,
     keypoint_options,
     split_options,
@@ -46,6 +51,11 @@ from pyskl_semloss.annotations.example_study import write_example_study
 from pyskl_semloss.annotations.store_writer import pickle_to_store, store_to_pickle
 from pyskl_semloss.annotations.synthetic import generate
 from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.evaluation.submission import check_ids, read_ids
+from pyskl_semloss.evaluation.toolbox_results import read_clips
+from pyskl_semloss.interruption import exit_on_signal
+from pyskl_semloss.outputs import say
+from pyskl_semloss.results import add_overwrite
 
 
 def _check_pickle_name(out: str) -> None:
@@ -58,14 +68,15 @@ def _synthetic(args: argparse.Namespace) -> None:
     annotations = generate(args.clips, args.seed, subjects=args.subjects, balance=args.balance)
     write_annotations(args.out, annotations)
     parts = ", ".join(f"{name} {len(ids)}" for name, ids in annotations.splits.items())
-    print(f"Wrote {len(annotations.clips)} synthetic clips of 32 classes ({parts}) to {args.out}")
+    say(f"Wrote {len(annotations.clips)} synthetic clips of 32 classes ({parts}) to {args.out}")
 
 
 def _convert(args: argparse.Namespace) -> None:
     progress = ProgressLine(sys.stderr, "clips" if "keep_padding" in args else "videos")
     common = dict(splits=split_options(args), strict=args.strict, progress=progress)
     if "keep_padding" in args:
-        summary = converters.convert_kit(args.raw, args.source, args.out, keep_padding=args.keep_padding, **common)
+        common |= dict(keep_padding=args.keep_padding, labels_from=args.labels_from)
+        summary = converters.convert_kit(args.raw, args.source, args.out, **common)
     else:
         summary = converters.convert_raw(args.raw, args.source, args.out, workers=args.workers, **common)
     _say(summary, args.out)
@@ -79,9 +90,16 @@ def _keypoints(args: argparse.Namespace) -> None:
             raise InputError(
                 "an annotation file needs labels", field="labels", fix="Give --labels, or a folder as OUT."
             )
-        for about in converters.convert_recordings(args.sources, args.out, options, **common):
-            print(converters.recording_line(about))
-        print(f"Wrote recordings to {args.out}, and for each a .json that says who was found")
+        failed: dict[str, InputError] = {}
+        on_failure = None if args.strict else failed.__setitem__
+        made = converters.convert_recordings(args.sources, args.out, options, **common, on_failure=on_failure)
+        for about in made:
+            say(converters.recording_line(about))
+        if len(layouts := dict.fromkeys(about["layout"] for about in made)) > 1 and not args.to:
+            say(f"They are of different layouts, {', '.join(layouts)}; --to makes one of them")
+        say(f"Wrote {len(made)} of {len(made) + len(failed)} recordings to {args.out}, and for each a .json that "
+            "says who was found")  # fmt: skip
+        _end_on_failures([str(error) for error in failed.values()])
         return
     summary = converters.convert_keypoints(
         args.sources,
@@ -91,22 +109,41 @@ def _keypoints(args: argparse.Namespace) -> None:
         args.class_names,
         split_options(args),
         strict=args.strict,
+        labels_from=args.labels_from,
         **common,
     )
     for about in summary["recordings"]:
-        print(converters.recording_line(about))
+        say(converters.recording_line(about))
     _say(summary, args.out)
+    _end_on_failures([each["error"] for each in summary["recordings_failed"]])
+
+
+def _end_on_failures(errors: list[str]) -> None:
+    """Name the recordings that are left out; the exit status says that not all was done."""
+    sys.stdout.flush()
+    for line in (line for error in errors for line in f"error: {error}".splitlines()):
+        say(line, error=True)
+    if errors:
+        raise SystemExit(1)
 
 
 def _say(summary: dict, out: str) -> None:
     print(converters.page(summary))
     parts = ", ".join(f"{name} {count}" for name, count in summary["splits"].items())
-    print(f"Wrote {summary['clips']} clips ({parts}) to {out}, and this summary beside it as .json and .md")
+    say(f"Wrote {summary['clips']} clips ({parts}) to {out}, and this summary beside it as .json and .md")
+    for empty in summary["findings"]["examples"].get("splits_empty", ()):
+        say(f"warning: {empty}", error=True)
+
+
+def _ids(args: argparse.Namespace) -> None:
+    known = read_clips(args.source, args.split)[0]
+    ids = check_ids(known, read_ids(args.ids), args.source)
+    say(f"The {len(ids)} ids of {args.ids} are those of the split {args.split!r} of {args.source}")
 
 
 def _example(args: argparse.Namespace) -> None:
     write_example_study(args.folder, args.persons, args.gestures, args.seed)
-    print(f"Wrote {args.persons} labelled recordings, labels.csv, names.txt and a new recording to {args.folder}")
+    say(f"Wrote {args.persons} labelled recordings, labels.csv, names.txt and a new recording to {args.folder}")
 
 
 def _store(args: argparse.Namespace) -> None:
@@ -114,12 +151,12 @@ def _store(args: argparse.Namespace) -> None:
         warnings.simplefilter("ignore", UserWarning)  # the report says it, too
         report = pickle_to_store(args.source, args.out, strict=args.strict)
     print(report)
-    print(f"Wrote a keypoint store of {report.clips_kept} clips to {args.out}")
+    say(f"Wrote a keypoint store of {report.clips_kept} clips to {args.out}")
 
 
 def _pickle(args: argparse.Namespace) -> None:
     _check_pickle_name(args.out)
-    print(f"Wrote {store_to_pickle(args.source, args.out)} clips to {args.out}")
+    say(f"Wrote {store_to_pickle(args.source, args.out)} clips to {args.out}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -142,9 +179,15 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("--labels", metavar="FILE", help="CSV of recording,start,end,label and if you like split,subject")
     own.add_argument("--class-names", metavar="FILE", help="the classes, one a line (default: labels are numbers)")
     own.add_argument("--strict", action="store_true", help="refuse what would be mended or dropped")
+    add_label_arguments(own)
     add_keypoint_arguments(own)
     add_split_arguments(own, 0.2)
     own.set_defaults(run=_keypoints)
+    ids = commands.add_parser("ids", help="check an official list of ids against a split")
+    ids.add_argument("source", metavar="SRC.pkl")
+    ids.add_argument("ids", metavar="FILE", help="the list: ids, one a line or with commas between them")
+    ids.add_argument("--split", default="test", help="the split that it is of (default: test)")
+    ids.set_defaults(run=_ids)
     example = commands.add_parser("example", help="a small study in the formats of own keypoints")
     example.add_argument("folder", metavar="FOLDER", help="it is made")
     example.add_argument("--persons", type=int, default=12, help="one labelled recording each (default: 12)")
@@ -160,6 +203,8 @@ def _parser() -> argparse.ArgumentParser:
     back.add_argument("source", metavar="STORE")
     back.add_argument("out", metavar="OUT.pkl")
     back.set_defaults(run=_pickle)
+    for command in (synthetic, own, example, back):
+        add_overwrite(command)
     return parser
 
 
@@ -169,23 +214,20 @@ def _converter(parser: argparse.ArgumentParser, raw: converters.RawFormat, val: 
     parser.add_argument("--strict", action="store_true", help="refuse what would be mended or dropped")
     if kit:
         parser.add_argument("--keep-padding", action="store_true", help="keep the zeros at the ends of clips (paper)")
+        add_label_arguments(parser)
     else:
         parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     add_split_arguments(parser, val)
+    add_overwrite(parser)
     parser.set_defaults(run=_convert, raw=raw)
 
 
 @exit_on_error
+@exit_on_signal()
 def main() -> None:
     """Run the command of the command line."""
     args = _parser().parse_args()
-    try:
-        args.run(args)
-    except KeyboardInterrupt:
-        if "workers" not in args:
-            raise
-        print("\nInterrupted; the same command goes on with what is left", file=sys.stderr)
-        raise SystemExit(130) from None
+    args.run(args)
 
 
 if __name__ == "__main__":

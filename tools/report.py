@@ -11,6 +11,8 @@ without --label-vectors nothing about names. See docs/report.md.
 import argparse
 
 from pyskl_semloss.errors import exit_on_error
+from pyskl_semloss.outputs import say
+from pyskl_semloss.results import add_overwrite
 from pyskl_semloss.skeletons import get_layout
 
 
@@ -31,6 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--layout", help="of the clips' joints, a name or a file (default: by their number)")
     parser.add_argument("--title", default="Skeleton action recognition", help="heading of the page")
     parser.add_argument("--fps", type=float, default=25, help="frames a second of the clips (default: 25)")
+    add_overwrite(parser)
     return parser.parse_args()
 
 
@@ -53,7 +56,7 @@ def main() -> None:
     )
     layout = get_layout(args.layout) if args.layout else None
     written = write_report(material, args.out, layout=layout, title=args.title, fps=args.fps)
-    print(f"Report of {len(material.final.scores.label)} clips written to {written.path} ({written.size / 1e6:.1f} MB)")
+    say(f"Report of {len(material.final.scores.label)} clips written to {written.path} ({written.size / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@
 #   --gpus N           0: the CPU, for trying out; 1 (default); more: one process each
 #   --paper            iMiGUE's kit exactly as the 2023 release used it, mistakes included: padded clips, *_paper.py
 #   --split-file NAME=FILE, --subjects FILE    as for tools/prepare_data.py: the official lists of clips, of subjects
+#   --partial, --labels-from 0|1    as for tools/prepare_data.py
 #   --vectors SOURCE   word vectors: a file, a name of gensim's downloader (default glove-wiki-gigaword-300), or hash
 #   --alias WORD=WORDS words in the place of one without a vector; may be repeated
-#   --ids FILE         the official list of test ids: the submission is put into its order and checked against it
+#   --ids FILE         the official list of test ids: checked before training; the submission is put into its order
 #   --work-dir DIR     keep everything there (default: data/NAME for the data, work_dirs/NAME for the rest)
 #   --config-dir DIR   other configs, joint.py and limb.py (default: configs/mmaction2/NAME)
 #   --dry-run          print every command and do nothing
@@ -19,7 +20,7 @@ set -euo pipefail
 here=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-usage() { sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 fail() { echo "error: $*" >&2; exit 2; }
 from_here() { case $1 in /*) echo "$1" ;; *) if [ "$here" = "$PWD" ]; then echo "$1"; else echo "$here/$1"; fi ;; esac; }
 
@@ -27,7 +28,7 @@ gpus=1 paper='' vectors=glove-wiki-gigaword-300 ids='' chosen_dir='' config_dir=
 given=() splits=() lists=() aliases=() train_options=()
 while [ $# -gt 0 ]; do
     case $1 in
-        --gpus | --split-file | --subjects | --vectors | --alias | --ids | --work-dir | --config-dir)
+        --gpus | --split-file | --subjects | --labels-from | --vectors | --alias | --ids | --work-dir | --config-dir)
             [ $# -ge 2 ] || fail "$1 needs a value"
             case $1 in
                 --gpus) gpus=$2 ;;
@@ -36,6 +37,7 @@ while [ $# -gt 0 ]; do
                     lists+=("$file")
                     splits+=(--split-file "${2%"${2#*=}"}$file") ;;
                 --subjects) lists+=("$(from_here "$2")"); splits+=(--subjects "$(from_here "$2")") ;;
+                --labels-from) splits+=(--labels-from "$2") ;;
                 --vectors) vectors=$2 ;;
                 --alias) aliases+=(--alias "$2") ;;
                 --ids) ids=$(from_here "$2") ;;
@@ -43,6 +45,7 @@ while [ $# -gt 0 ]; do
                 --config-dir) config_dir=$(from_here "$2") ;;
             esac
             shift 2 ;;
+        --partial) splits+=(--partial); shift ;;
         --paper) paper=_paper; shift ;;
         --dry-run) dry_run=1; shift ;;
         --help | -h) usage; exit ;;
@@ -114,7 +117,8 @@ else
     exec 9>"$work/stages/lock"
     flock -n 9 || fail "another run is going on in $work"
     trap stopped EXIT
-    export PYTHONWARNINGS=ignore
+    # What the libraries say to programmers; our own warnings are shown.
+    export PYTHONWARNINGS=ignore::DeprecationWarning,ignore::FutureWarning
 fi
 export PYTHON
 echo "In $source are $form of $set_name."
@@ -127,6 +131,13 @@ name=${annotations##*/}
 run_stage "${name%.pkl}" "annotations from $form" "$converter $source ${prepare_options[*]-}" "$annotations" \
     "$PYTHON" tools/prepare_data.py "$converter" "$source" "$annotations" \
     ${prepare_options[@]+"${prepare_options[@]}"}
+
+if [ -n "$ids" ]; then
+    # Else a wrong list would be told when all is trained and tested.
+    check=("$PYTHON" tools/prepare_data.py ids "$annotations" "$ids" --split test)
+    title="the official ids"
+    if [ -n "$dry_run" ]; then echo "# Check: $title"; show "${check[@]}"; else "${check[@]}"; fi
+fi
 
 # Every word of iMiGUE's names has a GloVe vector. SMG's have rare ones; what is left out is said and stands in the file.
 missing_words=()
@@ -148,7 +159,9 @@ inputs=("$annotations" "$label_vectors")
 declare -A config_key
 for modality in joint limb; do
     config=$config_dir/$modality$paper.py
-    config_key[$modality]="$config $(cat "$config_dir"/{joint,"$modality","$modality$paper"}.py | cksum)"
+    # With the configs below them, whoever wrote those in $config_dir.
+    config_key[$modality]="$config $(cat configs/mmaction2/_base_/*.py configs/mmaction2/"$set_name"/"$modality"*.py \
+        "$config_dir"/{joint,"$modality","$modality$paper"}.py | sha256sum)"
     if [ "$gpus" -le 1 ]; then
         launch=("${python_here[@]}" tools/train.py "$config")
     else

@@ -36,4 +36,6 @@ case $host in
     *) usage ;;
 esac
 # In this environment these are promised: a test that would skip for want of them fails.
-PYSKL_SEMLOSS_HOST="$host" exec "$PYTHON" -m pytest "$@"
+# Two processes, each with a thread of its own for sums; -n among the arguments overrules it.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+PYSKL_SEMLOSS_HOST="$host" exec "$PYTHON" -m pytest -n 2 --dist worksteal "$@"

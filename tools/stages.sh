@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Sourced by reproduce.sh: stages that run once, can be interrupted, and run again when what they depend on is newer.
+# Sourced by reproduce.sh: stages that run once, can be interrupted, and run again when what they depend on is another.
 # It reads $marks (a folder), $stages (their number) and $dry_run, and for the stage at hand $inputs (files; folders, of which the
 # names in $source_files count) and $log (a file for what it prints, or nothing).
 #   run_stage NAME TITLE KEY OUTPUT COMMAND...      a NAME train_... is gone on with where it was interrupted
-# $marks/NAME.done holds the KEY of the run that ended, NAME.started that of one that was interrupted; both have
-# the time of its start, so that what changed while it ran is newer.
+# $marks/NAME.done holds the state of the run that ended, NAME.started that of one that was interrupted: the KEY, and the
+# SHA-256 of every input as it was when it began, so that dates do not count.
 
 stage=0 title='' inputs=() log=''
 stamp=$(date +%Y%m%d-%H%M%S)
@@ -28,28 +28,43 @@ newest() {
     [ ${#found[@]} -gt 0 ] && ls -t -- "${found[@]}" | head -n 1
 }
 
-# MARK KEY: was a run with this key begun, and is no input newer than its beginning?
-holds_for() {
-    local input name
-    [ -f "$1" ] && [ "$(<"$1")" = "$2" ] || return 1
+# The SHA-256 of a file, or of all that counts in a folder, into $hash; none is read twice between two stages that run.
+declare -A hashed=()
+hash_of() {
+    local name names=()
+    hash=${hashed[$1]:-}
+    [ -z "$hash" ] || return 0
+    if [ -d "$1" ]; then
+        for name in "${source_files[@]}"; do names+=(-o -name "$name"); done
+        hash=$(cd "$1" && find -L . -type f \( "${names[@]:1}" \) -print0 | sort -z | xargs -0 -r sha256sum | sha256sum)
+    elif [ -e "$1" ]; then
+        hash=$(sha256sum <"$1")
+    else
+        hash=absent
+    fi
+    hashed[$1]=$hash
+}
+
+# KEY: what the stage at hand depends on, into $state.
+find_state() {
+    local input hash
+    state=$1
     for input in ${inputs[@]+"${inputs[@]}"}; do
-        if [ -d "$input" ]; then
-            for name in "${source_files[@]}"; do
-                [ -z "$(find -L "$input" -name "$name" -newer "$1" -print -quit)" ] || return 1
-            done
-        elif [ "$input" -nt "$1" ]; then
-            return 1
-        fi
+        hash_of "$input"
+        state+=$'\n'"${hash%% *} $input"
     done
 }
 
+# MARK: was a run begun, or ended, in the state of now?
+holds_for() { [ -f "$1" ] && [ "$(<"$1")" = "$state" ]; }
+
 # A training that began under other conditions is not gone on with, and not deleted either.
 prepare_training() {
-    local mark=$1 key=$2 folder=$3
-    if ! holds_for "$mark" "$key"; then
+    local mark=$1 folder=$2
+    if ! holds_for "$mark"; then
         rm -f "$mark"
         [ -d "$folder" ] || return 0
-        echo "$folder was made with other settings or from older data: it is kept as $folder.before-$stamp."
+        echo "$folder was made with other settings or from other data: it is kept as $folder.before-$stamp."
         mv "$folder" "$folder.before-$stamp"
     elif [ -f "$folder/last_checkpoint" ] && ! [ -f "$(<"$folder/last_checkpoint")" ]; then
         # It is written after the checkpoint that it names; a kill in between leaves it empty.
@@ -58,7 +73,7 @@ prepare_training() {
 }
 
 run_stage() {
-    local name=$1 key=$3 output=$4 mark=$marks/$1
+    local name=$1 key=$3 output=$4 mark=$marks/$1 state
     title=$2
     shift 4
     stage=$((stage + 1))
@@ -68,7 +83,8 @@ run_stage() {
         return
     fi
     echo
-    if [ -e "$output" ] && holds_for "$mark.done" "$key"; then
+    find_state "$key"
+    if [ -e "$output" ] && holds_for "$mark.done"; then
         echo "== Stage $stage/$stages: $title: finished before, skipped"
         return
     fi
@@ -76,10 +92,11 @@ run_stage() {
     mkdir -p "$marks"
     rm -f "$mark.done"
     case $name in
-        train_*) prepare_training "$mark.started" "$key" "${output%/*}" ;;
+        train_*) prepare_training "$mark.started" "${output%/*}" ;;
         *) rm -f "$mark.started" ;;
     esac
-    [ -f "$mark.started" ] || echo "$key" >"$mark.started"
+    [ -f "$mark.started" ] || echo "$state" >"$mark.started"
+    hashed=()
     show "$@"
     if [ -n "$log" ]; then
         mkdir -p "${log%/*}"

@@ -11,12 +11,12 @@ Run it again after an interruption: finished runs are skipped, the one that was 
 
 import argparse
 import shlex
-import sys
-import warnings
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError, exit_on_error
 from pyskl_semloss.interruption import exit_on_signal
+from pyskl_semloss.outputs import say
+from pyskl_semloss.results import add_overwrite
 from pyskl_semloss.sweep.plan import KINDS, PAPER_ALPHAS, plan_runs, take_shard
 from pyskl_semloss.sweep.runs import Tools, check_runs, run_all, test_command, train_command
 from pyskl_semloss.sweep.settings import Describer
@@ -38,6 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="for all runs")
     parser.add_argument("--dry-run", action="store_true", help="show runs, states and commands; do nothing")
     parser.add_argument("--table-only", action="store_true", help="rebuild table and plot, run nothing")
+    add_overwrite(parser)
     args = parser.parse_args()
     if args.config is None and not (args.table_only and args.out):
         parser.error("expected a config; only --table-only with --out needs none")
@@ -66,7 +67,6 @@ def read_config(path: str, options: list[str]) -> dict:
 def main() -> None:
     """Plan, run, and say what was written where."""
     args = parse_args()
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     out = Path(args.out or Path("work_dirs") / Path(args.config).resolve().parent.name / "sweep")
     problems = {}
     if not args.table_only:
@@ -77,17 +77,19 @@ def main() -> None:
         tools = Tools(Path(__file__).with_name("train.py"), Path(__file__).with_name("test.py"))
         if args.dry_run:
             for run, state in check_runs(runs, describer).items():
-                print(f"# {run.name}: {state}\n{shlex.join(train_command(run, describer, tools))}")
-                print(shlex.join(test_command(run, describer, tools, str(out / run.name / "LAST_CHECKPOINT"))))
+                say(f"# {run.name}: {state}")
+                say(shlex.join(train_command(run, describer, tools)))
+                say(shlex.join(test_command(run, describer, tools, str(out / run.name / "LAST_CHECKPOINT"))))
             return
-        problems = run_all(runs, describer, tools, lambda line: print(line, flush=True))
+        problems = run_all(runs, describer, tools, say)
     if problems:
-        print(f"{len(problems)} run{'s' * (len(problems) > 1)} did not finish:", file=sys.stderr)
-        print(*(f"  {run.name}: {reason}" for run, reason in problems.items()), sep="\n", file=sys.stderr)
+        say(f"{len(problems)} run{'s' * (len(problems) > 1)} did not finish:", error=True)
+        for run, reason in problems.items():
+            say(f"  {run.name}: {reason}", error=True)
     if not problems or any(out.glob("*/done.json")):
         written = write_results(out)
         print((out / "table.md").read_text(encoding="utf-8"))
-        print(f"Wrote {', '.join(path.name for path in written)} to {out}")
+        say(f"Wrote {', '.join(path.name for path in written)} to {out}")
     raise SystemExit(1 if problems else 0)
 
 

@@ -6,10 +6,11 @@ Several processes: tools/dist_test.sh.
 """
 
 import argparse
-import warnings
+import contextlib
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.outputs import say
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,7 +28,6 @@ def parse_args() -> argparse.Namespace:
 @exit_on_error
 def main() -> None:
     """Test, print Top-1, Top-5 and mean-class accuracy, write the scores."""
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
@@ -36,9 +36,14 @@ def main() -> None:
 
     from pyskl_semloss.evaluation.accuracy_table import accuracy_table
     from pyskl_semloss.evaluation.scores import Scores
-    from pyskl_semloss.files import writing
+    from pyskl_semloss.files import hold, writing
     from pyskl_semloss.hosts.mmaction2.building import building
-    from pyskl_semloss.hosts.mmaction2.running import load_config, refuse_other_model, use_label_vectors_of
+    from pyskl_semloss.hosts.mmaction2.running import (
+        load_config,
+        place_among_processes,
+        refuse_other_model,
+        use_label_vectors_of,
+    )
 
     args = parse_args()
     if args.out and Path(args.out).suffix != ".npz":
@@ -60,14 +65,17 @@ def main() -> None:
         for evaluator in evaluators
     ]
     config.load_from = args.checkpoint
-    with building(args.config):
-        with writing(config.work_dir):
-            runner = Runner.from_cfg(config)
-        refuse_other_model(runner.model, args.checkpoint)
-        runner.test()
-    if is_main_process():
-        print(accuracy_table([(Path(config.work_dir).name, "", Scores.load(out))]))
-        print(f"Scores written to {out}")
+    # Two tests into one file would each show the numbers of whichever ended last.
+    first = place_among_processes(args.launcher)[0] == 0
+    with hold(out, "tests into") if first else contextlib.nullcontext():
+        with building(args.config):
+            with writing(config.work_dir):
+                runner = Runner.from_cfg(config)
+            refuse_other_model(runner.model, args.checkpoint)
+            runner.test()
+        if is_main_process():
+            print(accuracy_table([(Path(config.work_dir).name, "", Scores.load(out))]))
+            say(f"Scores written to {out}")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ An interrupted run goes on with --resume and ends as an undisturbed one does, se
 """
 
 import argparse
-import warnings
+import contextlib
 
 from pyskl_semloss.errors import InputError, exit_on_error
 from pyskl_semloss.interruption import exit_on_signal
+from pyskl_semloss.outputs import say
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,7 +34,6 @@ def parse_args() -> argparse.Namespace:
 @exit_on_signal("--resume")
 def main() -> None:
     """Train, and say how to test what was trained."""
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
@@ -44,7 +44,7 @@ def main() -> None:
     from pyskl_semloss.files import writing
     from pyskl_semloss.hosts.mmaction2.building import building
     from pyskl_semloss.hosts.mmaction2.config_files import check_seed
-    from pyskl_semloss.hosts.mmaction2.resume import prepare_start
+    from pyskl_semloss.hosts.mmaction2.resume import begin, choose_start, hold_run
     from pyskl_semloss.hosts.mmaction2.run_record import record_start
     from pyskl_semloss.hosts.mmaction2.running import (
         check_label_vectors,
@@ -74,16 +74,20 @@ def main() -> None:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
         config.default_hooks.checkpoint.pop("save_best", None)
     place, processes = place_among_processes(args.launcher)
-    with writing(config.work_dir):
-        prepare_start(config, args.resume, seed=args.seed, first=place == 0)
-    if place == 0:
-        record_start(config, args.config, uses=uses, processes=processes)
-    with building(args.config):
-        Runner.from_cfg(config).train()
-    if is_main_process():
-        checkpoint = find_latest_checkpoint(config.work_dir)
-        work_dir = f" --work-dir {args.work_dir}" if args.work_dir else ""
-        print(f"Trained. Test it with: python tools/test.py {args.config} {checkpoint}{work_dir}")
+    # Only the first process writes into the run's folder.
+    with hold_run(config) if place == 0 else contextlib.nullcontext():
+        with building(args.config):
+            found = choose_start(config, args.resume, seed=args.seed, first=place == 0)
+        if place == 0:
+            record_start(config, args.config, uses=uses, processes=processes)
+        with writing(config.work_dir):
+            begin(config, found, first=place == 0)
+        with building(args.config):
+            Runner.from_cfg(config).train()
+        if is_main_process():
+            checkpoint = find_latest_checkpoint(config.work_dir)
+            work_dir = f" --work-dir {args.work_dir}" if args.work_dir else ""
+            say(f"Trained. Test it with: python tools/test.py {args.config} {checkpoint}{work_dir}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.errors import HostError, InputError
-from pyskl_semloss.files import atomic_path, atomic_write
+from pyskl_semloss.results import result_file, result_path
 from pyskl_semloss.skeletons import SkeletonLayout
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def write_animation(frames: list[Image.Image], path: str | os.PathLike[str], fps
     if kind == ".gif":
         # GIF counts time in 1/100 s, and players slow down whatever is below 2 of them.
         duration = max(20, round(100 / fps) * 10)
-        with atomic_write(path) as stream:
+        with result_file(path) as stream:
             frames[0].save(stream, format="GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)
     elif kind == ".mp4":
         _write_mp4(frames, Path(path), fps)
@@ -122,14 +122,16 @@ def _write_mp4(frames: list[Image.Image], path: Path, fps: float) -> None:
     except ImportError:
         raise HostError("MP4 needs OpenCV: pip install opencv-python-headless, or write a .gif") from None
     # OpenCV goes by the ending of the name.
-    with atomic_path(path, suffix=".mp4") as part:
-        writer = cv2.VideoWriter(part, cv2.VideoWriter_fourcc(*"mp4v"), fps, frames[0].size)  # type: ignore[attr-defined]
+    with result_path(path, suffix=".mp4") as part:
+        # An absolute path is no address, and with FFmpeg no pattern of many pictures.
+        name, code = os.path.abspath(part), cv2.VideoWriter_fourcc(*"mp4v")  # type: ignore[attr-defined]
+        writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, code, fps, frames[0].size)
         opened = writer.isOpened()
         for frame in frames if opened else ():
             writer.write(np.ascontiguousarray(np.asarray(frame)[..., ::-1]))
         writer.release()
         # It says nothing about what it could not write.
-        if not opened or _frames_in(cv2.VideoCapture(part)) != len(frames):
+        if not opened or _frames_in(cv2.VideoCapture(name, cv2.CAP_FFMPEG)) != len(frames):
             raise OSError("OpenCV cannot write a video here; try a .gif")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyskl_semloss.annotations.synthetic import CLASS_NAMES
 from pyskl_semloss.annotations.synthetic_recording import generate_recording
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_write
+from pyskl_semloss.results import refuse_changed, result_file
 from pyskl_semloss.segments.segment import Segment
 
 GESTURES = ("touch face", "touch neck", "play hair", "fold arm", "rub hand", "shake shoulder")
@@ -29,17 +29,22 @@ def write_example_study(folder: str | os.PathLike[str], persons: int = 12, gestu
     classes; ``new/interview.npz`` of one person more, and ``new/truth.csv``, what is to be found there.
 
     Args:
-        folder: It is made; files of these names in it are replaced.
+        folder: It is made; files of these names in it are replaced, unless somebody changed one.
         persons: How many are labelled, at least 3, so that each split has one.
         gestures: In each recording.
         seed: The same seed writes the same files.
 
     Raises:
-        InputError: Too few persons or no gestures, or the folder cannot be written.
+        InputError: Too few persons or no gestures, somebody changed a file, or the folder cannot be written.
     """
     if persons < 3:
         raise InputError(f"expected at least 3, got {persons}", field="persons")
-    folder, classes = Path(folder), [CLASS_NAMES.index(name) for name in GESTURES]
+    folder = Path(folder)
+    # Before the first is written, so that they go on fitting each other.
+    recordings = [f"recordings/interview_{person + 1:02d}.npz" for person in range(persons)]
+    others = ("labels.csv", "names.txt", "new/interview.npz", "new/truth.csv")
+    refuse_changed(*(folder / name for name in (*recordings, *others)))
+    classes = [CLASS_NAMES.index(name) for name in GESTURES]
     rows: list[tuple[str, ...]] = []
     for person in range(persons + 1):
         recording, truth = generate_recording(gestures, person, set_seed=seed, person=person, classes=classes)
@@ -53,7 +58,7 @@ def write_example_study(folder: str | os.PathLike[str], persons: int = 12, gestu
             labelled = sorted([*truth, *_rests(truth)], key=lambda one: one.start)
             rows += [(name, *_times(one), f"P{person + 1:02d}") for one in labelled]
     _write_table(folder / "labels.csv", ("recording", "start", "end", "label", "subject"), rows)
-    with atomic_write(folder / "names.txt", "w", encoding="utf-8") as stream:
+    with result_file(folder / "names.txt", "w", encoding="utf-8") as stream:
         stream.write("".join(f"{name}\n" for name in (*GESTURES, REST)))
 
 
@@ -67,6 +72,6 @@ def _times(one: Segment) -> tuple[str, str, str]:
 
 
 def _write_table(path: Path, titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    with atomic_write(path, "w", encoding="utf-8", newline="") as stream:
+    with result_file(path, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerows([titles, *rows])

@@ -12,6 +12,8 @@ FARTHEST = 0.4
 """A person is another one if the joints are farther apart than this, on average, in diagonals of the body's box."""
 MOST_POINTS = 150_000_000
 """Points of a recording, persons x frames x joints (1.8 GB)."""
+MOST_TRACKS = 1000
+"""Persons that are looked for in a frame at a time: those that were seen last."""
 WAYS = ("largest", "longest", "central", "frame-largest", "all")
 _INERTIA = 0.7
 
@@ -96,6 +98,8 @@ def track(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, pause: int
     for start, end in zip(starts, np.append(starts, len(frame))[1:], strict=True):
         now = int(frame[start])
         tracks = [each for each in tracks if now - each.seen <= pause + 1]
+        if len(tracks) > MOST_TRACKS:
+            tracks = sorted(tracks, key=lambda each: each.seen)[-MOST_TRACKS:]
         found = _match(tracks, keypoint[start:end], score[start:end], boxes[start:end, 0], now)
         for at, which in enumerate(found, start):
             if which < 0:

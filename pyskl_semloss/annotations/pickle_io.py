@@ -77,7 +77,7 @@ def write_annotations(path: str | os.PathLike[str], annotations: AnnotationSet) 
     """Write a file that both hosts and plain ``pickle.load`` read, on numpy 1.21 to 2.x; whole or not at all.
 
     Raises:
-        InputError: Two clips share an id, or an id in a split has no clip.
+        InputError: Two clips share an id, an id in a split has no clip, or somebody changed the file that is there.
     """
     known: set[str] = set()
     for clip in annotations.clips:

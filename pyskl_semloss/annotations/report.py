@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, one_line
 
 MENDED = {
     "points_not_finite": "points with NaN or infinity, now missing",
@@ -94,4 +94,4 @@ class Report:
     def __str__(self) -> str:
         head = f"{os.fspath(self.file)}: {self.clips_read} clips read, {self.clips_kept} kept"
         body = [f"  mended: {line}" for line in self.lines(MENDED)] + [f"  noted: {line}" for line in self.lines(NOTED)]
-        return "\n".join([head, *(body or ["  nothing to mend"])])
+        return "\n".join(map(one_line, [head, *(body or ["  nothing to mend"])]))

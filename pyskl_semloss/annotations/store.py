@@ -7,15 +7,15 @@ follow one another; clip ``i`` has the points ``offsets[i]`` to ``offsets[i + 1]
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import numpy as np
 
 from pyskl_semloss.annotations.clip import AnnotationSet, Clip
-from pyskl_semloss.array_files import map_npy
+from pyskl_semloss.array_files import NpyRows
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import restore_folder
 from pyskl_semloss.reading import read_json, shown
 
 HEAD = "store.json"
@@ -43,14 +43,15 @@ BLOCK = 1 << 20
 
 def is_store(path: str | os.PathLike[str]) -> bool:
     """Whether there is a keypoint store, whole or damaged."""
+    restore_folder(path)
     return os.path.isfile(os.path.join(path, HEAD))
 
 
 class KeypointStore:
-    """An open store: its index is mapped, and the points and scores of a clip are read when they are asked for.
+    """An open store: its index is in memory, and the points and scores of a clip are read when they are asked for.
 
-    Opening checks that the files fit together, in time proportional to the number of clips. Copies, also those of
-    forked or spawned workers, share the files.
+    Opening reads the index, some 100 bytes for each clip, and checks that the files fit together, in time proportional
+    to the number of clips. Forked workers share it, and spawned ones open the store again.
 
     Args:
         path: The folder.
@@ -68,27 +69,30 @@ class KeypointStore:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
+        restore_folder(path)
         head = _read_head(self.path)
         self._count, num_points = head["clips"], head["points"]
-        arrays = {name: _map(self.path, name) for name in LAYOUT}
+        files = {name: _open(self.path, name) for name in LAYOUT}
         lengths = dict.fromkeys(LAYOUT, self._count) | {"points": num_points, "scores": num_points}
-        lengths |= {"offsets": self._count + 1, "id_offsets": self._count + 1, "ids": len(arrays["ids"])}
+        lengths |= {"offsets": self._count + 1, "id_offsets": self._count + 1, "ids": len(files["ids"])}
         lengths["split_clips"] = sum(head["splits"].values())
         for name, length in lengths.items():
-            if len(arrays[name]) != length:
-                _refuse(self.path, name, f"expected {length} rows, as {HEAD} says, got {len(arrays[name])}")
-        _check(self.path, arrays, self._count)
+            if len(files[name]) != length:
+                _refuse(self.path, name, f"expected {length} rows, as {HEAD} says, got {len(files[name])}")
+        # All is read, nothing mapped: mapped pages of points would pile up in every worker, and a lost file system, or
+        # a file that is cut short, would kill it.
+        self._files = {name: files[name] for name in ("points", "scores")}
+        index = {
+            name: _rows(self.path, name, file, 0, len(file)) for name, file in files.items() if name not in self._files
+        }
+        _check(self.path, index, self._count, num_points)
         ends = np.cumsum(list(head["splits"].values()), dtype=np.int64)
-        parts = np.split(np.asarray(arrays["split_clips"]), ends[:-1]) if len(ends) else []
+        parts = np.split(index["split_clips"], ends[:-1]) if len(ends) else []
         self.splits = dict(zip(head["splits"], parts, strict=True))
         self.mended_splits: frozenset[str] = frozenset(head["mended_splits"])
-        # A plain view of the mapped bytes: indexing a memmap costs ten times as much.
-        index = {name: np.asarray(array) for name, array in arrays.items() if name not in ("points", "scores")}
         self.labels, self.sizes, self.flags = index["labels"], index["sizes"], index["flags"]
         self._offsets, self._image_sizes = index["offsets"], index["image_sizes"]
         self._ids, self._id_offsets = index["ids"], index["id_offsets"]
-        # Read, not mapped: mapped pages would pile up in every worker, and a lost file system would kill it.
-        self._files = {name: (_open(self, name), arrays[name].offset) for name in ("points", "scores")}
 
     def __len__(self) -> int:
         return self._count
@@ -123,8 +127,10 @@ class KeypointStore:
         """
         size, start = self.sizes[number].tolist(), self._offsets[number].item()
         entry = self.info(number)
-        entry["keypoint"] = self._read("points", start, (*size, 2))
-        entry["keypoint_score"] = self._read("scores", start, tuple(size))
+        stop = start + size[0] * size[1] * size[2]
+        for key, name in (("keypoint", "points"), ("keypoint_score", "scores")):
+            rows = _rows(self.path, name, self._files[name], start, stop)
+            entry[key] = rows.reshape(*size, *rows.shape[1:])
         return entry
 
     def annotations(self) -> AnnotationSet:
@@ -140,20 +146,6 @@ class KeypointStore:
             raise error.located(file=self.path) from None
         ids = [clip.frame_dir for clip in clips]
         return AnnotationSet({name: [ids[i] for i in rows.tolist()] for name, rows in self.splits.items()}, clips)
-
-    def _read(self, name: str, start: int, shape: tuple[int, ...]) -> np.ndarray:
-        array = np.empty(shape, "<f4")
-        handle, skipped = self._files[name]
-        step = array.nbytes // (shape[0] * shape[1] * shape[2])
-        if os.preadv(handle, [array.data], skipped + start * step) != array.nbytes:
-            _refuse(self.path, name, "the file has been cut off since the store was opened")
-        return array
-
-
-def _open(store: KeypointStore, name: str) -> int:
-    handle = os.open(os.path.join(store.path, f"{name}.npy"), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    weakref.finalize(store, os.close, handle)
-    return handle
 
 
 def _refuse(path: str, name: str, problem: str) -> NoReturn:
@@ -189,28 +181,35 @@ def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value < 1 << 62
 
 
-def _map(path: str, name: str) -> np.memmap:
+def _open(path: str, name: str) -> NpyRows:
     file, (dtype, axes) = os.path.join(path, f"{name}.npy"), LAYOUT[name]
     try:
-        array = map_npy(file)
+        rows = NpyRows(file)
     except InputError as error:
         _refuse(path, name, error.problem)
-    if array.dtype != np.dtype(dtype) or array.ndim != 1 + len(axes) or array.shape[1:] != axes:
+    if rows.dtype != np.dtype(dtype) or rows.shape[1:] != axes:
         shape = ", ".join(["N", *map(str, axes)])
-        _refuse(path, name, f"expected {dtype} ({shape}), got {array.dtype.str} {array.shape}")
-    if array.ndim > 1 and not array.flags.c_contiguous:
+        _refuse(path, name, f"expected {dtype} ({shape}), got {rows.dtype.str} {rows.shape}")
+    if not rows.c_contiguous:
         _refuse(path, name, "expected the order of C, got that of Fortran")
-    return array
+    return rows
 
 
-def _check(path: str, arrays: Mapping[str, np.ndarray], count: int) -> None:
-    for name, total in (("offsets", len(arrays["points"])), ("id_offsets", len(arrays["ids"]))):
+def _rows(path: str, name: str, rows: NpyRows, start: int, stop: int) -> np.ndarray:
+    try:
+        return rows.read(start, stop)
+    except InputError as error:
+        _refuse(path, name, error.problem.replace("since it was", "since the store was"))
+
+
+def _check(path: str, arrays: Mapping[str, np.ndarray], count: int, points: int) -> None:
+    for name, total in (("offsets", points), ("id_offsets", len(arrays["ids"]))):
         if arrays[name][0] != 0 or arrays[name][-1] != total:
             _refuse(path, name, f"expected numbers from 0 to {total}, got {arrays[name][0]} to {arrays[name][-1]}")
     for start in range(0, count, BLOCK):
         stop = min(start + BLOCK, count)
         _check_steps(path, arrays, start, stop)
-        _check_sizes(path, arrays, start, stop)
+        _check_sizes(path, arrays, start, stop, points)
         if arrays["labels"][start:stop].min() < -1:
             _refuse(path, "labels", "expected class indices or -1, got a number below")
         if arrays["image_sizes"][start:stop].min() < 1:
@@ -232,10 +231,10 @@ def _check_steps(path: str, arrays: Mapping[str, np.ndarray], start: int, stop: 
             _refuse(path, name, f"expected at most {most} {unit} for a clip, got {steps.max()}")
 
 
-def _check_sizes(path: str, arrays: Mapping[str, np.ndarray], start: int, stop: int) -> None:
+def _check_sizes(path: str, arrays: Mapping[str, np.ndarray], start: int, stop: int, total: int) -> None:
     sizes, points = arrays["sizes"][start:stop], np.diff(arrays["offsets"][start : stop + 1])
     # As floats first: the product of damaged numbers may not fit an int64.
-    if sizes.min() < 1 or (np.prod(sizes, axis=1, dtype=float) > len(arrays["points"])).any():
+    if sizes.min() < 1 or (np.prod(sizes, axis=1, dtype=float) > total).any():
         _refuse(path, "sizes", "expected persons, frames and joints, each above 0, within the points that there are")
     if (np.prod(sizes, axis=1) != points).any():
         _refuse(path, "sizes", "expected persons x frames x joints to be the points of the clip in offsets.npy")

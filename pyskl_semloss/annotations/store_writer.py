@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +30,7 @@ from pyskl_semloss.annotations.store import (
     is_store,
 )
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import sha256, writing
+from pyskl_semloss.files import atomic_folder, hold, sha256
 
 IN_SPLITS = ("duplicate_ids", "ids_without_clip")
 """The kinds of mending that concern a split, not a clip."""
@@ -53,6 +51,11 @@ def pickle_to_store(source: str | os.PathLike[str], path: str | os.PathLike[str]
         InputError: The pickle is not as docs/annotations.md says, or something that is no store lies at ``path``.
     """
     check_target(path)
+    with hold(path, "writes", beside=True):
+        return _convert(source, path, strict)
+
+
+def _convert(source: str | os.PathLike[str], path: str | os.PathLike[str], strict: bool) -> Report:
     annotations, report = read_annotations(source, unknown_labels=True, strict=strict)
     mended_splits = []
     if any(report.counts[kind] for kind in IN_SPLITS):
@@ -64,7 +67,7 @@ def pickle_to_store(source: str | os.PathLike[str], path: str | os.PathLike[str]
         "mended": {kind: report.counts[kind] for kind in MENDED if report.counts[kind]},
         "mended_splits": mended_splits,
     }
-    write_store(path, annotations.clips, annotations.splits, mended=mended, notes=notes)
+    _write(path, annotations.clips, annotations.splits, mended, notes)
     return report
 
 
@@ -100,32 +103,37 @@ def write_store(
 
     Raises:
         InputError: Two clips share an id, an id in a split has no clip or stands there twice, a clip holds what the
-            reader of pickles would mend, or something that is no store lies at ``path``.
+            reader of pickles would mend, something that is no store lies at ``path``, or another process writes it.
     """
     check_target(path)
-    # Where the name is a link, the folder behind it is replaced.
-    target = Path(os.path.realpath(path))
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
+    with hold(path, "writes", beside=True):
+        _write(path, clips, splits, mended, notes or {})
+
+
+def _write(
+    path: str | os.PathLike[str],
+    clips: Iterable[Clip],
+    splits: Mapping[str, Iterable[str]],
+    mended: Collection[str],
+    notes: Mapping[str, Any],
+) -> None:
     try:
-        umask = os.umask(0)
-        os.umask(umask)
-        folder.chmod(0o777 & ~umask)
-        with writing(target):
+        with atomic_folder(path) as folder:
             head = _write_files(folder, clips, splits, mended)
-            _write_head(folder / HEAD, {**head, "source": None, "mended": {}, "mended_splits": [], **(notes or {})})
-            _put_in_place(folder, target)
+            _write_head(folder / HEAD, {**head, "source": None, "mended": {}, "mended_splits": [], **notes})
     except InputError as error:
         raise error.located(file=path) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
-    """Refuse to replace what is neither a store nor an empty folder."""
+    """Refuse to replace what is neither a store, with nothing but its own files, nor an empty folder."""
     there = Path(path)
-    if there.exists() and not is_store(there) and not (there.is_dir() and not any(there.iterdir())):
+    if is_store(there):
+        own = {HEAD, *(f"{name}.npy" for name in LAYOUT)}
+        if others := sorted({entry.name for entry in os.scandir(there)} - own):
+            problem = "there is a keypoint store with other files in it, which would be lost"
+            raise InputError(problem, file=path, items=others, fix="Move them elsewhere, or name another folder.")
+    elif there.exists() and not (there.is_dir() and not any(there.iterdir())):
         problem = "there is something that is no keypoint store, which is not replaced"
         raise InputError(problem, file=path, fix="Name another folder, or remove it.")
 
@@ -228,18 +236,3 @@ def _write_head(path: Path, head: Mapping[str, Any]) -> None:
         stream.write("\n")
         stream.flush()
         os.fsync(stream.fileno())
-
-
-def _put_in_place(folder: Path, target: Path) -> None:
-    if not target.exists() or not any(target.iterdir()):
-        os.replace(folder, target)
-        return
-    # A folder cannot be renamed onto a full one. Whoever has the old store open keeps it.
-    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".old"))
-    os.replace(target, old)
-    try:
-        os.replace(folder, target)
-    except BaseException:
-        os.replace(old, target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import mimetypes
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.app.limits import Limits
+from pyskl_semloss.app.sessions import shown_name, split_name
 from pyskl_semloss.app.viewing import write_view
 from pyskl_semloss.app.worker import Progress, Task
 from pyskl_semloss.errors import InputError
@@ -31,14 +35,24 @@ class Work:
     """A file to analyse.
 
     Args:
-        path: The uploaded file.
+        path: The uploaded file; its name is ours, since that of the user may be one that this disk cannot hold.
+        name: The name of the user.
         folder: Where the files of the result go.
         limits: Of the app.
     """
 
     path: Path
+    name: str
     folder: Path
     limits: Limits
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether it is a file of keypoints; all else is taken for a video."""
+        if self.name.lower().endswith(".npz"):
+            return True
+        with self.path.open("rb") as stream:
+            return stream.read(4) == b"PK\3\4"
 
 
 @dataclass(frozen=True)
@@ -84,22 +98,33 @@ def analyse(
         segment.
 
     Raises:
-        InputError: The file is none that can be read, or too long.
+        InputError: The file is none that can be read, or too long; it is named as the user named it.
     """
+    try:
+        return _analyse(predictor, rules, windows, work, progress)
+    except InputError as error:
+        if error.file is None or Path(error.file) != work.path:
+            raise
+        where = {name: getattr(error, name) for name in ("clip", "field", "fix", "items")}
+        raise InputError(error.problem, file=work.name, **where) from None
+
+
+def _analyse(
+    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], work: Work, progress: Progress
+) -> dict[str, Any]:
     recording = _recording(work, predictor.layout, progress)
-    work.limits.check_seconds(recording.seconds, work.path.name)
+    work.limits.check_seconds(recording.seconds, work.name)
     cut = predictor.window_rules(**windows)
     timelines = predictor.timelines(
         recording, cut, progress=lambda done, total: progress("recognising gestures", done / max(total, 1))
     )
     segmentation = predictor.segmentation(recording, timelines, cut, rules)
     progress("writing", 1.0)
-    stem = work.path.stem
-    files = [f"{stem}.{ending}" for ending in WRITERS]
+    files = [f"result.{ending}" for ending in WRITERS]
     for name in files:
         write_segments(segmentation, work.folder / name)
-    if work.path.suffix.lower() != ".npz":
-        files.append(f"{stem}.npz")
+    if not work.is_recording:
+        files.append("result.npz")
         recording.save(work.folder / files[-1])
     video, notes = _shown_video(work, progress)
     if predictor.class_names[0] == "class 0":
@@ -119,7 +144,7 @@ def analyse(
         "files": files,
         "leave_out": background_classes(predictor.class_names, rules.background),
         "notes": notes,
-        "nothing": "No gesture was found. A lower --threshold, given when the app is started, finds more.",
+        "nothing": f"No gesture was found. {segmentation.explanation} Options are given when the app is started.",
     }  # fmt: skip
 
 
@@ -138,11 +163,14 @@ def moments(timelines: list[Timeline], seconds: float, smoothing: float) -> np.n
 
 
 def _recording(work: Work, layout: Any, progress: Progress) -> Any:
-    if work.path.suffix.lower() == ".npz":
+    if work.is_recording:
         from pyskl_semloss.annotations.recording import read_recording
 
         progress("reading keypoints", 0.0)
-        return read_recording(work.path)
+        recording = read_recording(work.path)
+        name = split_name(work.name)[0] if recording.name == work.path.stem else recording.name
+        # A path that it holds is of another machine, or of nothing.
+        return dataclasses.replace(recording, name=name, video=shown_name(recording.video) if recording.video else "")
     try:
         return _estimated(work, layout, progress)
     except ImportError as error:
@@ -156,26 +184,36 @@ def _recording(work: Work, layout: Any, progress: Progress) -> Any:
 def _estimated(work: Work, layout: Any, progress: Progress) -> Any:
     from pyskl_semloss.video import estimate, open_video
 
-    video = open_video(work.path)
-    work.limits.check_seconds(video.claimed / video.fps, work.path.name)
+    try:
+        video = open_video(work.path)
+    except InputError:
+        kind = mimetypes.guess_type(work.name)[0] or "video"
+        if kind.startswith("video"):
+            raise
+        fix = "tools/prepare_data.py keypoints makes an .npz of keypoints in other files."
+        raise InputError(f"expected a video or an .npz, this is {kind}", file=work.path, fix=fix) from None
+    work.limits.check_seconds(video.claimed / video.fps, work.name)
 
     def told(done: int, total: int) -> None:
         # A file may claim fewer frames than it has, or none.
-        work.limits.check_seconds(done / video.fps, work.path.name)
+        work.limits.check_seconds(done / video.fps, work.name)
         progress("estimating keypoints", done / max(total, 1))
 
-    return estimate(work.path, layout=layout, progress=told)
+    found = estimate(work.path, layout=layout, progress=told)
+    return dataclasses.replace(found, name=split_name(work.name)[0], video=work.name)
 
 
 def _shown_video(work: Work, progress: Progress) -> tuple[str | None, list[str]]:
     """The name of the video that the browser plays, if there is one, and what to say of it."""
-    if work.path.suffix.lower() == ".npz":
+    if work.is_recording:
         return None, []
-    from pyskl_semloss.app.preview import is_playable, write_preview
+    from pyskl_semloss.app.preview import playable_as, write_preview
     from pyskl_semloss.video import open_video
 
-    if is_playable(work.path):
-        return work.path.name, []
+    if ending := playable_as(work.path):
+        name = f"video.{ending}"
+        os.replace(work.path, work.folder / name)
+        return name, []
     video = open_video(work.path)
     copy = work.folder / "preview.webm"
     written = write_preview(

@@ -14,9 +14,11 @@ from pyskl_semloss.errors import InputError
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
-_SLACK = 1 << 16
-"""Bytes of an upload that are not the file's: headers of its parts."""
+_OTHER = 1 << 20
+"""Bytes of a request that brings no file; the server may hold it in memory."""
 _LARGE = "the file is larger than this app takes"
+UPLOADS = "/upload/"
+"""Where the requests that bring a file go."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,23 @@ class Limits:
 class UploadLimit:
     """ASGI middleware that refuses a request with more bytes than a file may have, while it comes in.
 
+    Requests that bring no file are refused beyond 1 MiB: what is behind them may hold them in memory.
+
     Args:
         app: The application behind it.
         limit: Bytes of a file.
     """
 
     def __init__(self, app: Callable[..., Awaitable[None]], limit: int) -> None:
-        self._app, self._most = app, limit + _SLACK
+        self._app, self._limit = app, limit
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         """Pass on a request that is small enough."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+        if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        most = self._limit if scope["path"].startswith(UPLOADS) else _OTHER
         said = dict(scope["headers"]).get(b"content-length", b"0")
-        if not said.isdigit() or int(said) > self._most:
+        if not said.isdigit() or len(said) > 18 or int(said) > most:
             return await _refuse(send, 413, _LARGE)
         came, refused = 0, False
 
@@ -79,7 +84,7 @@ class UploadLimit:
             nonlocal came, refused
             message = await receive()
             came += len(message.get("body", b""))
-            if came > self._most:
+            if came > most:
                 refused = True
                 # The application sees a client that went away, and drops what it has got so far.
                 return {"type": "http.disconnect"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -11,16 +12,18 @@ import tempfile
 import webbrowser
 from collections.abc import Callable
 from types import FrameType
+from urllib.parse import unquote
 
-from fastapi import HTTPException
+from fastapi import HTTPException, Request, Response
 from fastapi.responses import FileResponse
 from nicegui import Client, app, background_tasks, ui
 
-from pyskl_semloss.app.limits import Limits, OwnPage, UploadLimit, is_loopback
+from pyskl_semloss.app.limits import UPLOADS, Limits, OwnPage, UploadLimit, is_loopback
+from pyskl_semloss.app.result import download_name
 from pyskl_semloss.app.sessions import Sessions
-from pyskl_semloss.app.tab import Tab
+from pyskl_semloss.app.tab import NAME_HEADER, Tab
 from pyskl_semloss.app.worker import Task, Worker
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, one_line
 
 _RECONNECT = 60.0
 """Seconds that a session waits for its browser after the connection is lost."""
@@ -49,8 +52,10 @@ def serve(make: Callable[[], Task], *, about: str, limits: Limits, host: str, po
     """
     port = free_port(host, port)
     _heed_signals()
+    # It names the address of a page that is not there; any other page may lead a browser to one with commands in it.
+    logging.getLogger("nicegui").addFilter(_in_one_line)
     sessions, worker, problems = Sessions(), Worker(make), list[InputError]()
-    # Uploads are spooled there until they are whole, and what the worker's packages leave behind ends with it.
+    # What the packages of server and worker leave behind ends with it.
     tempfile.tempdir = os.environ["TMPDIR"] = str(sessions.folder)
     app.add_middleware(UploadLimit, limit=limits.size)
     app.add_middleware(OwnPage, host=host)
@@ -75,9 +80,17 @@ def _add_pages(sessions: Sessions, make_tab: Callable[[], Tab]) -> None:
     @app.get("/files/{token}/{job}/{name}")
     def file(token: str, job: str, name: str, download: bool = False) -> FileResponse:
         path = sessions.file(token, job, name)
-        if path is None:
+        uploaded = tabs[token].name_of(job) if token in tabs else None
+        if path is None or uploaded is None:
             raise HTTPException(404, "there is no such file, or its session has ended")
-        return FileResponse(path, filename=name if download else None, headers=_FILE)
+        return FileResponse(path, filename=download_name(uploaded, name) if download else None, headers=_FILE)
+
+    @app.post(UPLOADS + "{token}")
+    async def upload(token: str, request: Request) -> Response:
+        if token not in tabs:
+            raise HTTPException(404, "its session has ended")
+        name = unquote(request.headers.get(NAME_HEADER, ""), errors="replace")
+        return Response(status_code=await tabs[token].receive(name, request.stream()))
 
     @app.post("/leave/{token}", status_code=204)
     async def leave(token: str) -> None:
@@ -120,6 +133,11 @@ def _heed_signals() -> None:
 
 def _end(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    record.msg, record.args = one_line(record.getMessage()), None
+    return True
 
 
 def free_port(host: str, port: int) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from nicegui import ui
 
 from pyskl_semloss.app.figures import timeline_figure
+from pyskl_semloss.app.sessions import split_name
 
 _ASSETS = resources.files("pyskl_semloss.app") / "assets"
 _PAGE = 12
@@ -37,7 +38,7 @@ def show_result(name: str, found: dict[str, Any], folder: Path, address: str) ->
         ui.label(name).classes("text-h6 semloss-name").props('role="heading" aria-level="2"')
         with ui.row().classes("semloss-downloads").props('role="group" aria-label="Downloads"'):
             for file in found["files"]:
-                _download(file, address)
+                _download(file, download_name(name, file), address)
     for note in found["notes"]:
         ui.label(note).classes("semloss-faint")
     with ui.row().classes("semloss-two"):
@@ -52,12 +53,21 @@ def show_result(name: str, found: dict[str, Any], folder: Path, address: str) ->
     ui.run_javascript(f"semlossOpen({json.dumps(viewer.html_id)}, {json.dumps(plot.html_id)}, {json.dumps(about)})")
 
 
-def _download(file: str, address: str) -> None:
-    ending = file.rpartition(".")[2].upper()
-    button = ui.button(ending).props("outline dense no-caps icon=download")
+def download_name(name: str, file: str) -> str:
+    """What a file of the result of an uploaded one is called when it is kept.
+
+    Example:
+        >>> download_name("talk.mp4", "result.csv")
+        'talk.csv'
+    """
+    return split_name(name)[0] + split_name(file)[1]
+
+
+def _download(file: str, name: str, address: str) -> None:
+    button = ui.button(split_name(file)[1][1:].upper()).props("outline dense no-caps icon=download")
     button.props["href"] = f"{address}/{quote(file)}?download=true"
-    button.props["download"] = file
-    button.props["aria-label"] = f"Download {file}"
+    button.props["download"] = name
+    button.props["aria-label"] = f"Download {name}"
 
 
 def _table(found: dict[str, Any]) -> None:

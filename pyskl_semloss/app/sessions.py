@@ -9,23 +9,30 @@ import shutil
 import tempfile
 from pathlib import Path
 
-_NAME = "pyskl_semloss_app_{}_"
-_OURS = re.compile(r"pyskl_semloss_app_(\d+)_\w+")
+from pyskl_semloss.files import mark_in_use, remove_abandoned, temporary_prefix
+from pyskl_semloss.reading import spoiled
+
+_NAME = "pyskl_semloss_app"
+_LONGEST = 255
+"""Characters of a name, as file systems of Windows and macOS have them."""
 
 
 class Sessions:
     """The folder of an app, with a folder for each session; all of it is removed when the app ends.
 
-    Folders that a killed app left behind are removed when the next one starts.
+    Folders that a killed app left behind are removed when the next one starts. A lock that ends with the process says
+    which those are; the number of a process may be that of another one by then, as in containers.
 
     Args:
         parent: Where to make it; the system's folder for temporary files without it.
     """
 
     def __init__(self, parent: str | os.PathLike[str] | None = None) -> None:
-        parent = Path(parent or tempfile.gettempdir())
-        _remove_left_behind(parent)
-        self.folder = Path(tempfile.mkdtemp(prefix=_NAME.format(os.getpid()), dir=parent))
+        target = Path(parent or tempfile.gettempdir()) / _NAME
+        remove_abandoned(target)
+        self.folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=temporary_prefix(target), suffix=".tmp"))
+        self._lock = os.open(self.folder, os.O_RDONLY)
+        mark_in_use(self._lock)
 
     def begin(self) -> Path:
         """A new session's folder; only its owner can guess its name."""
@@ -49,28 +56,24 @@ class Sessions:
     def close(self) -> None:
         """Remove everything."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self._lock)
 
 
-def safe_name(name: str) -> str:
-    """A name for a file from one that a browser sent: no folders, no leading dots, at most 100 characters."""
-    last = re.split(r"[/\\]", name)[-1]
-    kept = re.sub(r"[^\w.() -]", "_", last).lstrip(". ")
-    stem, dot, ending = kept.rpartition(".")
-    return f"{stem[:80]}{dot}{ending[:10]}" if stem else (kept[:80] or "file")
+def shown_name(name: str) -> str:
+    """The name of a file as a browser sent it: without folders, and with _ for what turns or commands the text."""
+    last = "".join("_" if spoiled(one) else one for one in re.split(r"[/\\]", name)[-1])
+    if len(last) > _LONGEST:
+        stem, ending = split_name(last)
+        last = f"{stem[: _LONGEST - 20]}{ending[:20]}"
+    return last if last.strip(". ") else "file"
 
 
-def _remove_left_behind(parent: Path) -> None:
-    for path in parent.glob("pyskl_semloss_app_*"):
-        found = _OURS.fullmatch(path.name)
-        if found and path.is_dir() and not path.is_symlink() and not _lives(int(found[1])):
-            shutil.rmtree(path, ignore_errors=True)
+def split_name(name: str) -> tuple[str, str]:
+    """The name of a file without its ending, and the ending with its dot; a name is never empty.
 
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    Example:
+        >>> split_name("a.b.npz"), split_name(".npz"), split_name("film")
+        (('a.b', '.npz'), ('npz', ''), ('film', ''))
+    """
+    stem, dot, ending = name.rpartition(".")
+    return (stem, dot + ending) if stem else (ending, "")

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from nicegui import events, ui
+from nicegui import app, background_tasks, ui
+from starlette.requests import ClientDisconnect
 
 from pyskl_semloss.app.analysis import Work
-from pyskl_semloss.app.limits import Limits
+from pyskl_semloss.app.limits import UPLOADS, Limits
 from pyskl_semloss.app.result import show_result
-from pyskl_semloss.app.sessions import Sessions, safe_name
+from pyskl_semloss.app.sessions import Sessions, shown_name
 from pyskl_semloss.app.worker import Worker
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, one_line
 
 _ASSETS = resources.files("pyskl_semloss.app") / "assets"
 _WAITING, _DONE, _FAILED = "waiting", "done", "failed"
+_UPLOAD = "upload"
+_WHY = {
+    0: "the connection was lost",
+    404: "this tab has ended; load the page anew",
+    413: "it is larger than this app takes",
+    507: "the app's machine cannot keep it; its disk may be full",
+}
 _HEADER = """
 <div class="row no-wrap items-center q-pa-md semloss-drop">
   <div class="col">{{ props.isUploading ? `Uploading ${props.uploadSizeLabel}: ${props.uploadProgressLabel}`
@@ -29,6 +40,12 @@ _HEADER = """
   </q-btn>
 </div>
 """
+NAME_HEADER = "x-name"
+"""The header in which the browser says the name of a file."""
+# As it is: in a form, browsers change quotes and percent signs in names.
+_NAMED = f"(files) => [{{name: {json.dumps(NAME_HEADER)}, value: encodeURIComponent(files[0].name)}}]"
+_BLOCK = 1 << 20
+"""Bytes that are written at a time."""
 _REFUSED = "(found) => emit(found.map((one) => [one.file.name, one.file.size, one.failedPropValidation]))"
 # What stays in the browser's list cannot be chosen again.
 _FORGET = "about.files.forEach((one) => getElement({}).$refs.qRef.removeFile(one))"
@@ -64,6 +81,7 @@ class Tab:
         self._folder = sessions.begin()
         self.token = self._folder.name
         self._entries: list[Entry] = []
+        self._numbers = itertools.count()
         self._opened: Entry | None = None
         self._over = False
         ui.add_css((_ASSETS / "viewer.css").read_text(encoding="utf-8"))
@@ -72,10 +90,11 @@ class Tab:
         with ui.column().classes("semloss-page").props('role="main"'):
             ui.label("Gestures in a recording").classes("text-h5").props('role="heading" aria-level="1"')
             ui.label(about).classes("semloss-faint")
-            self._upload = ui.upload(
-                multiple=True, auto_upload=True, max_file_size=limits.size, on_upload=self._take
-            ).classes("semloss-upload")
-            self._upload.props('flat bordered accept="video/*,.mkv,.avi,.npz"').add_slot("header", _HEADER)
+            self._upload = ui.upload(multiple=True, auto_upload=True, max_file_size=limits.size)
+            self._upload.classes("semloss-upload").props("flat bordered send-raw").add_slot("header", _HEADER)
+            # NiceGUI would hold what comes in memory, and copy it twice.
+            app.remove_route(self._upload.props["url"])
+            self._upload.props["url"], self._upload.props[":headers"] = f"{UPLOADS}{self.token}", _NAMED
             forget = _FORGET.format(self._upload.id)
             self._upload.on("uploaded", js_handler=_ARRIVED.format(forget=forget))
             self._upload.on("failed", lambda event: self._miss(event.args), js_handler=_LOST.format(forget=forget))
@@ -106,38 +125,73 @@ class Tab:
                 problem = f"it has {size / 1e6:.1f} MB, more than the {most}. Cut it, or start the app with a larger "
                 self._fail(name, f"{problem}--max-megabytes.")
             elif why != "duplicate":
-                self._fail(name, "it is neither a video nor an .npz.")
+                self._fail(name, f"the browser does not send it ({why}).")
 
     def _miss(self, found: list[tuple[str, int]]) -> None:
         """Say that files did not arrive."""
         for name, status in found:
-            why = {0: "the connection was lost", 413: "it is larger than this app takes"}.get(
-                status, "the disk of the app's machine may be full"
-            )
+            why = _WHY.get(status, f"the app answered with status {status}")
             self._fail(name, f"it did not arrive: {why}.")
 
     def _fail(self, name: str, problem: str) -> None:
-        entry = self._enter(safe_name(name))
-        entry.stage, entry.error = _FAILED, f"{entry.name}: {problem}"
+        name = shown_name(name)
+        self._enter(Entry(name, self._new_folder(), _FAILED, error=f"{name}: {problem}"))
 
-    def _enter(self, name: str) -> Entry:
-        entry = Entry(name, self._folder / str(len(self._entries)))
+    def _new_folder(self) -> Path:
+        return self._folder / str(next(self._numbers))
+
+    def _enter(self, entry: Entry) -> None:
         self._entries.append(entry)
         with self._list:
             self._card(entry)
-        return entry
 
-    async def _take(self, event: events.UploadEventArguments) -> None:
-        """Work on an uploaded file."""
-        if self._over:
-            return
-        entry = self._enter(safe_name(event.file.name))
+    def name_of(self, job: str) -> str | None:
+        """The name of the file of a job, as it was uploaded."""
+        return next((entry.name for entry in self._entries if entry.folder.name == job), None)
+
+    async def receive(self, name: str, blocks: AsyncIterator[bytes]) -> int:
+        """Write a file as it comes, and work on it when it is whole.
+
+        Args:
+            name: What the browser calls it.
+            blocks: Its bytes.
+
+        Returns:
+            The status of the answer; of a file that is not whole, nothing is kept.
+        """
+        entry = Entry(shown_name(name), self._new_folder())
+        size, status = 0, 500
         try:
             entry.folder.mkdir()
-            await event.file.save(entry.folder / entry.name)
+            with (entry.folder / _UPLOAD).open("wb", buffering=_BLOCK) as stream:
+                async for block in blocks:
+                    size += len(block)
+                    if self._over or size > self._limits.size:
+                        return (status := 404 if self._over else 413)
+                    # A full block goes to the disk, for which the other tabs need not wait.
+                    await asyncio.to_thread(stream.write, block)
+            status = 204
+        except ClientDisconnect:
+            print(f"{one_line(entry.name)}: the upload was broken off after {size} bytes; nothing is kept.",
+                  file=sys.stderr, flush=True)  # fmt: skip
+        except OSError as error:
+            status = 404 if self._over else 507
+            if not self._over:
+                print(f"{one_line(entry.name)}: it cannot be kept ({error.strerror}).", file=sys.stderr, flush=True)
+        finally:
+            if status != 204 or self._over:
+                self._sessions.end(self._folder if self._over else entry.folder)
+        if status == 204 and not self._over:
+            self._enter(entry)
+            background_tasks.create(self._take(entry), name=f"work on {entry.folder.name}")
+        return status
+
+    async def _take(self, entry: Entry) -> None:
+        """Work on an uploaded file."""
+        try:
             entry.job = asyncio.ensure_future(
                 self._worker.run(
-                    Work(entry.folder / entry.name, entry.folder, self._limits),
+                    Work(entry.folder / _UPLOAD, entry.name, entry.folder, self._limits),
                     lambda stage, share: self._at(entry, stage, share),
                 )
             )
@@ -145,8 +199,6 @@ class Tab:
             entry.stage = _DONE
         except InputError as error:
             entry.stage, entry.error = _FAILED, str(error)
-        except OSError as error:
-            entry.stage, entry.error = _FAILED, f"{entry.name}: it cannot be kept ({error.strerror})."
         except asyncio.CancelledError:
             if not self._over:
                 raise

@@ -6,12 +6,12 @@ import asyncio
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.workers import end_with_parent
 
 Progress = Callable[[str, float], None]
 """Takes what is being done, and the share of it that is done, 0 to 1."""
@@ -119,7 +119,7 @@ _DEATH = "Try it again, with a shorter recording if the memory is short; the oth
 def _serve(pipe: Connection, make: Callable[[], Task]) -> None:
     # Ctrl-C in a terminal goes to all processes; the server ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_server, daemon=True).start()
+    end_with_parent()
 
     def report(stage: str, share: float) -> None:
         pipe.send(("progress", (stage, share)))
@@ -142,16 +142,8 @@ def _serve(pipe: Connection, make: Callable[[], Task]) -> None:
         pipe.send(answer)
 
 
-def _end_with_server() -> None:
-    """A server that is killed cannot end its worker."""
-    server = multiprocessing.parent_process()
-    if server is not None:
-        server.join()
-        os._exit(0)
-
-
 def _parts(error: InputError) -> tuple[str, dict[str, Any]]:
     """An error as what makes it again; its file is named without its folder."""
     file = None if error.file is None else os.path.basename(os.fspath(error.file))
     clip = None if error.clip is None else str(error.clip)
-    return error.problem, {"file": file, "clip": clip, "field": error.field, "fix": error.fix}
+    return error.problem, {"file": file, "clip": clip, "field": error.field, "fix": error.fix, "items": error.items}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyskl_semloss.errors import one_line
 from pyskl_semloss.evaluation.metrics import summary
 from pyskl_semloss.evaluation.scores import Scores
 
@@ -24,7 +25,7 @@ def accuracy_table(rows: Sequence[tuple[str, str, Scores]]) -> str:
     for (name, weight, scores), values in zip(rows, numbers, strict=True):
         percents = [f"{100 * values[key]:.2f}" if key in values else "-" for key in shown]
         counts = [str(len(scores.label)), str(int((scores.label >= 0).sum()))]
-        table.append([name, *([weight] if weighted else []), *percents, *counts])
+        table.append([one_line(name), *([weight] if weighted else []), *percents, *counts])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -95,7 +95,10 @@ def parse_literals(text: str, path: _AnyPath, fix: str) -> dict[str, Any]:
         if name in values:
             raise InputError(f"line {node.lineno}: it is assigned twice", file=path, field=name)
         try:
-            values[name] = ast.literal_eval(_DictCalls().visit(node.value))
+            value = _DictCalls().visit(node.value)
+            if not all(map(_is_key, _keys(value))):
+                raise ValueError
+            values[name] = ast.literal_eval(value)
         except (ValueError, TypeError, RecursionError, MemoryError):
             raise InputError(
                 f"line {node.lineno}: expected strings, numbers, True, False, None, lists and dicts only",
@@ -104,6 +107,23 @@ def parse_literals(text: str, path: _AnyPath, fix: str) -> dict[str, Any]:
                 fix=fix,
             ) from None
     return values
+
+
+def _keys(tree: ast.AST) -> Iterator[ast.expr | None]:
+    """The keys of all dicts, and the members of all sets."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            yield from node.keys
+        elif isinstance(node, ast.Set):
+            yield from node.elts
+
+
+def _is_key(node: ast.expr | None) -> bool:
+    """Whether it is text or a number that a machine can count to: the hashes of others may be chosen to be equal."""
+    if isinstance(node, ast.UnaryOp):
+        node = node.operand
+    value = node.value if isinstance(node, ast.Constant) else node
+    return isinstance(value, (str, float, type(None))) or (isinstance(value, int) and value < 1 << 63)
 
 
 class _DictCalls(ast.NodeTransformer):
@@ -129,7 +149,7 @@ def _part(path: _AnyPath, name: str, value: object) -> Part:
 
 
 def _check_keys(path: _AnyPath, where: str, given: Mapping[Any, Any], known: list[str]) -> None:
-    unknown = [str(key) for key in given if key not in known]
+    unknown = [key if isinstance(key, str) else shown(key) for key in given if key not in known]
     if unknown:
         raise InputError(
             f"{where} knows {', '.join(known)}; it does not know {', '.join(unknown)}", file=path, field=unknown[0]

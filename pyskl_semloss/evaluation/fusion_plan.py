@@ -14,6 +14,7 @@ from pyskl_semloss.evaluation.accuracy_table import accuracy_table
 from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalised, search_weights
 from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
+from pyskl_semloss.results import guarded
 
 _SEMANTIC = ":semantic"
 PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
@@ -205,7 +206,8 @@ def run_fusion(plan: FusionPlan) -> FusionReport:
     if plan.submission is not None:
         submission_csv(fused, ids)  # refuses ids before anything is written
     if plan.out is not None:
-        fused.save(plan.out)
+        with guarded(plan.out):
+            fused.save(plan.out)
     if plan.submission is not None:
         write_submission(fused, plan.submission, ids)
         if ids is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import zipfile
 from collections import Counter
@@ -12,40 +10,30 @@ from pathlib import Path
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores, first_ids
-from pyskl_semloss.files import atomic_write
-from pyskl_semloss.reading import read_text, shown
+from pyskl_semloss.id_lists import IdList, KnownNames, read_id_list
+from pyskl_semloss.reading import shown
+from pyskl_semloss.results import result_file
 
 _MEMBER = "Submission.csv"
-_HEADERS = {"id", "ids", "sample_id", "name", "frame_dir"}
 _SHOWN = 10
 
 
-def read_ids(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Read an official list of ids, one a line, or the first column of a CSV.
-
-    A first line whose first column is ``id``, ``ids``, ``sample_id``, ``name`` or ``frame_dir`` is a header. Blanks
-    around an id and blank lines at the end do not count.
+def read_ids(path: str | os.PathLike[str]) -> IdList:
+    """Read an official list of ids, in any form that :func:`pyskl_semloss.id_lists.read_id_list` reads.
 
     Raises:
-        InputError: The file is absent, no UTF-8 text or no CSV, has no id, a line without one, or one twice.
+        InputError: As that function, or an id is in it twice.
     """
     try:
-        text = read_text(path).rstrip()
-        rows = [row[0].strip() if row else "" for row in csv.reader(io.StringIO(text), strict=True)]
-    except (InputError, csv.Error) as error:
-        reason = error.problem if isinstance(error, InputError) else error
-        problem = f"expected one id a line, or a CSV, but it cannot be read ({reason})"
-        raise InputError(problem, file=path, field="ids") from None
-    header = int(bool(rows) and rows[0].lower() in _HEADERS)
-    if len(rows) == header:
-        raise InputError("expected one id a line, or a CSV, got no id", file=path)
+        ids = read_id_list(path)
+    except InputError as error:
+        raise error.located(field="ids", fix="Expected one id a line, or ids with commas between them.") from None
     first_line: dict[str, int] = {}
-    for line, one in enumerate(rows[header:], header + 1):
-        if not one:
-            raise InputError(f"line {line} has no id", file=path)
-        if first_line.setdefault(one, line) != line:
+    for one, line in zip(ids, ids.lines, strict=True):
+        if one in first_line:
             raise InputError(f"the id {shown(one)} is on line {first_line[one]} and again on line {line}", file=path)
-    return tuple(first_line)
+        first_line[one] = line
+    return ids
 
 
 def submission_csv(scores: Scores, ids: Sequence[str] | None = None) -> str:
@@ -67,9 +55,8 @@ def submission_csv(scores: Scores, ids: Sequence[str] | None = None) -> str:
             field="sample_id",
             fix="An id may hold no comma, quotation mark or control character, and may not start with = + - or @.",
         )
-    if ids is None:
-        ids = scores.sample_id.tolist()
-    _check_ids(scores.sample_id.tolist(), ids, scores.source)
+    known = scores.sample_id.tolist()
+    ids = check_ids(known, known if ids is None else ids, scores.source)
     predicted = dict(zip(scores.sample_id.tolist(), scores.score.argmax(axis=1).tolist(), strict=True))
     content = "".join(f"{one},{predicted[one]}\n" for one in ids)
     check_submission(content, ids, scores.score.shape[1])
@@ -98,7 +85,7 @@ def check_submission(content: str, ids: Sequence[str], classes: int) -> None:
                 f"line {number}: expected a class from 0 to {classes - 1}, got {shown(value)}", file=_MEMBER, clip=one
             )
         found.append(one)
-    _check_ids(found, ids, _MEMBER)
+    check_ids(found, ids, _MEMBER)
     for number, (one, official) in enumerate(zip(found, ids, strict=True), 1):
         if one != official:
             raise InputError(f"line {number}: expected the id {official!r}, got {one!r}; the order differs from the "
@@ -118,7 +105,7 @@ def write_submission(scores: Scores, path: str | os.PathLike[str], ids: Sequence
     member.compress_type = zipfile.ZIP_DEFLATED
     member.create_system = 3  # fixed: it would name the operating system
     member.external_attr = 0o644 << 16
-    with atomic_write(path) as stream, zipfile.ZipFile(stream, "w") as archive:
+    with result_file(path) as stream, zipfile.ZipFile(stream, "w") as archive:
         archive.writestr(member, content.encode("utf-8"))
 
 
@@ -126,22 +113,47 @@ def _fit_for_csv(one: str) -> bool:
     return one == one.strip() and one.isprintable() and one[:1] not in "=+-@" and not set(",\"'") & set(one)
 
 
-def _check_ids(found: Sequence[str], official: Sequence[str], source: str) -> None:
-    """Check that they are the same ids, each once, in any order."""
+def check_ids(found: Sequence[str], official: Sequence[str], source: str = "") -> Sequence[str]:
+    """Check that they are the same ids, each once, in any order.
+
+    Args:
+        found: Those of the clips that there are.
+        official: The list.
+        source: Where the clips are from.
+
+    Returns:
+        The list, with its title where that is an id.
+
+    Raises:
+        InputError: Names the ids that are missing, not in the list, or there twice.
+    """
+    if isinstance(official, IdList):
+        official = official.among(KnownNames(found))
     count = Counter(found)
+    missing = [one for one in official if one not in count]
     problems = [
         f"{len(which)} {what}: {first_ids(which, _SHOWN)}"
         for what, which in (
-            ("missing", [one for one in official if one not in count]),
+            ("missing", missing),
             ("not in the list", sorted(count.keys() - set(official))),
             ("more than once", [one for one, times in count.items() if times > 1]),
         )
         if which
     ]
     if problems:
-        raise InputError(
-            f"the ids are not those of the official list ({len(found)} for {len(official)}); {'; '.join(problems)}",
-            file=source or None,
-            field="sample_id",
-            fix="Test the split that the list (--ids) is of; every clip of it needs a score, and no other has one.",
+        listed = f" {official.file}" if isinstance(official, IdList) else ""
+        problem = f"the ids are not those of the official list{listed} ({len(found)} for {len(official)})"
+        fix = _how_it_is_written(missing, found) or (
+            "Test the split that the list (--ids) is of; every clip of it needs a score, and no other has one."
         )
+        raise InputError(f"{problem}; {'; '.join(problems)}", file=source or None, field="sample_id", fix=fix)
+    return official
+
+
+def _how_it_is_written(missing: Sequence[str], found: Sequence[str]) -> str:
+    """What to do where a list means the same clips in other words, ``1_0`` for ``0001_0``."""
+    known = KnownNames(found)
+    for one in missing[:_SHOWN]:
+        if (meant := known.find(one)) is not None:
+            return f"The list writes {shown(one)} for {shown(meant)}: write its ids as the clips are called."
+    return ""

@@ -30,6 +30,20 @@ def use_safe_loaders(loader: Any) -> None:
         loader.register_scheme(prefix, found, force=True)
 
 
+def use_own_statistics(history: Any) -> None:
+    """Keep files from naming the functions that mmengine's log history calls: it knows its own.
+
+    Args:
+        history: mmengine's ``HistoryBuffer``, which takes them over from each history that is read.
+    """
+    theirs = history.__setstate__
+
+    def set_state(self: Any, state: dict[str, Any]) -> None:
+        theirs(self, {key: value for key, value in state.items() if key != "statistics_methods"})
+
+    history.__setstate__ = set_state
+
+
 def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Read a checkpoint on this machine.
 

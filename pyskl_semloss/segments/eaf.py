@@ -1,4 +1,4 @@
-"""Segments as an ELAN file (EAF 3.0), and annotations made in ELAN read back, through pympi."""
+"""Segments as an ELAN file (EAF 3.0), written by pympi."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_path
-from pyskl_semloss.reading import read_text, reason
-from pyskl_semloss.segments.segment import Segment
+from pyskl_semloss.reading import shown, spoiled
+from pyskl_semloss.results import result_path
+from pyskl_semloss.segments.elan_reading import CONFIDENCE
 from pyskl_semloss.segments.segmentation import Segmentation
 
 AnyPath = str | os.PathLike[str]
-VOCABULARY, _GESTURE, _NOTE = "gestures", "gesture", "confidence"
+VOCABULARY, _GESTURE = "gestures", "gesture"
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _LANGUAGE = ("und", "http://cdb.iso.org/lg/CDB-00130975-001", "undetermined (und)")
 
@@ -46,7 +46,8 @@ def write_eaf(segmentation: Segmentation, path: AnyPath) -> None:
     """Write a tier for each person, whose annotations are the class names, and one with the confidences below it.
 
     The names are a controlled vocabulary, so that ELAN offers all of them for corrections. A video is linked relative
-    to the file.
+    to the file; one that is not here and is known by its name alone, as if it lay beside the file.
+    :func:`pyskl_semloss.segments.elan_reading.read_eaf` reads the same segments back.
 
     Raises:
         InputError: pympi is missing, or the file cannot be written.
@@ -58,7 +59,7 @@ def write_eaf(segmentation: Segmentation, path: AnyPath) -> None:
     _add_types(eaf, segmentation.class_names or sorted({one.name for one in segmentation.segments}))
     for person in segmentation.persons or (0,):
         eaf.add_tier(tier_name(person), _GESTURE, part=tier_name(person), ann="pyskl_semloss")
-        eaf.add_tier(f"{tier_name(person)} confidence", _NOTE, parent=tier_name(person), ann="pyskl_semloss")
+        eaf.add_tier(f"{tier_name(person)} confidence", CONFIDENCE, parent=tier_name(person), ann="pyskl_semloss")
     eaf.remove_tier("default")
     eaf.remove_linguistic_type("default-lt")
     for start, end, one in segmentation.in_milliseconds():
@@ -69,24 +70,34 @@ def write_eaf(segmentation: Segmentation, path: AnyPath) -> None:
         eaf.tiers[f"{tier} confidence"][1][number] = (f"a{eaf.maxaid - 1}", f"{one.confidence:.2f}", None, None)
     _order_times(eaf)
     eaf.properties = [("lastUsedAnnotationId", eaf.maxaid)]
-    with atomic_path(path) as temporary:
+    with result_path(path) as temporary:
         # pympi would move a file that is there aside.
         os.unlink(temporary)
         eaf.to_file(temporary)
 
 
 def _link_video(eaf: Any, video: str, path: Path) -> None:
+    """Link a video; a name alone is taken to lie beside the file, where ELAN looks for it, if it is not here."""
     if not video:
         return
-    absolute = Path(video).resolve()
+    folder = path.resolve().parent
+    there = os.path.isfile(video)
+    if not there and spoiled(video) is not None:
+        raise InputError(f"a video of the name {shown(video)} cannot be linked", file=path, field="video")
+    absolute = Path(video).resolve() if there or os.path.dirname(video) else folder / video
     kind = mimetypes.guess_type(absolute.name)[0] or "application/octet-stream"
+    eaf.add_linked_file(absolute.as_uri(), relpath=_relative(absolute, folder), mimetype=kind)
+
+
+def _relative(absolute: Path, folder: Path) -> str | None:
     try:
-        relative = Path(os.path.relpath(absolute, path.resolve().parent)).as_posix()
+        relative = Path(os.path.relpath(absolute, folder)).as_posix()
     except ValueError:
         # On another drive.
-        relative = None
-    link = relative if relative is None or relative.startswith("../") else f"./{relative}"
-    eaf.add_linked_file(absolute.as_uri(), relpath=link, mimetype=kind)
+        return None
+    if spoiled(relative) is not None:
+        return None
+    return relative if relative.startswith("../") else f"./{relative}"
 
 
 def _add_types(eaf: Any, names: Any) -> None:
@@ -96,7 +107,7 @@ def _add_types(eaf: Any, names: Any) -> None:
         eaf.add_cv_entry(VOCABULARY, f"class{number}", [(name, _LANGUAGE[0], None)])
     eaf.add_linguistic_type(_GESTURE)
     eaf.linguistic_types[_GESTURE]["CONTROLLED_VOCABULARY_REF"] = VOCABULARY
-    eaf.add_linguistic_type(_NOTE, constraints="Symbolic_Association", timealignable=False)
+    eaf.add_linguistic_type(CONFIDENCE, constraints="Symbolic_Association", timealignable=False)
 
 
 def _order_times(eaf: Any) -> None:
@@ -107,40 +118,3 @@ def _order_times(eaf: Any) -> None:
     for aligned, *_ in eaf.tiers.values():
         for number, (start, end, *rest) in aligned.items():
             aligned[number] = (new[start], new[end], *rest)
-
-
-def read_eaf(path: AnyPath) -> Segmentation:
-    """Read annotations from the tiers of an ELAN file, each tier a person, in the order of the file.
-
-    Tiers that depend on others are left out, and so are empty annotations. Confidences are 1.
-
-    Raises:
-        InputError: The file is absent or no ELAN file, or annotations of a tier overlap.
-    """
-    text = read_text(path)
-    # Entities may unfold without an end; ELAN writes none.
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise InputError("expected an ELAN file, which declares no document type", file=path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            eaf = import_pympi().Eaf(os.fspath(path), suppress_version_warning=True)
-            tiers = [name for name in eaf.get_tier_names() if not eaf.tiers[name][1] and not _parent(eaf, name)]
-            found = [(person, *one[:3]) for person, tier in enumerate(tiers) for one in _annotations(eaf, tier)]
-        segments = [
-            Segment(a / 1000, b / 1000, str(name), person=who) for who, a, b, name in found if str(name).strip()
-        ]
-        return Segmentation(tuple(segments), name=Path(path).stem)
-    except InputError as error:
-        raise error.located(file=path) from None
-    except Exception as error:
-        # Whatever ElementTree and pympi raise on what is no such file.
-        raise InputError(f"it cannot be read as an ELAN file ({reason(error)})", file=path) from None
-
-
-def _parent(eaf: Any, tier: str) -> str | None:
-    return eaf.tiers[tier][2].get("PARENT_REF")
-
-
-def _annotations(eaf: Any, tier: str) -> list[tuple[int, int, str]]:
-    return sorted((start, end, value or "") for start, end, value, *_ in eaf.get_annotation_data_for_tier(tier))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_write
+from pyskl_semloss.results import result_file
 from pyskl_semloss.segments.eaf import write_eaf
 from pyskl_semloss.segments.segmentation import Segmentation
 
@@ -20,7 +20,10 @@ FURTHER = 4
 CSV_COLUMNS = ("start", "end", "name", "confidence", "person", "nearest_name") + tuple(
     f"{what}_{place}" for place in range(2, FURTHER + 2) for what in ("name", "probability")
 )
-_FORMULA = ("=", "+", "-", "@", "'")
+_FORMULA = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Where a semicolon separates, a cell begins behind each.
+_CELL = re.compile(f';(?=[\\s"]*[{re.escape("".join(_FORMULA))}])')
+_WRITTEN_CELL = re.compile(_CELL.pattern.replace(";", ";'", 1))
 
 
 def write_segments(segmentation: Segmentation, path: AnyPath) -> None:
@@ -38,11 +41,11 @@ def write_segments(segmentation: Segmentation, path: AnyPath) -> None:
 def write_csv(segmentation: Segmentation, path: AnyPath) -> None:
     """Write a line a segment under the header :data:`CSV_COLUMNS`; times in s with three decimals, persons from 1.
 
-    A name that a spreadsheet would take for a formula gets an apostrophe in front, which our reader takes off.
+    What a spreadsheet would take for a formula, at the beginning of a name or behind a semicolon, gets an apostrophe in
+    front, which our reader takes off. A name with a separator or quotes is in quotes.
     """
-    with atomic_write(path, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(CSV_COLUMNS)
+    with result_file(path, "w", encoding="utf-8", newline="") as stream:
+        stream.write(",".join(CSV_COLUMNS) + "\r\n")
         for start, end, one in segmentation.in_milliseconds():
             row = [
                 f"{start / 1000:.3f}", f"{end / 1000:.3f}", _plain(one.name), f"{one.confidence:.4f}", one.person + 1,
@@ -50,16 +53,24 @@ def write_csv(segmentation: Segmentation, path: AnyPath) -> None:
             ]  # fmt: skip
             for name, probability in one.top[1 : FURTHER + 1]:
                 row += [_plain(name), f"{probability:.4f}"]
-            writer.writerow(row + [""] * (len(CSV_COLUMNS) - len(row)))
+            cells = [*map(str, row), *[""] * (len(CSV_COLUMNS) - len(row))]
+            stream.write(",".join(map(_quoted, cells)) + "\r\n")
+
+
+def _quoted(cell: str) -> str:
+    # Python's writer leaves a semicolon bare, at which other readers cut.
+    return '"' + cell.replace('"', '""') + '"' if re.search(r"[,;\"\t\r\n]|^\s|\s$", cell) else cell
 
 
 def _plain(name: str) -> str:
+    name = _CELL.sub(";'", name)
     return f"'{name}" if name.startswith(_FORMULA) else name
 
 
 def unquoted(name: str) -> str:
     """The name that :func:`write_csv` wrote."""
-    return name[1:] if name.startswith("'") and name[1:].startswith(_FORMULA) else name
+    name = name[1:] if name.startswith("'") and name[1:].startswith(_FORMULA) else name
+    return _WRITTEN_CELL.sub(";", name)
 
 
 def write_json(segmentation: Segmentation, path: AnyPath) -> None:
@@ -83,8 +94,9 @@ def write_json(segmentation: Segmentation, path: AnyPath) -> None:
         "settings": dict(segmentation.settings),
         "class_names": list(segmentation.class_names),
         "segments": segments,
+        "explanation": segmentation.explanation or None,
     }
-    with atomic_write(path, "w", encoding="utf-8", newline="\n") as stream:
+    with result_file(path, "w", encoding="utf-8", newline="\n") as stream:
         json.dump(content, stream, indent=1, ensure_ascii=False, allow_nan=False)
         stream.write("\n")
 
@@ -93,7 +105,7 @@ def write_vtt(segmentation: Segmentation, path: AnyPath) -> None:
     """Write WebVTT subtitles: a cue a segment with its name and confidence; of several persons each is a voice."""
     several = len(segmentation.persons) > 1
     cues = sorted(segmentation.in_milliseconds(), key=lambda cue: (cue[0], cue[1]))
-    with atomic_write(path, "w", encoding="utf-8", newline="\n") as stream:
+    with result_file(path, "w", encoding="utf-8", newline="\n") as stream:
         stream.write("WEBVTT\n")
         for number, (start, end, one) in enumerate(cues, 1):
             voice = f"<v Person {one.person + 1}>" if several else ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import closest, fold
 from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.segments.timeline import Timeline, frame_blocks
 
@@ -96,19 +97,25 @@ def find_segments(timeline: Timeline, rules: SegmentRules | None = None) -> list
 
 
 def background_classes(class_names: Sequence[str], background: Sequence[str]) -> list[int]:
-    """The classes of some names.
+    """The classes of some names; capitals and blanks do not count where that leaves one class.
 
     Raises:
-        InputError: A name is none of the classes'.
+        InputError: A name is none of the classes'; lists them.
     """
-    unknown = [name for name in background if name not in class_names]
-    if unknown:
-        import difflib
-
-        near = difflib.get_close_matches(unknown[0], class_names, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"The first are {', '.join(map(repr, class_names[:3]))}."
-        raise InputError(f"there is no class {unknown[0]!r}", field="background", fix=hint)
-    return [list(class_names).index(name) for name in background]
+    numbers = {name: number for number, name in enumerate(class_names)}
+    alike: dict[str, list[int]] = {}
+    for number, name in enumerate(class_names):
+        alike.setdefault(fold(name), []).append(number)
+    result = []
+    for name in background:
+        near = [numbers[name]] if name in numbers else alike.get(fold(name), [])
+        if len(near) != 1:
+            likely = closest(name, class_names)
+            fix = f"Did you mean {likely[0]!r}?" if likely else None
+            problem = f"there is no class {name!r}; the classes are"
+            raise InputError(problem, field="background", items=map(repr, class_names), fix=fix)
+        result += near
+    return result
 
 
 @dataclass(frozen=True)

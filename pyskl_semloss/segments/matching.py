@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import fold
 from pyskl_semloss.segments.segment import Segment
 
 
@@ -53,6 +57,8 @@ def agreement(
 ) -> Agreement:
     """Match found and annotated segments of the same person (and name) one to one, the best overlaps first.
 
+    Capitals, blanks and the Unicode form of names do not count.
+
     Args:
         found: By a model.
         annotated: By hand.
@@ -64,16 +70,32 @@ def agreement(
     """
     if not 0 < iou <= 1:
         raise InputError(f"expected a share above 0, at most 1, got {iou!r}", field="iou")
-    pairs = [
-        (overlap(one, other), a, b)
-        for a, one in enumerate(found)
-        for b, other in enumerate(annotated)
-        if one.person == other.person and (one.name == other.name or not names)
-    ]
     taken_found: set[int] = set()
     taken: set[int] = set()
-    for share, a, b in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
+    for share, a, b in sorted(_pairs(found, annotated, names), key=lambda pair: (-pair[0], pair[1], pair[2])):
         if share >= iou and a not in taken_found and b not in taken:
             taken_found.add(a)
             taken.add(b)
     return Agreement(len(taken), len(found), len(annotated))
+
+
+def _pairs(found: Sequence[Segment], annotated: Sequence[Segment], names: bool) -> Iterator[tuple[float, int, int]]:
+    """Overlap and places of those that overlap, of one person and name."""
+    groups: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for b in sorted(range(len(annotated)), key=lambda b: annotated[b].start):
+        groups[_group(annotated[b], names)].append(b)
+    # Up to each segment of a group the latest end, which never falls, so that the first that may overlap is searched.
+    ends = {key: list(accumulate((annotated[b].end for b in group), max)) for key, group in groups.items()}
+    for a, one in enumerate(found):
+        key = _group(one, names)
+        for place in range(bisect_right(ends.get(key, []), one.start), len(groups.get(key, []))):
+            b = groups[key][place]
+            if annotated[b].start >= one.end:
+                break
+            share = overlap(one, annotated[b])
+            if share > 0:
+                yield share, a, b
+
+
+def _group(one: Segment, names: bool) -> tuple[int, str]:
+    return one.person, fold(one.name) if names else ""

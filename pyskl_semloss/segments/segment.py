@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from pyskl_semloss.class_names import check_class_names
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.reading import shown
+
+MOST_SECONDS, MOST_PERSONS = 1e9, 1_000_000
+"""A segment begins and ends before the first, and its person's number is below the second."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,17 @@ class Segment:
     person: int = 0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.start) and math.isfinite(self.end) and 0 <= self.start < self.end):
-            problem = f"expected 0 <= start < end in seconds, got {self.start!r} and {self.end!r}"
+        if not 0 <= self.start < self.end <= MOST_SECONDS:
+            problem = f"expected 0 <= start < end <= {MOST_SECONDS:g} in seconds, got {self.start!r} and {self.end!r}"
             raise InputError(problem, field="start, end")
         if not self.name:
             raise InputError("expected the name of a class, got none", field="name")
         check_class_names([self.name, *(name for name, _ in self.top), *([self.nearest] if self.nearest else [])])
         if not 0 <= self.confidence <= 1:
             raise InputError(f"expected 0 to 1, got {self.confidence!r}", field="confidence")
-        if self.person < 0:
-            raise InputError(f"expected a number from 0, got {self.person!r}", field="person")
+        if not 0 <= self.person < MOST_PERSONS:
+            problem = f"expected a number from 0 to {MOST_PERSONS - 1}, got {shown(self.person)}"
+            raise InputError(problem, field="person")
 
     @property
     def seconds(self) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, one_line
 from pyskl_semloss.segments.segment import Segment
 
 
@@ -21,6 +21,7 @@ class Segmentation:
         seconds: Duration of the recording; 0 where it is not known.
         video: The file that the recording was made from, or nothing.
         settings: With which numbers the segments were found, for the files.
+        explanation: Why there are no segments, and what to do; nothing where there are some, or it is not known.
 
     Raises:
         InputError: Two segments of a person overlap, or a name is none of the classes'.
@@ -32,6 +33,7 @@ class Segmentation:
     seconds: float = 0.0
     video: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    explanation: str = ""
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.segments, key=lambda one: (one.person, one.start, one.end)))
@@ -75,4 +77,4 @@ def table(segments: Sequence[Segment]) -> str:
     for one in segments:
         whose = f"  (person {one.person + 1})" if several else ""
         lines.append(f"{one.start:9.2f} {one.end:9.2f}   {one.confidence:.2f}  {one.name}{whose}")
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))

@@ -72,7 +72,7 @@ def frame_probability(timeline: Timeline, start: int, stop: int, smoothing: floa
         (stop - start, C), float64. A row sums to the share of the weights whose windows were scored.
     """
     sigma = smoothing * timeline.fps
-    reach = int(3 * sigma)
+    reach = int(min(3 * sigma, timeline.windows.frames))
     first, last = max(start - reach, 0), min(stop + reach, timeline.windows.frames)
     raw = _mean_over_windows(timeline, first, last)
     if not reach:

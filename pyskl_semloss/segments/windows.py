@@ -21,7 +21,7 @@ class Windows:
 
     Attributes:
         start: (W,) first frames.
-        length: Frames of a window.
+        length: Frames of a window, at most those of the recording.
         frames: Frames T of the recording.
     """
 
@@ -55,8 +55,9 @@ def plan_windows(frames: int, fps: float, window: float, stride: float) -> Windo
             raise InputError(f"expected a number above 0, got {value!r}", field=field)
     if stride > window:
         raise InputError(f"a stride of {stride:g} s leaves gaps between windows of {window:g} s", field="stride")
-    length, step = max(round(window * fps), 1), max(round(stride * fps), 1)
-    last = max(frames - length, 0)
+    # A window beyond the recording shows nothing more, and what is made for each of its frames would have no limit.
+    length, step = (max(round(min(seconds * fps, frames)), 1) for seconds in (window, stride))
+    last = frames - length
     start: np.ndarray = np.arange(0, last + 1, step)
     if start[-1] != last:
         start = np.append(start, last)

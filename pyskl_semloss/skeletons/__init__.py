@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown
+from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.reading import closest, shown
 from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
 from pyskl_semloss.skeletons.layout import SkeletonLayout
-from pyskl_semloss.skeletons.layout_file import is_layout_file, read_layout_fields
+from pyskl_semloss.skeletons.layout_file import SUFFIXES, is_layout_file, read_layout_fields
 from pyskl_semloss.skeletons.mapping import JointMap, joint_map
 from pyskl_semloss.skeletons.mirror import check_mirror, mirror_order
 
@@ -61,7 +60,7 @@ def get_layout(
     if isinstance(spec, os.PathLike) or (files and isinstance(spec, str) and is_layout_file(spec)):
         return _of_file(spec)
     if isinstance(spec, str):
-        layout = _by_name(spec)
+        layout = _by_name(spec, files)
     elif isinstance(spec, SkeletonLayout):
         layout = spec
     elif isinstance(spec, Mapping):
@@ -73,7 +72,8 @@ def get_layout(
         raise InputError(problem, field="name", fix="Give an own layout an own name.")
     if layout.mistakes and layout.name not in _warned:
         _warned.add(layout.name)
-        warnings.warn(f"skeleton layout {layout.name!r} is wrong on purpose: {layout.mistakes}", stacklevel=2)
+        said = one_line(layout.mistakes)
+        warnings.warn(f"skeleton layout {layout.name!r} is wrong on purpose: {said}", stacklevel=2)
     return layout
 
 
@@ -99,11 +99,14 @@ def _of_file(path: str | os.PathLike[str]) -> SkeletonLayout:
         raise error.located(file=path) from None
 
 
-def _by_name(name: str) -> SkeletonLayout:
+def _by_name(name: str, files: bool) -> SkeletonLayout:
     if name in KNOWN_LAYOUTS:
         return KNOWN_LAYOUTS[name]
-    near = difflib.get_close_matches(name, KNOWN_LAYOUTS, n=1)
+    there = [file for suffix in ("", *SUFFIXES) if os.path.isfile(file := f"{name}{suffix}")] if files else []
+    near = there or closest(name, KNOWN_LAYOUTS)
     hint = f"Did you mean {near[0]!r}? " if near else ""
+    if near and near[0] == name:
+        hint = f"The file {name!r} is none by its name, which must end in {', '.join(SUFFIXES)}. "
     fix = f"{hint}Known are {', '.join(KNOWN_LAYOUTS)}; an own layout is given by its fields or a file of them."
     raise InputError(f"there is no layout {name!r}", field="layout", fix=fix)
 
@@ -114,10 +117,11 @@ def _from_mapping(spec: Mapping[str, Any]) -> SkeletonLayout:
     needed = [field.name for field in fields if field.default is dataclasses.MISSING]
     missing, unknown = [name for name in needed if name not in spec], [key for key in spec if key not in names]
     if missing:
-        whose = f"layout {spec['name']!r}" if "name" in spec else "a layout"
+        whose = f"layout {shown(spec['name'])}" if "name" in spec else "a layout"
         raise InputError(f"{whose} lacks {', '.join(missing)}", field="layout")
     if unknown:
-        problem = f"layout {spec['name']!r} has unknown fields {', '.join(map(str, unknown))}"
+        listed = ", ".join(key if isinstance(key, str) else shown(key) for key in unknown[:20])
+        problem = f"layout {shown(spec['name'])} has unknown fields {listed}"
         raise InputError(problem, field="layout", fix=f"Its fields are {', '.join(names)}.")
     return SkeletonLayout(**{**spec, **{field: _indexed(spec, field) for field in ("limbs", "mirror_pairs")}})
 
@@ -131,7 +135,7 @@ def _indexed(spec: Mapping[str, Any], field: str) -> Any:
 
     def index(joint: object) -> object:
         if isinstance(joint, str) and joint not in place:
-            near = difflib.get_close_matches(joint, place, n=1)
+            near = closest(joint, place)
             fix = f"Did you mean {near[0]!r}?" if near else None
             raise InputError(f"layout {shown(spec['name'])} has no joint {shown(joint)}", field=field, fix=fix)
         return place[joint] if isinstance(joint, str) else joint

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyskl_semloss.errors import HostError
-from pyskl_semloss.files import atomic_write
+from pyskl_semloss.results import result_file
 from pyskl_semloss.skeletons.layout import SkeletonLayout
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def draw_layout(layout: SkeletonLayout, path: str | os.PathLike[str], dpi: int =
     canvas.draw()
     # A palette makes the file four times smaller, and these pictures live in a repository.
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(64, dither=Image.Dither.NONE)
-    with atomic_write(path) as stream:
+    with result_file(path) as stream:
         picture.save(stream, format="png", optimize=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyskl_semloss.skeletons.layout import SkeletonLayout
-from pyskl_semloss.skeletons.wholebody import openpose67, wholebody133
+from pyskl_semloss.skeletons.wholebody import openpose_with_hands, wholebody133
 
 # fmt: off
 _OPENPOSE22 = (
@@ -125,6 +125,14 @@ _OPENPOSE25 = (
     ("RSmallToe", 0.29, 0.93),
     ("RHeel", 0.44, 0.92),
 )
+_PLACE25 = {row[0]: row for row in _OPENPOSE25}
+_OPENPOSE18 = tuple(
+    _PLACE25[name]
+    for name in (
+        "Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist", "RHip", "RKnee", "RAnkle",
+        "LHip", "LKnee", "LAnkle", "REye", "LEye", "REar", "LEar",
+    )
+)
 
 _OPENPOSE22_LIMBS = (
     (0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (0, 8), (8, 10), (0, 9), (9, 11),
@@ -150,6 +158,10 @@ _COCO17_LIMBS = (
 _OPENPOSE25_LIMBS = (
     (1, 8), (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (10, 11), (8, 12), (12, 13), (13, 14),
     (1, 0), (0, 15), (15, 17), (0, 16), (16, 18), (14, 19), (19, 20), (14, 21), (11, 22), (22, 23), (11, 24),
+)
+_OPENPOSE18_LIMBS = (
+    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13), (1, 0),
+    (0, 14), (14, 16), (0, 15), (15, 17),
 )
 # fmt: on
 
@@ -208,6 +220,14 @@ _ALL = (
         "OpenPose BODY_25 in its own order; left and right are the person's",
     ),
     _layout(
+        "openpose18",
+        _OPENPOSE18,
+        _OPENPOSE18_LIMBS,
+        ((5, 2), (6, 3), (7, 4), (11, 8), (12, 9), (13, 10), (15, 14), (17, 16)),
+        "OpenPose COCO, 18 joints in its own order, of --model_pose COCO and of versions before BODY_25; "
+        "left and right are the person's",
+    ),
+    _layout(
         "release22_with_mistakes",
         _OPENPOSE22,
         _RELEASE22_LIMBS,
@@ -221,8 +241,14 @@ _ALL = (
 )
 
 _BY_NAME = {layout.name: layout for layout in _ALL}
+_HANDS = "then the left and the right hand; left and right are the person's"
+_LARGE = (
+    openpose_with_hands("openpose67", _BY_NAME["openpose25"], f"OpenPose BODY_25, {_HANDS}"),
+    openpose_with_hands("openpose60", _BY_NAME["openpose18"], f"OpenPose COCO, {_HANDS}"),
+    wholebody133(_BY_NAME["coco17"]),
+)
 KNOWN_LAYOUTS: dict[str, SkeletonLayout] = {
     **{name: layout for name, layout in _BY_NAME.items() if not layout.mistakes},
-    **{layout.name: layout for layout in (openpose67(_BY_NAME["openpose25"]), wholebody133(_BY_NAME["coco17"]))},
+    **{layout.name: layout for layout in _LARGE},
     **{name: layout for name, layout in _BY_NAME.items() if layout.mistakes},
 }

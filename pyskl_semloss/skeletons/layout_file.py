@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pyskl_semloss.errors import HostError, InputError
-from pyskl_semloss.reading import read_json, read_text, reason
+from pyskl_semloss.reading import absent, read_json, read_text, reason
 
 SUFFIXES = (".yaml", ".yml", ".json")
-_YAML_LIMIT = 256 << 10
-"""Bytes: thousands of joints. The parser takes a second for so many."""
+_YAML_LIMIT = 64 << 10
+"""Bytes: a thousand joints. Without libyaml the parser takes some seconds for so many."""
+_DEEPEST, _LONGEST_NUMBER = 10, 40
+"""Lists within lists of YAML, and characters of a number: the parser takes time with the square of both."""
+_NUMBER = re.compile(rf"[-+]?(0x[0-9a-fA-F_]|[0-9._])[0-9a-fA-F_.:+-]{{{_LONGEST_NUMBER - 1},}}")
 
 
 def is_layout_file(spec: str | os.PathLike[str]) -> bool:
@@ -28,7 +32,7 @@ def read_layout_fields(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     """
     if not os.path.exists(path):
         fix = "It should describe a layout; paths are relative to the current folder."
-        raise InputError("there is no such file", file=path, fix=fix)
+        raise absent(path, fix=fix)
     fields = read_json(path) if os.fspath(path).lower().endswith(".json") else _read_yaml(path)
     if not isinstance(fields, Mapping) or not all(isinstance(key, str) for key in fields):
         raise InputError("expected the fields of a layout: name, joints, limbs, mirror_pairs", file=path)
@@ -42,18 +46,37 @@ def _read_yaml(path: str | os.PathLike[str]) -> Any:
     except ImportError:
         problem = "reading a layout from YAML needs PyYAML: pip install pyyaml, or write the layout as JSON"
         raise HostError(problem) from None
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        # References let a small file stand for an endless one.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise InputError("expected YAML without references (*name)", file=path)
-        return yaml.safe_load(text)
-    except RecursionError:
-        raise InputError("expected YAML, but it is nested too deeply", file=path) from None
-    except InputError:
-        raise
+        _check_events(yaml, yaml.parse(text, loader))
+        return yaml.load(text, loader)
+    except InputError as error:
+        raise error.located(file=path) from None
     # Besides its own errors the parser raises ValueError and more for what is no date or number.
     except Exception as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         said = getattr(error, "problem", None) or reason(error)
         raise InputError(f"{where}expected YAML ({said})", file=path) from None
+
+
+def _check_events(yaml: Any, events: Iterable[Any]) -> None:
+    """Refuse what lets a small file take much time or memory, as it comes and before anything is made of it.
+
+    Raises:
+        InputError: Names the line.
+    """
+    depth = 0
+    for event in events:
+        where = f"line {event.start_mark.line + 1}: "
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise InputError(f"{where}expected YAML, but it is nested too deeply")
+        # References let a small file stand for an endless one.
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise InputError(f"{where}expected YAML without references (&name, *name)")
+        if getattr(event, "tag", None):
+            raise InputError(f"{where}expected YAML without types (!!name)")
+        if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _NUMBER.fullmatch(event.value):
+            problem = f"expected numbers of up to {_LONGEST_NUMBER} characters, got one of {len(event.value)}"
+            raise InputError(where + problem)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown
+from pyskl_semloss.reading import closest, shown
 from pyskl_semloss.skeletons.joint_names import Point, points_of
 from pyskl_semloss.skeletons.layout import SkeletonLayout
 
@@ -164,6 +163,6 @@ def _expanded(group: tuple[tuple[str, str], ...], side: str) -> Iterator[Point]:
 def _named(layout: SkeletonLayout, name: str) -> int:
     if name in layout.joints:
         return layout.joints.index(name)
-    near = difflib.get_close_matches(str(name), layout.joints, n=1)
+    near = closest(str(name), layout.joints)
     hint = f"did you mean {near[0]!r}?" if near else f"its joints are {', '.join(layout.joints[:5])}, …"
     raise InputError(f"layout {layout.name!r} has no joint {shown(name)}; {hint}", field="aliases")

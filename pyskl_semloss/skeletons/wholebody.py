@@ -1,4 +1,4 @@
-"""Layouts with hands: COCO-WholeBody's 133 points, and OpenPose's BODY_25 with the 21 points of each hand.
+"""Layouts with hands: COCO-WholeBody's 133 points, and OpenPose's bodies with the 21 points of each hand.
 
 Orders: COCO-WholeBody (Jin et al., ECCV 2020) has COCO's 17, six points of the feet, the 68 of the face in the order of
 300-W, the left hand and the right. OpenPose writes ``pose_keypoints_2d``, ``hand_left_keypoints_2d`` and
@@ -109,15 +109,15 @@ def wholebody133(coco17: SkeletonLayout) -> SkeletonLayout:
     )  # fmt: skip
 
 
-def openpose67(openpose25: SkeletonLayout) -> SkeletonLayout:
-    """OpenPose's body and hands on the joints, limbs and pairs of ``openpose25``."""
+def openpose_with_hands(name: str, body: SkeletonLayout, source: str) -> SkeletonLayout:
+    """OpenPose's body and hands on the joints, limbs and pairs of ``body``, one of OpenPose's own."""
     hands = [_hand_names("HandRoot", _OPENPOSE_FINGERS, side) for side in ("L", "R")]
-    names = (*openpose25.joints, *hands[0], *hands[1])
-    pairs = (*openpose25.mirror_pairs, *((25 + at, 46 + at) for at in range(21)))
-    places = {names.index(name): place for name, place in _OPENPOSE_PLACES.items()}
-    places |= {25 + at: place for at, place in enumerate(_hand_places((0.77, 0.56)))}
+    names = (*body.joints, *hands[0], *hands[1])
+    left, right = body.num_joints, body.num_joints + 21
+    pairs = (*body.mirror_pairs, *((left + at, right + at) for at in range(21)))
+    places = {names.index(joint): place for joint, place in _OPENPOSE_PLACES.items() if joint in names}
+    places |= {left + at: place for at, place in enumerate(_hand_places((0.77, 0.56)))}
     return SkeletonLayout(
-        "openpose67", names, (*openpose25.limbs, *_shifted(_HAND_LIMBS, 25), *_shifted(_HAND_LIMBS, 46)), pairs,
-        source="OpenPose BODY_25, then the left and the right hand; left and right are the person's",
-        rest_pose=_mirrored(names, pairs, places),
+        name, names, (*body.limbs, *_shifted(_HAND_LIMBS, left), *_shifted(_HAND_LIMBS, right)), pairs,
+        source=source, rest_pose=_mirrored(names, pairs, places),
     )  # fmt: skip

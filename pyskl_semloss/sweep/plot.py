@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyskl_semloss.files import atomic_write
+from pyskl_semloss.results import result_file
 from pyskl_semloss.sweep.plan import number
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def write_plot(table: Sequence[Row], out: Path, metric: str = "top1") -> list[Pa
         figure.legend(entries.values(), entries.keys(), loc="outside right upper", frameon=False, title=_label(table))
         written = [out / "plot.png", out / "plot.svg"]
         for path, metadata in zip(written, ({"Software": None}, {"Date": None}), strict=True):
-            with atomic_write(path) as stream:
+            with result_file(path) as stream:
                 figure.savefig(stream, format=path.suffix[1:], dpi=150, metadata=metadata)
     return written
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.metrics import summary
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.files import sha256
+from pyskl_semloss.files import HELD, hold, sha256
 from pyskl_semloss.sweep.plan import Run
 from pyskl_semloss.sweep.settings import (
     DONE_FILE,
@@ -130,12 +129,13 @@ def execute(run: Run, describer: Describer, tools: Tools) -> dict[str, float]:
         Its numbers, as fractions.
 
     Raises:
-        RunError: Training or testing failed, or another process works in the folder.
-        InputError: The settings are refused.
+        RunError: Training or testing failed.
+        InputError: The settings are refused, or another process works in the folder.
     """
     folder = describer.out / run.name
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder) as lock:
+    # Those that train and test get the lock, too: it outlives this process if they do.
+    with hold(folder, "works in") as lock:
         settings = describer.describe(run)
         # Another shard may have finished it since the sweep began.
         if check_folder(folder, settings) == "finished":
@@ -168,25 +168,15 @@ def _options(run: Run, describer: Describer) -> list[str]:
     return ["--cfg-options", *options] if options else []
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[IO[Any]]:
-    """A lock on the folder, for this process and those that it starts: it outlives this one if they do."""
-    with open(folder / ".lock", "a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"another process works in {folder}") from None
-        yield stream
-
-
-def _call(command: Sequence[str], folder: Path, lock: IO[Any]) -> None:
+def _call(command: Sequence[str], folder: Path, lock: int) -> None:
     log = folder / LOG_FILE
     with open(log, "ab") as stream:
         stream.write(f"\n$ {' '.join(command)}\n".encode())
         stream.flush()
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, pass_fds=[lock.fileno()]
-        )
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, pass_fds=[lock],
+            env={**os.environ, HELD: str(lock)},
+        )  # fmt: skip
         try:
             status = process.wait()
         except BaseException:

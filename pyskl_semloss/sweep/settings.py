@@ -170,9 +170,9 @@ def check_others(out: Path, settings: Mapping[str, Any]) -> None:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
     """Which settings differ, in words, at most four."""
-    there, now = (_flat({key: one.get(key) for key in keys}) for one in (old, new))
+    there, now = (flat({key: one.get(key) for key in keys}) for one in (old, new))
     changed = [key for key in {**there, **now} if there.get(key) != now.get(key)]
-    shown = [f"{key} {_short(there.get(key))} there, {_short(now.get(key))} now" for key in changed[:4]]
+    shown = [f"{key} {short(there.get(key))} there, {short(now.get(key))} now" for key in changed[:4]]
     return shown + ([f"{len(changed) - 4} more"] if len(changed) > 4 else [])
 
 
@@ -222,14 +222,16 @@ def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Plain settings by dotted key; a list of lists or dicts by its numbers."""
     if isinstance(value, dict) and value:
-        return {key: one for name in value for key, one in _flat(value[name], f"{prefix}{name}.").items()}
+        return {key: one for name in value for key, one in flat(value[name], f"{prefix}{name}.").items()}
     if isinstance(value, list) and any(isinstance(one, (dict, list)) for one in value):
-        return _flat({str(index): one for index, one in enumerate(value)}, prefix)
+        return flat({str(index): one for index, one in enumerate(value)}, prefix)
     return {prefix.removesuffix("."): value}
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value as JSON, cut."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 20 else f"{text[:16]}…"

@@ -16,7 +16,7 @@ from pyskl_semloss.evaluation.fusion import align, fuse
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
 from pyskl_semloss.evaluation.metrics import summary
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.files import atomic_write
+from pyskl_semloss.results import result_file
 from pyskl_semloss.sweep.plan import KINDS, number
 from pyskl_semloss.sweep.plot import write_plot
 from pyskl_semloss.sweep.settings import DONE_FILE, read_json, write_json
@@ -200,7 +200,7 @@ def write_results(out: Path) -> list[Path]:
     table = rows(results)
     written = [out / "table.md", out / "table.csv", out / "table.json"]
     for path, text in zip(written, (markdown(table), csv_text(table)), strict=False):
-        with atomic_write(path, "w", encoding="utf-8") as stream:
+        with result_file(path, "w", encoding="utf-8") as stream:
             stream.write(text)
     write_json(written[2], {"note": NOTE, "rows": [_as_json(row) for row in table], "runs": results})
     try:

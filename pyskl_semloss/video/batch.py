@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.annotations.recording import read_recording
+from pyskl_semloss.annotations.seen import seen_by_part
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_write, sha256
+from pyskl_semloss.files import hold, sha256, writing
 from pyskl_semloss.reading import read_json, spoiled
+from pyskl_semloss.results import is_replaceable, refuse_changed, result_file
 from pyskl_semloss.skeletons import joint_map
 from pyskl_semloss.video.estimate import assemble, expected_frames, find_parts
 from pyskl_semloss.video.estimators import load_estimator
@@ -24,7 +26,7 @@ from pyskl_semloss.video.frames import import_cv2, open_video
 from pyskl_semloss.video.options import EstimationOptions
 from pyskl_semloss.video.overlay import write_overlay
 from pyskl_semloss.video.part_files import PartFiles, are_complete, result_key
-from pyskl_semloss.video.workers import Event, Tell, work_through
+from pyskl_semloss.workers import Event, Tell, work_through
 
 Progress = Callable[[int, int, int, int], None]
 """Frames done, frames in all, videos done, videos in all."""
@@ -42,7 +44,8 @@ class Outcome:
         recording: The file of the recording.
         overlay: The file of the overlay, if one was asked for.
         about: What the file beside the recording says: ``frames``, ``seconds``, ``fps``, ``seen`` (frames with at
-            least one point of a person), ``missing`` (joints that the estimator does not give), and more.
+            least one point of a person), ``seen_by_part`` (of its body, hands and face), ``missing`` (joints that the
+            estimator does not give), and more.
         problem: Why it failed.
     """
 
@@ -93,16 +96,19 @@ def estimate_files(
         What became of each video, in their order; one that fails does not stop the others.
 
     Raises:
-        InputError: Two videos are of one name, or an argument is wrong.
+        InputError: Two videos are of one name, an argument is wrong, or another process writes into the folder.
         HostError: A package is missing.
     """
     if workers < 1:
         raise InputError(f"expected at least 1, got {workers}", field="workers")
     outcomes = [Outcome(os.fspath(path)) for path in videos]
     _check_names([outcome.video for outcome in outcomes])
-    run = _Run(outcomes, Path(out), options, workers, overlay, progress)
-    for event in work_through(_work, run.tasks, workers):
-        run.hear(event)
+    with writing(out):
+        os.makedirs(out, exist_ok=True)
+    with hold(out, "writes into"):
+        run = _Run(outcomes, Path(out), options, workers, overlay, progress)
+        for event in work_through(_work, run.tasks, workers):
+            run.hear(event)
     return outcomes
 
 
@@ -143,20 +149,18 @@ class _Run:
                 outcome.status, outcome.about = "kept", facts
                 return True
         # An overlay of other keypoints is none.
-        with contextlib.suppress(OSError):
-            os.unlink(outcome.overlay or self._out / f"{name}_overlay.mp4")
+        files = _files(self._out, outcome.video)
+        if all(map(is_replaceable, files)):
+            with contextlib.suppress(OSError):
+                os.unlink(files[-1])
         return False
 
     def hear(self, event: Event) -> None:
         """Take note of what a process says, and add the tasks that follow from it."""
         task, outcome = event.task, self._outcomes[event.task.video]
         if event.kind == "failed":
-            error = event.value
-            file = outcome.video if error.file is None else error.file
             outcome.status = "failed"
-            outcome.problem = str(
-                InputError(error.problem, file=file, clip=error.clip, field=error.field, fix=error.fix)
-            )
+            outcome.problem = str(event.value.located(file=outcome.video))
             self.tasks = self._without(task.video)
         elif event.kind == "told":
             self._found[task.video, task.lane] = event.value
@@ -203,6 +207,7 @@ def _work(task: _Task, tell: Tell) -> Any:
 
 def _look(task: _Task, tell: Tell) -> int:
     """Frames that there will be."""
+    refuse_changed(*_files(Path(task.out), task.path))
     video = open_video(task.path, task.options.fps)
     total, done = expected_frames(video, task.options), sum(_parts(task).lengths().values())
     return max(0, total - done)
@@ -259,10 +264,11 @@ def _finish(task: _Task, tell: Tell) -> dict[str, Any]:
         "frames": recording.frames,
         "seconds": recording.seconds,
         "seen": int((recording.keypoint_score > 0).any((0, 2)).sum()),
+        "seen_by_part": seen_by_part(recording.keypoint_score, recording.layout),
         **facts,
     }
     # Last: where it is, the recording is whole.
-    with atomic_write(file.with_suffix(".json"), "w", encoding="utf-8") as stream:
+    with result_file(file.with_suffix(".json"), "w", encoding="utf-8") as stream:
         json.dump(about, stream, indent=1)
     parts.remove()
     return about
@@ -281,6 +287,11 @@ def _draw(task: _Task, tell: Tell) -> None:
 
 def _parts(task: _Task) -> PartFiles:
     return PartFiles(Path(task.out) / f"{_stem(task.path)}.parts", task.path, task.options)
+
+
+def _files(out: Path, video: str) -> list[Path]:
+    """The files of a video: recording, facts, overlay."""
+    return [out / f"{_stem(video)}{ending}" for ending in (".npz", ".json", "_overlay.mp4")]
 
 
 def _stem(path: str) -> str:

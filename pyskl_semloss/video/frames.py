@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pyskl_semloss.annotations.recording import LEAST_FPS
 from pyskl_semloss.errors import HostError, InputError
-from pyskl_semloss.reading import open_regular
+from pyskl_semloss.video.containers import FFMPEG_NAMES, container
 
 LONGEST_GAP = 10.0
 """Seconds from one frame to the next; more is taken for a damaged file."""
 _MOST_FPS = 240.0
+MOST_PIXELS = 1 << 26
+"""Pixels of a frame, twice those of 8K: a header of a kilobyte may claim more than the memory holds."""
 _COMMON_RATES = (10, 12, 12.5, 15, 20, 24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60, 100, 120)
 _LOST = 0.01
 """Share of the frames that a file may lack of those that it claims to have, because some formats only guess."""
+_PATTERN = re.compile(r"%\d*d|%[*?\[{]")
+"""What FFmpeg looks into the folder for, before it looks into the file, unless the ending is that of a video."""
+_ENDINGS = (
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".flv", ".ogv", ".ogg", ".mpg", ".mpeg", ".ts",
+    ".mts", ".m2ts", ".3gp",
+)  # fmt: skip
+_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _CONSTANT = "ffmpeg -i IN -vsync cfr -r 25 OUT.mp4 writes a video with a constant frame rate."
 
 Wanted = Callable[[int, int], bool]
@@ -69,7 +80,7 @@ class Video:
         """
         wanted = wanted or (lambda first, last: True)
         reach = math.ceil(LONGEST_GAP * self.fps)
-        capture = _open(self.path, threads)
+        capture = open_capture(self.path, threads)
         try:
             last, count, held = -1, 0, None
             for place in _places(self, capture):
@@ -113,7 +124,7 @@ def open_video(path: str | os.PathLike[str], fps: float | None = None) -> Video:
     """Look at a video file: size, frame rate, number of frames.
 
     Args:
-        path: The file, in whatever format OpenCV's FFmpeg reads.
+        path: The file, of a kind that :func:`pyskl_semloss.video.containers.container` knows.
         fps: Takes the frames as evenly spaced at this rate, whatever the file says.
 
     Raises:
@@ -121,10 +132,7 @@ def open_video(path: str | os.PathLike[str], fps: float | None = None) -> Video:
         HostError: OpenCV is not installed.
     """
     path = os.fspath(path)
-    with open_regular(path):
-        pass
-    import_cv2()
-    capture = _open(path, 0)
+    capture = open_capture(path)
     try:
         good, frame = capture.read()
         if not good:
@@ -154,17 +162,46 @@ def _cv2_property(name: str) -> int:
     return int(getattr(import_cv2(), f"CAP_PROP_{name}"))
 
 
-def _open(path: str, threads: int) -> Any:
+def open_capture(path: str | os.PathLike[str], threads: int = 0) -> Any:
+    """OpenCV's reader of a video file, by FFmpeg alone, which opens no other file and no address.
+
+    Args:
+        path: The file.
+        threads: Of the decoder; 0 leaves it to FFmpeg.
+
+    Raises:
+        InputError: There is no such file, it is no video, or its pictures are in other files.
+        HostError: OpenCV is not installed.
+    """
     cv2 = import_cv2()
-    # A playlist is a text file that may name addresses; a video that somebody sent must not make us call them.
-    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file")
+    path = os.fspath(path)
+    container(path)
+    if _PATTERN.search(os.path.abspath(path)) and not path.lower().endswith(_ENDINGS):
+        fix = "Give it the ending of a video, such as .mp4, or rename it."
+        raise InputError("FFmpeg would take the % in its path for a list of pictures", file=path, fix=fix)
+    _bind_ffmpeg()
     options = [cv2.CAP_PROP_N_THREADS, threads] if threads else []
+    # An absolute path is no address, and no number of a camera.
     capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG, options)
     if not capture.isOpened():
         raise InputError("it cannot be opened as a video", file=path, fix="Is it whole, and a video?")
+    width, height = (int(capture.get(_cv2_property(f"FRAME_{side}"))) for side in ("WIDTH", "HEIGHT"))
+    if width * height > MOST_PIXELS:
+        capture.release()
+        problem = f"its frames have {width} x {height} px, more than the {MOST_PIXELS} that a frame may"
+        raise InputError(problem, file=path, fix="Make it smaller: ffmpeg -i IN -vf scale=1920:-2 OUT.mp4")
     # OpenCV 4.11 does not do it by itself.
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return capture
+
+
+def _bind_ffmpeg() -> None:
+    """Tell FFmpeg to read local files of known kinds alone; OpenCV 4.11 does not pass it on."""
+    ours = f"protocol_whitelist;file|format_whitelist;{','.join(FFMPEG_NAMES)}|enable_drefs;0|max_pixels;{MOST_PIXELS}"
+    before = os.environ.get(_OPTIONS, "")
+    if not before.endswith(ours):
+        # Of one option that is given twice the last counts.
+        os.environ[_OPTIONS] = "|".join(filter(None, (before, ours)))
 
 
 def _places(video: Video, capture: Any) -> Iterator[int]:
@@ -187,7 +224,7 @@ def _places(video: Video, capture: Any) -> Iterator[int]:
 
 def _rate(path: str, capture: Any) -> float:
     rate = capture.get(_cv2_property("FPS"))
-    if 0 < rate <= _MOST_FPS:
+    if LEAST_FPS <= rate <= _MOST_FPS:
         return float(rate)
     # What records in a browser says 1000, and some files say nothing; the time stamps know better.
     stamp = _cv2_property("POS_MSEC")

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from pyskl_semloss.annotations.person_choice import PersonChoice
+from pyskl_semloss.annotations.recording import check_fps
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 
@@ -54,8 +55,8 @@ class EstimationOptions:
             raise InputError(f"expected a second from 0, got {self.start}", field="start")
         if self.end is not None and not self.start < self.end < math.inf:
             raise InputError(f"expected a second after the start ({self.start:g} s), got {self.end}", field="end")
-        if self.fps is not None and not 0 < self.fps <= 1000:
-            raise InputError(f"expected frames per second above 0, up to 1000, got {self.fps}", field="fps")
+        if self.fps is not None:
+            check_fps(self.fps)
         _ = self.choice
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 
 from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_path
+from pyskl_semloss.results import result_path
 from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.skeletons import SkeletonLayout
 from pyskl_semloss.skeletons.drawing import CENTRE, LEFT, RIGHT
@@ -165,13 +165,14 @@ def write_overlay(video: Video | None, recording: Recording, path: str | os.Path
     if video is not None and recording.image_shape != video.image_shape:
         problem = f"its recording is of {recording.image_shape} (height, width), the video is {video.image_shape}"
         raise InputError(problem, file=video.path)
-    with atomic_path(path, suffix=".mp4") as part:
-        writer, count = None, 0
+    with result_path(path, suffix=".mp4") as part:
+        # An absolute path is no address, and no pattern of many pictures for another backend.
+        writer, count, name, code = None, 0, os.path.abspath(part), cv2.VideoWriter_fourcc(*_FOURCC)
         try:
             for picture in overlay_frames(video, recording, **options):
                 if writer is None:
                     size = picture.shape[1::-1]
-                    writer = cv2.VideoWriter(part, cv2.VideoWriter_fourcc(*_FOURCC), recording.fps, size)
+                    writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, code, recording.fps, size)
                     if not writer.isOpened():
                         raise OSError("OpenCV cannot write a video here")
                 writer.write(picture)
@@ -182,7 +183,7 @@ def write_overlay(video: Video | None, recording: Recording, path: str | os.Path
         if video is not None and count != recording.frames:
             raise InputError(f"it has {count} of the {recording.frames} frames of its recording", file=video.path)
         # OpenCV says nothing about what it could not write.
-        written = cv2.VideoCapture(part)
+        written = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
         claimed = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
         written.release()
         if claimed != count:

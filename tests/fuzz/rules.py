@@ -77,7 +77,7 @@ def check(target: Target, data: bytes, folder: Path) -> Finding | None:
         try:
             target.read()
         except InputError as error:
-            broken = _of_message(target, str(error))
+            broken = _of_message(target, error)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -105,11 +105,17 @@ def _most_memory(*, anew: bool = False) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _of_message(target: Target, message: str) -> Finding | None:
+def _of_message(target: Target, error: InputError) -> Finding | None:
     # A file beside is named by its own name, a folder that the file is in by the folder's.
+    message = str(error)
     if target.path.name not in message and str(target.path.parent) not in message:
         return Finding("message without the file", message)
-    if len(message) > LONGEST_MESSAGE or "\n" in message or "\x1b" in message:
+    # What it lists are lines of their own, and so is then what to do.
+    _, *listed = message.split("\n")
+    if error.items and listed and error.fix:
+        listed.pop()
+    astray = [line for line in listed if not line.startswith("  ")] if error.items else listed
+    if len(message) > LONGEST_MESSAGE or astray or "\x1b" in message:
         return Finding("message too long or of several lines", message[:1000])
     return None
 

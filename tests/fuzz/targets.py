@@ -38,6 +38,10 @@ _CONFIG = mutators.text(
     *"dict( ) [ ] { } : , = - ** parts scores weight search_on ann_file split softmax True None 1j lambda:0".split(),
     *("'a.npz'", "'v'", "b'a'", "f'{1}'", "\n"),
 )
+_ELAN = mutators.text(
+    *"< > & ; / ' = t1 t2 t3 a1 a2 a3 -1 1e9 <a> </a> <!-- <![CDATA[ ]]> &#0; &#x202e; FORMAT PARENT_REF".split(),
+    *('PREVIOUS_ANNOTATION="a1"', 'LANG_REF="und"', 'PARTICIPANT="person 1"', "<!DOCTYPE a [", "<!ENTITY b 'c'>", '"'),
+)
 _VECTORS = mutators.text("a", "b", " ", "\t", "\n", "2 3\n", "0.1", "\x00")
 _NPZ, _CHECKPOINT = mutators.archive(mutators.npy), mutators.archive(mutators.checkpoint_member, zipfile.ZIP_STORED)
 
@@ -104,7 +108,7 @@ def _start(name: str, path: Path, folder: Path) -> tuple[list[bytes], Mutation]:
         return [data, *(mutate(data, random.Random(n)) or b"" for n in range(8)), *hostile], mutate
     if path.suffix == ".npy":
         return [data], mutators.npy
-    by_suffix = {".json": _JSON, ".gz": mutators.zipped_text, ".py": _CONFIG, ".csv": _TABLE}
+    by_suffix = {".json": _JSON, ".gz": mutators.zipped_text, ".py": _CONFIG, ".csv": _TABLE, ".eaf": _ELAN}
     vectors = _VECTORS if name in ("GloVe", "word2vec") else _LIST
     return [data], by_suffix.get(path.suffix, vectors)
 

@@ -17,11 +17,14 @@ def add_split_arguments(parser: argparse.ArgumentParser, val_fraction: float) ->
     """``--split-file``, ``--subjects``, ``--val-fraction``, ``--test-fraction`` and ``--seed``."""
     add = parser.add_argument
     add("--split-file", action="append", default=[], metavar="NAME=FILE",
-        help="an official list, the id of a clip or video a line; or FILE.json")  # fmt: skip
+        help="an official list of train, val or test: ids of clips or videos, one a line; or FILE.json")  # fmt: skip
+    add("--partial", action="store_true",
+        help="a part of the data set is here: ids of the lists that fit nothing are noted, not refused")  # fmt: skip
     add("--subjects", metavar="FILE", help="CSV of video,subject: splits are made by subject")
-    add("--val-fraction", type=float, default=val_fraction,
+    parser.set_defaults(default_fractions={"val": val_fraction, "test": 0.25})
+    add("--val-fraction", type=float,
         help=f"of the training videos or subjects, if nothing says (default: {val_fraction})")  # fmt: skip
-    add("--test-fraction", type=float, default=0.25, help="if nothing says what tests (default: 0.25)")
+    add("--test-fraction", type=float, help="if nothing says what tests (default: 0.25)")
     add("--seed", type=int, default=0, help="of the choice of those parts (default: 0)")
 
 
@@ -33,7 +36,18 @@ def split_options(args: argparse.Namespace) -> SplitOptions:
     """
     subjects = read_subjects(args.subjects) if args.subjects else {}
     lists = read_split_files(args.split_file)
-    return SplitOptions(lists, subjects, args.val_fraction, args.test_fraction, args.seed)
+    given = {"val": args.val_fraction, "test": args.test_fraction}
+    asked = [name for name, share in given.items() if share is not None]
+    shares = args.default_fractions | {name: given[name] for name in asked}
+    return SplitOptions(lists, subjects, shares["val"], shares["test"], args.seed, args.partial, asked)
+
+
+def add_label_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--labels-from``."""
+    what = (
+        "the number of the first class, where labels are numbers (default: 0; asked for where they seem to be from 1)"
+    )
+    parser.add_argument("--labels-from", type=int, choices=(0, 1), help=what)
 
 
 def add_keypoint_arguments(parser: argparse.ArgumentParser) -> None:

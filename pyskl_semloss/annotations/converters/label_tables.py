@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from pyskl_semloss.annotations.converters.findings import Findings
-from pyskl_semloss.annotations.spreadsheets import Spreadsheet, read_spreadsheet
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown
+from pyskl_semloss.reading import closest, did_you_mean, fold, shown
+from pyskl_semloss.spreadsheets import Spreadsheet, is_index, read_spreadsheet, title_key
 
 _OPTIONAL = ("split", "subject")
 _SECONDS, _FRAMES = ("start", "end"), ("start_frame", "end_frame")
+_COLUMNS = ("recording", "label", *_SECONDS, *_FRAMES, *_OPTIONAL)
+_NUMBER = re.compile(r"(\d{1,6})(?:[.,]0*)?", re.ASCII)
+"""A label, also as pandas writes a column of numbers with gaps."""
 
 
 @dataclass(frozen=True)
@@ -53,29 +55,35 @@ class LabelRow:
 
 
 def read_label_table(
-    path: str | os.PathLike[str], class_names: Sequence[str] | None, findings: Findings
+    path: str | os.PathLike[str],
+    class_names: Sequence[str] | None,
+    findings: Findings,
+    labels_from: int | None = None,
 ) -> list[LabelRow]:
     """Read a CSV table ``recording,start,end,label``, further ``split`` and ``subject``.
 
-    Columns may stand in any order, and be separated by commas, semicolons (then with decimal commas) or tabs. Times are
+    Columns may stand in any order, see :mod:`pyskl_semloss.spreadsheets` for separators, titles and numbers. Times are
     seconds, ``m:ss`` or ``h:mm:ss``; ``start_frame`` and ``end_frame`` in place of ``start`` and ``end`` are frames
-    from 0, the last one included. A label is a class name or its number from 0. Other columns are not used.
+    from 0, the last one included. A label is a class name or its number. Other columns are not used.
 
     Args:
         path: The file.
         class_names: In the order of the classes; without them every label is a number.
         findings: Counts rows that cannot be used.
+        labels_from: The number of the first class; without it 0, but numbers that seem to count from 1 are refused.
 
     Raises:
-        InputError: The file cannot be read, a column is absent, or the findings are strict and a row has a defect.
+        InputError: The file cannot be read, a column is absent, the labels seem to count from 1, or the findings are
+            strict and a row has a defect.
     """
     table = read_spreadsheet(path)
-    titles = [title.lower() for title in table.titles]
-    _check_titles(titles, path)
+    places = _places(table)
+    read = [(line, _Cells(places, cells, table)) for line, cells in table.rows]
+    labels = _Labels(class_names, [cells["label"] for _, cells in read], labels_from, path)
     rows: list[LabelRow] = []
     line_of: dict[LabelRow, int] = {}
-    for number, (line, cells) in enumerate(table.rows):
-        row = _row(_Cells(titles, cells, table), number, line, class_names, findings, path)
+    for number, (line, cells) in enumerate(read):
+        row = _row(cells, number, line, labels, findings, path)
         if row is None:
             continue
         before = line_of.setdefault(replace(row, row=0, line=0), line)
@@ -86,61 +94,128 @@ def read_label_table(
     return rows
 
 
-def _check_titles(titles: list[str], path: str | os.PathLike[str]) -> None:
+def _places(table: Spreadsheet) -> dict[str, int]:
+    """The columns by their names.
+
+    Raises:
+        InputError: One is absent, there twice, or nearly one that may be there.
+    """
+    places = table.places(_COLUMNS)
     expected = (
         "recording,start,end,label, or start_frame,end_frame in place of start,end, and if you like split,subject"
     )
-    missing = [name for name in ("recording", "label") if name not in titles]
-    if missing or not any(set(pair) <= set(titles) for pair in (_SECONDS, _FRAMES)):
-        missing += [] if any(set(pair) <= set(titles) for pair in (_SECONDS, _FRAMES)) else ["start and end"]
-        problem = f"the first line names no column {', '.join(missing)}; it names {shown(titles)}"
-        raise InputError(problem, file=path, fix=f"Expected {expected}.")
-    if {*_SECONDS, *_FRAMES} <= set(titles):
-        raise InputError("it has start and end both in seconds and in frames", file=path, fix="Keep one of the two.")
-    known = {"recording", "label", *_SECONDS, *_FRAMES, *_OPTIONAL}
-    if len(titles) != len(set(titles)):
-        raise InputError("two columns have one name", file=path)
-    for title in titles:
-        near = difflib.get_close_matches(title, _OPTIONAL, n=1, cutoff=0.75)
-        if title not in known and near and near[0] not in titles:
-            raise InputError(f"there is a column {shown(title)}; did you mean {near[0]!r}?", file=path)
+    missing = [name for name in ("recording", "label") if name not in places]
+    times = [pair for pair in (_SECONDS, _FRAMES) if set(pair) <= places.keys()]
+    if missing or not times:
+        missing += [] if times else [name for name in _SECONDS if name not in places]
+        raise InputError(table.missing(missing), file=table.path, fix=f"Expected {expected}.")
+    if len(times) == 2:
+        raise InputError("it has start and end both in seconds and in frames", file=table.path, fix="Keep one pair.")
+    for title in table.titles:
+        near = closest(title_key(title), _OPTIONAL)
+        if title_key(title) not in _COLUMNS and not is_index(title) and near and near[0] not in places:
+            raise InputError(f"there is a column {shown(title)}; did you mean {near[0]!r}?", file=table.path)
+    return places
+
+
+def first_label(
+    labels: Iterable[int], classes: int | None, chosen: int | None, file: str | os.PathLike[str], *, named: bool = True
+) -> int:
+    """The number of the first class.
+
+    Args:
+        labels: Numbers of classes; those below 0 do not count.
+        classes: How many classes there are, where that is known.
+        chosen: What the user says, which goes before all else.
+        file: Where they are from.
+        named: Whether numbers from 1 on alone are no reason to ask.
+
+    Raises:
+        InputError: They seem to count from 1.
+    """
+    if chosen is not None:
+        return chosen
+    numbers = {label for label in labels if label >= 0}
+    if not numbers or 0 in numbers:
+        return 0
+    if classes is not None and classes in numbers:
+        problem = f"no label is 0 and some are {classes}, but {classes} classes counted from 0 end with {classes - 1}"
+    elif min(numbers) == 1 and not named:
+        problem = f"the labels are numbers from 1 to {max(numbers)}, and none is 0"
+    else:
+        return 0
+    fix = "Do they count from 1? Then give --labels-from 1; or --labels-from 0 if it is right that class 0 has no clip."
+    raise InputError(problem, file=file, field="label", fix=fix)
+
+
+class _Labels:
+    """What the cells of labels mean.
+
+    Args:
+        names: Of the classes, None where there are none.
+        cells: All cells, to see from where numbers count.
+        chosen: The number of the first class, where the user says it.
+        path: The file.
+    """
+
+    def __init__(
+        self, names: Sequence[str] | None, cells: Sequence[str], chosen: int | None, path: str | os.PathLike[str]
+    ) -> None:
+        self.names = names
+        self._class_of = {fold(name): number for number, name in reversed(list(enumerate(names or [])))}
+        numbers = [self._number(cell) for cell in cells if cell]
+        given = [number for number in numbers if number is not None]
+        classes = None if names is None else len(names)
+        self.first = first_label(given, classes, chosen, path, named=len(given) < len(numbers))
+
+    def _number(self, cell: str) -> int | None:
+        number = None if fold(cell) in self._class_of else _NUMBER.fullmatch(cell)
+        return int(number[1]) if number else None
+
+    def find(self, cell: str) -> int | None:
+        """The class that a cell names, None where it names none."""
+        if (number := self._number(cell)) is None:
+            return self._class_of.get(fold(cell))
+        number -= self.first
+        return number if number >= 0 and (self.names is None or number < len(self.names)) else None
+
+    def expected(self, cell: str) -> str:
+        """What a cell should have been, and what it may have meant."""
+        if not self.names:
+            return f"a number from {self.first} (names need --class-names), got {shown(cell)}"
+        last = self.first + len(self.names) - 1
+        hint = did_you_mean(cell, self.names)
+        return f"a class name or a number from {self.first} to {last}, got {shown(cell)}{hint}"
 
 
 class _Cells:
     """The cells of a row by the names of their columns."""
 
-    def __init__(self, titles: list[str], cells: list[str], table: Spreadsheet) -> None:
-        self.too_many = len(cells) > len(titles)
-        self._cells = dict(zip(titles, cells, strict=False))
+    def __init__(self, places: Mapping[str, int], cells: list[str], table: Spreadsheet) -> None:
+        self.too_many = len(cells) > len(table.titles)
+        self.all = cells
+        self._places = places
         self._table = table
-        self.in_frames = "start_frame" in titles and "end_frame" in titles
+        self.in_frames = "start_frame" in places and "end_frame" in places
 
     def __getitem__(self, title: str) -> str:
-        return self._cells.get(title, "")
+        at = self._places.get(title, -1)
+        return self.all[at] if 0 <= at < len(self.all) else ""
 
     def span(self) -> tuple[float, float] | None:
         """Start and end, None where one is no time or frame."""
+        read = self._table.number if self.in_frames else self._table.seconds
         try:
-            start, end = (self._number(self[title]) for title in (_FRAMES if self.in_frames else _SECONDS))
+            start, end = (read(self[title]) for title in (_FRAMES if self.in_frames else _SECONDS))
         except ValueError:
             return None
         whole = not self.in_frames or (start.is_integer() and end.is_integer())
         return (start, end) if whole and all(abs(value) < 1e9 for value in (start, end)) else None
 
-    def _number(self, cell: str) -> float:
-        parts = cell.split(":")
-        if len(parts) > 1 and (self.in_frames or len(parts) > 3 or not all(part.isdigit() for part in parts[:-1])):
-            raise ValueError
-        seconds = 0.0
-        for part in parts:
-            seconds = 60 * seconds + self._table.number(part)
-        return seconds
-
 
 def _row(
-    cells: _Cells, number: int, line: int, names: Sequence[str] | None, findings: Findings,
-    path: str | os.PathLike[str],
-) -> LabelRow | None:  # fmt: skip
+    cells: _Cells, number: int, line: int, labels: _Labels, findings: Findings, path: str | os.PathLike[str]
+) -> LabelRow | None:
     span = cells.span()
     if cells.too_many:
         findings.add("label_rows_unreadable", "it has more cells than the first line names: put a name that holds the "
@@ -148,15 +223,12 @@ def _row(
         return None
     if span is None or not cells["recording"]:
         what = "start_frame and end_frame, whole numbers" if cells.in_frames else "start and end, in seconds or m:ss"
-        problem = f"expected a recording, a label and {what}, got {shown(list(cells._cells.values()))}"
+        problem = f"expected a recording, a label and {what}, got {shown(cells.all)}"
         findings.add("label_rows_unreadable", problem, file=path, row=line)
         return None
-    label = _label(cells["label"], names)
+    label = labels.find(cells["label"])
     if label is None:
-        near = difflib.get_close_matches(cells["label"], names or [], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        expected = f"a class name or a number below {len(names)}" if names else "a number (names need --class-names)"
-        findings.add("labels_unknown", f"expected {expected}, got {shown(cells['label'])}{hint}", file=path, row=line)
+        findings.add("labels_unknown", f"expected {labels.expected(cells['label'])}", file=path, row=line)
         return None
     start, end = span
     if end < start:
@@ -165,21 +237,3 @@ def _row(
     return LabelRow(
         number, line, cells["recording"], label, start, end, cells.in_frames, cells["split"], cells["subject"]
     )
-
-
-def _label(cell: str, names: Sequence[str] | None) -> int | None:
-    folded = " ".join(cell.casefold().split())
-    for number, name in enumerate(names or []):
-        if " ".join(name.casefold().split()) == folded:
-            return number
-    if cell.isascii() and cell.isdigit() and len(cell) < 7 and (names is None or int(cell) < len(names)):
-        return int(cell)
-    return None
-
-
-def name_of_recording(cell: str, known: Sequence[str]) -> str | None:
-    """The recording that a cell names: by its name, or by that of its video or file, ``a.mp4`` for ``a``."""
-    if cell in known:
-        return cell
-    stem = Path(cell).stem
-    return stem if stem in known else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from pyskl_semloss.errors import one_line
+
 
 class ProgressLine:
     """Shows how much is done; on a terminal in one line, else in a line for each tenth.
@@ -15,7 +17,7 @@ class ProgressLine:
     """
 
     def __init__(self, stream: TextIO, unit: str = "videos") -> None:
-        self._stream, self._unit = stream, unit
+        self._stream, self._unit = stream, one_line(unit)
         self._begun: tuple[float, int] | None = None
         self._tenth = -1
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,13 @@ from pyskl_semloss.annotations.converters.labels import Segment, parse_labels
 from pyskl_semloss.annotations.converters.parts import Part, part_key, read_part, write_part
 from pyskl_semloss.annotations.converters.sources import RawFormat, Video, find_videos
 from pyskl_semloss.annotations.converters.splits import SplitOptions, split_clips
-from pyskl_semloss.annotations.converters.summary import finish
+from pyskl_semloss.annotations.converters.summary import finish, refuse_changed_results
 from pyskl_semloss.annotations.converters.tables import parse_table, read_text
 from pyskl_semloss.annotations.mending import Rules, read_clip
 from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.files import hold
+from pyskl_semloss.workers import Tell, work_through
 
 MOST_CLIP_FRAMES = 1_000_000
 """Frames of the clips of one video (300 MB): each row of a label file may name all frames of the video."""
@@ -57,11 +57,28 @@ def convert_raw(
         The summary, as it is written to the JSON file, with ``"videos_reused"``.
 
     Raises:
-        InputError: No clip remains, an argument is wrong, or (strict) a defect; names file and row.
+        InputError: No clip remains, an argument is wrong, another process writes ``out``, or (strict) a defect; names
+            file and row.
     """
     _check(out, workers)
+    refuse_changed_results(out)
     findings = Findings(strict)
     videos = find_videos(source, raw, findings)
+    with hold(out, "writes"):
+        return _convert(raw, source, videos, out, splits or SplitOptions(), findings, workers, progress)
+
+
+def _convert(
+    raw: RawFormat,
+    source: str | os.PathLike[str],
+    videos: Sequence[Video],
+    out: str | os.PathLike[str],
+    splits: SplitOptions,
+    findings: Findings,
+    workers: int,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    strict = findings.strict
     folder = Path(f"{os.fspath(out)}.parts")
     keys = {video.name: part_key(video, raw.name, strict) for video in videos}
     parts = {video.name: folder / f"{video.name}.npz" for video in videos}
@@ -83,7 +100,7 @@ def convert_raw(
         video_of.update({clip.frame_dir: video.name for clip in part.clips})
         findings.merge(part.findings)
     groups = {video.name: video.group for video in videos}
-    made = split_clips(video_of, groups, splits or SplitOptions(), raw.test_subjects, findings)
+    made = split_clips(video_of, groups, splits, raw.test_subjects, findings)
     facts = {"data_set": raw.name, "source": os.fspath(source), "form": "raw", "num_classes": raw.num_classes}
     summary = finish(out, clips, made, findings, {**facts, "strict": strict, "videos_found": len(videos)})
     shutil.rmtree(folder, ignore_errors=True)
@@ -149,21 +166,18 @@ def mended_clip(entry: dict[str, Any], findings: Findings, file: str, where: str
 
 
 def _convert_task(task: tuple[RawFormat, Video, bool, str, str]) -> dict[str, Any]:
-    """Work of a process; errors come back as plain data, because their pickles would lose what they say."""
+    """Work of a process."""
     raw, video, strict, part, key = task
     findings = Findings(strict)
     try:
-        try:
-            clips = convert_video(raw, video, findings)
-        except InputError as error:
-            if strict:
-                raise
-            failed = Findings()
-            failed.add("videos_unreadable", error.problem, file=error.file)
-            return {"video": video.name, "failed": failed.to_dict()}
-        write_part(part, key, Part(clips, findings))
+        clips = convert_video(raw, video, findings)
     except InputError as error:
-        return {"error": {"problem": error.problem, "file": error.file, "clip": error.clip, "fix": error.fix}}
+        if strict:
+            raise
+        failed = Findings()
+        failed.add("videos_unreadable", error.problem, file=error.file)
+        return {"video": video.name, "failed": failed.to_dict()}
+    write_part(part, key, Part(clips, findings))
     return {}
 
 
@@ -171,37 +185,45 @@ def _run(tasks: list[Any], workers: int, done: Callable[[int], None]) -> dict[st
     """Convert the videos; returns the findings of those that could not be read, by video."""
     failed = {}
     done(0)
-    for number, result in enumerate(run_tasks(_convert_task, tasks, workers), 1):
-        if "error" in result:
-            raise InputError(**result["error"])
+    results = run_tasks(_convert_task, tasks, workers, lambda task: str(task[1].skeletons))
+    for number, result in enumerate(results, 1):
         if "failed" in result:
             failed[result["video"]] = result["failed"]
         done(number)
     return failed
 
 
-def run_tasks(work: Callable[[Any], Any], tasks: list[Any], workers: int) -> Iterator[Any]:
+def run_tasks(
+    work: Callable[[Any], Any], tasks: Sequence[Any], workers: int, file_of: Callable[[Any], str]
+) -> Iterator[Any]:
     """The results of ``work`` on the tasks, in the order in which they are done, in up to ``workers`` processes.
 
+    Args:
+        work: What is done; importable by its name.
+        tasks: What it is done to.
+        workers: Number of processes.
+        file_of: The file that a task is about, for messages.
+
     Raises:
-        InputError: A process was ended from outside.
+        InputError: That of the first task that fails, or whose process was ended from outside.
     """
     if min(workers, len(tasks)) < 2:
         yield from map(work, tasks)
         return
-    # Ctrl-C reaches the whole group of processes; the first one ends the others.
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(
-        min(workers, len(tasks)), get_context("spawn"), initializer=signal.signal, initargs=ignore
-    )
-    try:
-        for future in as_completed([pool.submit(work, task) for task in tasks]):
-            yield future.result()
-    except BrokenProcessPool:
-        fix = "Run the same command again, with fewer workers if the memory was short."
-        raise InputError("a process was ended from outside", field="workers", fix=fix) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    waiting, failure = deque(tasks), None
+    for event in work_through(functools.partial(_apply, work), waiting, min(workers, len(tasks))):
+        if event.kind == "done":
+            yield event.value
+        elif event.kind == "failed":
+            failure = failure or event.value.located(file=file_of(event.task))
+            # What the others have in hand is finished: the next run need not do it again.
+            waiting.clear()
+    if failure is not None:
+        raise failure
+
+
+def _apply(work: Callable[[Any], Any], task: Any, tell: Tell) -> Any:
+    return work(task)
 
 
 def _check(out: str | os.PathLike[str], workers: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,18 @@ from pyskl_semloss import __version__
 from pyskl_semloss.annotations.converters.raw import Progress, run_tasks
 from pyskl_semloss.annotations.keypoint_files import RecordingOptions, find_sources, make_recording, read_keypoints
 from pyskl_semloss.annotations.keypoint_files.mmpose import recording_name
+from pyskl_semloss.annotations.seen import seen_line
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_write
+from pyskl_semloss.files import hold, writing
+from pyskl_semloss.folders import list_folder
 from pyskl_semloss.reading import read_json
+from pyskl_semloss.results import result_file
 from pyskl_semloss.skeletons import SkeletonLayout
+
+Failure = Callable[[str, InputError], None]
+_OPTIONS = ("image-size", "fps", "aliases", "joints")
+"""Fields of errors that an option mends."""
+_ALIKE = 3
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ def convert_recordings(
     *,
     workers: int = 1,
     progress: Progress | None = None,
+    on_failure: Failure | None = None,
 ) -> list[dict[str, Any]]:
     """Make recordings of keypoints: ``<name>.npz`` for each, and beside it a ``.json`` that says who was found in it.
 
@@ -53,12 +62,15 @@ def convert_recordings(
         options: How.
         workers: Number of processes.
         progress: Called with the number of recordings done and the number of recordings.
+        on_failure: Called with a source of which no recording can be made, and why; the others are made. Without it,
+            that is raised.
 
     Returns:
-        What the JSON files hold, in the order of the sources, and ``file``, the recording.
+        What the JSON files hold, in the order of the sources, and ``file``, the recording; without those that failed.
 
     Raises:
-        InputError: A source cannot be read, or two are of one name.
+        InputError: No recording can be made, two are of one name, another process writes into the folder, or (without
+            ``on_failure``) a source cannot be read.
     """
     if workers < 1:
         raise InputError(f"expected at least 1, got {workers}", field="workers")
@@ -66,18 +78,66 @@ def convert_recordings(
     _check_apart(paths, folder)
     # An archive says its name itself.
     _check_names({path: recording_name(path) for path in paths if Path(path).suffix.lower() != ".npz"})
+    with writing(folder):
+        os.makedirs(folder, exist_ok=True)
+    with hold(folder, "writes into"):
+        return _convert(paths, folder, options, workers, progress or (lambda number, total: None), on_failure)
+
+
+def _convert(
+    paths: Sequence[str],
+    folder: str | os.PathLike[str],
+    options: KeypointOptions,
+    workers: int,
+    report: Progress,
+    on_failure: Failure | None,
+) -> list[dict[str, Any]]:
     keys = {path: _key(path, options) for path in paths}
     done = {path: about for path in paths if (about := _made_before(Path(folder), path, keys[path])) is not None}
     tasks = [(path, os.fspath(folder), options, keys[path]) for path in paths if path not in done]
-    report = progress or (lambda number, total: None)
     report(len(done), len(paths))
-    for number, result in enumerate(run_tasks(_convert_task, tasks, workers), len(done) + 1):
+    failed: dict[str, InputError] = {}
+    for number, result in enumerate(run_tasks(_convert_task, tasks, workers, _source_of), len(done) + 1):
         if "error" in result:
-            raise InputError(**result["error"])
-        done[result["source"]] = result
+            failed[result["source"]] = error = result["error"]
+            if on_failure is None or _is_of_options(list(failed.values()), len(done)):
+                raise error
+        else:
+            done[result["source"]] = result
         report(number, len(paths))
-    _check_names({path: done[path]["recording"] for path in paths})
-    return [{**done[path], "file": os.fspath(Path(folder) / f"{done[path]['recording']}.npz")} for path in paths]
+    if failed and not done:
+        raise _nothing_made([failed[path] for path in paths])
+    for path in paths:
+        if path in failed and on_failure is not None:
+            on_failure(path, failed[path])
+    made = [path for path in paths if path in done]
+    _check_names({path: done[path]["recording"] for path in made})
+    return [{**done[path], "file": os.fspath(Path(folder) / f"{done[path]['recording']}.npz")} for path in made]
+
+
+def _is_of_options(failed: Sequence[InputError], made: int) -> bool:
+    """Whether the first recordings all fail for what an option must say: the others would, too, after hours."""
+    first = failed[0]
+    return (
+        not made
+        and len(failed) >= _ALIKE
+        and first.field in _OPTIONS
+        and all((each.problem, each.field) == (first.problem, first.field) for each in failed)
+    )
+
+
+def _nothing_made(errors: Sequence[InputError]) -> InputError:
+    first = errors[0]
+    if len(errors) == 1:
+        return first
+    if len({(each.problem, each.field) for each in errors}) == 1:
+        return InputError(f"{first.problem}, and so in all {len(errors)} recordings", file=first.file,
+                          field=first.field, fix=first.fix)  # fmt: skip
+    return InputError(f"none of the {len(errors)} recordings can be made", items=[str(each) for each in errors])
+
+
+def _source_of(task: tuple[str, str, KeypointOptions, str]) -> str:
+    return task[0]
 
 
 def _check_names(name_of: Mapping[str, str]) -> None:
@@ -98,7 +158,7 @@ def _check_apart(paths: Sequence[str], folder: str | os.PathLike[str]) -> None:
 
 
 def _convert_task(task: tuple[str, str, KeypointOptions, str]) -> dict[str, Any]:
-    """Work of a process; errors come back as plain data, because their pickles would lose what they say."""
+    """Work of a process."""
     path, folder, options, key = task
     try:
         found = read_keypoints(path, options.form, options.layout)
@@ -106,11 +166,10 @@ def _convert_task(task: tuple[str, str, KeypointOptions, str]) -> dict[str, Any]
         about = {"key": key, "source": path, **facts, "mended": dict(report.counts)}
         recording.save(Path(folder) / f"{recording.name}.npz")
         # Last: where it is, the recording is whole.
-        with atomic_write(Path(folder) / f"{recording.name}.json", "w", encoding="utf-8") as stream:
+        with result_file(Path(folder) / f"{recording.name}.json", "w", encoding="utf-8") as stream:
             json.dump(about, stream, indent=1)
     except InputError as error:
-        told = {"problem": error.problem, "file": error.file, "clip": error.clip, "field": error.field}
-        return {"error": {**told, "fix": error.fix}}
+        return {"source": path, "error": error}
     return about
 
 
@@ -118,7 +177,7 @@ def _key(path: str, options: KeypointOptions) -> str:
     """Text that differs when the recording must be made anew: files, their sizes and times, options, version."""
     files = [path]
     if os.path.isdir(path):
-        files += [entry.path for entry in os.scandir(path)]
+        files += [os.path.join(path, name) for name in list_folder(path)]
     stamps = []
     for file in files:
         with contextlib.suppress(OSError):
@@ -152,6 +211,7 @@ def recording_line(about: dict[str, Any]) -> str:
     others = [each for each in about["persons"] if each["number"] not in about["chosen"]] if about["chosen"] else []
     line = f"{about['recording']}: {about['frames']} frames ({about['seconds']:g} s), {about['layout']}, {whom} of "
     line += f"{about['persons_found']} seen in {share:.0%} of them"
+    line += seen_line(about.get("seen_by_part", {}), about["frames"])
     if others:
         listed = ", ".join(f"{each['number']} in {each['frames']} frames, {each['size']:.0f} px" for each in others[:3])
         line += f" (others: {listed}{', …' * (len(others) > 3)})"

@@ -12,6 +12,8 @@ import numpy as np
 
 from pyskl_semloss.annotations.converters.findings import Findings
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.folders import is_system_file
+from pyskl_semloss.reading import absent
 
 _GROUP = re.compile(r"(?:^|[^a-z])(train|val|test)")
 
@@ -73,7 +75,10 @@ def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findin
             and a video lacks a file or a folder cannot be read.
     """
     if not Path(source).is_dir():
-        raise InputError("expected a folder", file=source, fix=f"Give the folder with the videos of {raw.name}.")
+        fix = f"Give the folder with the videos of {raw.name}."
+        if not os.path.exists(source):
+            raise absent(source, "folder", fix)
+        raise InputError("it is a file, expected a folder", file=source, fix=fix)
     found: dict[str, Video] = {}
     for folder, names in _folders(source, findings):
         video = _video(folder, names, Path(source), raw, findings)
@@ -86,7 +91,9 @@ def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findin
     if not found:
         layout = f"<id>/<id>{raw.skeleton_suffix} beside <id>/<id>{raw.label_suffix}"
         reasons = "".join(f"; {line}" for line in findings.lines())
-        raise InputError(f"no video of {raw.name} is below it (expected {layout}{reasons})", file=source)
+        kit = any(name.endswith(("_data.npy", "_label.pkl")) for name in os.listdir(source))
+        way = f"These are arrays of a challenge kit: take the command {raw.name.lower()}-kit." if kit else None
+        raise InputError(f"no video of {raw.name} is below it (expected {layout}{reasons})", file=source, fix=way)
     return [found[name] for name in sorted(found)]
 
 
@@ -99,7 +106,9 @@ def _folders(source: str | os.PathLike[str], findings: Findings) -> list[tuple[P
         # Links may lead round in circles; a link to what was seen already leads nowhere new.
         paths = {name: os.path.join(folder, name) for name in below}
         below[:] = sorted(
-            name for name in below if not (os.path.islink(paths[name]) and _identity(paths[name]) in seen)
+            name
+            for name in below
+            if not is_system_file(name) and not (os.path.islink(paths[name]) and _identity(paths[name]) in seen)
         )
         folders.append((Path(folder), names))
     for error in unreadable:

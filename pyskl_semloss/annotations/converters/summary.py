@@ -16,8 +16,8 @@ from pyskl_semloss.annotations.clip import AnnotationSet, Clip
 from pyskl_semloss.annotations.converters.findings import DROPPED, MENDED, NOTED, Findings
 from pyskl_semloss.annotations.converters.splits import Splits
 from pyskl_semloss.annotations.pickle_io import write_annotations
-from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_write
+from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.results import refuse_changed, result_file
 
 LENGTHS = (1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600)
 """Lower edges of the histogram of lengths, in frames."""
@@ -41,9 +41,18 @@ def finish(
     summary = summarize(clips, splits, findings, facts)
     write_annotations(out, AnnotationSet(splits.ids, clips))
     for suffix, text in ((".json", json.dumps(summary, indent=1)), (".md", page(summary))):
-        with atomic_write(Path(out).with_suffix(suffix), "w", encoding="utf-8") as stream:
+        with result_file(Path(out).with_suffix(suffix), "w", encoding="utf-8") as stream:
             stream.write(text + "\n")
     return summary
+
+
+def refuse_changed_results(out: str | os.PathLike[str]) -> None:
+    """Before a conversion: refuse where somebody changed the annotation file or the summary that are there.
+
+    Raises:
+        InputError: Names the file.
+    """
+    refuse_changed(*(Path(out).with_suffix(suffix) for suffix in (".pkl", ".json", ".md")))
 
 
 def summarize(clips: Sequence[Clip], splits: Splits, findings: Findings, facts: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +118,7 @@ def page(summary: dict[str, Any]) -> str:
     classes = {str(label): count for label, count in enumerate(summary["clips_of_class"])}
     lines += ["", "## Clips of each class", "```", *_bars(classes), "```"]
     lines += ["", "## Clips of each length in frames", "```", *_bars(summary["length_histogram"]), "```"]
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def _finding_lines(findings: dict[str, Any]) -> list[str]:

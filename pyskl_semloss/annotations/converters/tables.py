@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections import Counter
 
 import numpy as np
 
 from pyskl_semloss.annotations.converters.findings import Findings
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import TABLE_LIMIT, read_bytes
+from pyskl_semloss.reading import TABLE_LIMIT, read_bytes, refuse_other_text
 
 MOST_ROWS = 500_000
 """Frames of a video: five hours, and a table of a gigabyte where a row has the 275 columns of SMG."""
@@ -19,11 +20,22 @@ MOST_ROWS = 500_000
 def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a CSV file, whatever its encoding: numbers are ASCII in all that occur.
 
+    What a spreadsheet made of the file is read as it was: semicolons between the cells and commas within, or tabs.
+
     Raises:
-        InputError: It cannot be read, or has more than :data:`pyskl_semloss.reading.TABLE_LIMIT` bytes.
+        InputError: It cannot be read, is UTF-16 text or a workbook, or has more than
+            :data:`pyskl_semloss.reading.TABLE_LIMIT` bytes.
     """
     data = read_bytes(path, TABLE_LIMIT)
-    return data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
+    refuse_other_text(data, path)
+    text = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
+    first, _, rest = text.partition("\n")
+    if first.strip().strip('"') in ("sep=;", "sep=,", "sep="):
+        text, (first, _, _) = rest, rest.partition("\n")
+    for mark in ";\t":
+        if first.count(mark) >= max(1, first.count(",")):
+            return text.replace(",", ".").replace(mark, ",")
+    return text
 
 
 def parse_table(text: str, columns: int, findings: Findings, *, file: str | os.PathLike[str] = "") -> np.ndarray:
@@ -37,7 +49,8 @@ def parse_table(text: str, columns: int, findings: Findings, *, file: str | os.P
 
     Returns:
         (rows, columns) float64. What a row lacks, and cells that are no numbers, are NaN; further columns are cut.
-        No row where the text is empty or every row has too few columns; then the findings say so.
+        No row where the text is empty, where no row has as many columns as the format, or where most have more: then
+        it is of another format, and what stands in its first columns is something else. The findings say so.
 
     Raises:
         InputError: It has more than ``MOST_ROWS`` rows, or the findings are strict and the text has a defect; names
@@ -71,9 +84,10 @@ def _parse_slowly(lines: list[str], columns: int, findings: Findings, file: str 
     if lines[0].strip() and all(_is_title(cell) for cell in lines[0].split(",")):
         findings.add("header_rows", "column titles, expected numbers", file=file, row=1)
         first = 1
-    longest = max((line.count(",") + 1 for line in lines[first:] if line.strip()), default=0)
-    if longest < columns:
-        problem = f"expected {columns} columns, got at most {longest}"
+    widths = Counter(_width(line, columns) for line in lines[first:] if line.strip())
+    wider = sum(count for width, count in widths.items() if width > columns)
+    if max(widths, default=0) < columns or wider and (columns not in widths or 2 * wider > widths.total()):
+        problem = f"expected {columns} columns, got {_span(sorted(widths))}"
         findings.add("videos_of_another_format", problem, file=file, row=first + 1)
         return np.empty((0, columns))
     values = np.full((len(lines) - first, columns), np.nan)
@@ -81,6 +95,18 @@ def _parse_slowly(lines: list[str], columns: int, findings: Findings, file: str 
         cells = line.split(",") if line.strip() else []
         values[number, : min(len(cells), columns)] = _row(cells, columns, findings, file, first + number + 1)
     return values
+
+
+def _width(line: str, columns: int) -> int:
+    """Columns of a row; empty ones behind the last one of the format, as of a comma at its end, are none."""
+    width = line.count(",") + 1
+    return max(columns, len(line.rstrip(", \t").split(","))) if width > columns else width
+
+
+def _span(widths: list[int]) -> str:
+    if not widths:
+        return "none"
+    return f"{widths[0]} in every row" if len(widths) == 1 else f"{widths[0]} to {widths[-1]}"
 
 
 def _row(cells: list[str], columns: int, findings: Findings, file: str | os.PathLike[str], row: int) -> list[float]:

@@ -11,13 +11,15 @@ import numpy as np
 
 from pyskl_semloss.annotations.mending import SCORE_LIMIT
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown
+from pyskl_semloss.reading import memory_limit, shown
 from pyskl_semloss.skeletons import SkeletonLayout
 
 MOST_FRAMES = 500_000
 """Frames of a recording: over five hours at 25 frames/s."""
 MOST_PERSONS = 200
 """Persons in one frame."""
+_BYTES = 12
+"""Of a joint in a frame of a recording: x, y and score."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,7 @@ class Detections:
         file: For messages.
         image_shape: (height, width) in px, where the file says it.
         fps: Frames per second, where the file says it.
+        size: Bytes of the file, or of all files; None where they are not known.
         score_limit: Scores beyond it are on another scale than 0 to 1; those up to it are cut to 1.
     """
 
@@ -48,7 +51,32 @@ class Detections:
     file: str
     image_shape: tuple[int, int] | None = None
     fps: float | None = None
+    size: int | None = None
     score_limit: float = SCORE_LIMIT
+
+
+def check_frames(found: Detections, joints: int) -> None:
+    """Refuse a recording whose frames would take far more memory than its file explains.
+
+    A single frame number may stand for hours without anybody. A recording takes 12 bytes for each joint of each frame
+    of a person, and may take :func:`pyskl_semloss.reading.memory_limit` of its file. With a person in one of 20 frames
+    it takes less.
+
+    Args:
+        found: What the file holds.
+        joints: Of the recording.
+
+    Raises:
+        InputError: It would take more.
+    """
+    needed = _BYTES * found.frames * joints
+    if found.size is None or needed <= memory_limit(found.size):
+        return
+    seen = len(np.unique(found.frame))
+    problem = f"the last of its {found.frames} frames is {found.frames - 1}, and somebody is in {seen} of them: "
+    problem += f"of {found.size} bytes a recording of {needed >> 20} MiB would be made"
+    fix = "Is a frame number wrong? If not, cut the part where nobody is seen, and count the frames anew."
+    raise InputError(problem, field="frame", fix=fix)
 
 
 class Collector:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pyskl_semloss.annotations.keypoint_files.anatomy import anatomical_doubts, sides_doubts
 from pyskl_semloss.skeletons import SkeletonLayout
 from pyskl_semloss.skeletons.joint_names import points_of
 
@@ -29,15 +30,29 @@ def doubts_about(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout,
         shape: (height, width) px.
     """
     doubts = []
-    share = outside_of(points[scores > 0], shape)
+    known = points[scores > 0]
+    share = outside_of(known, shape)
     if share > _OUTSIDE:
-        doubts.append(f"{share:.0%} of the points are outside an image of {shape[1]}x{shape[0]}: is that its size?")
+        height, width = shape
+        size = f"an image of {width}x{height}"
+        if outside_of(known, (width, height)):
+            doubts.append(f"{share:.0%} of the points are outside {size}: is that its size?")
+        else:
+            doubts.append(f"{share:.0%} of the points are outside {size}, none of {height}x{width}: are its width and "
+                          "height exchanged?")  # fmt: skip
+    if _lies(points, scores, layout):
+        doubts.append("one shoulder is above the other: are x and y exchanged, or does the person lie?")
+    else:
+        doubts += sides_doubts(points, scores, layout)
+    return [*doubts, *anatomical_doubts(points, scores, layout)]
+
+
+def _lies(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> bool:
     places = [at for at, (side, part) in enumerate(points_of(layout)) if part == "shoulder" and side]
-    if len(places) == 2:
-        both = (scores[:, places] > 0).all(1)
-        if both.sum() >= _FEW and _steepness(points[both], scores[both], places) > _STEEP:
-            doubts.append("one shoulder is above the other: are x and y exchanged, or does the person lie?")
-    return doubts
+    if len(places) != 2:
+        return False
+    both = (scores[:, places] > 0).all(1)
+    return bool(both.sum() >= _FEW and _steepness(points[both], scores[both], places) > _STEEP)
 
 
 def _steepness(points: np.ndarray, scores: np.ndarray, shoulders: list[int]) -> float:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.annotations.gaps import fill_gaps
-from pyskl_semloss.annotations.keypoint_files.detections import Detections
+from pyskl_semloss.annotations.keypoint_files.detections import Detections, check_frames
 from pyskl_semloss.annotations.keypoint_files.doubts import doubts_about, outside_of
 from pyskl_semloss.annotations.mending import mend_points, mend_scores, without_points
 from pyskl_semloss.annotations.person_choice import PersonChoice
-from pyskl_semloss.annotations.recording import Recording
+from pyskl_semloss.annotations.recording import Recording, check_fps
 from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.annotations.seen import seen_by_part
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.reading import spoiled
 from pyskl_semloss.skeletons import SkeletonLayout, joint_map
@@ -53,8 +54,8 @@ class RecordingOptions:
         PersonChoice(self.person, self.max_persons, self.pause)
         if self.fill_gaps < 0:
             raise InputError(f"expected a number from 0, got {self.fill_gaps}", field="fill-gaps")
-        if self.fps is not None and not 0 < self.fps < np.inf:
-            raise InputError(f"expected frames per second above 0, got {self.fps}", field="fps")
+        if self.fps is not None:
+            check_fps(self.fps)
 
 
 def make_recording(found: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], Report]:
@@ -62,8 +63,8 @@ def make_recording(found: Detections, options: RecordingOptions) -> tuple[Record
 
     Returns:
         The recording; facts as plain data (``persons`` followed, numbers ``chosen`` among them, ``frames_seen`` with
-        one of them, ``doubts`` in words, ``points_filled``, joints ``derived`` and ``missing``); and the counts of what
-        was mended.
+        one of them, ``seen_by_part`` with a point of body, hands and face, ``doubts`` in words, ``points_filled``,
+        joints ``derived`` and ``missing``); and the counts of what was mended.
 
     Raises:
         InputError: Size or frame rate are not known, the file says others than the options, the coordinates are no
@@ -87,6 +88,8 @@ def _make(found: Detections, options: RecordingOptions) -> tuple[Recording, dict
     if not len(frame):
         raise InputError("nobody is in it: every point is missing")
     choice = PersonChoice(options.person, options.max_persons, options.pause)
+    joints = max(found.layout.num_joints, (options.to or found.layout).num_joints)
+    check_frames(found, joints)
     keypoint, score, whom = choice.apply(frame, person, points, scores, found.frames, fps, shape)
     keypoint, score, filled = fill_gaps(keypoint, score, options.fill_gaps)
     mapping = joint_map(found.layout, options.to or found.layout, options.aliases)
@@ -97,6 +100,7 @@ def _make(found: Detections, options: RecordingOptions) -> tuple[Recording, dict
         "frames": found.frames,
         "seconds": round(found.frames / fps, 3),
         **whom,
+        "seen_by_part": seen_by_part(score, mapping.target),
         "doubts": doubts,
         "points_filled": filled,
         "derived": list(mapping.derived),
@@ -139,5 +143,8 @@ def _mended(found: Detections, shape: tuple[int, int], report: Report) -> tuple[
     if outside > _OUTSIDE:
         problem = f"{outside:.0%} of the points are outside an image of {shape[1]}x{shape[0]}"
         fix = "Give the size of the video as WIDTHxHEIGHT; and x comes before y."
+        if outside_of(known, shape[::-1]) == 0:
+            problem += f", and none is outside one of {shape[0]}x{shape[1]}"
+            fix = "Are width and height exchanged? --image-size is WIDTHxHEIGHT, image_shape of a file (height, width)."
         raise InputError(problem, field="image-size", fix=fix)
     return points, scores

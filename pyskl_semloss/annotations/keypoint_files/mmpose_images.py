@@ -10,6 +10,7 @@ from typing import Any
 from pyskl_semloss.annotations.keypoint_files.detections import MOST_PERSONS
 from pyskl_semloss.annotations.keypoint_files.json_stream import JsonStream
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.folders import list_folder
 from pyskl_semloss.reading import TEXT_LIMIT, open_regular, read_text, reason, shown
 
 _IMAGE = re.compile(r"(?P<name>.*?)(?P<frame>\d+)\.json", re.IGNORECASE)
@@ -19,7 +20,7 @@ _NOBODY = re.compile(r"\s*\[\s*(?:\[\s*\]\s*)?\]\s*")
 
 def is_image_folder(folder: str | os.PathLike[str]) -> bool:
     """Whether a folder has a file for each image, as MMPose's inferencer writes them for a folder of images."""
-    names = sorted(name for name in os.listdir(folder) if _IMAGE.fullmatch(name))
+    names = [name for name in list_folder(folder) if _IMAGE.fullmatch(name)]
     for at, name in enumerate(names):
         try:
             with open_regular(os.path.join(folder, name)) as stream:
@@ -42,8 +43,8 @@ def image_files(folder: str | os.PathLike[str]) -> list[tuple[int, Path]]:
     """
     found: dict[int, Path] = {}
     videos: dict[str, Path] = {}
-    for path in sorted(Path(folder).iterdir()):
-        if path.suffix.lower() != ".json" or path.name.startswith("."):
+    for path in (Path(folder) / name for name in list_folder(folder)):
+        if path.suffix.lower() != ".json":
             continue
         match = _IMAGE.fullmatch(path.name)
         if match is None or len(match["frame"]) > 18:

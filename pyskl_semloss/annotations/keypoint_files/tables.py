@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,13 @@ import numpy as np
 
 from pyskl_semloss.annotations.clip import check_keypoint_shape
 from pyskl_semloss.annotations.keypoint_files.detections import MOST_FRAMES, MOST_PERSONS, Collector, Detections
-from pyskl_semloss.annotations.recording import parse_layout
-from pyskl_semloss.annotations.spreadsheets import Spreadsheet, read_spreadsheet
+from pyskl_semloss.annotations.recording import fps_of, image_shape_of, layout_of, name_of
 from pyskl_semloss.array_files import read_npz
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown
+from pyskl_semloss.reading import did_you_mean, shown
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
+from pyskl_semloss.spreadsheets import Spreadsheet, is_index, read_spreadsheet, title_key
 
 _MEMBERS = ("keypoint", "keypoint_score", "image_shape", "fps", "layout", "name")
 _EXPECTED = "Expected keypoint, (M persons, T frames, V joints, 2) or (T, V, 2), and the layout of its joints."
@@ -42,7 +42,7 @@ def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
         if "layout" not in members:
             fix = "Name the layout, or a file that describes it, with --layout."
             raise InputError("there is no such member", file=path, field="layout", fix=fix)
-        layout = _of_file(lambda: parse_layout(str(members["layout"])), path, "layout")
+        layout = _of_file(lambda: layout_of(members["layout"]), path, "layout")
     persons, frames, joints = scores.shape
     if joints != layout.num_joints:
         problem = f"layout {layout.name!r} has {layout.num_joints} joints, got {joints}"
@@ -53,9 +53,9 @@ def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
     found = (scores > 0).any(-1).T
     frame, person = np.nonzero(found)
     return Detections(
-        str(members["name"]) if members.get("name", np.zeros(1)).dtype.kind == "U" else Path(path).stem,
+        _optional(members, "name", lambda member: name_of(member, "name"), path) or Path(path).stem,
         layout, frame, person, points[person, frame], scores[person, frame], frames, os.fspath(path),
-        _image_shape(members.get("image_shape"), path), _fps(members.get("fps"), path),
+        _optional(members, "image_shape", image_shape_of, path), _optional(members, "fps", fps_of, path),
     )  # fmt: skip
 
 
@@ -84,20 +84,8 @@ def _of_file(make: Any, path: str | os.PathLike[str], field: str) -> Any:
         raise error.located(file=path, field=field) from None
 
 
-def _image_shape(value: np.ndarray | None, path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    if value.shape == (2,) and value.dtype.kind in "iu" and 0 < value.min() and value.max() < 1 << 31:
-        return int(value[0]), int(value[1])
-    raise InputError("expected (height, width), two whole numbers above 0", file=path, field="image_shape")
-
-
-def _fps(value: np.ndarray | None, path: str | os.PathLike[str]) -> float | None:
-    if value is None:
-        return None
-    if value.shape == () and value.dtype.kind in "fiu" and 0 < value < np.inf:
-        return float(value)
-    raise InputError(f"expected frames per second above 0, got {shown(value)}", file=path, field="fps")
+def _optional(members: dict[str, np.ndarray], name: str, read: Any, path: str | os.PathLike[str]) -> Any:
+    return _of_file(lambda: read(members[name]), path, name) if name in members else None
 
 
 def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
@@ -105,7 +93,7 @@ def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
 
     Its first line names the columns: ``frame`` from 0; optional ``person``, a whole number; and for each joint of the
     layout ``x_<joint>``, ``y_<joint>`` in px and, for all joints or none, ``score_<joint>``. An empty cell is a missing
-    point. Commas separate cells, or tabs, or semicolons, then with decimal commas. Without scores every point that is
+    point. See :mod:`pyskl_semloss.spreadsheets` for separators, titles and numbers. Without scores every point that is
     there scores 1. Frames without a row have no person.
 
     Args:
@@ -116,56 +104,53 @@ def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
         InputError: A column is absent or unknown, or a cell is no number; names line and column.
     """
     table = read_spreadsheet(path)
-    # Spreadsheets like to begin with a capital letter.
-    titles = [title.lower() if title.lower() in ("frame", "person") else title for title in table.titles]
-    layout, places = _columns(titles, layout, path)
+    layout, places = _columns(table, layout, path)
     collector = Collector(path, 3 * layout.num_joints)
+    numbers = table.places(("frame", "person"))
     for number, cells in table.rows:
-        _add_row(collector, table, cells, titles, places, number)
+        _add_row(collector, table, cells, numbers, places, number)
     return collector.detections(Path(path).stem, layout)
 
 
 def _columns(
-    titles: Sequence[str], layout: SkeletonLayout | None, path: str | os.PathLike[str]
+    table: Spreadsheet, layout: SkeletonLayout | None, path: str | os.PathLike[str]
 ) -> tuple[SkeletonLayout, list[int]]:
     """The layout, and for x, y, score of each joint its column, -1 for no scores."""
-    place = {title: at for at, title in enumerate(titles)}
-    if len(place) != len(titles):
-        twice = next(title for at, title in enumerate(titles) if place[title] != at)
-        raise InputError(f"two columns are called {shown(twice)}", file=path)
-    named = {title[2:] for title in titles if title.startswith(("x_", "y_"))}
-    named |= {title[6:] for title in titles if title.startswith("score_")}
+    keys = [title_key(title) for title in table.titles]
+    named = {key[2:] for key in keys if key.startswith(("x_", "y_"))}
+    named |= {key[6:] for key in keys if key.startswith("score_")}
     if not named:
         fix = "Expected frame, person if there are several, x_<joint>, y_<joint> and score_<joint>."
-        raise InputError(f"no column is called x_<joint>; they are {shown(list(titles))}", file=path, fix=fix)
+        raise InputError(f"no column is called x_<joint>; they are {shown(table.titles)}", file=path, fix=fix)
     if layout is None:
-        fitting = [name for name, known in KNOWN_LAYOUTS.items() if set(known.joints) == named]
+        fitting = [name for name, known in KNOWN_LAYOUTS.items() if set(map(title_key, known.joints)) == named]
         if not fitting:
             fix = "Name the layout, or a file that describes it, with --layout."
             raise InputError("the columns x_<joint> name the joints of no known layout", file=path, fix=fix)
         layout = get_layout(fitting[0])
-    scored = any(title.startswith("score_") for title in titles)
-    kinds = ("x", "y", "score") if scored else ("x", "y")
-    wanted = {"frame": 0} | {f"{kind}_{joint}": 0 for joint in layout.joints for kind in kinds}
+    kinds = ("x", "y", "score") if any(key.startswith("score_") for key in keys) else ("x", "y")
+    wanted = ["frame", *(f"{kind}_{joint}" for joint in layout.joints for kind in kinds)]
+    place = table.places([*wanted, "person"])
     missing = [name for name in wanted if name not in place]
-    unknown = [title for title in titles if title not in wanted and title != "person"]
+    unknown = [title for at, title in enumerate(table.titles) if at not in place.values() and not is_index(title)]
     if missing or unknown:
         parts = [f"{what} {', '.join(map(shown, names[:5]))}{' …' * (len(names) > 5)}"
                  for what, names in (("it lacks", missing), ("unknown are", unknown)) if names]  # fmt: skip
-        problem = f"the columns are not those of layout {layout.name!r}: {'; '.join(parts)}"
+        hint = did_you_mean(missing[0], unknown) if missing else ""
+        problem = f"the columns are not those of layout {layout.name!r}: {'; '.join(parts)}{hint}"
         raise InputError(problem, file=path, fix="Expected frame, person if there are several, x_, y_ and score_.")
     return layout, [place.get(f"{kind}_{joint}", -1) for joint in layout.joints for kind in ("x", "y", "score")]
 
 
 def _add_row(
-    collector: Collector, table: Spreadsheet, cells: Sequence[str], titles: Sequence[str], places: Sequence[int],
+    collector: Collector, table: Spreadsheet, cells: Sequence[str], numbers: Mapping[str, int], places: Sequence[int],
     number: int,
 ) -> None:  # fmt: skip
-    if len(cells) != len(titles):
-        raise InputError(f"line {number}: expected {len(titles)} cells, got {len(cells)}", file=collector.file)
+    if len(cells) != len(table.titles):
+        raise InputError(f"line {number}: expected {len(table.titles)} cells, got {len(cells)}", file=collector.file)
     whole = dict.fromkeys(("frame", "person"), -1)
-    for title in [title for title in whole if title in titles]:
-        cell = cells[titles.index(title)]
+    for title, at in numbers.items():
+        cell = cells[at]
         if not (cell.isascii() and cell.isdigit() and len(cell) < 16):
             problem = f"line {number}: expected a whole number from 0, got {shown(cell)}"
             raise InputError(problem, file=collector.file, field=title)
@@ -175,7 +160,7 @@ def _add_row(
     except ValueError:
         at = next(at for at in places if at >= 0 and not _is_number(cells[at], table))
         problem = f"line {number}: expected a number, got {shown(cells[at])}"
-        raise InputError(problem, file=collector.file, field=titles[at]) from None
+        raise InputError(problem, file=collector.file, field=table.titles[at]) from None
     collector.add(collector.see_frame(whole["frame"]), whole["person"], values, f"line {number}", "x")
 
 

@@ -17,7 +17,7 @@ from mmengine.runner.checkpoint import CheckpointLoader  # noqa: E402
 
 import pyskl_semloss.hosts.mmaction2.transforms  # noqa: E402, F401
 from pyskl_semloss.checkpoints import log_history_globals  # noqa: E402
-from pyskl_semloss.hosts.checkpoint_loading import use_safe_loaders  # noqa: E402
+from pyskl_semloss.hosts.checkpoint_loading import use_own_statistics, use_safe_loaders  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.dataset import KeypointDataset  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.head import SemanticEmbeddingHead  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.heatmap import GeneratePoseHeatmap  # noqa: E402
@@ -37,6 +37,7 @@ from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
 )
 
 torch.serialization.add_safe_globals(log_history_globals(HistoryBuffer))
+use_own_statistics(HistoryBuffer)
 use_safe_loaders(CheckpointLoader)
 
 __all__ = [

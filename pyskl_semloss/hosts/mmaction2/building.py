@@ -39,13 +39,23 @@ def building(path: str) -> Iterator[None]:
         kind = settings.get("type") if isinstance(settings, Mapping) else None
         if isinstance(error, KeyError) and isinstance(kind, str) and "is not in the" in str(error):
             raise unknown_type(kind, registry, path) from error
-        name = kind if isinstance(kind, str) else getattr(kind, "__name__", "…")
         raise InputError(
             f"this part of the config cannot be built ({said(error)})",
             file=path,
-            field=f"dict(type={name!r}, …)",
+            field=_name(kind),
             fix=f"{TRACEBACK}=1 shows the whole traceback.",
         ) from error
+
+
+def name_of_part(error: BaseException) -> str | None:
+    """The innermost part of a config that could not be made, as ``dict(type='NAME', …)``."""
+    frame = _frame_of_part(error)
+    settings = None if frame is None else frame.f_locals["cfg"]
+    return _name(settings.get("type")) if isinstance(settings, Mapping) else None
+
+
+def _name(kind: object) -> str:
+    return f"dict(type={kind if isinstance(kind, str) else getattr(kind, '__name__', '…')!r}, …)"
 
 
 def _frame_of_part(error: BaseException) -> FrameType | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,11 +27,14 @@ from pyskl_semloss.hosts.mmaction2.model_agreement import check_agreement, names
 from pyskl_semloss.hosts.mmaction2.prediction import Prediction, joined, scores_of
 from pyskl_semloss.hosts.mmaction2.trained_model import Source, TrainedModel, build_steps, load_model
 from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
+from pyskl_semloss.segments.nothing_found import why_nothing
 from pyskl_semloss.segments.segmentation import Segmentation
 from pyskl_semloss.segments.sliding import Entry, Progress, WindowRules, timelines_of, window_seconds
 from pyskl_semloss.segments.timeline import Timeline
 
 AnyPath = str | os.PathLike[str]
+# Of the volume of one view: 2 GB in float32.
+_MOST_NUMBERS = 1 << 29
 
 
 class Predictor:
@@ -42,7 +46,7 @@ class Predictor:
         weights: Of joint and limb in the fusion.
         device: Where the models run; a GPU where there is one.
         class_names: The C names, or a file with one a line; else those that the checkpoint, or the file of label
-            vectors that its config names, has.
+            vectors that a given config names, has.
         fast: Compute in bfloat16, see docs/throughput.md.
         batch_size: Clips at a time; the config's for its test.
 
@@ -205,7 +209,8 @@ class Predictor:
             **dataclasses.asdict(rules),
         }
         found = tuple(one for timeline in timelines for one in find_segments(timeline, rules))
-        return Segmentation(found, self.class_names, recording.name, recording.seconds, recording.video, settings)
+        why = "" if found else why_nothing(timelines, windows, rules)
+        return Segmentation(found, self.class_names, recording.name, recording.seconds, recording.video, settings, why)
 
     def _groups(self, one_view: bool) -> list[_Group]:
         """The models by what their tests do with a clip, so that it is done once for those that do the same."""
@@ -281,4 +286,17 @@ class _Group(NamedTuple):
         results["skeleton"] = self.model.layout
         for step in self.steps:
             results = step(results)
+        self._check_size(results, entry)
         return results
+
+    def _check_size(self, packed: Mapping[str, Any], entry: Entry) -> None:
+        """Maps that keep the ratio of their image may be as long as a file says that the image is."""
+        size = len(self.model.model.data_preprocessor.channels), packed["inputs"]["keypoint"].shape[2]
+        size += packed["data_samples"].img_shape
+        if math.prod(size) > _MOST_NUMBERS:
+            raise InputError(
+                f"its heat maps have {' x '.join(map(str, size))} numbers, more than {_MOST_NUMBERS}",
+                clip=entry["frame_dir"],
+                field="img_shape",
+                fix="Give a config whose ResizeKeypoints has scale=(width, height) and keep_ratio=False.",
+            )

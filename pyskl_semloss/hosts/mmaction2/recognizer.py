@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mmaction.models import Recognizer3D
+from mmaction.models import I3DHead, Recognizer3D, ResNet3d
 from mmaction.registry import MODELS
 from mmcv.cnn.bricks.wrappers import Conv3d
 from torch import Tensor
@@ -68,6 +68,7 @@ class PoseRecognizer3D(Recognizer3D):
                 field="model.backbone.in_channels",
                 fix=f"Set it to {len(drawn)}.",
             )
+        check_feature_width(self)
         first = getattr(self.backbone, "conv1", None)
         if isinstance(getattr(first, "conv", None), torch.nn.Conv3d):
             # The host's convolutions are mmcv's, which differ from torch's for empty volumes and old torch alone.
@@ -143,6 +144,28 @@ class PoseRecognizer3D(Recognizer3D):
         height, width = views.size
         pixels = views.keypoint.shape[3] * height * width * len(self.data_preprocessor.channels)
         return max(1, int(memory * 2**20 / (pixels * 4 * _VOLUMES_ALIVE)))
+
+
+def check_feature_width(model: Any) -> None:
+    """Refuse a head that takes features of another width than the backbone gives, which fails at the first clip only.
+
+    Args:
+        model: A recogniser of the host. Of networks other than ``ResNet3d`` and ``I3DHead`` nothing is known.
+
+    Raises:
+        InputError: Names both widths.
+    """
+    backbone, head = model.backbone, getattr(model, "cls_head", None)
+    if model.with_neck or not isinstance(backbone, ResNet3d) or not isinstance(head, I3DHead):
+        return
+    widths = [backbone.block.expansion * backbone.base_channels * 2**stage for stage in backbone.out_indices]
+    if widths != [head.in_channels]:
+        given = ", ".join(map(str, widths))
+        raise InputError(
+            f"the backbone gives {given} channels, the head takes {head.in_channels}",
+            field="model.cls_head.in_channels",
+            fix=f"Set it to {given}, or change model.backbone.base_channels." if len(widths) == 1 else None,
+        )
 
 
 def _with_channels(backbone: Mapping[str, Any], preprocessor: object) -> Mapping[str, Any]:

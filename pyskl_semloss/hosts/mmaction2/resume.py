@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from pyskl_semloss.checkpoints import read_checkpoint
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.files import hold, remove_all_abandoned, writing
+from pyskl_semloss.hosts.mmaction2.resume_checks import check_fits, check_parts
+from pyskl_semloss.hosts.mmaction2.resume_settings import changed_settings
 from pyskl_semloss.hosts.mmaction2.whole_checkpoints import POINTER, point_to
-from pyskl_semloss.reading import open_regular, reason
+from pyskl_semloss.reading import open_regular, read_text, reason
 
-_PARTS = ("meta", "state_dict", "optimizer", "message_hub")
-# What pyskl_semloss.files.atomic_write leaves of a file when its process is killed.
-_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
+_PATIENCE = 3.0
+"""Seconds that a start waits for another training in its folder, which may be about to end."""
 
 
 def prepare_start(config: Config, resume: str | None = None, *, seed: int | None = None, first: bool = True) -> None:
-    """Make a config start, or go on from a checkpoint; what a killed process left half written is removed.
+    """Make a config start, or go on from a checkpoint, see :func:`choose_start` and :func:`begin`."""
+    begin(config, choose_start(config, resume, seed=seed, first=first), first=first)
+
+
+def choose_start(
+    config: Config, resume: str | None = None, *, seed: int | None = None, first: bool = True
+) -> Path | None:
+    """Make a config start, or go on from a checkpoint that fits it; nothing is written.
 
     Args:
         config: Changed: ``resume``, ``load_from``, and the seed, which becomes that of the resumed run.
         resume: ``"auto"`` to go on from the latest whole checkpoint if there is any, or a file; None leaves it to the
             config, which starts anew unless it says otherwise.
         seed: The one that the user asks for, if any.
-        first: Whether this is the first of the run's processes, which removes and warns for all.
+        first: Whether this is the first of the run's processes, which warns for all.
+
+    Returns:
+        The checkpoint, or None for a new run.
 
     Raises:
-        InputError: The checkpoint is damaged, and so is every earlier one, or it is of another seed than asked for.
+        InputError: The checkpoint is damaged, and so is every earlier one; it is of another seed than asked for; or it
+            does not fit the config's model, optimizer or schedules.
     """
-    if first:
-        for folder in {Path(config.work_dir), _folder(config)}:
-            remove_half_written(folder)
     if resume is None and config.get("resume"):
         resume = config.get("load_from") or "auto"
     config.resume = False
@@ -45,27 +56,61 @@ def prepare_start(config: Config, resume: str | None = None, *, seed: int | None
     if found is None:
         if first and resume == "auto":
             warnings.warn(f"{config.work_dir} has no checkpoint to go on from: a new run starts", stacklevel=2)
-        if first:
-            _forget_earlier_run(config)
-        return
-    of_run = checkpoint_meta(found).get("seed")
+        return None
+    content = _read_run(found)
+    of_run = content["meta"].get("seed")
     if seed is not None and of_run not in (None, seed):
         fix = f"Give --seed {of_run}, or none, or another --work-dir for another run."
         raise InputError(f"it is of a run with seed {of_run}, not {seed}", file=found, field="--seed", fix=fix)
+    if config.get("model") is not None:
+        changes = changed_settings(config, content["meta"], found)
+        check_fits(config, content, found)
+        for line in changes if first else ():
+            warnings.warn(line, stacklevel=2)
     config.resume, config.load_from = True, str(found)
     if of_run is not None:
         config.randomness = {**config.get("randomness", {}), "seed": of_run}
-    if first:
+    return found
+
+
+def begin(config: Config, found: Path | None, *, first: bool = True) -> None:
+    """Clear the run's folder of what a killed process left half written, and name the checkpoint as the latest.
+
+    Args:
+        config: Of the run.
+        found: The checkpoint that it goes on from, or None for a new run.
+        first: Whether this is the first of the run's processes, which does it for all.
+    """
+    if not first:
+        return
+    for folder in folders(config):
+        remove_all_abandoned(folder)
+    if found is None:
+        _forget_earlier_run(config)
+    else:
         # Until it has written its own, an interrupted run goes on from the same.
         point_to(config.work_dir, found)
 
 
-def remove_half_written(folder: str | os.PathLike[str]) -> list[Path]:
-    """Remove, and return, the temporary files that a killed process left in a folder."""
-    found = [path for path in Path(folder).glob(".*.tmp") if _TEMPORARY.fullmatch(path.name)]
-    for path in found:
-        path.unlink(missing_ok=True)
-    return found
+@contextlib.contextmanager
+def hold_run(config: Config) -> Iterator[None]:
+    """Hold the only right to train in a run's folder, and in that of its checkpoints.
+
+    Raises:
+        InputError: Another training holds it.
+    """
+    with contextlib.ExitStack() as held:
+        for folder in folders(config):
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(hold(folder, "trains in", patience=_PATIENCE))
+        yield
+
+
+def folders(config: Config) -> list[Path]:
+    """The run's folder, and that of its checkpoints where it is another."""
+    places = [Path(config.work_dir), _folder(config)]
+    return places if os.path.realpath(places[0]) != os.path.realpath(places[1]) else places[:1]
 
 
 def latest_whole(config: Config, warn: bool = True) -> Path | None:
@@ -86,7 +131,7 @@ def latest_whole(config: Config, warn: bool = True) -> Path | None:
         try:
             checkpoint_meta(path)
         except InputError as error:
-            faults.append(f"{path.name} is not whole ({error.problem})")
+            faults.append(f"{one_line(path.name)} is not whole ({error.problem})")
             continue
         if faults and warn:
             warnings.warn(f"{'; '.join(faults)}: training goes on from {path}", stacklevel=2)
@@ -107,6 +152,11 @@ def checkpoint_meta(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     Raises:
         InputError: There is no such file, it is damaged, or training cannot go on from it.
     """
+    meta: Mapping[str, Any] = _read_run(path)["meta"]
+    return meta
+
+
+def _read_run(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     if os.path.isdir(path):
         fix = "Without a name, --resume goes on from the latest one in the work dir."
         raise InputError("expected a checkpoint file, got a folder", file=path, fix=fix)
@@ -122,13 +172,9 @@ def checkpoint_meta(path: str | os.PathLike[str]) -> Mapping[str, Any]:
             raise InputError(f"it cannot be read ({reason(error)})", file=path) from None
     if broken is not None:
         raise InputError(f"its part {broken} is damaged", file=path)
-    parts = read_checkpoint(path)
-    missing = [part for part in _PARTS if not isinstance(parts.get(part), Mapping)]
-    if missing:
-        fix = "To start a new run from its weights, give --cfg-options load_from=FILE in place of --resume."
-        problem = f"it holds no {', '.join(missing)}, so training cannot go on from it"
-        raise InputError(problem, file=path, fix=fix)
-    return parts["meta"]
+    content = read_checkpoint(path)
+    check_parts(content, path)
+    return content
 
 
 def _forget_earlier_run(config: Config) -> None:
@@ -155,12 +201,15 @@ def _folder(config: Config) -> Path:
 
 def _candidates(config: Config) -> list[Path]:
     """The checkpoint that is the latest, which may be gone, and the earlier ones, latest first."""
-    try:
-        pointed = Path(Path(config.work_dir, POINTER).read_text(encoding="utf-8").strip())
-    except FileNotFoundError:
+    pointer = Path(config.work_dir, POINTER)
+    if not os.path.lexists(pointer):
         return []
-    except UnicodeDecodeError:
-        pointed = Path()
+    try:
+        pointed = Path(read_text(pointer).strip())
+        exists = pointed.is_file()
+    # No text, or no path: longer than the system allows.
+    except (InputError, OSError):
+        pointed, exists = Path(), False
     hook, folder = _hook(config), _folder(config)
     template = hook.get("filename_tmpl") or ("epoch_{}.pth" if hook.get("by_epoch", True) else "iter_{}.pth")
     name = re.compile(re.escape(template).replace(r"\{\}", r"(\d+)"))
@@ -170,7 +219,7 @@ def _candidates(config: Config) -> list[Path]:
         return newest_first
     # The folder may have been moved since; and a run may have been resumed from another folder.
     latest = folder / pointed.name
-    if not latest.is_file() and pointed.is_file():
+    if not latest.is_file() and exists:
         return [pointed]
     found = name.fullmatch(latest.name)
     return [latest, *(path for path in newest_first if found and numbers[path] < int(found[1]))]

@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,13 @@ def record_start(
     starts = _starts(path) if config.resume else []
     if starts:
         _check_data(starts[-1].get("data"), now["data"], path)
+        before = starts[-1].get("processes")
+        if before not in (None, processes):
+            warnings.warn(
+                f"the run was of {before} processes so far, this start is of {processes}: a step has other clips, but "
+                "the learning rate and the schedule stay the checkpoint's",
+                stacklevel=2,
+            )
     write_json(path, {"starts": [*starts, now]})
     return now
 

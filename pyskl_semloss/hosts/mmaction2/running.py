@@ -19,6 +19,7 @@ from pyskl_semloss.allocator import keep_large_blocks
 from pyskl_semloss.annotations.store import is_store
 from pyskl_semloss.checkpoints import LABEL_VECTORS_KEY, read_state_dict
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.faults import allow_open_files
 from pyskl_semloss.files import atomic_write
 from pyskl_semloss.hosts.mmaction2.config_files import OverrideAction, check_settings, embed_layouts, read_config
 from pyskl_semloss.label_vectors import LabelVectors
@@ -67,6 +68,7 @@ def load_config(
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
     # On a full disk each line of the log would bring a traceback to the screen before what matters cannot be written.
     logging.raiseExceptions = False
+    allow_open_files()
     if not torch.cuda.is_available():
         keep_large_blocks()
     config = read_config(path, options)

@@ -75,9 +75,11 @@ class WholeCheckpointHook(CheckpointHook):
         books = runner.message_hub.runtime_info
         self.last_ckpt = self._here(books.get("last_ckpt"))
         if hasattr(self, "best_ckpt_path"):
-            self.best_ckpt_path = self._here(self.best_ckpt_path)
+            self.best_ckpt_path = self._here(self.best_ckpt_path, "best_")
         elif hasattr(self, "best_ckpt_path_dict"):
-            self.best_ckpt_path_dict = {key: self._here(path) for key, path in self.best_ckpt_path_dict.items()}
+            self.best_ckpt_path_dict = {
+                key: self._here(path, "best_") for key, path in self.best_ckpt_path_dict.items()
+            }
         if self._validation_is_due(runner) and books.get(_VALIDATED) != runner.epoch:
             runner.logger.info(f"The validation after epoch {runner.epoch} did not come to its end and is repeated.")
             # As the host leaves them between an epoch and its validation; whatever is saved then holds them.
@@ -137,5 +139,7 @@ class WholeCheckpointHook(CheckpointHook):
     def _path(self, step: int) -> str:
         return self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
 
-    def _here(self, path: str | None) -> str | None:
-        return None if path is None else self.file_backend.join_path(self.out_dir, os.path.basename(path))
+    def _here(self, path: str | None, kind: str = "") -> str | None:
+        """A file of that name in this run's folder; one that a checkpoint calls the best is removed for a better."""
+        name = os.path.basename(path or "")
+        return self.file_backend.join_path(self.out_dir, name) if name and name.startswith(kind) else None

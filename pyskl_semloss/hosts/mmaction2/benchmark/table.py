@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyskl_semloss.files import atomic_write
+from pyskl_semloss.results import result_file
 
 _WHAT = {
     "heatmaps": "heat maps of a training clip",
@@ -24,7 +24,7 @@ def write(result: dict[str, Any], folder: str | Path) -> tuple[Path, Path]:
     """Write ``benchmark.json`` and ``benchmark.md``; returns their paths."""
     paths = Path(folder) / "benchmark.json", Path(folder) / "benchmark.md"
     for path, text in zip(paths, (json.dumps(result, indent=1) + "\n", markdown(result)), strict=True):
-        with atomic_write(path, "w", encoding="utf-8") as stream:
+        with result_file(path, "w", encoding="utf-8") as stream:
             stream.write(text)
     return paths
 

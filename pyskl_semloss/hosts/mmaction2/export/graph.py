@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from pyskl_semloss import __version__
 from pyskl_semloss.errors import HostError
 from pyskl_semloss.evaluation.fusion import normalised
-from pyskl_semloss.files import atomic_write, sha256
+from pyskl_semloss.files import sha256
 from pyskl_semloss.hosts.mmaction2.export.network import ViewScores
 from pyskl_semloss.hosts.mmaction2.export.views import ClipViews, ViewPlan, view_plan
 from pyskl_semloss.hosts.mmaction2.predictor import Predictor
+from pyskl_semloss.results import refuse_changed, result_file
 
 OPSET = 17
 """ONNX operator set of the files; onnxruntime 1.12 and later run it."""
@@ -81,6 +82,7 @@ def export_onnx(
         InputError: A model or its test pipeline cannot be exported, or the file cannot be written.
     """
     onnx = _onnx()
+    refuse_changed(out)
     plans = {name: view_plan(model, one_view) for name, model in predictor.models.items()}
     share = normalised(predictor.weights, len(plans))
     steps = list(dict.fromkeys(plans.values()))
@@ -98,7 +100,7 @@ def export_onnx(
     notes = _metadata(predictor, plans, share, max_frames)
     onnx.helper.set_model_props(model, notes)
     onnx.checker.check_model(model, full_check=True)
-    with atomic_write(out) as stream:
+    with result_file(out) as stream:
         stream.write(model.SerializeToString())
     return notes
 

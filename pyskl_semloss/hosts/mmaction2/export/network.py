@@ -131,12 +131,6 @@ class ViewScores(nn.Module):
         drawn = whole.data_preprocessor
         if whole.with_neck or getattr(whole.cls_head, "avg_pool", None) is None:
             raise InputError("a model with a neck, or without pooling, cannot be exported", file=model.checkpoint)
-        if whole.cls_head.average_clips != "prob":
-            raise InputError(
-                f"expected 'prob', since scores are probabilities, got {whole.cls_head.average_clips!r}",
-                file=model.checkpoint,
-                field="model.cls_head.average_clips",
-            )
         self.maps = ViewMaps(drawn.channels, plan.size, drawn.sigma, drawn.threshold)
         self.backbone = _rewritten(model, (plan.frames, len(drawn.channels), *plan.size))
         self.classifier = whole.cls_head.fc_cls
