@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import os
-import sys
 import unicodedata
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 TRACEBACK = "PYSKL_SEMLOSS_TRACEBACK"
@@ -107,48 +103,3 @@ def one_line(text: str) -> str:
 
 class HostError(ImportError):
     """A toolbox (MMAction2, PySKL) is missing or of a version that cannot work."""
-
-
-def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
-    """Make a tool's ``main`` end with one line on stderr and status 2 on what a user can mend.
-
-    That is an error of the input, also one that a loader's worker met, the death of a worker, a full disk, or a package
-    that is not installed. Ctrl-C, SIGTERM and SIGHUP are one line, too, with the status 130, 143 or 129; what is in
-    progress cleans up behind itself. Warnings are a line each, and printing never fails, see
-    :func:`pyskl_semloss.outputs.steady_outputs`. With ``PYSKL_SEMLOSS_TRACEBACK=1`` in the environment Python's own
-    traceback is shown.
-    """
-
-    @functools.wraps(main)
-    def wrapper() -> None:
-        from pyskl_semloss.interruption import stop_on_signal
-        from pyskl_semloss.outputs import say, steady_outputs
-
-        with steady_outputs(), _warnings_as_lines():
-            try:
-                stop_on_signal(main)
-            except Exception as error:
-                from pyskl_semloss.faults import explain
-
-                message = explain(error)
-                if message is None or os.environ.get(TRACEBACK):
-                    raise
-                print(f"error: {message}", file=sys.stderr)
-                raise SystemExit(2) from None
-            except KeyboardInterrupt:
-                if os.environ.get(TRACEBACK):
-                    raise
-                say("stopped by SIGINT", error=True)
-                raise SystemExit(130) from None
-
-    return wrapper
-
-
-@contextlib.contextmanager
-def _warnings_as_lines() -> Iterator[None]:
-    before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {one_line(str(message))}\n"
-    try:
-        yield
-    finally:
-        warnings.formatwarning = before

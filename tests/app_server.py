@@ -37,7 +37,7 @@ def write_models(folder):
     """Configs and checkpoints of tiny joint and limb models; the options that name them."""
     from onnx_models import config_of, save_model
 
-    from pyskl_semloss.label_vectors import LabelVectors
+    from pyskl_semloss.semantic.label_vectors import LabelVectors
 
     vectors = np.random.default_rng(0).normal(0, 0.3, (32, 20)).astype(np.float32)
     LabelVectors(tuple(NAMES), vectors, tuple(("word",) for _ in NAMES)).save(folder / "vectors.npz")

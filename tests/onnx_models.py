@@ -17,7 +17,7 @@ import pyskl_semloss.hosts.mmaction2  # noqa: F401
 from pyskl_semloss.annotations import Clip
 from pyskl_semloss.annotations.mending import read_clip
 from pyskl_semloss.annotations.report import Report
-from pyskl_semloss.hosts.mmaction2.predictor import Predictor
+from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / "configs" / "mmaction2" / "synthetic"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from pyskl_semloss.annotations import Clip
-from pyskl_semloss.annotations.synthetic import generate
+from pyskl_semloss.synthetic.clips import generate
 
 IMAGE = (1080, 1920)
 IMIGUE_JOINTS = [*range(8), *range(15, 19), *range(25, 35)]

@@ -20,22 +20,22 @@ from raw_formats import imigue_clips, named, write_imigue_raw, write_kit
 from small_sets import hard_set
 
 from pyskl_semloss.annotations import read_annotations, write_annotations
-from pyskl_semloss.annotations.converters import IMIGUE, convert_kit, convert_raw, read_split_files, read_subjects
-from pyskl_semloss.annotations.converters.findings import Findings
-from pyskl_semloss.annotations.converters.label_tables import read_label_table
-from pyskl_semloss.annotations.keypoint_files import RecordingOptions, make_recording, read_keypoints
 from pyskl_semloss.annotations.store import HEAD, LAYOUT, KeypointStore
 from pyskl_semloss.annotations.store_writer import pickle_to_store
-from pyskl_semloss.checkpoints import read_state_dict
-from pyskl_semloss.class_names import read_class_names
+from pyskl_semloss.datasets import IMIGUE, convert_kit, convert_raw, read_split_files, read_subjects
+from pyskl_semloss.datasets.findings import Findings
+from pyskl_semloss.datasets.label_tables import read_label_table
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
 from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids
 from pyskl_semloss.evaluation.toolbox_results import read_clips
-from pyskl_semloss.label_vectors import LabelVectors, load_matrix
+from pyskl_semloss.hosts.checkpoints import read_state_dict
+from pyskl_semloss.recordings.keypoint_files import RecordingOptions, make_recording, read_keypoints
 from pyskl_semloss.segments.reading import read_segments
+from pyskl_semloss.semantic.class_names import read_class_names
+from pyskl_semloss.semantic.label_vectors import LabelVectors, load_matrix
+from pyskl_semloss.semantic.word_vectors import find_word_vectors
 from pyskl_semloss.skeletons import get_layout
-from pyskl_semloss.word_vectors import find_word_vectors
 
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
 KEYED_VECTORS = b"\x80\x02cgensim.models.keyedvectors\nKeyedVectors\n)\x81"

@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from pyskl_semloss.annotations.synthetic import generate
 from pyskl_semloss.evaluation.fusion import fuse
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.report.collect import Material, Model
 from pyskl_semloss.report.history import History
 from pyskl_semloss.report.page import write_report
+from pyskl_semloss.synthetic.clips import generate
 
 CLIPS, CLASSES = 320, 32
 NAMES = [

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pyskl_semloss.annotations import AnnotationSet, write_annotations
-from pyskl_semloss.annotations.synthetic import generate
+from pyskl_semloss.synthetic.clips import generate
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/mmaction2/synthetic/joint.py"

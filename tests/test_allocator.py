@@ -8,7 +8,7 @@ import pytest
 
 COUNT_FAULTS = """
 import resource, numpy as np
-from pyskl_semloss.allocator import keep_large_blocks
+from pyskl_semloss.cpu.allocator import keep_large_blocks
 made = keep_large_blocks()
 def use():
     np.ones(1 << 23)  # 64 MB, freed at once

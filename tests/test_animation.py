@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pyskl_semloss.annotations import Clip
-from pyskl_semloss.annotations.animation import contact_sheet, draw_clip, write_animation
+from pyskl_semloss.drawing.animation import contact_sheet, draw_clip, write_animation
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.results import RECORD
+from pyskl_semloss.io.results import RECORD
 from pyskl_semloss.skeletons import get_layout
 
 

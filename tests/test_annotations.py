@@ -8,9 +8,9 @@ import warnings
 import numpy as np
 import pytest
 
-from pyskl_semloss import safe_pickle
 from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations, write_annotations
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.untrusted import safe_pickle
 
 T, V = 6, 5
 

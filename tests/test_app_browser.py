@@ -27,10 +27,10 @@ from app_server import NAMES, SEGMENTS, App, lives, needs_the_app, tool, wait, w
 from chromium import Chromium, find_chromium
 from portrait import write_portrait_video
 
-from pyskl_semloss.annotations.recording import Recording
-from pyskl_semloss.annotations.synthetic_recording import generate_recording
+from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.find import SegmentRules
 from pyskl_semloss.segments.timeline import frame_probability
+from pyskl_semloss.synthetic.recording import generate_recording
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="needs Chromium: apt-get install chromium")
 RULES = SegmentRules(threshold=0.1, shortest=0.2)
@@ -83,7 +83,7 @@ def page(browser, app):
 
 @pytest.fixture(scope="module")
 def predictor(models):
-    from pyskl_semloss.hosts.mmaction2.predictor import Predictor
+    from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 
     return Predictor(joint=tuple(models[1:3]), limb=tuple(models[4:6]), device="cpu")
 

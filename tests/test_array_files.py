@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hostile_files import deflated, npy, small_archives
 
-from pyskl_semloss.array_files import NpyRows, check_letters, read_npy, read_npz
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.arrays import NpyRows, check_letters, read_npy, read_npz
 
 ARRAYS = {
     "numbers": np.arange(6, dtype="<f4").reshape(2, 3),
@@ -191,7 +191,7 @@ def test_what_unfolds_to_the_limit_is_read_and_one_byte_more_is_not(tmp_path, mo
     path = tmp_path / "a.npz"
     path.write_bytes(deflated([("a.npy", npy(np.zeros(3))), ("b.npy", npy(np.ones(2)))]))
     for limit, fine in ((296, True), (295, False)):
-        monkeypatch.setattr("pyskl_semloss.array_files.memory_limit", lambda size, limit=limit: limit)
+        monkeypatch.setattr("pyskl_semloss.io.arrays.memory_limit", lambda size, limit=limit: limit)
         if fine:
             assert read_npz(path)["b"].tolist() == [1, 1]
         else:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyskl_semloss.class_names import parse_aliases
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import sha256
-from pyskl_semloss.label_vectors import (
+from pyskl_semloss.io.files import sha256
+from pyskl_semloss.semantic.class_names import parse_aliases
+from pyskl_semloss.semantic.label_vectors import (
     LabelVectors,
     build_label_vectors,
     identical_classes,
@@ -22,7 +22,7 @@ from pyskl_semloss.label_vectors import (
     split_words,
     summary,
 )
-from pyskl_semloss.word_vectors import HASH_SCALE, find_word_vectors, hash_vector
+from pyskl_semloss.semantic.word_vectors import HASH_SCALE, find_word_vectors, hash_vector
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -254,8 +254,7 @@ def test_a_header_that_is_off_by_one(tmp_path):
 
 
 def test_importing_takes_no_heavy_package():
-    code = (
-        "import sys, pyskl_semloss.label_vectors as m; m.build_label_vectors(['a'], 'hash'); print(sorted(sys.modules))"
-    )
+    code = "import sys, pyskl_semloss.semantic.label_vectors as m; m.build_label_vectors(['a'], 'hash'); "
+    code += "print(sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not any(f"'{name}'" in modules for name in ("gensim", "torch", "numba", "mmengine", "scipy"))

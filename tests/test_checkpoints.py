@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pyskl_semloss.checkpoints import convert_checkpoint, convert_state_dict, read_state_dict
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.hosts.checkpoints import convert_checkpoint, convert_state_dict, read_state_dict
 
 ROOT = Path(__file__).resolve().parents[1]
 VECTORS = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pyskl_semloss.class_names import read_class_names, read_name_list, refuse_numbered
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.label_vectors import build_label_vectors
+from pyskl_semloss.semantic.class_names import read_class_names, read_name_list, refuse_numbered
+from pyskl_semloss.semantic.label_vectors import build_label_vectors
 
 
 def read(tmp_path, text):

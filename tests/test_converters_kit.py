@@ -8,7 +8,7 @@ import pytest
 from raw_formats import forged, imigue_clips, named, same_clips, smg_clips, write_kit
 
 from pyskl_semloss.annotations import read_annotations
-from pyskl_semloss.annotations.converters import IMIGUE, SMG, SplitOptions, convert_kit
+from pyskl_semloss.datasets import IMIGUE, SMG, SplitOptions, convert_kit
 from pyskl_semloss.errors import InputError
 
 

@@ -9,8 +9,8 @@ import pytest
 from raw_formats import GAP, forged, imigue_clips, same_clips, smg_clips, write_imigue_raw, write_smg_raw
 
 from pyskl_semloss.annotations import read_annotations
-from pyskl_semloss.annotations.converters import IMIGUE, SMG, SplitOptions, convert_raw
-from pyskl_semloss.annotations.converters import raw as raw_module
+from pyskl_semloss.datasets import IMIGUE, SMG, SplitOptions, convert_raw
+from pyskl_semloss.datasets import raw as raw_module
 from pyskl_semloss.errors import InputError
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from raw_formats import imigue_clips, named, smg_clips, write_imigue_raw, write_kit, write_smg_raw
 
-from pyskl_semloss.annotations.converters import SplitOptions, read_split_files, read_subjects
-from pyskl_semloss.annotations.converters.findings import Findings
-from pyskl_semloss.annotations.converters.splits import split_clips
+from pyskl_semloss.datasets import SplitOptions, read_split_files, read_subjects
+from pyskl_semloss.datasets.findings import Findings
+from pyskl_semloss.datasets.splits import split_clips
 from pyskl_semloss.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -5,13 +5,13 @@ import io
 import numpy as np
 import pytest
 
-from pyskl_semloss.annotations.converters import IMIGUE, SMG
-from pyskl_semloss.annotations.converters.findings import DROPPED, MENDED, NOTED, Findings
-from pyskl_semloss.annotations.converters.imigue import imigue_points
-from pyskl_semloss.annotations.converters.labels import parse_labels
-from pyskl_semloss.annotations.converters.progress import ProgressLine
-from pyskl_semloss.annotations.converters.smg import smg_points
-from pyskl_semloss.annotations.converters.tables import parse_table, read_text
+from pyskl_semloss.cli.progress import ProgressLine
+from pyskl_semloss.datasets import IMIGUE, SMG
+from pyskl_semloss.datasets.findings import DROPPED, MENDED, NOTED, Findings
+from pyskl_semloss.datasets.imigue import imigue_points
+from pyskl_semloss.datasets.labels import parse_labels
+from pyskl_semloss.datasets.smg import smg_points
+from pyskl_semloss.datasets.tables import parse_table, read_text
 from pyskl_semloss.errors import InputError
 
 NAN = np.nan

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import closest, did_you_mean, fold
+from pyskl_semloss.io.reading import closest, did_you_mean, fold
 
 PLACES = dict(file="a.npz", clip="c1", field="score", fix="Do that.")
 

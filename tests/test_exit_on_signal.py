@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pyskl_semloss.interruption import exit_on_signal, going_on
+from pyskl_semloss.cli.interruption import exit_on_signal, going_on
 
 
 @pytest.fixture(autouse=True)

@@ -19,9 +19,10 @@ import numpy as np
 import pytest
 from tiny_runs import ROOT, train_command, write_run
 
-from pyskl_semloss import faults
-from pyskl_semloss.errors import TRACEBACK, InputError, exit_on_error
-from pyskl_semloss.faults import clip_in_hand, explain, watch
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import TRACEBACK, InputError
+from pyskl_semloss.hosts import faults
+from pyskl_semloss.hosts.faults import clip_in_hand, explain, watch
 
 torch = pytest.importorskip("torch")
 
@@ -224,8 +225,8 @@ def packed(name):
 
 def test_a_worker_puts_its_batch_into_shared_memory_itself(monkeypatch):
     pytest.importorskip("mmaction")
-    from pyskl_semloss.hosts.mmaction2 import packing
-    from pyskl_semloss.hosts.mmaction2.samples import field
+    from pyskl_semloss.hosts.mmaction2.data import packing
+    from pyskl_semloss.hosts.mmaction2.data.samples import field
 
     batch = [packed("a"), packed("b")]
     assert not packing.stack_keypoints(batch)["inputs"]["keypoint"].is_shared()

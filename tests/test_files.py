@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pyskl_semloss import files
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import (
+from pyskl_semloss.io import files
+from pyskl_semloss.io.files import (
     atomic_folder,
     atomic_path,
     atomic_write,
@@ -46,7 +46,7 @@ def end(process, number=signal.SIGKILL):
 
 WRITES = """
 import sys, time
-from pyskl_semloss.files import atomic_folder, atomic_path
+from pyskl_semloss.io.files import atomic_folder, atomic_path
 if sys.argv[2] == "folder":
     with atomic_folder(sys.argv[1]) as path:
         (path / "half").write_text("half")
@@ -114,7 +114,7 @@ def test_many_writers_of_one_target_at_once(tmp_path):
     code = """
 import os, sys, time
 from pathlib import Path
-from pyskl_semloss.files import atomic_folder, atomic_write
+from pyskl_semloss.io.files import atomic_folder, atomic_write
 end = time.monotonic() + 2
 while time.monotonic() < end:
     with atomic_write(sys.argv[1] + "/file") as stream:
@@ -184,7 +184,7 @@ def test_bytes_are_on_the_disk_before_a_file_takes_its_name(tmp_path, monkeypatc
 REPLACES = """
 import os, shutil, signal, sys
 from pathlib import Path
-from pyskl_semloss import files
+from pyskl_semloss.io import files
 
 left = [int(sys.argv[2])]
 
@@ -250,7 +250,7 @@ def test_an_error_leaves_the_old_folder_and_nothing_else(tmp_path):
 HOLDS = """
 import sys, time
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import hold
+from pyskl_semloss.io.files import hold
 try:
     with hold(sys.argv[1], "writes", beside=len(sys.argv) > 2):
         print("held", flush=True)
@@ -292,7 +292,7 @@ def test_of_many_only_one_holds_it_at_a_time(tmp_path):
     code = """
 import os, sys, time
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import hold
+from pyskl_semloss.io.files import hold
 end = time.monotonic() + 2
 while time.monotonic() < end:
     try:
@@ -331,7 +331,7 @@ def test_where_no_lock_can_be_made_it_is_said(tmp_path):
 def test_a_lock_that_a_child_inherits_outlives_a_killed_process(tmp_path):
     code = """
 import subprocess, sys
-from pyskl_semloss.files import hold
+from pyskl_semloss.io.files import hold
 with hold(sys.argv[1], "writes") as handle:
     child = subprocess.Popen([sys.executable, "-c", "input()"], pass_fds=[handle])
     print("held", flush=True)

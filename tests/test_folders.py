@@ -5,12 +5,12 @@ from own_keypoint_files import body, write_mmpose, write_openpose
 from raw_formats import imigue_clips, smg_clips, write_imigue_raw, write_smg_raw
 from test_mmpose_images import write_images
 
-from pyskl_semloss.annotations.converters import IMIGUE, SMG, convert_raw
-from pyskl_semloss.annotations.converters.recordings import KeypointOptions, convert_recordings
-from pyskl_semloss.annotations.keypoint_files import RecordingOptions, find_sources, guess_format, read_keypoints
+from pyskl_semloss.datasets import IMIGUE, SMG, convert_raw
+from pyskl_semloss.datasets.recordings import KeypointOptions, convert_recordings
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.folders import is_system_file, list_folder
-from pyskl_semloss.reading import absent, read_bytes
+from pyskl_semloss.io.folders import is_system_file, list_folder
+from pyskl_semloss.io.reading import absent, read_bytes
+from pyskl_semloss.recordings.keypoint_files import RecordingOptions, find_sources, guess_format, read_keypoints
 from pyskl_semloss.skeletons import get_layout
 
 

@@ -15,14 +15,14 @@ from raw_formats import imigue_clips, write_imigue_raw
 from small_disk import PAGE, Disk
 
 from pyskl_semloss.annotations import AnnotationSet, write_annotations
-from pyskl_semloss.annotations.converters import IMIGUE, convert_raw
 from pyskl_semloss.annotations.store_writer import pickle_to_store, store_to_pickle, write_store
+from pyskl_semloss.datasets import IMIGUE, convert_raw
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.evaluation.submission import write_submission
-from pyskl_semloss.files import atomic_path, atomic_write, writing
-from pyskl_semloss.label_vectors import LabelVectors
-from pyskl_semloss.results import RECORD
+from pyskl_semloss.io.files import atomic_path, atomic_write, writing
+from pyskl_semloss.io.results import RECORD
+from pyskl_semloss.semantic.label_vectors import LabelVectors
 from pyskl_semloss.skeletons import get_layout
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,7 +138,7 @@ def test_label_vectors(disk):
 
 def test_converted_checkpoints(disk, tmp_path):
     torch = pytest.importorskip("torch")
-    from pyskl_semloss.checkpoints import convert_checkpoint
+    from pyskl_semloss.hosts.checkpoints import convert_checkpoint
 
     state = {"backbone.conv1.conv.weight": torch.randn(200, 300, 1, 1, 1)}
     shapes = {"fc_cls.weight": (4, 8), "fc_cls.bias": (4,), "emb_fc.weight": (5, 8), "emb_fc.bias": (5,)}
@@ -176,7 +176,7 @@ def test_animations(disk, clips, name):
     pytest.importorskip("PIL")
     if name.endswith("mp4"):
         pytest.importorskip("cv2")
-    from pyskl_semloss.annotations.animation import draw_clip, write_animation
+    from pyskl_semloss.drawing.animation import draw_clip, write_animation
 
     frames = draw_clip(clips[0], get_layout("openpose22"), size=200)
     check_refused(disk, lambda path: write_animation(frames, path), disk.folder / name)
@@ -184,7 +184,7 @@ def test_animations(disk, clips, name):
 
 def test_pictures_of_skeletons(disk):
     pytest.importorskip("matplotlib")
-    from pyskl_semloss.skeletons.drawing import draw_layout
+    from pyskl_semloss.drawing.layouts import draw_layout
 
     check_refused(disk, lambda path: draw_layout(get_layout("openpose22"), path), disk.folder / "x.png")
 
@@ -323,7 +323,7 @@ def test_testing_writes_its_scores_whole_or_not_at_all(disk, tmp_path):
     from mmengine.registry import init_default_scope
 
     import pyskl_semloss.hosts.mmaction2  # noqa: F401
-    from pyskl_semloss.annotations.synthetic import generate
+    from pyskl_semloss.synthetic.clips import generate
 
     init_default_scope("mmaction")
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pyskl_semloss.annotations import AnnotationSet, write_annotations
-from pyskl_semloss.annotations.synthetic import generate
+from pyskl_semloss.synthetic.clips import generate
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = "mmaction2" if importlib.util.find_spec("mmaction") else "pyskl" if importlib.util.find_spec("pyskl") else None

@@ -13,10 +13,10 @@ import pytest
 import torch
 from hostile_files import BOMBS, Call, command_pickles, laughs
 
-from pyskl_semloss.checkpoint_scan import _ITEM_SIZES, check_checkpoint
-from pyskl_semloss.checkpoints import read_checkpoint, read_state_dict, without_commands
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import read_scores
+from pyskl_semloss.hosts.checkpoints import read_checkpoint, read_state_dict, without_commands
+from pyskl_semloss.untrusted.checkpoint_scan import _ITEM_SIZES, check_checkpoint
 
 WEIGHTS = {"backbone.weight": torch.arange(12.0).reshape(3, 4), "head.bias": torch.zeros(3)}
 HISTORY = b"cmmengine.logging.history_buffer\nHistoryBuffer\n"

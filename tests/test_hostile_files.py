@@ -14,11 +14,11 @@ import pytest
 from hostile_files import BOMBS, REFUSED_PICKLES, Call, archives, command_pickles, deflated, laughs, npy
 from reader_files import make_files, pickle_readers, remove, restore, time_limit
 
-from pyskl_semloss import safe_pickle
-from pyskl_semloss.array_files import read_npz
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.pickle_scan import check_extent
-from pyskl_semloss.reading import TEXT_LIMIT, memory_limit, open_regular
+from pyskl_semloss.io.arrays import read_npz
+from pyskl_semloss.io.reading import TEXT_LIMIT, memory_limit, open_regular
+from pyskl_semloss.untrusted import safe_pickle
+from pyskl_semloss.untrusted.pickle_scan import check_extent
 
 ROOT = Path(__file__).resolve().parents[1]
 

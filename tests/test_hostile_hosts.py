@@ -14,9 +14,9 @@ import torch
 from hostile_files import Call
 
 from pyskl_semloss.annotations import AnnotationSet, Clip, write_annotations
-from pyskl_semloss.annotations.synthetic import generate
-from pyskl_semloss.checkpoints import read_checkpoint
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.hosts.checkpoints import read_checkpoint
+from pyskl_semloss.synthetic.clips import generate
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/mmaction2/synthetic/joint.py"

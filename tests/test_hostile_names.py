@@ -14,15 +14,15 @@ from reader_files import tool
 from test_hostile_files import refuse
 
 from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations, write_annotations
-from pyskl_semloss.annotations.converters import IMIGUE, convert_kit
 from pyskl_semloss.annotations.store import KeypointStore
 from pyskl_semloss.annotations.store_writer import store_to_pickle, write_store
-from pyskl_semloss.class_names import read_class_names
+from pyskl_semloss.datasets import IMIGUE, convert_kit
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
-from pyskl_semloss.reading import read_json, shown
-from pyskl_semloss.results import RECORD
+from pyskl_semloss.io.reading import read_json, shown
+from pyskl_semloss.io.results import RECORD
+from pyskl_semloss.semantic.class_names import read_class_names
 
 LAYOUT = {"name": "mine", "joints": ["a", "b"], "limbs": [[0, 1]], "mirror_pairs": [[0, 1]]}
 NAMES_OF_FILES = ["../mine", "a/b", "/tmp/mine", "..", "a\u0000", "a\nb", "a\x1b[2J"]

@@ -10,9 +10,9 @@ from raw_formats import imigue_clips, write_imigue_raw
 from test_hostile_files import refuse
 
 from pyskl_semloss.annotations import read_annotations
-from pyskl_semloss.annotations.converters import IMIGUE, convert_raw, raw
-from pyskl_semloss.annotations.converters.parts import read_part
-from pyskl_semloss.reading import TEXT_LIMIT
+from pyskl_semloss.datasets import IMIGUE, convert_raw, raw
+from pyskl_semloss.datasets.parts import read_part
+from pyskl_semloss.io.reading import TEXT_LIMIT
 
 NO_JSON = {
     "deep": b"[" * 200_000,

@@ -3,7 +3,7 @@
 import pytest
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.id_lists import IdList, KnownNames, read_id_list
+from pyskl_semloss.io.id_lists import IdList, KnownNames, read_id_list
 
 
 def read(tmp_path, text):

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TOOL = """
 import os, signal, sys, time
-from pyskl_semloss.interruption import exit_on_signal
+from pyskl_semloss.cli.interruption import exit_on_signal
 
 def kill():
     os.kill(os.getpid(), signal.{name})

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from own_keypoint_files import body, mmpose_frame, write_csv, write_mmpose, write_openpose
 
-from pyskl_semloss.annotations.keypoint_files import (
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.recordings.json_stream import JsonStream
+from pyskl_semloss.recordings.keypoint_files import (
     Detections,
     RecordingOptions,
     find_sources,
@@ -20,9 +22,7 @@ from pyskl_semloss.annotations.keypoint_files import (
     read_npz_keypoints,
     read_openpose,
 )
-from pyskl_semloss.annotations.keypoint_files.json_stream import JsonStream
-from pyskl_semloss.annotations.recording import Recording
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.skeletons import get_layout
 
 HD = RecordingOptions(image_shape=(1080, 1920), fps=25.0)

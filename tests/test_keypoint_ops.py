@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pyskl_semloss import keypoint_ops as ops
-from pyskl_semloss import safe_pickle
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.untrusted import safe_pickle
 
 BRANCH_LENGTHS = [1, 2, 5, 7, 8, 9, 15, 16, 17, 40]  # around clip_len 8 and its double
 

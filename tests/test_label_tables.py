@@ -2,10 +2,10 @@
 
 import pytest
 
-from pyskl_semloss.annotations.converters.findings import Findings
-from pyskl_semloss.annotations.converters.label_tables import read_label_table
+from pyskl_semloss.datasets.findings import Findings
+from pyskl_semloss.datasets.label_tables import read_label_table
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.id_lists import KnownNames
+from pyskl_semloss.io.id_lists import KnownNames
 
 NAMES = ["wave", "touch neck", "7"]
 

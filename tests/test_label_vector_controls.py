@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.label_vector_controls import CONTROLS, hash_like, random_like, shuffled
-from pyskl_semloss.label_vectors import LabelVectors, build_label_vectors
-from pyskl_semloss.word_vectors import hash_vector
+from pyskl_semloss.semantic.controls import CONTROLS, hash_like, random_like, shuffled
+from pyskl_semloss.semantic.label_vectors import LabelVectors, build_label_vectors
+from pyskl_semloss.semantic.word_vectors import hash_vector
 
 NAMES = ["touch face", "touch hair", "fold arms", "cross legs", "rub hands", "touch neck and face"]
 

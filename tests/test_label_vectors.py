@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.label_vectors import LabelVectors, build_label_vectors, load_matrix
+from pyskl_semloss.semantic.label_vectors import LabelVectors, build_label_vectors, load_matrix
 
 
 def test_saved_label_vectors_come_back_equal_and_hold_no_pickle(tmp_path):

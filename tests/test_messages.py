@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyskl_semloss.errors import TRACEBACK, InputError, exit_on_error
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import TRACEBACK, InputError
 from pyskl_semloss.evaluation.scores import Scores, check_there
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -17,7 +17,7 @@ try:
     from mmengine.dataset import pseudo_collate
     from mmengine.registry import DefaultScope, init_default_scope
 
-    from pyskl_semloss.hosts.mmaction2.running import check_label_vectors, load_config, set_epochs
+    from pyskl_semloss.hosts.mmaction2.training.running import check_label_vectors, load_config, set_epochs
 except ImportError:
     pytest.importorskip("mmaction")
     raise

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pyskl_semloss.annotations import AnnotationSet, write_annotations
-from pyskl_semloss.annotations.synthetic import generate
+from pyskl_semloss.synthetic.clips import generate
 
 pytest.importorskip("mmaction")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyskl_semloss.annotations.synthetic_recording import generate_recording
+from pyskl_semloss.synthetic.recording import generate_recording
 
 pytest.importorskip("mmaction")
 
@@ -15,9 +15,9 @@ from mmengine.config import Config  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 from onnx_models import ROOT, predictor_of  # noqa: E402
 
-from pyskl_semloss.hosts.mmaction2 import fused as module  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.benchmark.recordings import PARTS, parts_of, table  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.fused import FusedSlowOnly, fused  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.model import folding as module  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.model.folding import FusedSlowOnly, fused  # noqa: E402
 from pyskl_semloss.segments.sliding import WindowRules  # noqa: E402
 
 SMALL, RELEASED = "synthetic", "imigue"

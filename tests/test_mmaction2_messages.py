@@ -11,15 +11,15 @@ from mmaction.registry import MODELS, TRANSFORMS  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 
 from pyskl_semloss.errors import InputError  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.building import building  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.config_files import (  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.model.building import building  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.model.config_files import (  # noqa: E402
     OverrideAction,
     check_seed,
     check_settings,
     read_config,
 )
-from pyskl_semloss.hosts.mmaction2.metric import ScoreMetric  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.running import load_config, refuse_other_model  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.metric import ScoreMetric  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.running import load_config, refuse_other_model  # noqa: E402
 
 GOOD = """
 model = dict(type="Recognizer3D")

@@ -15,17 +15,17 @@ import pytest
 import torch
 
 from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations, write_annotations
-from pyskl_semloss.annotations.recording import Recording
-from pyskl_semloss.annotations.synthetic import CLASS_NAMES, generate
-from pyskl_semloss.annotations.synthetic_recording import generate_recording
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.recordings.recording import Recording
+from pyskl_semloss.synthetic.clips import CLASS_NAMES, generate
+from pyskl_semloss.synthetic.recording import generate_recording
 
 pytest.importorskip("mmaction")
 
-from pyskl_semloss.hosts.mmaction2.predict_files import predict_files, read_input  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.predictor import Predictor  # noqa: E402
-from pyskl_semloss.results import RECORD
+from pyskl_semloss.hosts.mmaction2.prediction.predict_files import predict_files, read_input  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor  # noqa: E402
+from pyskl_semloss.io.results import RECORD
 from pyskl_semloss.segments.find import SegmentRules  # noqa: E402
 from pyskl_semloss.segments.reading import read_segments  # noqa: E402
 from pyskl_semloss.segments.sliding import WindowRules  # noqa: E402

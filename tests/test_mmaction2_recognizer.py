@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pyskl_semloss.annotations import AnnotationSet, write_annotations
-from pyskl_semloss.annotations.synthetic import generate
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.synthetic.clips import generate
 
 try:
     import torch
@@ -23,7 +23,7 @@ try:
     import pyskl_semloss.hosts.mmaction2  # noqa: F401
     from pyskl_semloss.heatmap import sparse_convolution
     from pyskl_semloss.heatmap.sparse_convolution import HeatmapConv3d
-    from pyskl_semloss.hosts.mmaction2.samples import field
+    from pyskl_semloss.hosts.mmaction2.data.samples import field
 except ImportError:
     pytest.importorskip("mmaction")
     raise

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from pyskl_semloss.annotations import AnnotationSet, write_annotations
-from pyskl_semloss.annotations.synthetic import generate
-from pyskl_semloss.checkpoints import read_state_dict
 from pyskl_semloss.evaluation.scores import Scores, read_scores
+from pyskl_semloss.hosts.checkpoints import read_state_dict
+from pyskl_semloss.synthetic.clips import generate
 
 pytest.importorskip("mmaction")
 import mmaction  # noqa: E402
@@ -159,7 +159,7 @@ def test_two_processes_train_and_test_every_clip_once(folder, trained):
 def test_an_mmengine_checkpoint_converts_without_mmengine(folder, trained):
     work, _ = trained
     code = (
-        "import sys; sys.modules['mmengine'] = None; from pyskl_semloss.checkpoints import convert_checkpoint; "
+        "import sys; sys.modules['mmengine'] = None; from pyskl_semloss.hosts.checkpoints import convert_checkpoint; "
         f"print(len(convert_checkpoint({str(work / 'epoch_1.pth')!r}, {str(folder / 'c.pth')!r}, to='release')))"
     )
     ours = read_state_dict(work / "epoch_1.pth")

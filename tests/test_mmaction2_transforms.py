@@ -12,11 +12,11 @@ pytest.importorskip("mmaction")
 import mmaction.datasets.transforms  # noqa: F401  (registers the host's classes)
 from mmaction.registry import TRANSFORMS
 
-import pyskl_semloss.hosts.mmaction2.transforms  # noqa: F401  (registers ours)
-from pyskl_semloss import safe_pickle
+import pyskl_semloss.hosts.mmaction2.data.transforms  # noqa: F401  (registers ours)
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.hosts.mmaction2.samples import field
+from pyskl_semloss.hosts.mmaction2.data.samples import field
 from pyskl_semloss.skeletons import get_layout
+from pyskl_semloss.untrusted import safe_pickle
 
 LAYOUT = get_layout("openpose22")
 LENGTHS = [1, 9, 47, 48, 49, 95, 96, 97, 200]  # around clip_len 48 and its double

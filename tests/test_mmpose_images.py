@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from own_keypoint_files import body, mmpose_frame, write_mmpose
 
-from pyskl_semloss.annotations.converters import convert_keypoints, convert_recordings
-from pyskl_semloss.annotations.converters.recordings import KeypointOptions
-from pyskl_semloss.annotations.keypoint_files import RecordingOptions, find_sources, guess_format, read_keypoints
-from pyskl_semloss.annotations.recording import read_recording
+from pyskl_semloss.datasets import convert_keypoints, convert_recordings
+from pyskl_semloss.datasets.recordings import KeypointOptions
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.recordings.keypoint_files import RecordingOptions, find_sources, guess_format, read_keypoints
+from pyskl_semloss.recordings.recording import read_recording
 
 OPTIONS = KeypointOptions(making=RecordingOptions(image_shape=(1080, 1920), fps=25.0))
 

@@ -15,10 +15,10 @@ import pyskl_semloss  # noqa: E402
 from pyskl_semloss.annotations import Clip  # noqa: E402
 from pyskl_semloss.errors import HostError  # noqa: E402
 from pyskl_semloss.evaluation.scores import Scores  # noqa: E402
-from pyskl_semloss.files import sha256  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.export import check, export_onnx, graph  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.predictor import Predictor  # noqa: E402
-from pyskl_semloss.results import RECORD, result_file  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor  # noqa: E402
+from pyskl_semloss.io.files import sha256  # noqa: E402
+from pyskl_semloss.io.results import RECORD, result_file  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from pyskl_semloss.hosts.mmaction2.export import export_onnx, graph  # noqa: E40
 from pyskl_semloss.hosts.mmaction2.export.maps import ViewMaps  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.export.network import FramesMaxPool, over_frames  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.export.views import ClipViews, view_plan  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.predictor import Predictor  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.trained_model import build_steps  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.prediction.trained_model import build_steps  # noqa: E402
 
 PIPELINES = {
     "as configured": (dict(hw_ratio=1.0, allow_imgpad=True), {}),

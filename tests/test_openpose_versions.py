@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from own_keypoint_files import body, openpose_person, write_openpose
 
-from pyskl_semloss.annotations.keypoint_files import RecordingOptions, make_recording, read_openpose
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.recordings.keypoint_files import RecordingOptions, make_recording, read_openpose
 from pyskl_semloss.skeletons import get_layout, joint_map
 
 ORDER = (

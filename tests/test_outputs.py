@@ -11,7 +11,7 @@ import pytest
 from own_keypoint_files import body, write_csv
 
 from pyskl_semloss.annotations import read_annotations
-from pyskl_semloss.annotations.recording import read_recording
+from pyskl_semloss.recordings.recording import read_recording
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
@@ -33,8 +33,8 @@ def tool(name, *words, cwd, **options):
 
 def script(folder, body):
     file = folder / "tool.py"
-    head = "import logging, os, sys, warnings\nfrom pyskl_semloss.errors import exit_on_error\n"
-    head += "from pyskl_semloss.outputs import say\n@exit_on_error\ndef main():\n"
+    head = "import logging, os, sys, warnings\nfrom pyskl_semloss.cli.program import exit_on_error\n"
+    head += "from pyskl_semloss.cli.outputs import say\n@exit_on_error\ndef main():\n"
     file.write_text(head + "".join(f"    {line}\n" for line in body.splitlines()) + "main()\n", encoding="utf-8")
     return [file]
 
@@ -156,7 +156,7 @@ def test_closed_streams_are_as_dev_null(tmp_path, closed):
 
 
 def test_the_streams_are_given_back(capsys):
-    from pyskl_semloss.errors import exit_on_error
+    from pyskl_semloss.cli.program import exit_on_error
 
     before, shown = (sys.stdout, sys.stderr), []
     exit_on_error(lambda: shown.append((sys.stdout, sys.stderr)))()

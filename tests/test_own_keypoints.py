@@ -12,15 +12,15 @@ import pytest
 from own_keypoint_files import body, write_csv, write_mmpose, write_openpose
 
 from pyskl_semloss.annotations import read_annotations
-from pyskl_semloss.annotations.converters import (
+from pyskl_semloss.datasets import (
     KeypointOptions,
     SplitOptions,
     convert_keypoints,
     convert_recordings,
 )
-from pyskl_semloss.annotations.keypoint_files import RecordingOptions
-from pyskl_semloss.annotations.recording import read_recording
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.recordings.keypoint_files import RecordingOptions
+from pyskl_semloss.recordings.recording import read_recording
 from pyskl_semloss.skeletons import get_layout
 
 ROOT = Path(__file__).resolve().parents[1]

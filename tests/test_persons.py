@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyskl_semloss.annotations import persons
-from pyskl_semloss.annotations.gaps import DOUBT, fill_gaps
-from pyskl_semloss.annotations.persons import (
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.recordings import persons
+from pyskl_semloss.recordings.gaps import DOUBT, fill_gaps
+from pyskl_semloss.recordings.persons import (
     Person,
     arrange,
     assign,
@@ -19,7 +20,6 @@ from pyskl_semloss.annotations.persons import (
     ranked,
     track,
 )
-from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import get_layout
 
 POSE = np.array(get_layout("coco17").rest_pose)

@@ -6,8 +6,8 @@ import struct
 import numpy as np
 import pytest
 
-from pyskl_semloss.pickle_scan import MOST_TUPLES, check_extent
-from pyskl_semloss.reading import memory_limit
+from pyskl_semloss.io.reading import memory_limit
+from pyskl_semloss.untrusted.pickle_scan import MOST_TUPLES, check_extent
 
 HONEST = [
     None,

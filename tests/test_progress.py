@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from pyskl_semloss.annotations.converters import progress
-from pyskl_semloss.annotations.converters.progress import ProgressLine
+from pyskl_semloss.cli import progress
+from pyskl_semloss.cli.progress import ProgressLine
 
 
 class Terminal(io.StringIO):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pyskl_semloss.checkpoints import convert_state_dict
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.hosts.checkpoints import convert_state_dict
 
 try:
     from mmcv import Config

@@ -16,7 +16,7 @@ try:
     import torch
 
     import pyskl_semloss.hosts.pyskl  # noqa: F401
-    from pyskl_semloss.checkpoints import read_state_dict
+    from pyskl_semloss.hosts.checkpoints import read_state_dict
 except ImportError:
     pytest.importorskip("pyskl")
     raise

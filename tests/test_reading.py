@@ -8,9 +8,9 @@ import types
 import numpy as np
 import pytest
 
-from pyskl_semloss import reading
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import (
+from pyskl_semloss.io import reading
+from pyskl_semloss.io.reading import (
     data_size,
     memory_limit,
     open_regular,

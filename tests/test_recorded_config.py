@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from pyskl_semloss.annotations.synthetic_recording import generate_recording
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.label_vectors import LabelVectors
+from pyskl_semloss.semantic.label_vectors import LabelVectors
+from pyskl_semloss.synthetic.recording import generate_recording
 
 pytest.importorskip("mmaction")
 
@@ -26,11 +26,11 @@ from mmaction.registry import MODELS, TRANSFORMS  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 from mmengine.registry import Registry, init_default_scope  # noqa: E402
 
-from pyskl_semloss.hosts.mmaction2.config_files import embed_layouts  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.predictor import Predictor  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.recorded_config import RECORDED, recorded_config  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.recorded_values import Part, Parts, Settings  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.trained_model import load_model  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.model.config_files import embed_layouts  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.prediction.recorded_config import RECORDED, recorded_config  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.prediction.recorded_values import Part, Parts, Settings  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.prediction.trained_model import load_model  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "configs" / "mmaction2"
@@ -323,7 +323,7 @@ def test_an_own_network_works_with_its_config_beside_it(folder, tmp_path):
 
     path = changed(folder, tmp_path / "a.pth", own)
     code = (
-        "import sys\nfrom pyskl_semloss.hosts.mmaction2.predictor import Predictor\n"
+        "import sys\nfrom pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor\n"
         "from pyskl_semloss.errors import InputError\n"
         f"try:\n    Predictor({str(path)!r})\nexcept InputError as error:\n    print(error)\n"
         f"assert 'my_network' not in sys.modules\n"
@@ -472,7 +472,7 @@ def test_numbers_of_a_record_are_refused_in_little_time_and_memory(folder, tmp_p
     code = (
         "import json, re, resource, sys, time, warnings\nwarnings.simplefilter('ignore')\n"
         "from pyskl_semloss.errors import InputError\n"
-        "from pyskl_semloss.hosts.mmaction2.trained_model import load_model\n"
+        "from pyskl_semloss.hosts.mmaction2.prediction.trained_model import load_model\n"
         "def peak():\n    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         f"load_model({str(folder / 'good.pth')!r}, 'cpu')\nbefore = peak()\n"
         "for name, (path, said) in json.load(open(sys.argv[1])).items():\n"

@@ -4,8 +4,8 @@ import warnings
 import numpy as np
 import pytest
 
-from pyskl_semloss.annotations.recording import Recording, read_recording
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.recordings.recording import Recording, read_recording
 
 OWN = dict(name="arm", joints=["shoulder", "elbow", "hand"], limbs=[[0, 1], [1, 2]], mirror_pairs=[])
 

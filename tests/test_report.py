@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from pyskl_semloss.annotations.clip import AnnotationSet
-from pyskl_semloss.annotations.pickle_io import write_annotations
-from pyskl_semloss.annotations.synthetic import generate
+from pyskl_semloss.annotations.pickles import write_annotations
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import fuse
 from pyskl_semloss.evaluation.metrics import top_k_accuracy
@@ -23,6 +22,7 @@ from pyskl_semloss.report.headline import headline, intervals, neighbours, resam
 from pyskl_semloss.report.history import find_history, read_history
 from pyskl_semloss.report.name_figures import name_figures, scaled
 from pyskl_semloss.report.page import json_text, page_data
+from pyskl_semloss.synthetic.clips import generate
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = 32

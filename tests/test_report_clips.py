@@ -6,9 +6,9 @@ import dataclasses
 import numpy as np
 
 from pyskl_semloss.annotations.clip import Clip
-from pyskl_semloss.annotations.synthetic import generate
 from pyskl_semloss.report import clips as report_clips
 from pyskl_semloss.report.clips import disagreement, frames_that_fit, pack_clip, pack_clips
+from pyskl_semloss.synthetic.clips import generate
 
 
 def unpacked(content, entry, joints):

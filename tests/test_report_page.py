@@ -13,10 +13,10 @@ import pytest
 from report_page import CLASSES, CLIPS, make_material
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.results import RECORD
 from pyskl_semloss.report.clips import pack_clips
 from pyskl_semloss.report.figures import plain
 from pyskl_semloss.report.page import content_policy, json_text, page_data, render, write_report
-from pyskl_semloss.results import RECORD
 from pyskl_semloss.skeletons import get_layout
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,7 +100,7 @@ def test_a_report_is_whole_or_the_old_one_stays(material, tmp_path, monkeypatch)
     written = write_report(material, tmp_path / "report", layout=layout)
     assert written.path.stat().st_size == written.size and written.error < 5
     before = written.path.read_bytes()
-    monkeypatch.setattr("pyskl_semloss.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    monkeypatch.setattr("pyskl_semloss.io.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(InputError, match="cannot be written"):
         write_report(material, tmp_path / "report", layout=layout, title="other")
     assert written.path.read_bytes() == before and sorted(os.listdir(written.path.parent)) == [RECORD, "index.html"]

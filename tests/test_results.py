@@ -13,12 +13,12 @@ import pytest
 from own_keypoint_files import body, write_csv
 
 from pyskl_semloss.annotations import write_annotations
-from pyskl_semloss.annotations.synthetic import generate
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.results import OVERWRITE, RECORD, guarded, is_replaceable, refuse_changed, result_file
+from pyskl_semloss.io.results import OVERWRITE, RECORD, guarded, is_replaceable, refuse_changed, result_file
 from pyskl_semloss.segments.files import WRITERS, write_segments
 from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.segments.segmentation import Segmentation
+from pyskl_semloss.synthetic.clips import generate
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANGED = "it is not as this program wrote it: somebody changed it, or made it otherwise"
@@ -142,7 +142,7 @@ def test_work_that_writes_by_itself(tmp_path):
 
 KILLED = """
 import os, signal, sys
-from pyskl_semloss.results import result_file
+from pyskl_semloss.io.results import result_file
 left = [int(sys.argv[2])]
 
 def deadly(real):

@@ -14,9 +14,9 @@ from mmengine.config import Config  # noqa: E402
 
 import pyskl_semloss.hosts.mmaction2  # noqa: E402, F401
 from pyskl_semloss.errors import InputError  # noqa: E402
-from pyskl_semloss.files import atomic_write, remove_all_abandoned  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.resume import checkpoint_meta, latest_whole, prepare_start  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.seeding import mix  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.data.seeding import mix  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.resume import checkpoint_meta, latest_whole, prepare_start  # noqa: E402
+from pyskl_semloss.io.files import atomic_write, remove_all_abandoned  # noqa: E402
 
 
 @pytest.fixture(scope="module")

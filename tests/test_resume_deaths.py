@@ -20,8 +20,8 @@ from torch.utils.data import Dataset  # noqa: E402
 
 import pyskl_semloss.hosts.mmaction2  # noqa: E402, F401
 from pyskl_semloss.errors import InputError  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.resume import checkpoint_meta, prepare_start  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.seeding import _seedable, seed_generators  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.data.seeding import _seedable, seed_generators  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.resume import checkpoint_meta, prepare_start  # noqa: E402
 
 # Validated from the second of four epochs on: better, better, worse.
 ACCURACY = {2: 0.2, 3: 0.4, 4: 0.3}

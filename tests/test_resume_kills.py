@@ -21,7 +21,7 @@ from small_runs import CONFIG, ROOT, books, environment, make_set, train_command
 pytest.importorskip("mmaction")
 import pyskl_semloss.hosts.mmaction2  # noqa: E402, F401
 from pyskl_semloss.evaluation.scores import Scores  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.resume import checkpoint_meta  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.resume import checkpoint_meta  # noqa: E402
 
 KILLS = int(os.environ.get("PYSKL_SEMLOSS_KILLS", 3))
 EPOCHS = 5

@@ -19,9 +19,9 @@ from mmengine.runner import Runner  # noqa: E402
 from torch.utils.data import Dataset  # noqa: E402
 
 import pyskl_semloss.hosts.mmaction2  # noqa: E402, F401
-from pyskl_semloss.checkpoints import read_checkpoint  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.resume import begin, choose_start  # noqa: E402
+from pyskl_semloss.hosts.checkpoints import read_checkpoint  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.resume import begin, choose_start  # noqa: E402
 
 # All of the corpus, 1,500 files, with PYSKL_SEMLOSS_ALL=1.
 SAMPLE = None if os.environ.get("PYSKL_SEMLOSS_ALL") else 150

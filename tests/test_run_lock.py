@@ -12,11 +12,11 @@ import pytest
 from tiny_runs import ROOT, train_command, write_run
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import hold
+from pyskl_semloss.io.files import hold
 
 HOLDER = """
 import os, sys, time
-from pyskl_semloss.files import hold
+from pyskl_semloss.io.files import hold
 with hold(sys.argv[1], "trains in"):
     if os.fork():
         print("held", flush=True)

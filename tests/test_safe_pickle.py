@@ -12,10 +12,10 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from pyskl_semloss import safe_pickle
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.pickle_stand_ins import Budget, Maker, Refused
-from pyskl_semloss.results import RECORD
+from pyskl_semloss.io.results import RECORD
+from pyskl_semloss.untrusted import safe_pickle
+from pyskl_semloss.untrusted.stand_ins import Budget, Maker, Refused
 
 PLAIN = {
     "numbers": [1, -(2**80), 1.5, 2j, True, None],

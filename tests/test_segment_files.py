@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.results import RECORD, result_file
+from pyskl_semloss.io.results import RECORD, result_file
 from pyskl_semloss.segments.files import CSV_COLUMNS, _plain, _quoted, check_formats, unquoted, write_segments
 from pyskl_semloss.segments.matching import agreement, overlap
 from pyskl_semloss.segments.reading import read_segments

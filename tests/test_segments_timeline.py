@@ -7,9 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.nothing_found import why_nothing
 from pyskl_semloss.segments.segment import Segment

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.semantic_loss import SemanticBranch, semantic_mse, semantic_scores
+from pyskl_semloss.semantic.loss import SemanticBranch, semantic_mse, semantic_scores
 
 
 def test_mse_is_the_mean_over_batch_and_dimensions():

@@ -3,7 +3,7 @@
 import pytest
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.spreadsheets import is_index, read_rows, read_spreadsheet, title_key
+from pyskl_semloss.io.tables import is_index, read_rows, read_spreadsheet, title_key
 
 
 def read(tmp_path, text, newline="\n"):

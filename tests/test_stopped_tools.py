@@ -167,8 +167,8 @@ def test_a_second_one_into_the_same_place_is_refused(raw, tmp_path, words):
 WRITING = """
 import time
 from pathlib import Path
-from pyskl_semloss.errors import exit_on_error
-from pyskl_semloss.files import atomic_folder, atomic_path, hold
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.io.files import atomic_folder, atomic_path, hold
 
 @exit_on_error
 def main():
@@ -207,7 +207,7 @@ def test_a_system_that_shuts_down_sends_several(tmp_path):
 
 
 def test_what_is_printed_when_the_signal_comes_is_printed_once(tmp_path):
-    body = "import time\nfrom pyskl_semloss.errors import exit_on_error\n@exit_on_error\ndef main():\n"
+    body = "import time\nfrom pyskl_semloss.cli.program import exit_on_error\n@exit_on_error\ndef main():\n"
     body += "    for number in range(10**6):\n        print(number, flush=True)\nmain()\n"
     (tmp_path / "tool.py").write_text(body)
     for attempt in range(10):
@@ -225,7 +225,7 @@ def test_what_is_printed_when_the_signal_comes_is_printed_once(tmp_path):
 
 
 def test_a_reader_that_waits_does_not_keep_it_alive(tmp_path):
-    body = "from pyskl_semloss.errors import exit_on_error\n@exit_on_error\ndef main():\n"
+    body = "from pyskl_semloss.cli.program import exit_on_error\n@exit_on_error\ndef main():\n"
     body += "    print('ready', flush=True)\n    print('x' * 10**7, flush=True)\nmain()\n"
     (tmp_path / "tool.py").write_text(body)
     process = start("tool.py", cwd=tmp_path)

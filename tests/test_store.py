@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from small_sets import hard_set
 
-from pyskl_semloss import safe_pickle
 from pyskl_semloss.annotations import read_annotations, write_annotations
 from pyskl_semloss.annotations.dataset_clips import StoredClips, dataset_clips
 from pyskl_semloss.annotations.store import KeypointStore
 from pyskl_semloss.annotations.store_writer import pickle_to_store, store_to_pickle
-from pyskl_semloss.annotations.synthetic import generate
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import get_layout
+from pyskl_semloss.synthetic.clips import generate
+from pyskl_semloss.untrusted import safe_pickle
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = ["frame_dir", "label", "img_shape", "original_shape", "total_frames", "keypoint", "keypoint_score"]
@@ -222,7 +222,7 @@ def test_loader_workers_read_the_store(mmaction2, both, start):
 
 
 def test_mmaction2_run_takes_a_store(mmaction2, both):
-    from pyskl_semloss.hosts.mmaction2.running import load_config
+    from pyskl_semloss.hosts.mmaction2.training.running import load_config
 
     config = str(ROOT / "configs" / "mmaction2" / "imigue" / "joint.py")
     key = "train_dataloader.dataset.ann_file"

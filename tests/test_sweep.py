@@ -13,8 +13,8 @@ import pytest
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.files import sha256
-from pyskl_semloss.label_vectors import LabelVectors, build_label_vectors
+from pyskl_semloss.io.files import sha256
+from pyskl_semloss.semantic.label_vectors import LabelVectors, build_label_vectors
 from pyskl_semloss.sweep.plan import Run, plan_runs, run_options
 from pyskl_semloss.sweep.runs import Tools, check_runs, execute, run_all, test_command, train_command
 from pyskl_semloss.sweep.settings import Describer
@@ -228,7 +228,8 @@ def test_a_folder_is_one_process_s_alone_also_when_only_its_child_lives(place):
             other.kill()
     # The lock must be the child's, too: the training takes it over, and no other has it.
     (place / "train.py").write_text(
-        "import sys; from pyskl_semloss.files import hold\nwith hold(sys.argv[3], 'trains in'): print('held')\n" + TRAIN
+        "import sys; from pyskl_semloss.io.files import hold\nwith hold(sys.argv[3], 'trains in'): print('held')\n"
+        + TRAIN
     )
     assert sweep(place, [run])[0] == {}
     assert "held\n" in (folder / "sweep.log").read_text() and not (folder / ".lock").exists()

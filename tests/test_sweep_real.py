@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyskl_semloss.label_vectors import LabelVectors, build_label_vectors
+from pyskl_semloss.semantic.label_vectors import LabelVectors, build_label_vectors
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/mmaction2/synthetic/joint.py"
@@ -32,7 +32,7 @@ def environment():
 def test_a_real_sweep_is_killed_in_training_goes_on_and_is_skipped(tmp_path):
     pytest.importorskip("mmaction")
     from pyskl_semloss.annotations import AnnotationSet, write_annotations
-    from pyskl_semloss.annotations.synthetic import generate
+    from pyskl_semloss.synthetic.clips import generate
 
     clips = generate(40, seed=1, subjects=4).clips
     ids = [clip.frame_dir for clip in clips]

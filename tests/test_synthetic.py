@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from pyskl_semloss.annotations import read_annotations
-from pyskl_semloss.annotations.body import MIRRORED, Actor, bend, draw_subject
-from pyskl_semloss.annotations.gestures import BODY_PLACES, GESTURES, HEAD_PLACES, OTHER_PLACES
-from pyskl_semloss.annotations.synthetic import CLASS_NAMES, OFFICIAL_COUNTS, class_counts, generate
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import get_layout
+from pyskl_semloss.synthetic.body import MIRRORED, Actor, bend, draw_subject
+from pyskl_semloss.synthetic.clips import CLASS_NAMES, OFFICIAL_COUNTS, class_counts, generate
+from pyskl_semloss.synthetic.gestures import BODY_PLACES, GESTURES, HEAD_PLACES, OTHER_PLACES
 
 TOOL = Path(__file__).resolve().parents[1] / "tools" / "prepare_data.py"
 

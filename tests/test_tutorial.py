@@ -11,12 +11,12 @@ import pytest
 from portrait import write_portrait_video
 
 from pyskl_semloss.annotations import read_annotations
-from pyskl_semloss.annotations.example_study import GESTURES, write_example_study
-from pyskl_semloss.annotations.recording import read_recording
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.results import RECORD
+from pyskl_semloss.io.results import RECORD
+from pyskl_semloss.recordings.recording import read_recording
 from pyskl_semloss.segments.reading import read_segments
+from pyskl_semloss.synthetic.example_study import GESTURES, write_example_study
 from pyskl_semloss.video import open_video
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,9 +15,9 @@ cv2 = pytest.importorskip("cv2", reason="needs OpenCV")
 
 from dot_videos import DOTS, FPS, HEIGHT, WIDTH, crowd, dots, find_dots, places, smooth_dots, write_video  # noqa: E402
 
-from pyskl_semloss.annotations.recording import read_recording  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
-from pyskl_semloss.results import OVERWRITE  # noqa: E402
+from pyskl_semloss.io.results import OVERWRITE  # noqa: E402
+from pyskl_semloss.recordings.recording import read_recording  # noqa: E402
 from pyskl_semloss.segments.segment import Segment  # noqa: E402
 from pyskl_semloss.video import (  # noqa: E402
     EstimationOptions,

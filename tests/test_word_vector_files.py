@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import sha256
-from pyskl_semloss.word_vector_files import read_word_vectors
-from pyskl_semloss.word_vectors import find_word_vectors
+from pyskl_semloss.io.files import sha256
+from pyskl_semloss.semantic.word_vector_files import read_word_vectors
+from pyskl_semloss.semantic.word_vectors import find_word_vectors
 
 WORDS = ["hand", "arm", "wave", "naïve", "clap", "x"]
 

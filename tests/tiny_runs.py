@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from pyskl_semloss.annotations import AnnotationSet, write_annotations
-from pyskl_semloss.annotations.synthetic import CLASS_NAMES, generate
-from pyskl_semloss.label_vectors import LabelVectors
+from pyskl_semloss.semantic.label_vectors import LabelVectors
+from pyskl_semloss.synthetic.clips import CLASS_NAMES, generate
 
 ROOT = Path(__file__).resolve().parents[1]
 

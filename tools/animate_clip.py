@@ -13,11 +13,12 @@ import difflib
 import warnings
 
 from pyskl_semloss.annotations import Clip, read_annotations
-from pyskl_semloss.annotations.animation import draw_clip, write_animation
-from pyskl_semloss.class_names import read_class_names
-from pyskl_semloss.errors import InputError, exit_on_error
-from pyskl_semloss.outputs import say
-from pyskl_semloss.results import add_overwrite
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.drawing.animation import draw_clip, write_animation
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.semantic.class_names import read_class_names
 from pyskl_semloss.skeletons import get_layout
 
 

@@ -12,8 +12,9 @@ import os
 from typing import Any
 
 from pyskl_semloss.app.limits import Limits
-from pyskl_semloss.errors import HostError, InputError, exit_on_error
-from pyskl_semloss.segments.arguments import add_models, add_rules, models_of, rules_of, windows_of
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.cli.segment_arguments import add_models, add_rules, models_of, rules_of, windows_of
+from pyskl_semloss.errors import HostError, InputError
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,7 +37,7 @@ def parse_args() -> argparse.Namespace:
 
 def load(**models: Any) -> Any:
     """The predictor; called in the worker's process, so that the server's is without PyTorch."""
-    from pyskl_semloss.hosts.mmaction2.predictor import Predictor
+    from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 
     return Predictor(**models)
 

@@ -14,9 +14,9 @@ import os
 import sys
 from pathlib import Path
 
-from pyskl_semloss.errors import exit_on_error
-from pyskl_semloss.outputs import say
-from pyskl_semloss.results import add_overwrite
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.io.results import add_overwrite
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "mmaction2"
 

@@ -10,8 +10,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from pyskl_semloss.errors import InputError, exit_on_error
-from pyskl_semloss.segments.arguments import add_models, models_of
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.cli.segment_arguments import add_models, models_of
+from pyskl_semloss.errors import InputError
 
 _CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "mmaction2" / "imigue"
 
@@ -43,11 +44,11 @@ def main() -> None:
     check_mmaction2()
     import torch
 
-    from pyskl_semloss.allocator import keep_large_blocks
-    from pyskl_semloss.annotations.synthetic_recording import generate_recording
+    from pyskl_semloss.cpu.allocator import keep_large_blocks
     from pyskl_semloss.hosts.mmaction2.benchmark.recordings import table, untrained
-    from pyskl_semloss.hosts.mmaction2.predictor import Predictor
+    from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
     from pyskl_semloss.segments.sliding import WindowRules
+    from pyskl_semloss.synthetic.recording import generate_recording
 
     keep_large_blocks()
     if args.threads:

@@ -9,7 +9,7 @@ import argparse
 import resource
 import time
 
-from pyskl_semloss.errors import exit_on_error
+from pyskl_semloss.cli.program import exit_on_error
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,12 +36,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Score the recordings once for each window, and print a line for each threshold."""
     args = parse_args()
-    from pyskl_semloss.allocator import keep_large_blocks
-    from pyskl_semloss.annotations.synthetic import CLASS_NAMES
-    from pyskl_semloss.annotations.synthetic_recording import generate_recording
-    from pyskl_semloss.hosts.mmaction2.predictor import Predictor
+    from pyskl_semloss.cpu.allocator import keep_large_blocks
+    from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
     from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
     from pyskl_semloss.segments.matching import Agreement, agreement
+    from pyskl_semloss.synthetic.clips import CLASS_NAMES
+    from pyskl_semloss.synthetic.recording import generate_recording
 
     keep_large_blocks()
     predictor = Predictor(args.joint, args.limb, class_names=args.names or CLASS_NAMES, fast=args.fast)

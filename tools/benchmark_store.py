@@ -23,7 +23,8 @@ from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.annotations.dataset_clips import StoredClips, dataset_clips
 from pyskl_semloss.annotations.store import LAYOUT
 from pyskl_semloss.annotations.store_writer import write_store
-from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import InputError
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "mmaction2" / "imigue" / "joint.py"
 READ = 2000

@@ -10,12 +10,12 @@ SOURCE is a name of gensim's downloader, a local file (GloVe text, word2vec text
 
 import argparse
 
-from pyskl_semloss.class_names import parse_aliases, read_class_names
-from pyskl_semloss.errors import exit_on_error
-from pyskl_semloss.label_vectors import build_label_vectors, summary
-from pyskl_semloss.outputs import say
-from pyskl_semloss.results import add_overwrite, guarded
-from pyskl_semloss.word_vectors import DEFAULT_SOURCE
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.io.results import add_overwrite, guarded
+from pyskl_semloss.semantic.class_names import parse_aliases, read_class_names
+from pyskl_semloss.semantic.label_vectors import build_label_vectors, summary
+from pyskl_semloss.semantic.word_vectors import DEFAULT_SOURCE
 
 
 @exit_on_error

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pyskl_semloss.errors import exit_on_error
+from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.hosts.environment import HOSTS, hosts_here, packages_of, problems_of, video_is_here
 
 TITLES = {"mmaction2": "MMAction2", "pyskl": "PySKL", "video": "poses in videos"}

@@ -9,14 +9,15 @@ Differences are B minus A. Clips are matched by id. docs/sweeps.md says what the
 
 import argparse
 
-from pyskl_semloss.annotations.converters.splits import read_subjects
-from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.datasets.splits import read_subjects
+from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.comparison import RESAMPLES, Difference, mcnemar, paired_bootstrap
 from pyskl_semloss.evaluation.neighbours import name_nearness
 from pyskl_semloss.evaluation.resampling import persons_of
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.label_vectors import load_matrix
-from pyskl_semloss.outputs import say
+from pyskl_semloss.semantic.label_vectors import load_matrix
 
 
 def parse_args() -> argparse.Namespace:

@@ -9,8 +9,9 @@ import argparse
 import warnings
 from collections import Counter
 
-from pyskl_semloss.errors import InputError, exit_on_error, one_line
-from pyskl_semloss.reading import closest, fold
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.io.reading import closest, fold
 from pyskl_semloss.segments.matching import agreement
 from pyskl_semloss.segments.reading import read_segments
 

@@ -6,9 +6,9 @@ python tools/convert_checkpoint.py work_dirs/imigue/joint/epoch_100.pth released
 
 import argparse
 
-from pyskl_semloss.errors import exit_on_error
-from pyskl_semloss.outputs import say
-from pyskl_semloss.results import add_overwrite
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.io.results import add_overwrite
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Convert, and say what was written."""
     args = parse_args()
-    from pyskl_semloss.checkpoints import convert_checkpoint
+    from pyskl_semloss.hosts.checkpoints import convert_checkpoint
 
     state = convert_checkpoint(args.checkpoint, args.out, args.label_vectors, args.to)
     say(f"Wrote {len(state)} tensors to {args.out}")

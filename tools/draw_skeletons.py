@@ -14,12 +14,13 @@ import argparse
 import warnings
 from pathlib import Path
 
-from pyskl_semloss.errors import InputError, exit_on_error
-from pyskl_semloss.outputs import say
-from pyskl_semloss.reading import spoiled
-from pyskl_semloss.results import add_overwrite
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.drawing.layouts import draw_layout
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.reading import spoiled
+from pyskl_semloss.io.results import add_overwrite
 from pyskl_semloss.skeletons import get_layout, layout_names
-from pyskl_semloss.skeletons.drawing import draw_layout
 
 
 @exit_on_error

@@ -11,10 +11,11 @@ A checkpoint records its config; for one that does not, give --joint CONFIG CHEC
 
 import argparse
 
-from pyskl_semloss.errors import InputError, exit_on_error
-from pyskl_semloss.outputs import say
-from pyskl_semloss.results import add_overwrite
-from pyskl_semloss.segments.arguments import add_models, models_of
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.cli.segment_arguments import add_models, models_of
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.results import add_overwrite
 
 
 def parse_args() -> argparse.Namespace:
@@ -48,7 +49,7 @@ def main() -> None:
     check_mmaction2()
     import pyskl_semloss.hosts.mmaction2  # noqa: F401
     from pyskl_semloss.hosts.mmaction2.export import check, export_onnx
-    from pyskl_semloss.hosts.mmaction2.predictor import Predictor
+    from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 
     predictor = Predictor(**models_of(args), device="cpu")
     clips = check.read_clips(args.check, args.split, args.clips, predictor) if args.check else []

@@ -12,12 +12,13 @@ Files are score files (.npz), PySKL's result.pkl, or MMAction2's --dump files (.
 
 import argparse
 
-from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
 from pyskl_semloss.evaluation.fusion_plan import FusionPlan, plan_parts, run_fusion
 from pyskl_semloss.evaluation.scores import check_there
-from pyskl_semloss.outputs import say
-from pyskl_semloss.results import add_overwrite
+from pyskl_semloss.io.results import add_overwrite
 
 
 def parse_args() -> argparse.Namespace:

@@ -11,10 +11,11 @@ import argparse
 import sys
 import warnings
 
-from pyskl_semloss.errors import InputError, exit_on_error
-from pyskl_semloss.outputs import say
-from pyskl_semloss.results import add_overwrite
-from pyskl_semloss.segments.arguments import add_models, add_rules, models_of, rules_of, windows_of
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.cli.segment_arguments import add_models, add_rules, models_of, rules_of, windows_of
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.results import add_overwrite
 from pyskl_semloss.segments.files import WRITERS, check_formats
 
 _NAMES = "--names FILE gives them, one a line."
@@ -50,10 +51,10 @@ def main() -> None:
     check_formats(args.format)
     import torch
 
-    from pyskl_semloss.allocator import keep_large_blocks
-    from pyskl_semloss.annotations.converters.progress import ProgressLine
-    from pyskl_semloss.hosts.mmaction2.predict_files import predict_files
-    from pyskl_semloss.hosts.mmaction2.predictor import Predictor
+    from pyskl_semloss.cli.progress import ProgressLine
+    from pyskl_semloss.cpu.allocator import keep_large_blocks
+    from pyskl_semloss.hosts.mmaction2.prediction.predict_files import predict_files
+    from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
     from pyskl_semloss.segments.segmentation import table
 
     if not torch.cuda.is_available():

@@ -38,24 +38,26 @@ import argparse
 import sys
 import warnings
 
-from pyskl_semloss.annotations import converters, write_annotations
-from pyskl_semloss.annotations.converters.arguments import (
+from pyskl_semloss import datasets as converters
+from pyskl_semloss.annotations import write_annotations
+from pyskl_semloss.annotations.store_writer import pickle_to_store, store_to_pickle
+from pyskl_semloss.cli.data_arguments import (
     add_keypoint_arguments,
     add_label_arguments,
     add_split_arguments,
     keypoint_options,
     split_options,
 )
-from pyskl_semloss.annotations.converters.progress import ProgressLine
-from pyskl_semloss.annotations.example_study import write_example_study
-from pyskl_semloss.annotations.store_writer import pickle_to_store, store_to_pickle
-from pyskl_semloss.annotations.synthetic import generate
-from pyskl_semloss.errors import InputError, exit_on_error
+from pyskl_semloss.cli.interruption import exit_on_signal
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.cli.progress import ProgressLine
+from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.submission import check_ids, read_ids
 from pyskl_semloss.evaluation.toolbox_results import read_clips
-from pyskl_semloss.interruption import exit_on_signal
-from pyskl_semloss.outputs import say
-from pyskl_semloss.results import add_overwrite
+from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.synthetic.clips import generate
+from pyskl_semloss.synthetic.example_study import write_example_study
 
 
 def _check_pickle_name(out: str) -> None:

@@ -10,9 +10,9 @@ without --label-vectors nothing about names. See docs/report.md.
 
 import argparse
 
-from pyskl_semloss.errors import exit_on_error
-from pyskl_semloss.outputs import say
-from pyskl_semloss.results import add_overwrite
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.io.results import add_overwrite
 from pyskl_semloss.skeletons import get_layout
 
 

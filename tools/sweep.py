@@ -13,10 +13,11 @@ import argparse
 import shlex
 from pathlib import Path
 
-from pyskl_semloss.errors import InputError, exit_on_error
-from pyskl_semloss.interruption import exit_on_signal
-from pyskl_semloss.outputs import say
-from pyskl_semloss.results import add_overwrite
+from pyskl_semloss.cli.interruption import exit_on_signal
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.results import add_overwrite
 from pyskl_semloss.sweep.plan import KINDS, PAPER_ALPHAS, plan_runs, take_shard
 from pyskl_semloss.sweep.runs import Tools, check_runs, run_all, test_command, train_command
 from pyskl_semloss.sweep.settings import Describer

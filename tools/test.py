@@ -9,13 +9,14 @@ import argparse
 import contextlib
 from pathlib import Path
 
-from pyskl_semloss.errors import InputError, exit_on_error
-from pyskl_semloss.outputs import say
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import InputError
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from pyskl_semloss.hosts.mmaction2.running import parse_run_args
+    from pyskl_semloss.hosts.mmaction2.training.running import parse_run_args
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="config file")
@@ -36,14 +37,14 @@ def main() -> None:
 
     from pyskl_semloss.evaluation.accuracy_table import accuracy_table
     from pyskl_semloss.evaluation.scores import Scores
-    from pyskl_semloss.files import hold, writing
-    from pyskl_semloss.hosts.mmaction2.building import building
-    from pyskl_semloss.hosts.mmaction2.running import (
+    from pyskl_semloss.hosts.mmaction2.model.building import building
+    from pyskl_semloss.hosts.mmaction2.training.running import (
         load_config,
         place_among_processes,
         refuse_other_model,
         use_label_vectors_of,
     )
+    from pyskl_semloss.io.files import hold, writing
 
     args = parse_args()
     if args.out and Path(args.out).suffix != ".npz":

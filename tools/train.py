@@ -10,14 +10,15 @@ An interrupted run goes on with --resume and ends as an undisturbed one does, se
 import argparse
 import contextlib
 
-from pyskl_semloss.errors import InputError, exit_on_error
-from pyskl_semloss.interruption import exit_on_signal
-from pyskl_semloss.outputs import say
+from pyskl_semloss.cli.interruption import exit_on_signal
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import InputError
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from pyskl_semloss.hosts.mmaction2.running import parse_run_args
+    from pyskl_semloss.hosts.mmaction2.training.running import parse_run_args
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="config file")
@@ -41,18 +42,18 @@ def main() -> None:
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner, find_latest_checkpoint
 
-    from pyskl_semloss.files import writing
-    from pyskl_semloss.hosts.mmaction2.building import building
-    from pyskl_semloss.hosts.mmaction2.config_files import check_seed
-    from pyskl_semloss.hosts.mmaction2.resume import begin, choose_start, hold_run
-    from pyskl_semloss.hosts.mmaction2.run_record import record_start
-    from pyskl_semloss.hosts.mmaction2.running import (
+    from pyskl_semloss.hosts.mmaction2.model.building import building
+    from pyskl_semloss.hosts.mmaction2.model.config_files import check_seed
+    from pyskl_semloss.hosts.mmaction2.training.resume import begin, choose_start, hold_run
+    from pyskl_semloss.hosts.mmaction2.training.run_record import record_start
+    from pyskl_semloss.hosts.mmaction2.training.running import (
         check_label_vectors,
         load_config,
         note_class_names,
         place_among_processes,
         set_epochs,
     )
+    from pyskl_semloss.io.files import writing
 
     args = parse_args()
     uses = ["train"] if args.no_validate else ["train", "val"]

@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 
 from pyskl_semloss.annotations.mending import Rules, read_clip
-from pyskl_semloss.annotations.pickle_io import read_annotations
+from pyskl_semloss.annotations.pickles import read_annotations
 from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.annotations.store import MENDED_CLIP, ZERO, ZERO_INSIDE, KeypointStore
 from pyskl_semloss.errors import InputError

@@ -11,7 +11,7 @@ import numpy as np
 from pyskl_semloss.annotations.clip import Clip, check_keypoint_shape
 from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown
+from pyskl_semloss.io.reading import shown
 
 ABSURD = 10.0
 """A coordinate beyond this multiple of the longer image side is not a place but a code for "missing"."""

@@ -13,10 +13,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from pyskl_semloss.annotations.clip import AnnotationSet, Clip
-from pyskl_semloss.array_files import NpyRows
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import restore_folder
-from pyskl_semloss.reading import read_json, shown
+from pyskl_semloss.io.arrays import NpyRows
+from pyskl_semloss.io.files import restore_folder
+from pyskl_semloss.io.reading import read_json, shown
 
 HEAD = "store.json"
 FORMAT, VERSION = "pyskl_semloss keypoint store", 1

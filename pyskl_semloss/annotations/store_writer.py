@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pyskl_semloss import safe_pickle
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.annotations.mending import Rules, read_clip
-from pyskl_semloss.annotations.pickle_io import read_annotations, write_annotations
+from pyskl_semloss.annotations.pickles import read_annotations, write_annotations
 from pyskl_semloss.annotations.report import MENDED, Report
 from pyskl_semloss.annotations.store import (
     FORMAT,
@@ -30,7 +29,8 @@ from pyskl_semloss.annotations.store import (
     is_store,
 )
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_folder, hold, sha256
+from pyskl_semloss.io.files import atomic_folder, hold, sha256
+from pyskl_semloss.untrusted import safe_pickle
 
 IN_SPLITS = ("duplicate_ids", "ids_without_clip")
 """The kinds of mending that concern a split, not a clip."""

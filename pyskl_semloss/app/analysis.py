@@ -60,7 +60,7 @@ class Analysis:
     """Makes the function of the worker; it travels to the worker's process.
 
     Args:
-        load: Makes the :class:`pyskl_semloss.hosts.mmaction2.predictor.Predictor`, in that process.
+        load: Makes the :class:`pyskl_semloss.hosts.mmaction2.prediction.predictor.Predictor`, in that process.
         rules: What makes a segment.
         windows: Fields of :class:`pyskl_semloss.segments.sliding.WindowRules`.
     """
@@ -164,7 +164,7 @@ def moments(timelines: list[Timeline], seconds: float, smoothing: float) -> np.n
 
 def _recording(work: Work, layout: Any, progress: Progress) -> Any:
     if work.is_recording:
-        from pyskl_semloss.annotations.recording import read_recording
+        from pyskl_semloss.recordings.recording import read_recording
 
         progress("reading keypoints", 0.0)
         recording = read_recording(work.path)

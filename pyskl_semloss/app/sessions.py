@@ -9,8 +9,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pyskl_semloss.files import mark_in_use, remove_abandoned, temporary_prefix
-from pyskl_semloss.reading import spoiled
+from pyskl_semloss.io.files import mark_in_use, remove_abandoned, temporary_prefix
+from pyskl_semloss.io.reading import spoiled
 
 _NAME = "pyskl_semloss_app"
 _LONGEST = 255

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyskl_semloss.annotations.recording import Recording
+from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.skeletons import SkeletonLayout
 
 MISSING = -32768

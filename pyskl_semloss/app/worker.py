@@ -10,8 +10,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from pyskl_semloss.cpu.workers import end_with_parent
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.workers import end_with_parent
 
 Progress = Callable[[str, float], None]
 """Takes what is being done, and the share of it that is done, 0 to 1."""

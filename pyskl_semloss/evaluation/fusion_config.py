@@ -11,7 +11,7 @@ from typing import Any
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion_plan import FusionPlan, Part
-from pyskl_semloss.reading import read_text, shown
+from pyskl_semloss.io.reading import read_text, shown
 
 CONFIG_LIMIT = 1 << 18
 """Bytes of a config; Python's parser takes some hundred times as many."""

@@ -14,7 +14,7 @@ from pyskl_semloss.evaluation.accuracy_table import accuracy_table
 from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalised, search_weights
 from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
-from pyskl_semloss.results import guarded
+from pyskl_semloss.io.results import guarded
 
 _SEMANTIC = ":semantic"
 PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}

@@ -11,7 +11,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align
 from pyskl_semloss.evaluation.metrics import confusion_matrix
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.label_vectors import load_matrix
+from pyskl_semloss.semantic.label_vectors import load_matrix
 
 PERMUTATIONS = 10_000
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pyskl_semloss.array_files import read_npz, write_npz
-from pyskl_semloss.class_names import check_class_names
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.toolbox_results import read_results
-from pyskl_semloss.reading import shown
+from pyskl_semloss.io.arrays import read_npz, write_npz
+from pyskl_semloss.io.reading import shown
+from pyskl_semloss.semantic.class_names import check_class_names
 
 _REQUIRED = ("sample_id", "score", "label")
 _SEMANTIC = ("semantic_cosine", "semantic_distance")

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores, first_ids
-from pyskl_semloss.id_lists import IdList, KnownNames, read_id_list
-from pyskl_semloss.reading import shown
-from pyskl_semloss.results import result_file
+from pyskl_semloss.io.id_lists import IdList, KnownNames, read_id_list
+from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.results import result_file
 
 _MEMBER = "Submission.csv"
 _SHOWN = 10
 
 
 def read_ids(path: str | os.PathLike[str]) -> IdList:
-    """Read an official list of ids, in any form that :func:`pyskl_semloss.id_lists.read_id_list` reads.
+    """Read an official list of ids, in any form that :func:`pyskl_semloss.io.id_lists.read_id_list` reads.
 
     Raises:
         InputError: As that function, or an id is in it twice.

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from pyskl_semloss import safe_pickle
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown
+from pyskl_semloss.io.reading import shown
+from pyskl_semloss.untrusted import safe_pickle
 
 _AnyPath = str | os.PathLike[str]
 
@@ -198,7 +198,7 @@ class _Storage:
 def _storage(data: bytes) -> _Storage:
     import torch
 
-    from pyskl_semloss.checkpoint_scan import check_checkpoint
+    from pyskl_semloss.untrusted.checkpoint_scan import check_checkpoint
 
     check_checkpoint(io.BytesIO(data))
     storage = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pyskl_semloss.threads import in_parts
+from pyskl_semloss.cpu.threads import in_parts
 
 # Above this share of pixels other than zero, or below this number of products for each pixel, the usual convolution is
 # faster. Both sides took the same time at shares of 0.074 (1568 products), 0.05 (800), 0.03 (392) and 0.02 (288).

@@ -10,8 +10,8 @@ from urllib.parse import urlparse
 
 import torch
 
-from pyskl_semloss.checkpoints import read_checkpoint, without_commands
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.hosts.checkpoints import read_checkpoint, without_commands
 
 _LOCAL, _WEB = "", ("http://", "https://")
 
@@ -48,7 +48,7 @@ def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Read a checkpoint on this machine.
 
     Raises:
-        InputError: As :func:`pyskl_semloss.checkpoints.read_checkpoint`.
+        InputError: As :func:`pyskl_semloss.hosts.checkpoints.read_checkpoint`.
     """
     path = os.path.expanduser(filename)
     return without_commands(read_checkpoint(path, map_location), path)

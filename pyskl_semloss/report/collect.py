@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations
-from pyskl_semloss.annotations.converters.splits import read_subjects
-from pyskl_semloss.class_names import read_class_names
+from pyskl_semloss.datasets.splits import read_subjects
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align, fuse, normalised, softmaxed
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS, modality
 from pyskl_semloss.evaluation.metrics import probability_rows
 from pyskl_semloss.evaluation.resampling import persons_of
 from pyskl_semloss.evaluation.scores import Scores, first_ids, read_scores
-from pyskl_semloss.label_vectors import LabelVectors, load_matrix
 from pyskl_semloss.report.history import History, find_history
+from pyskl_semloss.semantic.class_names import read_class_names
+from pyskl_semloss.semantic.label_vectors import LabelVectors, load_matrix
 
 _SCORE_FILE = "test_scores.npz"
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyskl_semloss.reading import read_bytes
+from pyskl_semloss.io.reading import read_bytes
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 from pyskl_semloss import __version__
 from pyskl_semloss.annotations import Clip
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.results import result_file
 from pyskl_semloss.report import headline
 from pyskl_semloss.report.clips import PackedClips, clip_table, pack_clips, skeleton
 from pyskl_semloss.report.collect import Material
 from pyskl_semloss.report.figures import figures
 from pyskl_semloss.report.name_figures import name_figures
-from pyskl_semloss.results import result_file
 from pyskl_semloss.skeletons import SkeletonLayout
 from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
 

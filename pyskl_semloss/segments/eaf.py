@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown, spoiled
-from pyskl_semloss.results import result_path
+from pyskl_semloss.io.reading import shown, spoiled
+from pyskl_semloss.io.results import result_path
 from pyskl_semloss.segments.elan_reading import CONFIDENCE
 from pyskl_semloss.segments.segmentation import Segmentation
 

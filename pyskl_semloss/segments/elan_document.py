@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import read_text, reason, shown
+from pyskl_semloss.io.reading import read_text, reason, shown
 
 AnyPath = str | os.PathLike[str]
 _LIMIT = 64 << 20

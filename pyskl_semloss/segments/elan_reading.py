@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pyskl_semloss.errors import InputError, one_line
-from pyskl_semloss.reading import closest, fold, shown, spoiled
+from pyskl_semloss.io.reading import closest, fold, shown, spoiled
 from pyskl_semloss.segments.elan_document import Annotation, Document, Media, Tier, read_document
 from pyskl_semloss.segments.elan_times import times_of
 from pyskl_semloss.segments.segment import Segment

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown
+from pyskl_semloss.io.reading import shown
 from pyskl_semloss.segments.elan_document import Annotation, Document, Tier
 
 Times = dict[str, tuple[float, float]]

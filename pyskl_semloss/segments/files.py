@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.results import result_file
+from pyskl_semloss.io.results import result_file
 from pyskl_semloss.segments.eaf import write_eaf
 from pyskl_semloss.segments.segmentation import Segmentation
 

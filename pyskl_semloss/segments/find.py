@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import closest, fold
+from pyskl_semloss.io.reading import closest, fold
 from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.segments.timeline import Timeline, frame_blocks
 

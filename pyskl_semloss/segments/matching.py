@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import fold
+from pyskl_semloss.io.reading import fold
 from pyskl_semloss.segments.segment import Segment
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown
+from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.tables import Spreadsheet, read_spreadsheet
 from pyskl_semloss.segments.elan_reading import Tiers, read_eaf
 from pyskl_semloss.segments.files import CSV_COLUMNS, FURTHER, unquoted
 from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.segments.segmentation import Segmentation
-from pyskl_semloss.spreadsheets import Spreadsheet, read_spreadsheet
 
 AnyPath = str | os.PathLike[str]
 _NEEDED = CSV_COLUMNS[:3]
@@ -43,7 +43,7 @@ def read_segments(path: AnyPath, tiers: Tiers = (), video: str = "") -> Segmenta
 def read_csv(path: AnyPath) -> Segmentation:
     """Read a CSV file as :func:`pyskl_semloss.segments.files.write_csv` writes it; start, end and name suffice.
 
-    What spreadsheets make of it is read as well, see :mod:`pyskl_semloss.spreadsheets`; times may be ``m:ss``.
+    What spreadsheets make of it is read as well, see :mod:`pyskl_semloss.io.tables`; times may be ``m:ss``.
 
     Raises:
         InputError: The file is absent or damaged, a column is missing, or a value is wrong; names the line.

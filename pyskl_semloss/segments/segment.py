@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyskl_semloss.class_names import check_class_names
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown
+from pyskl_semloss.io.reading import shown
+from pyskl_semloss.semantic.class_names import check_class_names
 
 MOST_SECONDS, MOST_PERSONS = 1e9, 1_000_000
 """A segment begins and ends before the first, and its person's number is below the second."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.timeline import Timeline
 from pyskl_semloss.segments.windows import Windows, movement, plan_windows
 

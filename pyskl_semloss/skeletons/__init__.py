@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyskl_semloss.errors import InputError, one_line
-from pyskl_semloss.reading import closest, shown
+from pyskl_semloss.io.reading import closest, shown
 from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
 from pyskl_semloss.skeletons.layout import SkeletonLayout
 from pyskl_semloss.skeletons.layout_file import SUFFIXES, is_layout_file, read_layout_fields

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown
+from pyskl_semloss.io.reading import shown
 from pyskl_semloss.skeletons.mirror import Pair, index_pairs, mirror_order, mirrored_limbs
 
 

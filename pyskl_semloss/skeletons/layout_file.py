@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pyskl_semloss.errors import HostError, InputError
-from pyskl_semloss.reading import absent, read_json, read_text, reason
+from pyskl_semloss.io.reading import absent, read_json, read_text, reason
 
 SUFFIXES = (".yaml", ".yml", ".json")
 _YAML_LIMIT = 64 << 10

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import closest, shown
+from pyskl_semloss.io.reading import closest, shown
 from pyskl_semloss.skeletons.joint_names import Point, points_of
 from pyskl_semloss.skeletons.layout import SkeletonLayout
 

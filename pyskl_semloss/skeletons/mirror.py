@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterable, Sequence
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import shown
+from pyskl_semloss.io.reading import shown
 
 Pair = tuple[int, int]
 

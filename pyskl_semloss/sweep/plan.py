@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.label_vector_controls import CONTROLS
+from pyskl_semloss.semantic.controls import CONTROLS
 
 PAPER_ALPHAS = (1.0, 10.0, 20.0, 30.0, 40.0, 50.0)
 KINDS = ("baseline", "given", *CONTROLS)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyskl_semloss.results import result_file
+from pyskl_semloss.io.results import result_file
 from pyskl_semloss.sweep.plan import number
 
 if TYPE_CHECKING:

@@ -15,16 +15,16 @@ from typing import Any
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.metrics import summary
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.files import HELD, hold, sha256
+from pyskl_semloss.io.files import HELD, hold, sha256
 from pyskl_semloss.sweep.plan import Run
+from pyskl_semloss.io.records import read_record, write_record
 from pyskl_semloss.sweep.settings import (
+    advice,
     DONE_FILE,
     SETTINGS_FILE,
     Describer,
     check_folder,
     check_others,
-    read_json,
-    write_json,
 )
 from pyskl_semloss.sweep.table import best_so_far, write_results
 
@@ -139,9 +139,9 @@ def execute(run: Run, describer: Describer, tools: Tools) -> dict[str, float]:
         settings = describer.describe(run)
         # Another shard may have finished it since the sweep began.
         if check_folder(folder, settings) == "finished":
-            return dict((read_json(folder / DONE_FILE) or {})["metrics"])
+            return dict((read_record(folder / DONE_FILE, advice(folder)) or {})["metrics"])
         describer.make_vectors(run)
-        write_json(folder / SETTINGS_FILE, {**settings, "cfg_options": describer.options})
+        write_record(folder / SETTINGS_FILE, {**settings, "cfg_options": describer.options})
         start = time.monotonic()
         _call(train_command(run, describer, tools), folder, lock)
         checkpoint = _last_checkpoint(folder)
@@ -159,7 +159,7 @@ def execute(run: Run, describer: Describer, tools: Tools) -> dict[str, float]:
             "score_sha256": sha256(folder / SCORE_FILE),
             "seconds": round(time.monotonic() - start, 1),
         }
-        write_json(folder / DONE_FILE, done)
+        write_record(folder / DONE_FILE, done)
     return numbers
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyskl_semloss import reading
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_write, sha256
-from pyskl_semloss.label_vector_controls import CONTROLS
-from pyskl_semloss.label_vectors import LabelVectors
+from pyskl_semloss.io.files import sha256
+from pyskl_semloss.io.records import flat, read_record, short
+from pyskl_semloss.semantic.controls import CONTROLS
+from pyskl_semloss.semantic.label_vectors import LabelVectors
 from pyskl_semloss.sweep.plan import Run, run_options
 
 SETTINGS_FILE = "settings.json"
@@ -134,21 +134,21 @@ def check_folder(folder: Path, settings: Mapping[str, Any]) -> str:
         InputError: The folder is of other settings, holds a checkpoint of unknown ones, or its score file is not the
             one that its numbers are of.
     """
-    found = read_json(folder / SETTINGS_FILE)
+    found = read_record(folder / SETTINGS_FILE, advice(folder))
     if found is None:
         if (folder / "last_checkpoint").exists():
-            raise InputError("it holds a checkpoint, but not the settings of it", file=folder, fix=_fix(folder))
+            raise InputError("it holds a checkpoint, but not the settings of it", file=folder, fix=advice(folder))
         return "new"
     changes = differences(found, settings, (*_OWN, *_SHARED, "config"))
     if changes:
-        raise InputError(f"it is of other settings: {'; '.join(changes)}", file=folder, fix=_fix(folder))
-    done = read_json(folder / DONE_FILE)
+        raise InputError(f"it is of other settings: {'; '.join(changes)}", file=folder, fix=advice(folder))
+    done = read_record(folder / DONE_FILE, advice(folder))
     if done is None:
         return "cut off"
     scores = folder / str(done.get("score_file"))
     if not scores.is_file() or sha256(scores) != done.get("score_sha256"):
         raise InputError(
-            f"{scores.name} is not the file that the numbers in {DONE_FILE} are of", file=folder, fix=_fix(folder)
+            f"{scores.name} is not the file that the numbers in {DONE_FILE} are of", file=folder, fix=advice(folder)
         )
     return "finished"
 
@@ -160,7 +160,7 @@ def check_others(out: Path, settings: Mapping[str, Any]) -> None:
         InputError: A run there has other epochs or data, or the same config with another content.
     """
     for path in sorted(out.glob(f"*/{SETTINGS_FILE}")):
-        other = read_json(path) or {}
+        other = read_record(path, advice(path.parent)) or {}
         keys = [*_SHARED, *(["config"] if _same_config(other, settings) else [])]
         changes = differences(other, settings, keys)
         if changes:
@@ -176,31 +176,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: Sequence[s
     return shown + ([f"{len(changed) - 4} more"] if len(changed) > 4 else [])
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file, or None if there is no such file.
-
-    Raises:
-        InputError: It holds something else.
-    """
-    if not os.path.lexists(path):
-        return None
-    try:
-        content = reading.read_json(path)
-    except InputError as error:
-        raise InputError(error.problem, file=path, fix=_fix(path.parent)) from None
-    if not isinstance(content, dict):
-        raise InputError("expected a JSON object", file=path, fix=_fix(path.parent))
-    return content
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON, whole or not at all."""
-    with atomic_write(path, "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1, sort_keys=False, ensure_ascii=False)
-        stream.write("\n")
-
-
-def _fix(folder: Path) -> str:
+def advice(folder: Path) -> str:
+    """What to do where a record of the folder cannot be used."""
     return f"Delete {folder} to run it anew, or give another folder with --out."
 
 
@@ -220,18 +197,3 @@ def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
         for path in ("ann_file", "data_root"):
             dataset.pop(path, None)
     return content
-
-
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Plain settings by dotted key; a list of lists or dicts by its numbers."""
-    if isinstance(value, dict) and value:
-        return {key: one for name in value for key, one in flat(value[name], f"{prefix}{name}.").items()}
-    if isinstance(value, list) and any(isinstance(one, (dict, list)) for one in value):
-        return flat({str(index): one for index, one in enumerate(value)}, prefix)
-    return {prefix.removesuffix("."): value}
-
-
-def short(value: object) -> str:
-    """A value as JSON, cut."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 20 else f"{text[:16]}…"

@@ -16,10 +16,11 @@ from pyskl_semloss.evaluation.fusion import align, fuse
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
 from pyskl_semloss.evaluation.metrics import summary
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.results import result_file
+from pyskl_semloss.io.results import result_file
 from pyskl_semloss.sweep.plan import KINDS, number
 from pyskl_semloss.sweep.plot import write_plot
-from pyskl_semloss.sweep.settings import DONE_FILE, read_json, write_json
+from pyskl_semloss.io.records import read_record, write_record
+from pyskl_semloss.sweep.settings import DONE_FILE, advice
 
 METRICS = {
     "top1": "Top-1",
@@ -73,7 +74,7 @@ def collect(out: Path) -> list[dict[str, Any]]:
     found, damaged = [], []
     for path in sorted(out.glob(f"*/{DONE_FILE}")):
         try:
-            done = read_json(path)
+            done = read_record(path, advice(path.parent))
         except InputError:
             done = {}
         if done and _is_result(done):
@@ -202,7 +203,7 @@ def write_results(out: Path) -> list[Path]:
     for path, text in zip(written, (markdown(table), csv_text(table)), strict=False):
         with result_file(path, "w", encoding="utf-8") as stream:
             stream.write(text)
-    write_json(written[2], {"note": NOTE, "rows": [_as_json(row) for row in table], "runs": results})
+    write_record(written[2], {"note": NOTE, "rows": [_as_json(row) for row in table], "runs": results})
     try:
         return written + write_plot(table, out)
     except ImportError:

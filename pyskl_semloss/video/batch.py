@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyskl_semloss.annotations.recording import read_recording
-from pyskl_semloss.annotations.seen import seen_by_part
+from pyskl_semloss.cpu.workers import Event, Tell, work_through
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import hold, sha256, writing
-from pyskl_semloss.reading import read_json, spoiled
-from pyskl_semloss.results import is_replaceable, refuse_changed, result_file
+from pyskl_semloss.io.files import hold, sha256, writing
+from pyskl_semloss.io.reading import read_json, spoiled
+from pyskl_semloss.io.results import is_replaceable, refuse_changed, result_file
+from pyskl_semloss.recordings.recording import read_recording
+from pyskl_semloss.recordings.seen import seen_by_part
 from pyskl_semloss.skeletons import joint_map
 from pyskl_semloss.video.estimate import assemble, expected_frames, find_parts
 from pyskl_semloss.video.estimators import load_estimator
@@ -26,7 +27,6 @@ from pyskl_semloss.video.frames import import_cv2, open_video
 from pyskl_semloss.video.options import EstimationOptions
 from pyskl_semloss.video.overlay import write_overlay
 from pyskl_semloss.video.part_files import PartFiles, are_complete, result_key
-from pyskl_semloss.workers import Event, Tell, work_through
 
 Progress = Callable[[int, int, int, int], None]
 """Frames done, frames in all, videos done, videos in all."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import open_regular
+from pyskl_semloss.io.reading import open_regular
 
 AnyPath = str | os.PathLike[str]
 FFMPEG_NAMES = ("mov", "matroska", "avi", "asf", "flv", "ogg", "mpeg", "mpegts")

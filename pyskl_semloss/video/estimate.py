@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.annotations.mending import mend_points
-from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.skeletons import joint_map
 from pyskl_semloss.video.ahead import ahead
 from pyskl_semloss.video.estimators import Estimator, Found, load_estimator
@@ -218,7 +218,7 @@ def assemble(
 
     Returns:
         The recording, and the facts of :meth:`PersonChoice.apply
-        <pyskl_semloss.annotations.person_choice.PersonChoice.apply>`; none for a single person.
+        <pyskl_semloss.recordings.person_choice.PersonChoice.apply>`; none for a single person.
 
     Raises:
         InputError: There is no such person; names the file.

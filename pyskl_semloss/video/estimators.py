@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyskl_semloss.annotations.keypoint_files.detections import MOST_PERSONS
 from pyskl_semloss.errors import HostError, InputError
-from pyskl_semloss.reading import reason
+from pyskl_semloss.io.reading import reason
+from pyskl_semloss.recordings.detections import MOST_PERSONS
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 
 Found = tuple[np.ndarray, np.ndarray]
@@ -29,7 +29,7 @@ class Estimator:
         layout: What the V joints are; a name or the fields of a layout are turned into one.
         reset: Forgets the frames that were seen before. None says that each frame is looked at on its own.
         single: It finds one person at most, and whoever that is counts as the same. Otherwise persons are followed and
-            chosen, see :class:`pyskl_semloss.annotations.person_choice.PersonChoice`.
+            chosen, see :class:`pyskl_semloss.recordings.person_choice.PersonChoice`.
     """
 
     function: Callable[[np.ndarray], Found]

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from pyskl_semloss.annotations.recording import LEAST_FPS
 from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.recordings.recording import LEAST_FPS
 from pyskl_semloss.video.containers import FFMPEG_NAMES, container
 
 LONGEST_GAP = 10.0

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pyskl_semloss.annotations.recording import Recording
+from pyskl_semloss.drawing.layouts import CENTRE, LEFT, RIGHT
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.results import result_path
+from pyskl_semloss.io.results import result_path
+from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.skeletons import SkeletonLayout
-from pyskl_semloss.skeletons.drawing import CENTRE, LEFT, RIGHT
 from pyskl_semloss.video.frames import Video, import_cv2
 
 SURE = 0.5

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from pyskl_semloss import __version__
-from pyskl_semloss.array_files import read_npz
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.files import atomic_write
+from pyskl_semloss.io.arrays import read_npz
+from pyskl_semloss.io.files import atomic_write
 from pyskl_semloss.video.estimate import PART, WARM_UP, Part
 from pyskl_semloss.video.options import EstimationOptions
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from fuzz.targets import Target
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.reading import memory_limit
+from pyskl_semloss.io.reading import memory_limit
 
 MOST_SECONDS = 10
 MOST_WARNINGS = 20

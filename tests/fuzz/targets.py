@@ -20,9 +20,9 @@ from raw_formats import imigue_clips, smg_clips, write_imigue_raw, write_smg_raw
 from reader_files import make_files
 
 from pyskl_semloss.annotations import AnnotationSet, Clip
-from pyskl_semloss.annotations.converters import IMIGUE, SMG, convert_raw
-from pyskl_semloss.annotations.converters.findings import Findings
-from pyskl_semloss.annotations.converters.parts import Part, read_part, write_part
+from pyskl_semloss.datasets import IMIGUE, SMG, convert_raw
+from pyskl_semloss.datasets.findings import Findings
+from pyskl_semloss.datasets.parts import Part, read_part, write_part
 from pyskl_semloss.report.history import find_history
 from pyskl_semloss.sweep.table import best_so_far, collect, csv_text, markdown, rows
 

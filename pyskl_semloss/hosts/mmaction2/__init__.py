@@ -15,19 +15,19 @@ import torch  # noqa: E402
 from mmengine.logging import HistoryBuffer  # noqa: E402
 from mmengine.runner.checkpoint import CheckpointLoader  # noqa: E402
 
-import pyskl_semloss.hosts.mmaction2.transforms  # noqa: E402, F401
-from pyskl_semloss.checkpoints import log_history_globals  # noqa: E402
+import pyskl_semloss.hosts.mmaction2.data.transforms  # noqa: E402, F401
 from pyskl_semloss.hosts.checkpoint_loading import use_own_statistics, use_safe_loaders  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.dataset import KeypointDataset  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.head import SemanticEmbeddingHead  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.heatmap import GeneratePoseHeatmap  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.metric import ScoreMetric  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.packing import PackKeypoints  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.preprocessor import PoseHeatmapPreprocessor  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.progress import BestSoFarHook  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.recognizer import PoseRecognizer3D  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.seeding import SeedHook  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.whole_checkpoints import WholeCheckpointHook  # noqa: E402
+from pyskl_semloss.hosts.checkpoints import log_history_globals  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.data.dataset import KeypointDataset  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.data.heatmap import GeneratePoseHeatmap  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.data.packing import PackKeypoints  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.data.seeding import SeedHook  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.model.head import SemanticEmbeddingHead  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.model.recognizer import PoseRecognizer3D  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.best_so_far import BestSoFarHook  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.metric import ScoreMetric  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.whole_checkpoints import WholeCheckpointHook  # noqa: E402
 from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
     CompactKeypoints,
     FlipKeypoints,

@@ -10,8 +10,8 @@ import torch  # noqa: E402
 from mmcv.runner import CheckpointLoader  # noqa: E402
 
 import pyskl_semloss.hosts.pyskl.transforms  # noqa: E402, F401
-from pyskl_semloss.checkpoints import log_history_globals  # noqa: E402
 from pyskl_semloss.hosts.checkpoint_loading import use_safe_loaders  # noqa: E402
+from pyskl_semloss.hosts.checkpoints import log_history_globals  # noqa: E402
 from pyskl_semloss.hosts.pyskl.dataset import KeypointDataset  # noqa: E402
 from pyskl_semloss.hosts.pyskl.head import SemanticEmbeddingHead  # noqa: E402
 from pyskl_semloss.hosts.pyskl.heatmap import GeneratePoseHeatmap  # noqa: E402

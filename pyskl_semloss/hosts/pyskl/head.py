@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.semantic_loss import SemanticBranch
+from pyskl_semloss.semantic.loss import SemanticBranch
 
 
 @HEADS.register_module()

@@ -15,11 +15,11 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from pyskl_semloss.annotations.recording import Recording
 from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.hosts.mmaction2.predictor import Predictor
-from pyskl_semloss.hosts.mmaction2.preprocessor import PoseHeatmapPreprocessor, Views
+from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor, Views
+from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
+from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.find import find_segments
 from pyskl_semloss.segments.sliding import Entry, WindowRules, timelines_of
 from pyskl_semloss.segments.timeline import Timeline

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.annotations import AnnotationSet, write_annotations
-from pyskl_semloss.annotations.synthetic import CLASS_NAMES, generate
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.mmaction2.benchmark.cost import StepCost
 from pyskl_semloss.hosts.mmaction2.benchmark.machine import header
@@ -20,6 +19,7 @@ from pyskl_semloss.hosts.mmaction2.benchmark.scaling import loading, scaling
 from pyskl_semloss.hosts.mmaction2.benchmark.sides import SIDES, Setup
 from pyskl_semloss.hosts.mmaction2.benchmark.targets import targets
 from pyskl_semloss.hosts.mmaction2.benchmark.turns import Child, compare, take_turns
+from pyskl_semloss.synthetic.clips import CLASS_NAMES, generate
 
 # The sides live in new processes for each group: what was compiled, or is kept in memory, stays out of the next.
 _GROUPS = (

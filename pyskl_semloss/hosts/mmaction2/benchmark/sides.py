@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from pyskl_semloss.allocator import SWITCH, keep_large_blocks
-from pyskl_semloss.hosts.mmaction2.running import load_config
+from pyskl_semloss.cpu.allocator import SWITCH, keep_large_blocks
+from pyskl_semloss.hosts.mmaction2.training.running import load_config
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 
 SIDES = ("host", "ours", "fast")

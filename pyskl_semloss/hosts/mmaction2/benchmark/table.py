@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyskl_semloss.results import result_file
+from pyskl_semloss.io.results import result_file
 
 _WHAT = {
     "heatmaps": "heat maps of a training clip",

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from pyskl_semloss.annotations.pickle_io import read_annotations
+from pyskl_semloss.annotations.pickles import read_annotations
 from pyskl_semloss.errors import HostError
 from pyskl_semloss.evaluation.fusion import fuse
 from pyskl_semloss.hosts.mmaction2.export.graph import as_inputs
-from pyskl_semloss.hosts.mmaction2.predictor import Predictor
+from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 
 Entry = Mapping[str, Any]
 

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from pyskl_semloss import __version__
 from pyskl_semloss.errors import HostError
 from pyskl_semloss.evaluation.fusion import normalised
-from pyskl_semloss.files import sha256
 from pyskl_semloss.hosts.mmaction2.export.network import ViewScores
 from pyskl_semloss.hosts.mmaction2.export.views import ClipViews, ViewPlan, view_plan
-from pyskl_semloss.hosts.mmaction2.predictor import Predictor
-from pyskl_semloss.results import refuse_changed, result_file
+from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
+from pyskl_semloss.io.files import sha256
+from pyskl_semloss.io.results import refuse_changed, result_file
 
 OPSET = 17
 """ONNX operator set of the files; onnxruntime 1.12 and later run it."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.mmaction2.export.maps import ViewMaps
 from pyskl_semloss.hosts.mmaction2.export.views import ViewPlan
-from pyskl_semloss.hosts.mmaction2.trained_model import TrainedModel
+from pyskl_semloss.hosts.mmaction2.prediction.trained_model import TrainedModel
 
 # Largest difference to the original network, over the largest feature.
 _AGREEMENT = 1e-4

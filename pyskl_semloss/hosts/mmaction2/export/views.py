@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from pyskl_semloss.annotations.mending import ABSURD
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.hosts.mmaction2.packing import PackKeypoints
-from pyskl_semloss.hosts.mmaction2.trained_model import TrainedModel, build_steps
+from pyskl_semloss.hosts.mmaction2.data.packing import PackKeypoints
+from pyskl_semloss.hosts.mmaction2.prediction.trained_model import TrainedModel, build_steps
 from pyskl_semloss.keypoint_ops import uniform_frame_indices_test
 from pyskl_semloss.keypoint_ops.cropping import ratio_range
 from pyskl_semloss.keypoint_ops.transforms import CompactKeypoints, ResizeKeypoints, SampleKeypointFrames

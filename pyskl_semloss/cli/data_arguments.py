@@ -1,0 +1,98 @@
+"""The arguments of the converters on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from pyskl_semloss.datasets.recordings import KeypointOptions
+from pyskl_semloss.datasets.splits import SplitOptions, read_split_files, read_subjects
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.recordings.keypoint_files import FORMATS, RecordingOptions
+from pyskl_semloss.recordings.persons import WAYS
+from pyskl_semloss.skeletons import get_layout
+
+
+def add_split_arguments(parser: argparse.ArgumentParser, val_fraction: float) -> None:
+    """``--split-file``, ``--subjects``, ``--val-fraction``, ``--test-fraction`` and ``--seed``."""
+    add = parser.add_argument
+    add("--split-file", action="append", default=[], metavar="NAME=FILE",
+        help="an official list of train, val or test: ids of clips or videos, one a line; or FILE.json")  # fmt: skip
+    add("--partial", action="store_true",
+        help="a part of the data set is here: ids of the lists that fit nothing are noted, not refused")  # fmt: skip
+    add("--subjects", metavar="FILE", help="CSV of video,subject: splits are made by subject")
+    parser.set_defaults(default_fractions={"val": val_fraction, "test": 0.25})
+    add("--val-fraction", type=float,
+        help=f"of the training videos or subjects, if nothing says (default: {val_fraction})")  # fmt: skip
+    add("--test-fraction", type=float, help="if nothing says what tests (default: 0.25)")
+    add("--seed", type=int, default=0, help="of the choice of those parts (default: 0)")
+
+
+def split_options(args: argparse.Namespace) -> SplitOptions:
+    """What :func:`add_split_arguments` says.
+
+    Raises:
+        InputError: A file cannot be read, or a value is out of range.
+    """
+    subjects = read_subjects(args.subjects) if args.subjects else {}
+    lists = read_split_files(args.split_file)
+    given = {"val": args.val_fraction, "test": args.test_fraction}
+    asked = [name for name, share in given.items() if share is not None]
+    shares = args.default_fractions | {name: given[name] for name in asked}
+    return SplitOptions(lists, subjects, shares["val"], shares["test"], args.seed, args.partial, asked)
+
+
+def add_label_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--labels-from``."""
+    what = (
+        "the number of the first class, where labels are numbers (default: 0; asked for where they seem to be from 1)"
+    )
+    parser.add_argument("--labels-from", type=int, choices=(0, 1), help=what)
+
+
+def add_keypoint_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of reading own keypoints; see docs/own_keypoints.md."""
+    add = parser.add_argument
+    add("--format", choices=FORMATS, help="of the sources (default: by their names)")
+    add("--layout", metavar="LAYOUT", help="what their joints are, a name or a file (default: what the sources say)")
+    add("--to", metavar="LAYOUT", help="the layout to make, a name or a file (default: that of the sources)")
+    add("--alias", action="append", default=[], metavar="TARGET=SOURCE", help="a joint of --to, and what it is there")
+    add("--image-size", metavar="WxH", help="of the video in px, as 1920x1080, where the sources do not say it")
+    add("--fps", type=float, help="frames per second of the video, where the sources do not say it")
+    add("--person", default="largest", metavar="WHO", help=f"{', '.join(WAYS)}, or a number (default: largest)")
+    add("--max-persons", type=int, default=2, help="for --person all (default: 2)")
+    add("--pause", type=int, metavar="FRAMES", help="gone so long, a person is still the same (default: one second)")
+    add("--fill-gaps", type=int, default=0, metavar="FRAMES", help="interpolate gaps up to so long (default: none)")
+    add("--workers", type=int, default=2, help="processes (default: 2)")
+
+
+def keypoint_options(args: argparse.Namespace) -> KeypointOptions:
+    """What :func:`add_keypoint_arguments` says.
+
+    Raises:
+        InputError: A layout is unknown, or a value is out of range.
+    """
+    aliases = {}
+    for item in args.alias:
+        target, equals, source = item.partition("=")
+        if not (equals and target and source):
+            raise InputError(f"expected TARGET=SOURCE, two joints, got {item!r}", field="alias")
+        aliases[target] = source
+    making = RecordingOptions(
+        image_shape(args.image_size) if args.image_size else None, args.fps, get_layout(args.to) if args.to else None,
+        args.person, args.max_persons, args.pause, args.fill_gaps, aliases,
+    )  # fmt: skip
+    return KeypointOptions(args.format, get_layout(args.layout) if args.layout else None, making)
+
+
+def image_shape(text: str) -> tuple[int, int]:
+    """(height, width) of ``WIDTHxHEIGHT``.
+
+    Raises:
+        InputError: It is something else.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,5})[x\u00d7*]([1-9]\d{0,5})", text.strip().lower(), re.ASCII)
+    if match is None:
+        problem = f"expected WIDTHxHEIGHT in px, as 1920x1080, got {text!r}"
+        raise InputError(problem, field="image-size")
+    return int(match[2]), int(match[1])

@@ -1,0 +1,166 @@
+"""SIGTERM, SIGHUP and Ctrl-C end a tool with one line; no traceback, no process and no temporary file left behind."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from types import FrameType
+
+from pyskl_semloss.cli.outputs import is_printing
+from pyskl_semloss.errors import TRACEBACK
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN, _SOON, _LATE = 1.0, 0.001, 0.2
+"""Seconds until what was raised and lost is raised again; until what was put off is, and for how long that is done."""
+
+
+class Stopped(SystemExit):
+    """A signal asked the process to end; the status is 128 plus its number, 130 for Ctrl-C and 143 for SIGTERM."""
+
+
+def exit_on_signal(option: str = "") -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Make a tool's ``main`` end cleanly when it is interrupted, and say with which command it goes on.
+
+    Args:
+        option: What the command line needs to go on, such as ``"--resume"``; the same command without it.
+    """
+
+    def decorate(main: Callable[[], None]) -> Callable[[], None]:
+        @functools.wraps(main)
+        def wrapper() -> None:
+            stop_on_signal(main, lambda: f"go on with: {going_on(option)}")
+
+        return wrapper
+
+    return decorate
+
+
+def stop_on_signal(main: Callable[[], None], advice: Callable[[], str] | None = None) -> None:
+    """Call ``main``; a signal that asks the process to end stops it, so that it cleans up behind itself.
+
+    A signal that was ignored before stays ignored, as Ctrl-C is in jobs that a script starts in the background, and
+    SIGHUP below nohup.
+
+    Args:
+        main: What to call.
+        advice: Says how to go on, for the line that is left.
+
+    Raises:
+        SystemExit: A signal came; the status is 128 plus its number.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        main()
+        return
+    heard = {number: signal.getsignal(number) for number in _SIGNALS}
+    heard = {number: before for number, before in heard.items() if before is not signal.SIG_IGN}
+    if advice is None and os.environ.get(TRACEBACK):
+        # Who asks for tracebacks wants to see where it was.
+        heard.pop(signal.SIGINT, None)
+    came: list[int] = []
+    alarm = signal.getsignal(signal.SIGALRM)
+    try:
+        _handle(heard, functools.partial(_stop, came, os.getpid()))
+        main()
+    except BaseException:
+        # Not always Stopped itself: mmengine, for one, turns whatever happens while it formats a config into
+        # an error of its own.
+        if not came:
+            raise
+        _handle(heard, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _end_workers()
+        if _is_first_process():
+            line = f"stopped by {signal.Signals(came[0]).name}"
+            print(line if advice is None else f"{line}; {advice()}", file=sys.stderr, flush=True)
+        raise SystemExit(128 + came[0]) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, before in {**heard, signal.SIGALRM: alarm}.items():
+            signal.signal(number, before)
+
+
+def going_on(option: str = "") -> str:
+    """The command line of this process, with ``option`` at its end unless it ends the line or stands in it alone."""
+    if _launched():
+        return f"the same command{' and ' if option else ''}{option}"
+    command = sys.orig_argv
+    # With a value behind it, as in --resume FILE, it would not go on from the latest.
+    places = [place for place, word in enumerate(command) if word == option]
+    alone = any(place + 1 == len(command) or command[place + 1].startswith("-") for place in places)
+    return shlex.join(command if alone or not option else [*command, option])
+
+
+def _handle(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in numbers:
+        signal.signal(number, handler)
+
+
+def _stop(came: list[int], owner: int, number: int, frame: FrameType | None) -> None:
+    if os.getpid() != owner:
+        # A forked worker: it is ended by its owner, to whom Ctrl-C in a terminal goes as well.
+        if number == signal.SIGTERM:
+            os._exit(128 + number)
+        return
+    if came:
+        # A system that shuts down may send several; only who is impatient at the keyboard cuts off what is cleaned up.
+        if number == signal.SIGINT:
+            raise Stopped(128 + came[0])
+        return
+    # Where the workers got the signal too, torch would report their end as a crash.
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    # What is torn down half made complains in its destructor.
+    sys.unraisablehook = lambda _: None
+    came.append(number)
+    _raise(came, time.monotonic() + _LATE, 0, frame)
+
+
+def _raise(came: list[int], late: float, number: int, frame: FrameType | None) -> None:
+    """Raise, here or, where it would be lost or do harm, a little later."""
+    if is_printing(frame) and time.monotonic() < late:
+        # What was just printed would be printed again.
+        signal.signal(signal.SIGALRM, functools.partial(_raise, came, late))
+        signal.setitimer(signal.ITIMER_REAL, _SOON)
+        return
+    # Python drops what is raised in a destructor, or by its own hooks while a worker is forked; the run would go on.
+    signal.signal(signal.SIGALRM, functools.partial(_raise, came, 0.0))
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+    if not _on_its_way(sys.exc_info()[1]):
+        raise Stopped(128 + came[0])
+
+
+def _on_its_way(error: BaseException | None) -> bool:
+    """Whether an error that is being handled is ours, or came of it: then what is cleaned up is left in peace."""
+    while error is not None and not isinstance(error, Stopped):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _end_workers() -> None:
+    workers = multiprocessing.active_children()
+    for patience in (0.5, 1.5, 3):
+        # Again, because Python drops a signal that a worker gets while it is being forked.
+        for worker in workers:
+            worker.terminate()
+        end = time.monotonic() + patience
+        for worker in workers:
+            worker.join(max(0, end - time.monotonic()))
+    for worker in workers:
+        if worker.is_alive():
+            worker.kill()
+            worker.join()
+
+
+def _launched() -> bool:
+    """Whether another program started this process as one of several."""
+    return "TORCHELASTIC_RUN_ID" in os.environ or "slurm" in sys.argv[1:]
+
+
+def _is_first_process() -> bool:
+    return not _launched() or int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0

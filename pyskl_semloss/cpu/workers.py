@@ -1,0 +1,199 @@
+"""Processes that work through tasks, tell how far they are, and may die without taking the others with them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.io.reading import reason
+
+Tell = Callable[[Any], None]
+Work = Callable[[Any, Tell], Any]
+_OF_THE_TERMINAL = (signal.SIGINT, signal.SIGHUP)
+_TERMINATED = 128 + signal.SIGTERM
+_PATIENCE = 5.0
+"""Seconds that a process has to end by itself."""
+_TOLD, _DONE, _FAILED, _IMPOSSIBLE = "told", "done", "failed", "impossible"
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a process says of its task.
+
+    Attributes:
+        task: The task.
+        kind: ``"told"``, ``"done"``, or ``"failed"``.
+        value: What it told; what the work returned; the :class:`InputError`.
+    """
+
+    task: Any
+    kind: str
+    value: Any
+
+
+class _Worker:
+    """A process with its end of a pipe and the task that it has."""
+
+    def __init__(self, work: Work) -> None:
+        context = get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.task: Any = None
+        self.process = context.Process(target=_serve, args=(work, other), daemon=True)
+        try:
+            with _held_back():
+                self.process.start()
+        finally:
+            other.close()
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Put signals off while a process is started: one that gets half of its instructions complains of them."""
+    # It lets signals through again when it is started.
+    resource_tracker.ensure_running()
+    signals = (*_OF_THE_TERMINAL, signal.SIGTERM)
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in signals}
+    mine = threading.current_thread() is threading.main_thread()
+    changed = [number for number in signals if mine and handlers[number] is not signal.SIG_IGN]
+    for number in changed:
+        # Another thread may take what this one does not let through.
+        signal.signal(number, lambda number, frame: came.append(number))
+    # For the new process, which inherits it: it does not know yet what to do about them.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number in changed:
+            signal.signal(number, handlers[number])
+        for late in came:
+            signal.raise_signal(late)
+
+
+def _end(crew: list[_Worker]) -> None:
+    for worker in crew:
+        worker.pipe.close()
+        worker.process.terminate()
+    end = time.monotonic() + _PATIENCE
+    for worker in crew:
+        worker.process.join(max(0, end - time.monotonic()))
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+
+
+def work_through(work: Work, tasks: deque[Any], workers: int) -> Iterator[Event]:
+    """Work through tasks in processes of their own; tasks that are added in between are done as well.
+
+    A task whose process dies has failed; the others go on.
+
+    Args:
+        work: Called in a process with a task and a function that tells something; importable by its name.
+        tasks: The tasks, taken from the left.
+        workers: Number of processes.
+
+    Yields:
+        What happens, as it happens.
+
+    Raises:
+        HostError: A task cannot be done on this machine, and so no other.
+    """
+    crew: list[_Worker] = []
+    try:
+        while tasks or any(worker.task is not None for worker in crew):
+            idle = [worker for worker in crew if worker.task is None]
+            while tasks and (idle or len(crew) < workers):
+                if not idle:
+                    crew.append(_Worker(work))
+                    idle.append(crew[-1])
+                worker = idle.pop()
+                worker.task = tasks.popleft()
+                with contextlib.suppress(OSError):  # a dead one is noticed below
+                    worker.pipe.send(worker.task)
+            busy = [worker for worker in crew if worker.task is not None]
+            ready = wait([worker.pipe for worker in busy])
+            for worker in busy:
+                if worker.pipe in ready:
+                    yield _heard(worker, crew)
+    finally:
+        _end(crew)
+
+
+def _heard(worker: _Worker, crew: list[_Worker]) -> Event:
+    task = worker.task
+    try:
+        kind, value = worker.pipe.recv()
+    except (EOFError, OSError):
+        crew.remove(worker)
+        worker.process.join(_PATIENCE)
+        fix = "Linux kills a process when memory is short (dmesg tells): take fewer workers."
+        problem = f"the process that had it in hand was ended {_how(worker.process.exitcode)}"
+        return Event(task, _FAILED, InputError(problem, fix=fix))
+    if kind == _IMPOSSIBLE:
+        raise HostError(value)
+    if kind != _TOLD:
+        worker.task = None
+    return Event(task, kind, value)
+
+
+def _how(status: int | None) -> str:
+    if status == _TERMINATED:
+        return "by SIGTERM"
+    return f"by {signal.Signals(-status).name}" if status and status < 0 else f"with status {status}"
+
+
+def _serve(work: Work, pipe: Connection) -> None:
+    """Life of a process: until the other end of the pipe is closed, or its owner is gone."""
+    # Ctrl-C reaches the whole group of processes, and so does a terminal that is closed; the first one ends the others.
+    for number in _OF_THE_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
+    # So that temporary files are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_OF_THE_TERMINAL, signal.SIGTERM))
+    end_with_parent()
+    # Libraries in C write to stderr what they think of a damaged video; Python's stderr stays.
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            pipe.send(_result(work, pipe.recv(), lambda value: pipe.send((_TOLD, value))))
+
+
+def _result(work: Work, task: Any, tell: Tell) -> tuple[str, Any]:
+    """Kind and value."""
+    try:
+        return _DONE, work(task, tell)
+    except InputError as error:
+        return _FAILED, error
+    except HostError as error:
+        return _IMPOSSIBLE, str(error)
+    except (BrokenPipeError, EOFError):
+        raise
+    except Exception as error:
+        return _FAILED, InputError(f"it failed ({type(error).__name__}: {reason(error)})")
+
+
+def end_with_parent() -> None:
+    """Let this process, a child of multiprocessing, end when its parent has ended, even where that was killed."""
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: Any) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_PATIENCE)
+    os._exit(_TERMINATED)

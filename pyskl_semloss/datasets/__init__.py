@@ -1,0 +1,27 @@
+"""From iMiGUE and SMG, raw or as the challenge kit packs them, and from own keypoints to annotation files."""
+
+from pyskl_semloss.datasets.imigue import IMIGUE
+from pyskl_semloss.datasets.keypoints import convert_keypoints
+from pyskl_semloss.datasets.kit import convert_kit
+from pyskl_semloss.datasets.raw import convert_raw
+from pyskl_semloss.datasets.recordings import KeypointOptions, convert_recordings, recording_line
+from pyskl_semloss.datasets.smg import SMG
+from pyskl_semloss.datasets.sources import RawFormat
+from pyskl_semloss.datasets.splits import SplitOptions, read_split_files, read_subjects
+from pyskl_semloss.datasets.summary import page
+
+__all__ = [
+    "IMIGUE",
+    "SMG",
+    "KeypointOptions",
+    "RawFormat",
+    "SplitOptions",
+    "convert_keypoints",
+    "convert_kit",
+    "convert_raw",
+    "convert_recordings",
+    "page",
+    "read_split_files",
+    "read_subjects",
+    "recording_line",
+]

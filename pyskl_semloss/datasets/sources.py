@@ -1,0 +1,141 @@
+"""Finding the videos of a raw data set in its folders."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pyskl_semloss.datasets.findings import Findings
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.folders import is_system_file
+from pyskl_semloss.io.reading import absent
+
+_GROUP = re.compile(r"(?:^|[^a-z])(train|val|test)")
+
+
+@dataclass(frozen=True)
+class RawFormat:
+    """One data set as it is distributed: a folder a video, in it ``<id><suffix>`` for skeletons and for labels.
+
+    Attributes:
+        name: Name of the data set.
+        skeleton_suffix: End of the name of the skeleton file.
+        label_suffix: End of the name of the label file.
+        id_pattern: Regular expression of the names of video folders.
+        clip_separator: What stands between video and row in a sample id.
+        columns: Columns of the skeleton file.
+        points: From a table (T, columns) to positions (T, V, 2) in px and scores (T, V).
+        num_joints: V.
+        classes: Gesture number to class.
+        num_classes: Number of classes.
+        img_shape: (height, width) in px.
+        test_subjects: Subjects of the official test set; the number in a video's name is its subject. None where the
+            data set tells no subjects.
+    """
+
+    name: str
+    skeleton_suffix: str
+    label_suffix: str
+    id_pattern: str
+    clip_separator: str
+    columns: int
+    points: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    num_joints: int
+    classes: dict[int, int]
+    num_classes: int
+    img_shape: tuple[int, int] = (1080, 1920)
+    test_subjects: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Video:
+    """The files of one video, and the split that the folders above it name (empty where they name none)."""
+
+    name: str
+    skeletons: str
+    labels: str
+    group: str
+
+
+def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findings) -> list[Video]:
+    """Find the videos below a folder, at any depth, in the order of their names.
+
+    Args:
+        source: The folder.
+        raw: The data set.
+        findings: Counts videos that lack a file, and folders that cannot be read.
+
+    Raises:
+        InputError: There is no such folder or no video in it, two folders have one name, or the findings are strict
+            and a video lacks a file or a folder cannot be read.
+    """
+    if not Path(source).is_dir():
+        fix = f"Give the folder with the videos of {raw.name}."
+        if not os.path.exists(source):
+            raise absent(source, "folder", fix)
+        raise InputError("it is a file, expected a folder", file=source, fix=fix)
+    found: dict[str, Video] = {}
+    for folder, names in _folders(source, findings):
+        video = _video(folder, names, Path(source), raw, findings)
+        if video is None:
+            continue
+        if video.name in found:
+            other = Path(found[video.name].skeletons).parent
+            raise InputError(f"the video {video.name!r} is in {other} too", file=folder, fix="Keep one of the two.")
+        found[video.name] = video
+    if not found:
+        layout = f"<id>/<id>{raw.skeleton_suffix} beside <id>/<id>{raw.label_suffix}"
+        reasons = "".join(f"; {line}" for line in findings.lines())
+        kit = any(name.endswith(("_data.npy", "_label.pkl")) for name in os.listdir(source))
+        way = f"These are arrays of a challenge kit: take the command {raw.name.lower()}-kit." if kit else None
+        raise InputError(f"no video of {raw.name} is below it (expected {layout}{reasons})", file=source, fix=way)
+    return [found[name] for name in sorted(found)]
+
+
+def _folders(source: str | os.PathLike[str], findings: Findings) -> list[tuple[Path, list[str]]]:
+    unreadable: list[OSError] = []
+    folders = []
+    seen: set[tuple[int, int]] = set()
+    for folder, below, names in os.walk(source, onerror=unreadable.append, followlinks=True):
+        seen.add(_identity(folder))
+        # Links may lead round in circles; a link to what was seen already leads nowhere new.
+        paths = {name: os.path.join(folder, name) for name in below}
+        below[:] = sorted(
+            name
+            for name in below
+            if not is_system_file(name) and not (os.path.islink(paths[name]) and _identity(paths[name]) in seen)
+        )
+        folders.append((Path(folder), names))
+    for error in unreadable:
+        findings.add("videos_unreadable", f"the folder cannot be read ({error.strerror})", file=error.filename)
+    return folders
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
+def _video(folder: Path, names: list[str], source: Path, raw: RawFormat, findings: Findings) -> Video | None:
+    skeletons, labels = folder.name + raw.skeleton_suffix, folder.name + raw.label_suffix
+    if skeletons in names and labels in names:
+        return Video(folder.name, str(folder / skeletons), str(folder / labels), _group(folder, source))
+    if skeletons in names:
+        findings.add("videos_without_labels", f"there is no {labels} beside it", file=folder / skeletons)
+    elif labels in names:
+        findings.add("videos_without_skeletons", f"there is no {skeletons} beside it", file=folder / labels)
+    elif folder != source and re.fullmatch(raw.id_pattern, folder.name):
+        findings.add("videos_without_files", f"expected {skeletons} and {labels} in it", file=folder)
+    return None
+
+
+def _group(folder: Path, source: Path) -> str:
+    for part in reversed(folder.relative_to(source).parts[:-1]):
+        if match := _GROUP.search(part.lower()):
+            return match[1]
+    return ""

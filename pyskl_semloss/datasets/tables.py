@@ -1,0 +1,139 @@
+"""Reading the rows of raw CSV files: fast where all is well, cell by cell where it is not."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections import Counter
+
+import numpy as np
+
+from pyskl_semloss.datasets.findings import Findings
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.reading import TABLE_LIMIT, read_bytes, refuse_other_text
+
+MOST_ROWS = 500_000
+"""Frames of a video: five hours, and a table of a gigabyte where a row has the 275 columns of SMG."""
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a CSV file, whatever its encoding: numbers are ASCII in all that occur.
+
+    What a spreadsheet made of the file is read as it was: semicolons between the cells and commas within, or tabs.
+
+    Raises:
+        InputError: It cannot be read, is UTF-16 text or a workbook, or has more than
+            :data:`pyskl_semloss.io.reading.TABLE_LIMIT` bytes.
+    """
+    data = read_bytes(path, TABLE_LIMIT)
+    refuse_other_text(data, path)
+    text = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
+    first, _, rest = text.partition("\n")
+    if first.strip().strip('"') in ("sep=;", "sep=,", "sep="):
+        text, (first, _, _) = rest, rest.partition("\n")
+    for mark in ";\t":
+        if first.count(mark) >= max(1, first.count(",")):
+            return text.replace(",", ".").replace(mark, ",")
+    return text
+
+
+def parse_table(text: str, columns: int, findings: Findings, *, file: str | os.PathLike[str] = "") -> np.ndarray:
+    """Parse rows of numbers; a row is a frame, so none is left out within the file.
+
+    Args:
+        text: Lines of numbers separated by commas, without column titles.
+        columns: Columns of the format.
+        findings: Counts what is mended or dropped.
+        file: The name for messages.
+
+    Returns:
+        (rows, columns) float64. What a row lacks, and cells that are no numbers, are NaN; further columns are cut.
+        No row where the text is empty, where no row has as many columns as the format, or where most have more: then
+        it is of another format, and what stands in its first columns is something else. The findings say so.
+
+    Raises:
+        InputError: It has more than ``MOST_ROWS`` rows, or the findings are strict and the text has a defect; names
+            file and row.
+    """
+    text = text.rstrip()
+    if not text.strip():
+        findings.add("videos_empty", "the skeleton file is empty", file=file)
+        return np.empty((0, columns))
+    if (rows := text.count("\n") + 1) > MOST_ROWS:
+        raise InputError(f"it has {rows} rows, more than the {MOST_ROWS} frames that a video may have", file=file)
+    values = _parse_fast(text)
+    if values is None or values.shape[1] != columns:
+        values = _parse_slowly(text.split("\n"), columns, findings, file)
+    return values
+
+
+def _parse_fast(text: str) -> np.ndarray | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            values = np.loadtxt(io.StringIO(text), delimiter=",", comments=None, ndmin=2)
+    except (ValueError, UserWarning, DeprecationWarning):
+        return None
+    # The parser skips empty lines, which are frames.
+    return values if len(values) == text.count("\n") + 1 else None
+
+
+def _parse_slowly(lines: list[str], columns: int, findings: Findings, file: str | os.PathLike[str]) -> np.ndarray:
+    first = 0
+    if lines[0].strip() and all(_is_title(cell) for cell in lines[0].split(",")):
+        findings.add("header_rows", "column titles, expected numbers", file=file, row=1)
+        first = 1
+    widths = Counter(_width(line, columns) for line in lines[first:] if line.strip())
+    wider = sum(count for width, count in widths.items() if width > columns)
+    if max(widths, default=0) < columns or wider and (columns not in widths or 2 * wider > widths.total()):
+        problem = f"expected {columns} columns, got {_span(sorted(widths))}"
+        findings.add("videos_of_another_format", problem, file=file, row=first + 1)
+        return np.empty((0, columns))
+    values = np.full((len(lines) - first, columns), np.nan)
+    for number, line in enumerate(lines[first:]):
+        cells = line.split(",") if line.strip() else []
+        values[number, : min(len(cells), columns)] = _row(cells, columns, findings, file, first + number + 1)
+    return values
+
+
+def _width(line: str, columns: int) -> int:
+    """Columns of a row; empty ones behind the last one of the format, as of a comma at its end, are none."""
+    width = line.count(",") + 1
+    return max(columns, len(line.rstrip(", \t").split(","))) if width > columns else width
+
+
+def _span(widths: list[int]) -> str:
+    if not widths:
+        return "none"
+    return f"{widths[0]} in every row" if len(widths) == 1 else f"{widths[0]} to {widths[-1]}"
+
+
+def _row(cells: list[str], columns: int, findings: Findings, file: str | os.PathLike[str], row: int) -> list[float]:
+    if not cells:
+        findings.add("rows_empty", f"expected {columns} columns, got an empty row", file=file, row=row)
+    elif len(cells) < columns:
+        findings.add("rows_cut_short", f"expected {columns} columns, got {len(cells)}", file=file, row=row)
+    elif len(cells) > columns:
+        problem = f"expected {columns} columns, got {len(cells)}"
+        findings.add("rows_with_extra_columns", problem, file=file, row=row)
+    try:
+        return list(map(float, cells[:columns]))
+    except ValueError:
+        pass
+    numbers = [_number(cell) for cell in cells[:columns]]
+    wrong = next(at for at, number in enumerate(numbers) if number is None)
+    problem = f"expected a number in column {wrong + 1}, got {cells[wrong].strip()[:30]!r}"
+    findings.add("rows_with_text", problem, file=file, row=row)
+    return [np.nan if number is None else number for number in numbers]
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _is_title(cell: str) -> bool:
+    return _number(cell) is None and any(letter.isalpha() for letter in cell)

@@ -1,0 +1,162 @@
+"""Pictures of clips: frames drawn as stick figures, written as GIF (Pillow) or MP4 (OpenCV)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyskl_semloss.annotations.clip import Clip
+from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.io.results import result_file, result_path
+from pyskl_semloss.skeletons import SkeletonLayout
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+LEFT, RIGHT, MIDDLE, TEXT = "#1f77b4", "#d6532c", "#555555", "#222222"
+SMOOTHING = 2
+"""Frames are drawn larger by this factor and reduced, because Pillow draws without anti-aliasing."""
+
+
+def draw_clip(
+    clip: Clip, layout: SkeletonLayout, *, size: int = 320, title: str = "", crop: bool = True
+) -> list[Image.Image]:
+    """Draw every frame of a clip.
+
+    Missing points (score 0 and coordinates 0) and the limbs at them are left out. Left joints are blue, right ones
+    orange, the others grey. The view is the same in all frames.
+
+    Args:
+        clip: The clip.
+        layout: Its joints.
+        size: Length of the longer side of the picture in px.
+        title: Text above the number of the frame.
+        crop: Show the part of the image where the persons are; False shows the whole image.
+
+    Returns:
+        Pictures, one for each frame.
+
+    Raises:
+        InputError: The layout has another number of joints, or the size is below 32.
+    """
+    if size < 32:
+        raise InputError(f"expected at least 32 px, got {size}", field="size")
+    joints = clip.keypoint.shape[2]
+    if joints != layout.num_joints:
+        problem = f"the clip has {joints} joints, but the layout {layout.name!r} has {layout.num_joints}"
+        raise InputError(problem, clip=clip.frame_dir, field="keypoint", fix="Choose another layout.")
+    low, high = _view(clip, crop)
+    scale = size * SMOOTHING / (high - low).max()
+    shape = tuple((np.ceil((high - low) * scale / (2 * SMOOTHING)) * 2).astype(int).tolist())
+    present = (clip.keypoint != 0).any(-1) | (clip.keypoint_score > 0)
+    points = (clip.keypoint - low) * scale
+    return [
+        _draw_frame(points[:, number], present[:, number], layout, shape, f"{title}\n{number}".strip())
+        for number in range(clip.total_frames)
+    ]
+
+
+def _view(clip: Clip, crop: bool) -> tuple[np.ndarray, np.ndarray]:
+    height, width = clip.img_shape
+    seen = clip.keypoint[(clip.keypoint != 0).any(-1)]
+    if not crop or not len(seen):
+        return np.zeros(2), np.array([width, height], float)
+    # A stray point must not shrink the figure.
+    low, high = np.percentile(seen, [0.5, 99.5], axis=0)
+    margin = 0.12 * max((high - low).max(), 1.0)
+    return low - margin, high + margin
+
+
+def _draw_frame(
+    points: np.ndarray, present: np.ndarray, layout: SkeletonLayout, shape: tuple[int, ...], text: str
+) -> Image.Image:
+    image_module, draw_module = _pillow()
+    left, right = set(layout.left_kp), set(layout.right_kp)
+    large = (shape[0] * SMOOTHING, shape[1] * SMOOTHING)
+    image = image_module.new("RGB", large, "white")
+    draw = draw_module.Draw(image)
+    width = max(2, max(large) // 130)
+    for person, there in zip(points, present, strict=True):
+        for a, b in layout.limbs:
+            if there[a] and there[b]:
+                colour = LEFT if {a, b} & left else RIGHT if {a, b} & right else MIDDLE
+                draw.line([tuple(person[a]), tuple(person[b])], fill=colour, width=width)
+        for joint in np.flatnonzero(there):
+            x, y = person[joint]
+            colour = LEFT if joint in left else RIGHT if joint in right else MIDDLE
+            draw.ellipse([x - width, y - width, x + width, y + width], fill=colour)
+    image = image.resize(shape, image_module.Resampling.LANCZOS)
+    draw_module.Draw(image).text((4, 2), text, fill=TEXT)
+    return image
+
+
+def write_animation(frames: list[Image.Image], path: str | os.PathLike[str], fps: float = 25.0) -> None:
+    """Write pictures as an animation; the ending of the name says which: ``.gif`` or ``.mp4``.
+
+    Raises:
+        InputError: Another ending, fps not above 0, or a video that cannot be written.
+        HostError: OpenCV, which writes MP4, is not installed.
+    """
+    kind = Path(path).suffix.lower()
+    if not fps > 0:
+        raise InputError(f"expected a rate above 0, got {fps}", field="fps")
+    if kind == ".gif":
+        # GIF counts time in 1/100 s, and players slow down whatever is below 2 of them.
+        duration = max(20, round(100 / fps) * 10)
+        with result_file(path) as stream:
+            frames[0].save(stream, format="GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)
+    elif kind == ".mp4":
+        _write_mp4(frames, Path(path), fps)
+    else:
+        raise InputError(
+            f"expected a name that ends in .gif or .mp4, got {kind or 'no ending'!r}", file=path, field="out"
+        )
+
+
+def _write_mp4(frames: list[Image.Image], path: Path, fps: float) -> None:
+    try:
+        import cv2
+    except ImportError:
+        raise HostError("MP4 needs OpenCV: pip install opencv-python-headless, or write a .gif") from None
+    # OpenCV goes by the ending of the name.
+    with result_path(path, suffix=".mp4") as part:
+        # An absolute path is no address, and with FFmpeg no pattern of many pictures.
+        name, code = os.path.abspath(part), cv2.VideoWriter_fourcc(*"mp4v")  # type: ignore[attr-defined]
+        writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, code, fps, frames[0].size)
+        opened = writer.isOpened()
+        for frame in frames if opened else ():
+            writer.write(np.ascontiguousarray(np.asarray(frame)[..., ::-1]))
+        writer.release()
+        # It says nothing about what it could not write.
+        if not opened or _frames_in(cv2.VideoCapture(name, cv2.CAP_FFMPEG)) != len(frames):
+            raise OSError("OpenCV cannot write a video here; try a .gif")
+
+
+def _frames_in(video: Any) -> int:
+    count = 0
+    while video.read()[0]:
+        count += 1
+    video.release()
+    return count
+
+
+def contact_sheet(rows: list[list[Image.Image]]) -> Image.Image:
+    """Pictures beside and below each other, each row scaled as it comes; all of one size."""
+    image_module, _ = _pillow()
+    width, height = (max(frame.size[axis] for row in rows for frame in row) for axis in (0, 1))
+    sheet = image_module.new("RGB", (width * max(map(len, rows)), height * len(rows)), "white")
+    for down, row in enumerate(rows):
+        for along, frame in enumerate(row):
+            sheet.paste(frame, (along * width, down * height))
+    return sheet
+
+
+def _pillow():  # type: ignore[no-untyped-def]
+    try:
+        from PIL import Image, ImageDraw
+    except ImportError:
+        raise HostError("drawing needs Pillow: pip install pillow") from None
+    return Image, ImageDraw

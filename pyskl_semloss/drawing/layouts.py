@@ -1,0 +1,171 @@
+"""Pictures of layouts: joints numbered, limbs drawn, left and right in colour. Only drawing needs matplotlib."""
+
+from __future__ import annotations
+
+import math
+import os
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyskl_semloss.errors import HostError
+from pyskl_semloss.io.results import result_file
+from pyskl_semloss.skeletons.layout import SkeletonLayout
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEFT, RIGHT, CENTRE, WRONG = "#1f5fb4", "#d9730d", "#6b6b6b", "#c81e1e"
+WIDTH = 6.0  # inches; 600 px wide, a point is 1.4 px
+MARGIN = 0.05
+LINE = 0.19  # inches between two lines of the table
+SHORT = 17  # characters of a joint's entry that two columns of pairs have room for
+MANY = 40  # joints, from which on everything is drawn smaller
+
+
+def draw_layout(layout: SkeletonLayout, path: str | os.PathLike[str], dpi: int = 150) -> None:
+    """Write a PNG of a layout: title, skeleton, and a table of its joints with the mirror pairs.
+
+    A layout without ``rest_pose`` is drawn on a circle, mirror pairs facing each other. Limbs whose mirror image is
+    no limb are dashed and red; ``mistakes`` is printed in red.
+
+    Args:
+        layout: The layout.
+        path: The PNG file; missing folders are made.
+        dpi: Pixels per inch of a picture 6 inches wide.
+
+    Raises:
+        HostError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from PIL import Image
+    except ImportError:
+        raise HostError("drawing needs matplotlib: pip install matplotlib") from None
+    pose = layout.rest_pose or circle_pose(layout)
+    (x_low, x_high), (y_low, y_high) = _limits(pose)
+    body = WIDTH * (y_high - y_low) / (x_high - x_low)
+    heading, table = _heading(layout), _table(layout)
+    top, bottom = LINE * (len(heading) + 0.9), LINE * (len(table) + 1.0)
+    total = top + body + bottom
+
+    figure = Figure(figsize=(WIDTH, total), dpi=dpi)
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.0, bottom / total, 1.0, body / total))
+    _draw_skeleton(axes, layout, pose)
+    _write_lines(figure, heading, total - 0.25)
+    _write_lines(figure, table, bottom - 0.15)
+    canvas.draw()
+    # A palette makes the file four times smaller, and these pictures live in a repository.
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    with result_file(path) as stream:
+        picture.save(stream, format="png", optimize=True)
+
+
+def circle_pose(layout: SkeletonLayout) -> tuple[tuple[float, float], ...]:
+    """Places for a layout without a rest pose: pairs face each other on a circle, central joints go down its axis.
+
+    Returns:
+        (V, 2): x and y in a unit square, y down, the left joints on the right as in a person seen from the front.
+    """
+    central = [joint for joint in range(layout.num_joints) if layout.joint_mirror[joint] == joint]
+    pose = [(0.5, 0.5)] * layout.num_joints
+    for row, joint in enumerate(central):
+        # A slight bow, so that limbs that skip a joint can be told from those that do not.
+        bow = 0.04 * (-1) ** row if len(central) > 2 else 0.0
+        pose[joint] = (0.5 + bow, 0.08 + 0.84 * (row + 0.5) / len(central))
+    for row, (left, right) in enumerate(layout.mirror_pairs):
+        angle = math.pi * (row + 0.5) / len(layout.mirror_pairs)
+        x, y = 0.45 * math.sin(angle), 0.5 - 0.45 * math.cos(angle)
+        pose[left], pose[right] = (0.5 + x, y), (0.5 - x, y)
+    return tuple(pose)
+
+
+def _draw_skeleton(axes: Axes, layout: SkeletonLayout, pose: tuple[tuple[float, float], ...]) -> None:
+    left, right, broken = set(layout.left_limb), set(layout.right_limb), set(layout.unmirrored_limbs)
+    for index, (a, b) in enumerate(layout.limbs):
+        colour = LEFT if index in left else RIGHT if index in right else CENTRE
+        wrong = (a, b) in broken
+        ends = [pose[a][0], pose[b][0]], [pose[a][1], pose[b][1]]
+        axes.plot(*ends, color=WRONG if wrong else colour, linestyle="--" if wrong else "-", linewidth=2.2, zorder=1)
+    # Area, edge and letters of a joint, in points.
+    area, edge, letters = (
+        (230, 1.2, 8.5) if layout.num_joints <= MANY else (62, 0.4, 4.4 if layout.num_joints < 100 else 3.7)
+    )
+    for joint, (x, y) in enumerate(pose):
+        axes.scatter(x, y, s=area, color=_colour(layout, joint), edgecolors="white", linewidths=edge, zorder=2)
+        label: dict[str, Any] = {"color": "white", "fontsize": letters, "fontweight": "bold"}
+        axes.text(x, y, str(joint), ha="center", va="center", zorder=3, **label)
+    (x_low, x_high), (y_low, y_high) = _limits(pose)
+    axes.set_xlim(x_low, x_high)
+    axes.set_ylim(y_high, y_low)
+    axes.axis("off")
+
+
+def _limits(pose: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], tuple[float, float]]:
+    xs, ys = [x for x, _ in pose], [y for _, y in pose]
+    y_low, y_high = min(ys) - MARGIN, max(ys) + MARGIN
+    # A narrow skeleton on the full width would make the picture needlessly tall.
+    half, middle = max((max(xs) - min(xs)) / 2 + MARGIN, (y_high - y_low) / 2), (max(xs) + min(xs)) / 2
+    return (middle - half, middle + half), (y_low, y_high)
+
+
+def _colour(layout: SkeletonLayout, joint: int) -> str:
+    return LEFT if joint in layout.left_kp else RIGHT if joint in layout.right_kp else CENTRE
+
+
+Line = list[tuple[float, str, dict[str, Any]]]  # (x in inches, text, matplotlib text properties)
+
+
+def _heading(layout: SkeletonLayout) -> list[Line]:
+    counts = f"{layout.num_joints} joints, {layout.num_limbs} limbs, {len(layout.mirror_pairs)} mirror pairs"
+    bold = {"fontsize": 11, "fontweight": "bold"}
+    lines: list[Line] = [[(0.15, text, bold)] for text in textwrap.wrap(f"{layout.name}: {counts}", 62)]
+    note = {"fontsize": 8.5, "color": "#333333"}
+    lines += [[(0.15, text, note)] for text in textwrap.wrap(layout.source, 90)]
+    if not layout.rest_pose:
+        lines.append([(0.15, "It has no rest_pose: pairs face each other on a circle.", note)])
+    if layout.mistakes:
+        red = {"fontsize": 8.5, "color": WRONG, "fontweight": "bold"}
+        lines += [[(0.15, text, red)] for text in textwrap.wrap(f"WRONG ON PURPOSE: {layout.mistakes}", 84)]
+    return lines
+
+
+def _table(layout: SkeletonLayout) -> list[Line]:
+    many = layout.num_joints > MANY
+    small = {"fontsize": 6.5 if many else 8.5}
+    legend: Line = [
+        (0.15, "left", {**small, "color": LEFT, "fontweight": "bold"}),
+        (0.55, "right", {**small, "color": RIGHT, "fontweight": "bold"}),
+        (1.05, "central", {**small, "color": CENTRE, "fontweight": "bold"}),
+    ]
+    if layout.unmirrored_limbs:
+        text = f"dashed: the {len(layout.unmirrored_limbs)} limbs whose mirror image is no limb"
+        legend.append((1.75, text, {**small, "color": WRONG, "fontweight": "bold"}))
+    lines = [legend]
+    entries = [f"{joint} {name}" for joint, name in enumerate(layout.joints)]
+    central = [entry for joint, entry in enumerate(entries) if layout.joint_mirror[joint] == joint]
+    lines += [
+        [(0.15, text, {**small, "color": CENTRE})] for text in textwrap.wrap("   ".join(central), 120 if many else 90)
+    ]
+    columns = 2 if many or max(map(len, entries)) <= SHORT else 1
+    rows = math.ceil(len(layout.mirror_pairs) / columns)
+    for row in range(rows):
+        line: Line = []
+        for column, (left, right) in enumerate(layout.mirror_pairs[row::rows]):
+            start, half = 0.15 + column * WIDTH / columns, WIDTH / columns / 2
+            line.append((start, entries[left], {**small, "color": LEFT}))
+            line.append((start + half - 0.3, "\N{LEFT RIGHT ARROW}", {**small, "color": CENTRE}))
+            line.append((start + half - 0.08, entries[right], {**small, "color": RIGHT}))
+        lines.append(line)
+    return lines
+
+
+def _write_lines(figure: Figure, lines: list[Line], start: float) -> None:
+    total = figure.get_figheight()
+    for number, line in enumerate(lines):
+        for x, text, properties in line:
+            figure.text(x / WIDTH, (start - number * LINE) / total, text, va="baseline", **properties)

@@ -1,0 +1,265 @@
+"""Checkpoints of the hosts and of the published release, read without running code from them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.reading import open_regular, reason, shown
+from pyskl_semloss.io.results import result_file
+from pyskl_semloss.semantic.label_vectors import load_matrix
+from pyskl_semloss.untrusted.checkpoint_attributes import check_attributes
+from pyskl_semloss.untrusted.checkpoint_scan import check_checkpoint
+
+_BRANCH = "cls_head.semantic_branch."
+LABEL_VECTORS_KEY = f"{_BRANCH}label_vectors"
+# The release's names of the branch, and ours.
+_RENAMED = {f"cls_head.emb_fc.{part}": f"{_BRANCH}fc.{part}" for part in ("weight", "bias")}
+
+
+_HISTORY = "mmengine.logging.history_buffer.HistoryBuffer"
+# mmengine pickles these methods of its log history by name, through getattr.
+_STATISTICS = ("min", "max", "mean", "current")
+
+
+class _Ignored:
+    """Takes the place of mmengine's log history, which no weight depends on."""
+
+    min = max = mean = current = None
+
+
+def log_history_globals(history_buffer: type = _Ignored) -> list[Any]:
+    """What ``torch.load(weights_only=True)`` must know to read the log history in mmengine's checkpoints.
+
+    Without it mmengine 0.10 cannot read its own checkpoints under torch 2.6 and later. Only data is let in: the
+    history, numpy arrays, scalars and dtypes, under the names that numpy 1.x and 2.x write.
+
+    Args:
+        history_buffer: mmengine's class, where the history is wanted; it is thrown away otherwise.
+    """
+
+    def statistics_method(owner: object, name: str) -> Any:
+        if owner is not history_buffer or name not in _STATISTICS:
+            raise pickle.UnpicklingError(f"getattr({owner!r}, {name!r}) in a checkpoint is refused")
+        return getattr(owner, name)
+
+    core = getattr(np, "core" if np.lib.NumpyVersion(np.__version__) < "2.0.0" else "_core")
+    arrays = [
+        (function, f"numpy.{module}.multiarray.{function.__name__}")
+        for function in (core.multiarray._reconstruct, core.multiarray.scalar)
+        for module in ("core", "_core")
+    ]
+    dtypes = {type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "u1", "b1")}
+    history = (history_buffer, _HISTORY)
+    return [history, (statistics_method, "builtins.getattr"), *arrays, np.ndarray, np.dtype, *dtypes]
+
+
+def _readable_log_history() -> contextlib.AbstractContextManager:
+    """Allow what :func:`log_history_globals` lists, unless a host has: leaving the context would take it away again."""
+    allowed = torch.serialization.get_safe_globals()
+    if any(isinstance(entry, tuple) and entry[1] == _HISTORY for entry in allowed):
+        return contextlib.nullcontext()
+    return torch.serialization.safe_globals(log_history_globals())
+
+
+def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> dict[str, Any]:
+    """The whole content of a checkpoint of mmengine, mmcv 1.x or plain torch, read without running code from it.
+
+    Args:
+        path: The file.
+        map_location: Where its tensors go, as :func:`torch.load` takes it.
+
+    Raises:
+        InputError: There is no such file, it is no checkpoint, it holds more than data, or its parts claim more than
+            the file has.
+    """
+    with open_regular(path) as stream:
+        try:
+            check_checkpoint(stream)
+            stream.seek(0)
+            with _readable_log_history():
+                content = torch.load(stream, map_location=map_location, weights_only=True)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        # Whatever zipfile, pickle and torch raise on damaged bytes.
+        except Exception as error:
+            problem = f"expected a checkpoint that holds tensors and plain data only ({_reason(error)})"
+            cut = isinstance(error, (zipfile.BadZipFile, EOFError))
+            raise InputError(problem, file=path, fix="It may be cut short: copy it anew." if cut else None) from None
+    if not isinstance(content, dict):
+        raise InputError("expected a state dict of tensors, or a dict with one", file=path)
+    try:
+        check_attributes(content)
+    except InputError as error:
+        raise error.located(file=path) from None
+    return content
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, InputError):
+        return error.problem
+    # torch's message begins with the advice to trust the file.
+    marked = re.search(r"WeightsUnpickler error:\s*(\S.*)", str(error))
+    return marked[1][:200] if marked else reason(error)
+
+
+def without_commands(content: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The content of a checkpoint without what a host does at its word when it goes on from it.
+
+    Both hosts run the text ``meta["config"]`` as Python, for the number of GPUs in it, and when a better checkpoint is
+    found they delete the file (MMAction2: also the folder) that it names as the best so far. Of the text only the line
+    with that number stays; of the paths only the names, in the folder of the checkpoint.
+
+    Args:
+        content: As :func:`read_checkpoint` gives it; changed in place.
+        path: The checkpoint's own path.
+    """
+    meta, hub = content.get("meta"), content.get("message_hub")
+    if isinstance(meta, dict):
+        if "config" in meta:
+            text = meta["config"] if isinstance(meta["config"], str) else ""
+            gpus = re.search(r"^gpu_ids = range\(0, \d{1,6}\)$", text, re.MULTILINE)
+            meta["config"] = gpus[0] if gpus else "gpu_ids = None"
+        _keep_names(meta.get("hook_msgs"), path)
+    if isinstance(hub, dict):
+        _keep_names(hub.get("runtime_info"), path)
+    return content
+
+
+def _keep_names(notes: object, path: str | os.PathLike[str]) -> None:
+    if not isinstance(notes, dict):
+        return
+    # Nothing but text is written out: a list of a kilobyte may fill the memory when it is.
+    for key in [key for key in notes if isinstance(key, str) and key.startswith(("best_ckpt", "last_ckpt"))]:
+        name = Path(notes[key]).name if isinstance(notes[key], str) else ""
+        notes[key] = str(Path(path).parent / name) if name.endswith(".pth") else None
+    if "keep_ckpt_ids" in notes:
+        ids = notes["keep_ckpt_ids"]
+        notes["keep_ckpt_ids"] = [one for one in ids if type(one) is int] if isinstance(ids, list) else []
+
+
+def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Weights of a checkpoint of mmengine, mmcv 1.x or plain torch, by name, on the CPU.
+
+    Raises:
+        InputError: As :func:`read_checkpoint`, or there are no weights in it.
+    """
+    return state_dict_of(read_checkpoint(path), path)
+
+
+def state_dict_of(content: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The weights in the content of a checkpoint, by name.
+
+    Args:
+        content: As :func:`read_checkpoint` gives it.
+        path: The checkpoint's own path, for messages.
+
+    Raises:
+        InputError: There are no weights in it.
+    """
+    state = content.get("state_dict", content)
+    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError("expected a state dict of tensors", file=path)
+    weights: dict[str, Tensor] = {}
+    for given, value in state.items():
+        if not isinstance(given, str):
+            raise InputError(f"expected names of weights, got {shown(given)}", file=path, field="state_dict")
+        # DistributedDataParallel and torch.compile put their own names in front.
+        name = given.removeprefix("module.").removeprefix("_orig_mod.")
+        if name in weights:
+            raise InputError(f"the weight {shown(name)} is there twice", file=path, field="state_dict")
+        weights[name] = value.detach()
+    return weights
+
+
+def convert_state_dict(
+    state: Mapping[str, Tensor], label_vectors: str | Path | np.ndarray | None = None, to: str = "plugin"
+) -> dict[str, Tensor]:
+    """Rename the semantic branch between the release's names and ours; both hosts use ours.
+
+    Args:
+        state: Weights by name.
+        label_vectors: (C, D) array or file; needed where the checkpoint lacks them, as the release's does.
+        to: ``"plugin"``, our names with the label vectors, or ``"release"``, the release's names without them.
+
+    Raises:
+        InputError: There is no semantic branch, or the label vectors do not fit it.
+    """
+    if both := [name for pair in _RENAMED.items() for name in pair if set(pair) <= state.keys()]:
+        raise InputError(f"it has the semantic branch under two names ({', '.join(both)})", field="state_dict")
+    if to == "release":
+        names = {ours: theirs for theirs, ours in _RENAMED.items()}
+        result = {names.get(name, name): value for name, value in state.items() if name != LABEL_VECTORS_KEY}
+        missing = [name for name in _RENAMED if name not in result]
+    elif to == "plugin":
+        result = {_RENAMED.get(name, name): value for name, value in state.items()}
+        missing = [name for name in _RENAMED.values() if name not in result]
+    else:
+        raise InputError(f"expected 'plugin' or 'release', got {to!r}", field="to")
+    if missing:
+        raise InputError(
+            f"the checkpoint has no semantic branch ({', '.join(missing)} are missing)", field="state_dict"
+        )
+    if to == "plugin":
+        result[LABEL_VECTORS_KEY] = _label_vectors(result, label_vectors)
+    return result
+
+
+def _label_vectors(state: Mapping[str, Tensor], source: str | Path | np.ndarray | None) -> Tensor:
+    own = source is None and LABEL_VECTORS_KEY in state
+    matrices = ["cls_head.fc_cls.weight", f"{_BRANCH}fc.weight", *([LABEL_VECTORS_KEY] if own else [])]
+    for name in matrices:
+        if name not in state or state[name].ndim != 2:
+            was = f"the shape {tuple(state[name].shape)}" if name in state else "none"
+            raise InputError(f"expected a matrix {name}, got {was}", field="state_dict")
+    classes, dimensions = (len(state[name]) for name in matrices[:2])
+    if source is not None:
+        matrix = torch.from_numpy(np.array(load_matrix(source, classes), np.float32))
+    elif LABEL_VECTORS_KEY in state:
+        matrix = state[LABEL_VECTORS_KEY]
+    else:
+        raise InputError(
+            "the checkpoint lacks the label vectors",
+            field="label_vectors",
+            fix="Give the file that it was trained with, see tools/build_label_vectors.py.",
+        )
+    if matrix.shape[1] != dimensions:
+        raise InputError(
+            f"the branch predicts {dimensions} dimensions, the label vectors have {matrix.shape[1]}",
+            field="label_vectors",
+        )
+    return matrix
+
+
+def convert_checkpoint(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    label_vectors: str | Path | None = None,
+    to: str = "plugin",
+) -> dict[str, Tensor]:
+    """Read a checkpoint, convert its weights, and write them as a checkpoint that both hosts load.
+
+    Raises:
+        InputError: As :func:`read_state_dict` and :func:`convert_state_dict`, or ``out`` is ``source``.
+    """
+    if os.path.exists(out) and os.path.exists(source) and os.path.samefile(source, out):
+        raise InputError("it is the checkpoint to read and would be overwritten", file=out, fix="Name another file.")
+    try:
+        state = convert_state_dict(read_state_dict(source), label_vectors, to)
+    except InputError as error:
+        raise error.located(file=source) from None
+    content: dict[str, Any] = {"state_dict": state, "meta": {"converted_from": Path(source).name}}
+    with result_file(out) as stream:
+        torch.save(content, stream)
+    return state

@@ -1,0 +1,1 @@
+"""Data set, transforms and seeds for MMAction2."""

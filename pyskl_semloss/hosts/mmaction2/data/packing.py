@@ -1,0 +1,97 @@
+"""From a pipeline's results to what crosses to the trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmaction.registry import TRANSFORMS
+from mmaction.structures import ActionDataSample
+from mmcv.transforms import BaseTransform
+from mmengine.registry import FUNCTIONS
+from torch.utils.data import get_worker_info
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.hosts.faults import no_shared_memory
+from pyskl_semloss.hosts.mmaction2.data.samples import field
+
+
+@TRANSFORMS.register_module()
+class PackKeypoints(BaseTransform):
+    """Pack a clip for a model whose preprocessor draws the heat maps: kilobytes instead of megabytes.
+
+    ``inputs`` holds the float32 tensors ``keypoint`` (S, M, T, V, 2), px, and ``keypoint_score`` (S, M, T, V), S being
+    ``num_clips``. ``data_samples`` holds the label, and as metainfo ``sample_id`` (``frame_dir``), ``img_shape``, the
+    (h, w) of the heat maps, ``skeleton``, the name of the dataset's layout, and the given keys.
+
+    Args:
+        meta_keys: Further results to hand on as metainfo, where a clip has them.
+        mirrored_views: Ask the preprocessor for the mirror image of each view, too (testing with flips).
+    """
+
+    def __init__(self, meta_keys: Sequence[str] = ("frame_dir", "img_shape"), mirrored_views: bool = False) -> None:
+        self.meta_keys, self.mirrored_views = tuple(meta_keys), mirrored_views
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Pack one clip."""
+        if "frame_dir" not in results:
+            raise InputError("expected the clip's id, by which scores are filed", field="frame_dir")
+        sample = ActionDataSample()
+        if "label" in results:
+            # MMAction2 1.2 renamed the label's field.
+            set_label = getattr(sample, "set_gt_label", None) or sample.set_gt_labels
+            set_label(np.asarray(results["label"]))
+        meta = {key: results[key] for key in self.meta_keys if key in results}
+        meta |= {"sample_id": results["frame_dir"], "img_shape": tuple(map(int, results["img_shape"]))}
+        if "skeleton" in results:
+            meta["skeleton"] = results["skeleton"].name
+        if self.mirrored_views:
+            meta["mirrored_views"] = True
+        # One by one, because set_metainfo() copies deeply.
+        for key, value in meta.items():
+            sample.set_field(value, key, field_type="metainfo")
+        inputs = {}
+        for key in ("keypoint", "keypoint_score"):
+            persons, _, *rest = results[key].shape
+            clips = results[key].reshape(persons, results.get("num_clips", 1), -1, *rest).swapaxes(0, 1)
+            inputs[key] = torch.from_numpy(np.array(clips, dtype=np.float32, order="C"))
+        return {"inputs": inputs, "data_samples": sample}
+
+
+@FUNCTIONS.register_module()
+def stack_keypoints(batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Collate packed clips in the loader's worker: two tensors for a batch, not two for each clip as by mmengine.
+
+    Args:
+        batch: What :class:`PackKeypoints` made of N clips.
+
+    Returns:
+        ``inputs`` with ``keypoint`` (N, S, M, T, V, 2) and ``keypoint_score`` (N, S, M, T, V), or lists of them where
+        the clips differ in shape, and the list ``data_samples``. In a worker all of it lies in shared memory.
+
+    Raises:
+        InputError: There is no room in shared memory.
+    """
+    inputs: dict[str, Any] = {}
+    for key in ("keypoint", "keypoint_score"):
+        values = [item["inputs"][key] for item in batch]
+        inputs[key] = torch.stack(values) if len({value.shape for value in values}) == 1 else values
+    samples = [item["data_samples"] for item in batch]
+    if get_worker_info() is not None:
+        labels = [field(sample, "gt_label") for sample in samples if {"gt_label", "gt_labels"} & set(sample.keys())]
+        _share([*inputs.values(), *labels], samples)
+    return {"inputs": inputs, "data_samples": samples}
+
+
+def _share(tensors: Sequence[Any], samples: Sequence[Any]) -> None:
+    """Move tensors to shared memory here: the queue would do it in a thread whose errors leave the trainer waiting."""
+    try:
+        for value in tensors:
+            for tensor in value if isinstance(value, list) else [value]:
+                tensor.share_memory_()
+    except RuntimeError as error:
+        if "shared memory" not in str(error):
+            raise
+        raise no_shared_memory(samples[0].sample_id, len(samples)) from error

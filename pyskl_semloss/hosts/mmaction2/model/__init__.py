@@ -1,0 +1,1 @@
+"""Head, preprocessor and recogniser for MMAction2, and their configs."""

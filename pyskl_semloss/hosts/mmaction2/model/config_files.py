@@ -1,0 +1,149 @@
+"""Config files and ``--cfg-options``: every mistake in them is one message that says where it is."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+from mmengine.registry import OPTIMIZERS
+from mmengine.runner import Runner
+
+from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.hosts.mmaction2.model.building import cause_of, said, unknown_type
+from pyskl_semloss.skeletons import get_layout, is_layout_file, layout_fields
+
+OPTION = "--cfg-options"
+_KINDS = (".py", ".json", ".yaml", ".yml")
+# Settings that mmengine's runner reads beside the arguments of its constructor.
+_MORE = ("activation_checkpointing", "compile", "efficient_conv_bn_eval", "find_unused_parameters", "model_wrapper_cfg")
+_SETTINGS = {*inspect.signature(Runner.__init__).parameters, *_MORE, "sync_bn"} - {"self", "cfg"}
+
+
+class OverrideAction(DictAction):
+    """The host's ``KEY=VALUE`` settings, refusing those without an equals sign in words."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the settings."""
+        for word in values or ():
+            if "=" not in word or word.startswith("="):
+                parser.error(f"argument {OPTION}: expected KEY=VALUE, as model.cls_head.alpha=10, got {word!r}")
+        super().__call__(parser, namespace, values, option_string)
+
+
+def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
+    """A config with its bases, what it imports, and the overrides.
+
+    Args:
+        path: The file; the host executes what is in it.
+        options: Overrides by dotted key.
+
+    Raises:
+        InputError: There is no such file, it fails, or an override is none of a setting that there is.
+    """
+    if os.path.isdir(path):
+        raise InputError("expected a config file, got a folder", file=path)
+    if not os.path.isfile(path):
+        raise InputError("there is no such config file", file=path)
+    if Path(path).suffix not in _KINDS:
+        raise InputError(f"expected a config file ({', '.join(_KINDS)})", file=path, fix="The config comes first.")
+    try:
+        config = Config.fromfile(path)
+    except InputError:
+        raise
+    except Exception as error:  # a config is Python, which can fail in any way
+        cause = cause_of(error)
+        if isinstance(cause, HostError):
+            raise InputError(str(cause), file=path) from error
+        raise InputError(f"the config cannot be read ({said(error)})", file=path) from error
+    for key in options or {}:
+        _check_known(config, key.split(".")[0], path)
+    try:
+        config.merge_from_dict(dict(options or {}))
+    except (TypeError, KeyError) as error:
+        words = str(error.args[0] if error.args else error).split(" You may set ")[0]
+        raise InputError(f"they do not fit the config ({words})", file=path, field=OPTION) from None
+    return config
+
+
+def embed_layouts(settings: Any) -> None:
+    """Put the fields of a layout in the place of its file's name, wherever a setting is called ``skeleton``.
+
+    So a checkpoint, which keeps its config, needs no other file.
+
+    Args:
+        settings: A config or a part of one; changed in place.
+
+    Raises:
+        InputError: A file of a layout is absent or wrong.
+    """
+    if isinstance(settings, (list, tuple)):
+        for each in settings:
+            embed_layouts(each)
+    elif isinstance(settings, Mapping):
+        for key, value in list(settings.items()):
+            if key == "skeleton" and isinstance(value, (str, os.PathLike)) and is_layout_file(value):
+                settings[key] = layout_fields(get_layout(value))  # type: ignore[index]
+            else:
+                embed_layouts(value)
+
+
+def _check_known(config: Config, key: str, path: str) -> None:
+    if key in config or key in _SETTINGS:
+        return
+    near = difflib.get_close_matches(key, {*config.keys(), *_SETTINGS}, n=1)
+    fix = f"Did you mean {near[0]}?" if near else f"At its top are {', '.join(sorted(config.keys()))}."
+    raise InputError(f"the config has no {key!r}", file=path, field=OPTION, fix=fix)
+
+
+def check_settings(config: Config, path: str, uses: Sequence[str]) -> None:
+    """Refuse settings that the host would use without a word, or fail on without saying which they are.
+
+    Args:
+        config: The config, overrides included.
+        path: Its file.
+        uses: The data loaders that will be used.
+
+    Raises:
+        InputError: A wrong one.
+    """
+    if not isinstance(config.get("model"), Mapping):
+        raise InputError("expected a config of a model, but it has none", file=path, field="model")
+    for use in uses:
+        loader = config.get(f"{use}_dataloader")
+        if loader is None and use == "val":
+            continue
+        if not isinstance(loader, Mapping) or not isinstance(loader.get("dataset"), Mapping):
+            problem = "expected the settings of a loader with its dataset, but there are none"
+            raise InputError(problem, file=path, field=f"{use}_dataloader")
+        for name, least in (("batch_size", 1), ("num_workers", 0)):
+            value = loader.get(name, least)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                problem = f"expected a whole number from {least}, got {value!r}"
+                raise InputError(problem, file=path, field=f"{use}_dataloader.{name}")
+    check_seed(config.get("randomness", {}).get("seed"), "randomness.seed", path)
+    if "train" in uses:
+        kind = (config.get("optim_wrapper") or {}).get("optimizer", {}).get("type")
+        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+            raise unknown_type(kind, OPTIMIZERS, path)
+
+
+def check_seed(seed: object, field: str, file: str | None = None) -> None:
+    """Refuse what numpy takes as no seed.
+
+    Raises:
+        InputError: It is neither None nor a whole number of 32 bits.
+    """
+    if seed is not None and (not isinstance(seed, int) or not 0 <= seed < 1 << 32):
+        raise InputError(f"expected a whole number from 0 to {(1 << 32) - 1}, got {seed!r}", file=file, field=field)

@@ -1,0 +1,1 @@
+"""Prediction with models trained on MMAction2."""

@@ -1,0 +1,77 @@
+"""Whether two trained models belong together, and how their classes are called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.hosts.mmaction2.prediction.trained_model import TrainedModel
+from pyskl_semloss.semantic.class_names import check_class_names, read_class_names
+
+AnyPath = str | os.PathLike[str]
+
+
+def check_agreement(models: Mapping[str, TrainedModel]) -> None:
+    """Refuse models that were given in each other's place, or that know other joints or classes.
+
+    Args:
+        models: By the modality that they were given as.
+
+    Raises:
+        InputError: Names both checkpoints and what differs.
+    """
+    for name, model in models.items():
+        if model.modality != name:
+            problem = f"it was given as the {name} model, but draws {model.modality}s"
+            raise InputError(problem, file=model.checkpoint, field=name)
+    if len(models) < 2:
+        return
+    first, second = models.values()
+    pairs = [
+        ("layout", first.layout.name, second.layout.name, first.layout.joints == second.layout.joints),
+        ("classes", first.classes, second.classes, first.classes == second.classes),
+    ]
+    for what, one, other, same in pairs:
+        if not same:
+            problem = f"its {what} are {other!r}, those of {first.checkpoint} are {one!r}"
+            raise InputError(problem, file=second.checkpoint, field=what, fix="Give two models of one data set.")
+    names = [model.class_names for model in (first, second)]
+    if all(names) and names[0] != names[1]:
+        place = next(n for n, (a, b) in enumerate(zip(*names, strict=True)) if a != b)
+        problem = f"its class {place} is {names[1][place]!r}, that of {first.checkpoint} is {names[0][place]!r}"
+        raise InputError(problem, file=second.checkpoint, field="class_names", fix="Give two models of one data set.")
+    vectors = [model.label_vectors for model in (first, second)]
+    if all(one is not None for one in vectors) and not np.array_equal(*vectors):
+        raise InputError(
+            f"it was trained with other label vectors than {first.checkpoint}, so that their classes may differ",
+            file=second.checkpoint,
+            field="label_vectors",
+            fix="Give two models of one data set.",
+        )
+
+
+def names_of_classes(given: Sequence[str] | AnyPath | None, models: Mapping[str, TrainedModel]) -> tuple[str, ...]:
+    """The names of the classes: the given ones, else those that a model knows, else "class 0", "class 1", ….
+
+    Args:
+        given: Names, or a file with one a line.
+        models: The models.
+
+    Raises:
+        InputError: Not one name for each class.
+    """
+    first = next(iter(models.values()))
+    if given is None:
+        return next((model.class_names for model in models.values() if model.class_names), ()) or tuple(
+            f"class {number}" for number in range(first.classes)
+        )
+    from_file = isinstance(given, (str, os.PathLike))
+    names = tuple(read_class_names(given) if from_file else map(str, given))
+    check_class_names(names)
+    if len(names) != first.classes:
+        problem = f"expected {first.classes} names, one for each class of {first.checkpoint}, got {len(names)}"
+        raise InputError(problem, file=given if from_file else None, field="class_names")
+    return names

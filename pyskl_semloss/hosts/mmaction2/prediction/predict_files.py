@@ -1,0 +1,230 @@
+"""Many recordings and videos through a predictor, each to its own files; one that fails leaves the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import mimetypes
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyskl_semloss.errors import TRACEBACK, InputError
+from pyskl_semloss.hosts.faults import explain
+from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
+from pyskl_semloss.io.files import hold, writing
+from pyskl_semloss.io.reading import closest, open_regular, shown, spoiled
+from pyskl_semloss.io.results import refuse_changed
+from pyskl_semloss.recordings.recording import Recording, read_recording
+from pyskl_semloss.segments.files import check_formats, write_segments
+from pyskl_semloss.segments.find import SegmentRules, background_classes
+from pyskl_semloss.segments.segmentation import Segmentation
+from pyskl_semloss.skeletons import SkeletonLayout
+
+AnyPath = str | os.PathLike[str]
+_ENDINGS = (".npz", ".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".wmv")
+# Files of ours and of other tools, of which the system does not know that they are no videos.
+_NO_VIDEOS = (".eaf", ".npy", ".onnx", ".pickle", ".pkl", ".pt", ".pth", ".vtt", ".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an input.
+
+    Attributes:
+        source: The input.
+        segmentation: What was found, or nothing where it failed.
+        written: The files.
+        error: What was wrong, or nothing.
+        notes: What is said of it besides.
+    """
+
+    source: str
+    segmentation: Segmentation | None = None
+    written: tuple[str, ...] = ()
+    error: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def predict_files(
+    predictor: Predictor,
+    inputs: Sequence[AnyPath],
+    out: AnyPath,
+    formats: Sequence[str] = ("csv",),
+    rules: SegmentRules | None = None,
+    *,
+    on_start: Callable[[str], None] | None = None,
+    overlay: bool = False,
+    videos: AnyPath | None = None,
+    **options: Any,
+) -> Iterator[Outcome]:
+    """Find the gestures in each input and write them, one file for each format, named after the input.
+
+    Args:
+        predictor: The models.
+        inputs: Recordings (.npz), or videos, whose keypoints are estimated first.
+        out: The folder of the files.
+        formats: Of ``csv``, ``json``, ``vtt``, ``eaf``.
+        rules: What makes a segment.
+        on_start: Told the input whose turn it is.
+        overlay: Write NAME_overlay.mp4, too: skeleton and names over the video, or over grey where it is not found.
+        videos: The folder of the videos that the recordings are of; without it they are looked for beside them.
+        **options: Those of :meth:`Predictor.segments`.
+
+    Yields:
+        An outcome for each input, when it is done.
+
+    Raises:
+        InputError: Before anything is done: a format or a background name is not known, two inputs would have the
+            same files, there is no folder of the videos, or the folder cannot be written.
+    """
+    rules = rules or SegmentRules()
+    check_formats(formats)
+    background_classes(predictor.class_names, rules.background)
+    _check_names(inputs)
+    if videos is not None and not os.path.isdir(videos):
+        raise InputError("there is no such folder", file=videos, field="videos")
+    _check_folder(Path(out))
+    return _each(predictor, inputs, Path(out), tuple(dict.fromkeys(formats)), rules, on_start, overlay, videos, options)
+
+
+def _each(
+    predictor: Predictor,
+    inputs: Sequence[AnyPath],
+    out: Path,
+    formats: Sequence[str],
+    rules: SegmentRules,
+    on_start: Callable[[str], None] | None,
+    overlay: bool,
+    videos: AnyPath | None,
+    options: dict[str, Any],
+) -> Iterator[Outcome]:
+    with hold(out, "writes into"):
+        for source in map(os.fspath, inputs):
+            if on_start is not None:
+                on_start(source)
+            try:
+                files = tuple(_files(source, out, formats, overlay))
+                refuse_changed(*files)
+                recording, video = _with_video(read_input(source, predictor.layout), source, videos)
+                notes = _notes(recording, video) if overlay or "eaf" in formats else ()
+                found = predictor.segments(recording, rules, **options)
+                for file in files[: len(formats)]:
+                    write_segments(found, file)
+                if overlay:
+                    _write_overlay(recording, found, files[-1], video)
+                yield Outcome(source, found, files, notes=notes)
+            except Exception as error:
+                if os.environ.get(TRACEBACK):
+                    raise
+                said = explain(error) or f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                yield Outcome(source, error=said if source in said else f"{source}: {said}")
+
+
+def _files(source: str, out: Path, formats: Sequence[str], overlay: bool) -> list[str]:
+    """The files of an input."""
+    endings = [f".{name}" for name in formats] + ["_overlay.mp4"] * overlay
+    return [str(out / f"{Path(source).stem}{ending}") for ending in endings]
+
+
+def read_input(path: AnyPath, layout: SkeletonLayout) -> Recording:
+    """A recording as it is, or one made of a video.
+
+    Args:
+        path: An .npz of :meth:`Recording.save`, or a video.
+        layout: Of the keypoints that are estimated in a video.
+
+    Raises:
+        InputError: There is no such file, it is neither, or videos cannot be read here.
+    """
+    _check_is_file(Path(path))
+    if Path(path).suffix.lower() == ".npz":
+        return read_recording(path)
+    ending = Path(path).suffix.lower()
+    kind = f"a {ending} file" if ending in _NO_VIDEOS else mimetypes.guess_type(os.fspath(path))[0] or "video"
+    if not kind.startswith("video"):
+        fix = "docs/own_keypoints.md says how keypoints of other programs become a recording."
+        raise InputError(f"expected a recording (.npz) or a video, this is {kind}", file=path, fix=fix)
+    try:
+        from pyskl_semloss.video import estimate
+    except ImportError as error:
+        raise InputError(
+            f"keypoints cannot be estimated in a video here ({error})",
+            file=path,
+            fix="Install what that needs with pip install 'pyskl_semloss[video]', or give a recording (.npz).",
+        ) from None
+    return estimate(path, layout=layout)
+
+
+def _check_is_file(path: Path) -> None:
+    """Refuse what is no file by what it is: a folder, nothing, or nothing that can be read."""
+    if path.is_file():
+        return
+    if path.is_dir():
+        endings = sorted({one.suffix for one in path.iterdir() if one.suffix.lower() in _ENDINGS})
+        such = ", such as " + " ".join(f"{path}/*{ending}" for ending in endings) if endings else ""
+        raise InputError("it is a folder, expected a recording (.npz) or a video", file=path, fix=f"Give files{such}.")
+    if os.path.lexists(path):
+        with open_regular(path):
+            return
+    near = closest(path.name, os.listdir(path.parent)) if path.parent.is_dir() else []
+    raise InputError("there is no such file", file=path, fix=f"Did you mean {near[0]!r}?" if near else None)
+
+
+def _notes(recording: Recording, video: str | None) -> tuple[str, ...]:
+    """What is not as it might be, because the video of the recording was not found."""
+    if video is not None:
+        return ()
+    if not recording.video:
+        return ("it names no video: an overlay is drawn over grey",)
+    where = f"its video {shown(recording.video)} is not found; --videos DIR says where it lies"
+    return (f"{where}. ELAN's file links it as one beside itself, an overlay is drawn over grey",)
+
+
+def _with_video(recording: Recording, source: str, folder: AnyPath | None) -> tuple[Recording, str | None]:
+    """The recording, and the path of its video if that is found: beside it or in the folder, and nowhere else.
+
+    What a recording says of its video is data that somebody sent: no path in it is followed, and no link.
+    """
+    if Path(source).suffix.lower() != ".npz":
+        return dataclasses.replace(recording, video=source), source
+    name = re.split(r"[/\\]", recording.video)[-1]
+    if not name or spoiled(name) is not None or name in (".", ".."):
+        return dataclasses.replace(recording, video=""), None
+    place = Path(source).parent if folder is None else Path(folder)
+    video = place / name
+    if not video.is_file():
+        return dataclasses.replace(recording, video=name), None
+    if video.resolve().parent != place.resolve():
+        fix = "--videos DIR names the folder where it lies"
+        warnings.warn(f"{source}: {video} is a link to another folder, which is not followed; {fix}.", stacklevel=2)
+        return dataclasses.replace(recording, video=name), None
+    return dataclasses.replace(recording, video=str(video)), str(video)
+
+
+def _write_overlay(recording: Recording, found: Segmentation, path: str, video: str | None) -> None:
+    from pyskl_semloss.video import open_video, write_overlay
+
+    write_overlay(None if video is None else open_video(video), recording, path, segments=found.segments)
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that cannot be written now, not after an hour of work."""
+    with writing(out):
+        os.makedirs(out, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+
+
+def _check_names(inputs: Sequence[AnyPath]) -> None:
+    first: dict[str, str] = {}
+    for source in map(os.fspath, inputs):
+        before = first.setdefault(Path(source).stem, source)
+        if before != source or [os.fspath(one) for one in inputs].count(source) > 1:
+            fix = "Predict them one after the other, into different folders."
+            if before == source:
+                raise InputError("it is given twice", file=source)
+            raise InputError(f"its files would have the names of those of {before}", file=source, fix=fix)

@@ -1,0 +1,302 @@
+"""From keypoints to named gestures with trained models: joint, limb, or both fused."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from pyskl_semloss.annotations.clip import Clip
+from pyskl_semloss.annotations.dataset_clips import score_known_points
+from pyskl_semloss.annotations.mending import read_clip
+from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.fusion import fuse, normalised
+from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
+from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.hosts.mmaction2.model.folding import fused
+from pyskl_semloss.hosts.mmaction2.prediction.model_agreement import check_agreement, names_of_classes
+from pyskl_semloss.hosts.mmaction2.prediction.networks import Prediction, joined, scores_of
+from pyskl_semloss.hosts.mmaction2.prediction.trained_model import Source, TrainedModel, build_steps, load_model
+from pyskl_semloss.recordings.recording import Recording
+from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
+from pyskl_semloss.segments.nothing_found import why_nothing
+from pyskl_semloss.segments.segmentation import Segmentation
+from pyskl_semloss.segments.sliding import Entry, Progress, WindowRules, timelines_of, window_seconds
+from pyskl_semloss.segments.timeline import Timeline
+
+AnyPath = str | os.PathLike[str]
+# Of the volume of one view: 2 GB in float32.
+_MOST_NUMBERS = 1 << 29
+
+
+class Predictor:
+    """Trained models that name the gestures in clips and recordings.
+
+    Args:
+        joint: The joint model: a checkpoint that records its config, or (config, checkpoint).
+        limb: The limb model; one of the two is enough.
+        weights: Of joint and limb in the fusion.
+        device: Where the models run; a GPU where there is one.
+        class_names: The C names, or a file with one a line; else those that the checkpoint, or the file of label
+            vectors that a given config names, has.
+        fast: Compute in bfloat16, see docs/throughput.md.
+        batch_size: Clips at a time; the config's for its test.
+
+    Raises:
+        InputError: No model, or a checkpoint cannot be used, or the two are of other classes or joints.
+    """
+
+    def __init__(
+        self,
+        joint: Source | None = None,
+        limb: Source | None = None,
+        *,
+        weights: tuple[float, float] = (PAPER_WEIGHTS["joint"], PAPER_WEIGHTS["limb"]),
+        device: str | torch.device | None = None,
+        class_names: Sequence[str] | AnyPath | None = None,
+        fast: bool = False,
+        batch_size: int | None = None,
+    ) -> None:
+        sources = {name: one for name, one in (("joint", joint), ("limb", limb)) if one is not None}
+        if not sources:
+            raise InputError("expected a joint model, a limb model, or both, got none", field="joint, limb")
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.models = {name: load_model(source, self.device, fast) for name, source in sources.items()}
+        check_agreement(self.models)
+        first = next(iter(self.models.values()))
+        self.layout, self.classes = first.layout, first.classes
+        if len(weights) != 2:
+            raise InputError(f"expected two, of joint and limb, got {len(weights)}", field="weights")
+        self.weights = [float(weights[place]) for place, name in enumerate(("joint", "limb")) if name in self.models]
+        normalised(self.weights, len(self.weights))
+        self.class_names = names_of_classes(class_names, self.models)
+        self.batch_size = first.batch_size if batch_size is None else batch_size
+        if self.batch_size < 1:
+            raise InputError(f"expected at least 1, got {batch_size}", field="batch_size")
+
+    def predict(self, clips: Clip | Recording | Iterable[Clip | Recording], *, one_view: bool = False) -> Prediction:
+        """Name what is done in clips, each as a whole; a recording counts as one clip.
+
+        Args:
+            clips: One, or several with different ids. All persons of a clip are drawn into the same maps.
+            one_view: Look at one view of each clip, not at all views of the config's test.
+
+        Returns:
+            The scores in the order of the clips: those of ``tools/test.py`` and, fused, of ``tools/fuse_scores.py``.
+
+        Raises:
+            InputError: No clips, two of the same id, or a clip of other joints.
+        """
+        several = [clips] if isinstance(clips, (Clip, Recording)) else list(clips)
+        if not several:
+            raise InputError("expected at least one clip, got none", field="clips")
+        batches = list(self.score((self._entry(one) for one in several), one_view=one_view))
+        parts = {name: joined([batch[name] for batch in batches]) for name in self.models}
+        return Prediction(self._fused(parts), parts)
+
+    def score(
+        self, entries: Iterable[Entry], *, one_view: bool = False, fuse_layers: bool = False
+    ) -> Iterator[dict[str, Scores]]:
+        """Scores of each model, batch by batch, of clips as the annotation files have them.
+
+        What had to be mended in them is said in one warning at the end.
+
+        Args:
+            entries: The clips.
+            one_view: Look at one view of each clip, not at all views of the config's test.
+            fuse_layers: Compute twice as fast on a CPU, and equal to rounding, see
+                :mod:`pyskl_semloss.hosts.mmaction2.model.folding`.
+        """
+        networks = self._fused_networks if fuse_layers else {name: one.model for name, one in self.models.items()}
+        groups, report = self._groups(one_view), Report()
+        entries = iter(entries)
+        while batch := list(itertools.islice(entries, self.batch_size)):
+            yield self._score_batch(batch, groups, networks, report)
+        if report.warning:
+            warnings.warn(report.warning, stacklevel=2)
+
+    def window_rules(self, **changes: Any) -> WindowRules:
+        """How recordings are cut for these models: windows of two thirds of the median training clip, or of 2 s."""
+        frames = next((model.clip_frames for model in self.models.values() if model.clip_frames), None)
+        return WindowRules(**{"window": window_seconds(frames), **changes})
+
+    def timelines(
+        self,
+        recording: Recording,
+        windows: WindowRules | None = None,
+        *,
+        one_view: bool = True,
+        progress: Progress | None = None,
+    ) -> list[Timeline]:
+        """What the models say about every moment of a recording: a timeline for each person; see :meth:`segments`."""
+        self.check_layout(recording)
+
+        def score(entries: Iterable[Entry]) -> Iterator[Scores]:
+            return map(self._fused, self.score(entries, one_view=one_view, fuse_layers=True))
+
+        return timelines_of(recording, score, self.class_names, windows or self.window_rules(), progress)
+
+    def segments(
+        self,
+        recording: Recording,
+        rules: SegmentRules | None = None,
+        *,
+        window: float | None = None,
+        stride: float | None = None,
+        still: float | None = None,
+        seen: float | None = None,
+        together: bool = False,
+        one_view: bool = True,
+        progress: Progress | None = None,
+    ) -> Segmentation:
+        """The gestures in a recording of any length, with start, end, name and confidence.
+
+        Windows slide over the recording; those in which nobody is seen or moves are left out, the others are scored as
+        clips, and :func:`pyskl_semloss.segments.find.find_segments` makes segments of the scores.
+
+        Args:
+            recording: Of the models' joints.
+            rules: What makes a segment.
+            window: Length of a window in s; see :meth:`window_rules`.
+            stride: From one window to the next in s; a quarter of the window.
+            still: Least movement of a window that is scored, in body sizes.
+            seen: Least share of known points of a window that is scored.
+            together: Draw all persons into the same maps; otherwise each has windows, and segments, of its own.
+            one_view: Look at one view of each window, not at all views of the config's test.
+            progress: Called with how many windows are scored, and how many will be.
+
+        Raises:
+            InputError: The recording is of other joints, or a rule makes no sense.
+        """
+        rules = rules or SegmentRules()
+        background_classes(self.class_names, rules.background)
+        given = dict(window=window, stride=stride, still=still, seen=seen, together=together)
+        cut = self.window_rules(**{name: value for name, value in given.items() if value is not None})
+        timelines = self.timelines(recording, cut, one_view=one_view, progress=progress)
+        return self.segmentation(recording, timelines, cut, rules, one_view=one_view)
+
+    def segmentation(
+        self,
+        recording: Recording,
+        timelines: Sequence[Timeline],
+        windows: WindowRules,
+        rules: SegmentRules,
+        *,
+        one_view: bool = True,
+    ) -> Segmentation:
+        """The segments of a recording whose timelines are there; see :meth:`segments`.
+
+        Args:
+            recording: The recording.
+            timelines: What :meth:`timelines` made of it.
+            windows: By which they were made.
+            rules: What makes a segment.
+            one_view: As they were made.
+        """
+        settings = {
+            "models": {name: os.path.basename(model.checkpoint) for name, model in self.models.items()},
+            "weights": self.weights,
+            "one_view": one_view,
+            **dataclasses.asdict(dataclasses.replace(windows, stride=windows.stride_seconds)),
+            **dataclasses.asdict(rules),
+        }
+        found = tuple(one for timeline in timelines for one in find_segments(timeline, rules))
+        why = "" if found else why_nothing(timelines, windows, rules)
+        return Segmentation(found, self.class_names, recording.name, recording.seconds, recording.video, settings, why)
+
+    def _groups(self, one_view: bool) -> list[_Group]:
+        """The models by what their tests do with a clip, so that it is done once for those that do the same."""
+        groups: list[_Group] = []
+        for name, model in self.models.items():
+            way = (model.steps(one_view), model.rules, model.binary_score)
+            same = next((group for group in groups if group.way == way), None)
+            if same is None:
+                groups.append(_Group(way, build_steps(way[0]), model, [name]))
+            else:
+                same.names.append(name)
+        return groups
+
+    @functools.cached_property
+    def _fused_networks(self) -> dict[str, torch.nn.Module]:
+        return {name: fused(one.model) for name, one in self.models.items()}
+
+    @torch.inference_mode()
+    def _score_batch(
+        self,
+        batch: Sequence[Entry],
+        groups: Sequence[_Group],
+        networks: Mapping[str, torch.nn.Module],
+        report: Report,
+    ) -> dict[str, Scores]:
+        scores = {}
+        for group in groups:
+            data = group.model.collate([group.pack(entry, report) for entry in batch])
+            for name in group.names:
+                scores[name] = scores_of(networks[name].test_step(data), self.class_names)
+        return {name: scores[name] for name in self.models}
+
+    def _entry(self, clip: Clip | Recording) -> Entry:
+        if isinstance(clip, Recording):
+            self.check_layout(clip)
+            clip = clip.clip(0, clip.frames, name=clip.name)
+        if clip.label >= self.classes:
+            clip = dataclasses.replace(clip, label=-1)
+        return clip.to_dict()
+
+    def check_layout(self, recording: Recording) -> None:
+        """Refuse a recording of other joints than the models'.
+
+        Raises:
+            InputError: Names both layouts.
+        """
+        if recording.layout.joints != self.layout.joints:
+            raise InputError(
+                f"its joints are {recording.layout.name!r} ({recording.layout.num_joints}), the models take "
+                f"{self.layout.name!r} ({self.layout.num_joints})",
+                clip=recording.name,
+                field="layout",
+                fix="Bring it to the models' layout when it is read or estimated.",
+            )
+
+    def _fused(self, parts: Mapping[str, Scores]) -> Scores:
+        return fuse(list(parts.values()), self.weights) if len(parts) > 1 else next(iter(parts.values()))
+
+
+class _Group(NamedTuple):
+    """Models whose tests do the same with a clip."""
+
+    way: tuple[Any, ...]
+    steps: list[Callable[[dict[str, Any]], Any]]
+    model: TrainedModel
+    names: list[str]
+
+    def pack(self, entry: Entry, report: Report) -> Any:
+        """A clip as the models take it, checked and mended as their data set does it."""
+        results = read_clip(entry, self.model.rules, report).to_dict()
+        if self.model.binary_score:
+            score_known_points(results)
+        results["skeleton"] = self.model.layout
+        for step in self.steps:
+            results = step(results)
+        self._check_size(results, entry)
+        return results
+
+    def _check_size(self, packed: Mapping[str, Any], entry: Entry) -> None:
+        """Maps that keep the ratio of their image may be as long as a file says that the image is."""
+        size = len(self.model.model.data_preprocessor.channels), packed["inputs"]["keypoint"].shape[2]
+        size += packed["data_samples"].img_shape
+        if math.prod(size) > _MOST_NUMBERS:
+            raise InputError(
+                f"its heat maps have {' x '.join(map(str, size))} numbers, more than {_MOST_NUMBERS}",
+                clip=entry["frame_dir"],
+                field="img_shape",
+                fix="Give a config whose ResizeKeypoints has scale=(width, height) and keep_ratio=False.",
+            )

@@ -1,0 +1,288 @@
+"""The config that a checkpoint was trained with, as the checkpoint records it, read without running anything.
+
+A checkpoint may come from anybody, and the host imports, calls, opens and fetches what the arguments of its classes
+name. So only what prediction needs is read from a record: the types below with the arguments below, each of a kind and
+within limits. Everything else is refused before anything is built.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.fusion_config import parse_literals
+from pyskl_semloss.hosts.mmaction2.prediction.recorded_values import (
+    Kind,
+    Part,
+    Parts,
+    Settings,
+    above_0,
+    either,
+    flag,
+    number,
+    one_of,
+    optional,
+    several,
+    skeleton,
+    text,
+    unbuilt,
+    unread,
+    whole,
+)
+from pyskl_semloss.skeletons import get_layout
+
+GIVE_CONFIG = "Give the config beside the checkpoint."
+MOST_NUMBERS = 1 << 27
+"""Of a volume or a feature of one view: 0.5 GB in float32; the released size has 6.3 million."""
+_MOST_POINTS = 1 << 25
+
+_channels, _stride, _stages = whole(1, 1 << 16), whole(1, 64), (1, 4)
+_inflation = one_of(0, 1)
+_initial = {"init_cfg": unbuilt}
+_batch_norm = {
+    "requires_grad": flag,
+    "eps": number(0, 1),
+    "momentum": optional(number(0, 1)),
+    "affine": flag,
+    "track_running_stats": flag,
+}
+_norm = Part(
+    {
+        "BN3d": _batch_norm,
+        "SyncBN": _batch_norm,
+        "GN": {"num_groups": _channels, "requires_grad": flag, "eps": number(0, 1), "affine": flag},
+    }
+)
+_activation = Part(
+    {
+        "ReLU": {"inplace": flag},
+        "LeakyReLU": {"inplace": flag, "negative_slope": number(0, 1)},
+        "GELU": {},
+        "SiLU": {"inplace": flag},
+    }
+)
+_backbone = Part(
+    {
+        "ResNet3dSlowOnly": {
+            "depth": one_of(18, 34, 50, 101, 152),
+            "in_channels": optional(_channels),
+            "base_channels": _channels,
+            "num_stages": whole(*_stages),
+            "stage_blocks": optional(several(whole(1, 64), *_stages)),
+            "out_indices": several(whole(0, 3), 1, 1),
+            "spatial_strides": several(_stride, *_stages),
+            "temporal_strides": several(_stride, *_stages),
+            "dilations": several(_stride, *_stages),
+            "conv1_kernel": either(whole(1, 63), several(whole(1, 63), 3, 3)),
+            "conv1_stride_s": _stride,
+            "conv1_stride_t": _stride,
+            "pool1_stride_s": _stride,
+            "pool1_stride_t": _stride,
+            "with_pool1": flag,
+            "with_pool2": flag,
+            "style": one_of("pytorch", "caffe"),
+            "inflate": either(_inflation, several(either(_inflation, several(_inflation, 1, 64)), *_stages)),
+            "inflate_style": one_of("3x1x1", "3x3x3"),
+            "conv_cfg": Part({"Conv3d": {}}),
+            "norm_cfg": _norm,
+            "act_cfg": _activation,
+            "non_local": either(one_of(0), several(one_of(0), *_stages)),
+            "lateral": one_of(False),
+            # Only training uses these; weights that would be fetched or read are replaced by the checkpoint's own.
+            **dict.fromkeys(("pretrained", "pretrained2d", "frozen_stages", "norm_eval", "with_cp"), unread),
+            **dict.fromkeys(("zero_init_residual", "non_local_cfg"), unread),
+            **_initial,
+        }
+    }
+)
+_weights = {"loss_weight": unread, "class_weight": unread}
+_head = {
+    "num_classes": _channels,
+    "in_channels": _channels,
+    "spatial_type": one_of("avg"),
+    "dropout_ratio": number(0, 1),
+    "average_clips": optional(one_of("prob", "score")),
+    # Looked at, and not built: there is no loss in prediction.
+    "loss_cls": Part(
+        {
+            "CrossEntropyLoss": _weights,
+            "BCELossWithLogits": _weights,
+            "CBFocalLoss": {"loss_weight": unread, "samples_per_cls": unread, "beta": unread, "gamma": unread},
+        }
+    ),
+    **dict.fromkeys(("init_std", "multi_class", "label_smooth_eps", "topk"), unread),
+    **_initial,
+}
+_preprocessor = Part(
+    {
+        "PoseHeatmapPreprocessor": {
+            "skeleton": skeleton,
+            "modality": one_of("joint", "limb"),
+            "sigma": above_0(100),
+            "use_score": flag,
+            "score_threshold": number(0, 1),
+            "engine": one_of("auto", "numba", "torch"),
+            "non_blocking": flag,
+        }
+    }
+)
+_recognizer = {
+    "backbone": _backbone,
+    # The label vectors are the checkpoint's own; the file that is named here is not opened.
+    "cls_head": Part({"SemanticEmbeddingHead": {**_head, "label_vectors": unread, "alpha": unread}, "I3DHead": _head}),
+    "data_preprocessor": _preprocessor,
+    "neck": one_of(None),
+    "train_cfg": unread,
+    "test_cfg": optional(Settings({"max_testing_views": whole(1, 1 << 16), "fcn_test": flag}, "test_cfg")),
+    **_initial,
+}
+_model = Part(
+    {
+        "PoseRecognizer3D": {
+            **_recognizer,
+            "fast": flag,
+            "compile": optional(flag),
+            "test_memory": optional(above_0(1 << 14)),
+        },
+        "Recognizer3D": _recognizer,
+    }
+)
+_joints = several(whole(0, 1023), 0, 1024)
+_pipeline = Parts(
+    Part(
+        {
+            "SampleKeypointFrames": {
+                "clip_len": whole(1, 4096),
+                "num_clips": whole(1, 128),
+                "test_mode": flag,
+                "seed": whole(0, (1 << 32) - 1),
+            },
+            "CompactKeypoints": {
+                "padding": number(0, 100),
+                "threshold": number(0, 1e6),
+                "hw_ratio": optional(either(above_0(100), several(above_0(100), 2, 2))),
+                "allow_imgpad": flag,
+            },
+            # A factor is refused: the size of the maps would be the recording's.
+            "ResizeKeypoints": {"scale": several(either(one_of(-1), whole(1, 1024)), 2, 2), "keep_ratio": flag},
+            "RandomResizedCropKeypoints": {
+                "area_range": several(above_0(1), 2, 2),
+                "aspect_ratio_range": several(above_0(100), 2, 2),
+            },
+            "FlipKeypoints": {
+                "flip_ratio": number(0, 1),
+                "skeleton": optional(skeleton),
+                "left_kp": optional(_joints),
+                "right_kp": optional(_joints),
+            },
+            "PackKeypoints": {"meta_keys": several(text, 0, 100), "mirrored_views": flag},
+        }
+    ),
+    16,
+)
+# What the host's data sets and loaders know besides; in prediction neither is built, and no file is opened.
+_of_dataset = (
+    "ann_file split valid_ratio box_thr skeleton num_classes strict multi_class start_index modality metainfo "
+    "data_root data_prefix filter_cfg indices serialize_data test_mode lazy_init max_refetch"
+)
+_of_loader = (
+    "num_workers persistent_workers pin_memory pin_memory_device drop_last shuffle prefetch_factor timeout "
+    "multiprocessing_context"
+)
+_dataset: dict[str, Kind] = {"pipeline": _pipeline, **dict.fromkeys(_of_dataset.split(), unread)}
+_loader = Settings(
+    {
+        "batch_size": whole(1, 4096),
+        "collate_fn": Part({"stack_keypoints": {}, "pseudo_collate": {}}),
+        "sampler": Part({"DefaultSampler": dict.fromkeys(("shuffle", "seed", "round_up"), unread)}),
+        "batch_sampler": one_of(None),
+        "dataset": Part(
+            {
+                "KeypointDataset": {**_dataset, "off_image": one_of("keep", "drop"), "binary_score": flag},
+                "PoseDataset": _dataset,
+            }
+        ),
+        **dict.fromkeys(_of_loader.split(), unread),
+    },
+    "a loader",
+)
+RECORDED: dict[str, Kind] = {"model": _model, "test_dataloader": _loader}
+"""What is read of a record."""
+
+
+def recorded_config(content: Mapping[str, Any], path: str | os.PathLike[str]) -> Config:
+    """The model and the test data of the config in ``meta["cfg"]``, as far as prediction needs them.
+
+    The record is parsed as literals, and everything in it that would be built is one of a few types with arguments
+    within limits.
+
+    Args:
+        content: What :func:`pyskl_semloss.hosts.checkpoints.read_checkpoint` gave.
+        path: Of the checkpoint, for messages.
+
+    Raises:
+        InputError: There is no such record, or there is something else in it.
+    """
+    meta = content.get("meta")
+    cfg = meta.get("cfg") if isinstance(meta, Mapping) else None
+    if not isinstance(cfg, str) or not cfg.strip():
+        problem = "the checkpoint records no config of MMAction2, only weights"
+        raise InputError(problem, file=path, field="meta.cfg", fix=GIVE_CONFIG)
+    try:
+        values = parse_literals(cfg, path, GIVE_CONFIG)
+        if missing := [key for key in RECORDED if not isinstance(values.get(key), dict)]:
+            raise InputError(f"the recorded config lacks {' and '.join(missing)}", field="meta.cfg")
+        kept = {key: kind.take(values[key], f"meta.cfg: {key}") for key, kind in RECORDED.items()}
+        _check_complete(kept)
+        _check_stages(kept["model"]["backbone"])
+        _check_steps(kept)
+    except InputError as error:
+        raise error.located(file=path, field="meta.cfg", fix=GIVE_CONFIG) from None
+    return Config(kept)
+
+
+def _check_complete(kept: Mapping[str, Any]) -> None:
+    model, loader = kept["model"], kept["test_dataloader"]
+    needed = {
+        "model": (model, ("backbone", "cls_head", "data_preprocessor")),
+        "model.cls_head": (model.get("cls_head"), ("num_classes", "in_channels")),
+        "model.data_preprocessor": (model.get("data_preprocessor"), ("skeleton",)),
+        "test_dataloader": (loader, ("dataset",)),
+        "test_dataloader.dataset": (loader.get("dataset"), ("pipeline",)),
+    }
+    for place, (part, names) in needed.items():
+        if missing := [name for name in names if name not in part]:
+            raise InputError(f"the record lacks {' and '.join(missing)}", field=f"meta.cfg: {place}")
+
+
+def _check_stages(backbone: Mapping[str, Any]) -> None:
+    stages = backbone.get("num_stages", 4)
+    for key in ("stage_blocks", "spatial_strides", "temporal_strides", "dilations", "inflate", "non_local"):
+        value = backbone.get(key)
+        if isinstance(value, (list, tuple)) and len(value) != stages:
+            problem = f"expected a value for each of the {stages} stages, got {len(value)}"
+            raise InputError(problem, field=f"meta.cfg: model.backbone.{key}")
+    if max(backbone.get("out_indices", (3,))) >= stages:
+        problem = f"expected a stage from 0 to {stages - 1}, got {max(backbone.get('out_indices', (3,)))}"
+        raise InputError(problem, field="meta.cfg: model.backbone.out_indices")
+
+
+def _check_steps(kept: Mapping[str, Any]) -> None:
+    """Frames and maps of a fixed size, and no more of them than a batch's memory can hold."""
+    loader, place = kept["test_dataloader"], "meta.cfg: test_dataloader.dataset.pipeline"
+    steps = loader["dataset"]["pipeline"]
+    types = [step["type"] for step in steps]
+    once = all(types.count(name) == 1 for name in ("SampleKeypointFrames", "PackKeypoints"))
+    if not once or "ResizeKeypoints" not in types or types[-1] != "PackKeypoints":
+        problem = "expected one SampleKeypointFrames, a ResizeKeypoints, and one PackKeypoints as the last step"
+        raise InputError(f"{problem}, got {', '.join(types)}", field=place)
+    sampling = next(step for step in steps if step["type"] == "SampleKeypointFrames")
+    joints = get_layout(kept["model"]["data_preprocessor"]["skeleton"], files=False).num_joints
+    points = joints * sampling.get("clip_len", 1) * sampling.get("num_clips", 1) * loader.get("batch_size", 1)
+    if points > _MOST_POINTS:
+        problem = f"a batch has {points} joints (batch_size * num_clips * clip_len * joints), more than {_MOST_POINTS}"
+        raise InputError(problem, field="meta.cfg: test_dataloader")

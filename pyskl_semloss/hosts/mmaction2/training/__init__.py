@@ -1,0 +1,1 @@
+"""Training on MMAction2: runs, resumption, metrics."""

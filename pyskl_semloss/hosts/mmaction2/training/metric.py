@@ -1,0 +1,70 @@
+"""Accuracies and the score file of a validation or test run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmaction.registry import METRICS
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.metrics import summary
+from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.hosts.mmaction2.data.samples import field
+
+
+@METRICS.register_module()
+class ScoreMetric(BaseMetric):
+    """Top-1, Top-5, mean-class and nearest-name accuracy over the clips with a known label; writes the score file.
+
+    Args:
+        score_file: Where to write the scores (npz), keyed by clip id; nothing is written without it.
+        collect_device: As in mmengine.
+        prefix: As in mmengine.
+    """
+
+    default_prefix = "acc"
+
+    def __init__(self, score_file: str | Path | None = None, collect_device: str = "cpu", prefix: str | None = None):
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.score_file = score_file
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep the scores of one batch."""
+        for sample in data_samples:
+            score = field(sample, "pred_score")
+            if score.ndim != 1:
+                raise InputError(
+                    f"expected the scores (C,) of a sample, got {tuple(score.shape)}",
+                    clip=sample.get("sample_id"),
+                    field="pred_score",
+                    fix="Set average_clips='prob' in the config's cls_head.",
+                )
+            result = {
+                "sample_id": sample["sample_id"],
+                "score": score.float().cpu().numpy(),
+                "label": int(field(sample, "gt_label").reshape(-1)[0]),
+            }
+            for name, value in sample.get("pred_semantic", {}).items():
+                result[f"semantic_{name}"] = value.float().cpu().numpy()
+            self.results.append(result)
+
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """Accuracies from 0 to 1 over all clips of all processes; those without a known label are left out."""
+        columns = {name: np.stack([result[name] for result in results]) for name in results[0]}
+        wrong = ~np.isfinite(columns["score"]).all(1)
+        if wrong.any():
+            raise InputError(
+                f"the model gives NaN or infinity for {int(wrong.sum())} of {len(wrong)} clips",
+                clip=columns["sample_id"][wrong.argmax()].item(),
+                fix="Its weights have diverged: train with a lower optim_wrapper.optimizer.lr.",
+            )
+        scores = Scores(**columns)
+        if self.score_file is not None:
+            scores.save(self.score_file)
+            MMLogger.get_current_instance().info(f"Scores of {len(results)} clips written to {self.score_file}")
+        return {name: value for name, value in summary(scores).items() if value is not None}

@@ -1,0 +1,1 @@
+"""Files: whole or absent, read within bounds, tables and arrays."""

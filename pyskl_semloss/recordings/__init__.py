@@ -1,0 +1,1 @@
+"""Keypoints of whole videos: estimators' formats, persons, gaps."""

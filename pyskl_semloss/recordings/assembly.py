@@ -1,0 +1,150 @@
+"""From what was found in a video to a recording: mended, persons chosen, gaps filled, in the layout that is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss.annotations.mending import mend_points, mend_scores, without_points
+from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.reading import spoiled
+from pyskl_semloss.recordings.detections import Detections, check_frames
+from pyskl_semloss.recordings.gaps import fill_gaps
+from pyskl_semloss.recordings.person_choice import PersonChoice
+from pyskl_semloss.recordings.plausibility import doubts_about, outside_of
+from pyskl_semloss.recordings.recording import Recording, check_fps
+from pyskl_semloss.recordings.seen import seen_by_part
+from pyskl_semloss.skeletons import SkeletonLayout, joint_map
+
+_OUTSIDE = 0.5
+"""With a greater share of the points outside the image, the image's size is another one."""
+
+
+@dataclass(frozen=True)
+class RecordingOptions:
+    """What a recording is made with.
+
+    Attributes:
+        image_shape: (height, width) px, where the file does not say it.
+        fps: Frames per second, where the file does not say it.
+        to: The layout that is wanted; None keeps that of the file.
+        person: Whom it is about, see :func:`pyskl_semloss.recordings.persons.choose`; ``"frame-largest"`` takes the
+            largest person of each frame, whoever that is.
+        max_persons: For ``"all"``.
+        pause: Frames for which a person may be gone and still be the same; None: one second.
+        fill_gaps: Frames of the longest gap that is filled by interpolation.
+        aliases: Joint of ``to`` to the joint that it is, see :func:`pyskl_semloss.skeletons.joint_map`.
+    """
+
+    image_shape: tuple[int, int] | None = None
+    fps: float | None = None
+    to: SkeletonLayout | None = None
+    person: str = "largest"
+    max_persons: int = 2
+    pause: int | None = None
+    fill_gaps: int = 0
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        PersonChoice(self.person, self.max_persons, self.pause)
+        if self.fill_gaps < 0:
+            raise InputError(f"expected a number from 0, got {self.fill_gaps}", field="fill-gaps")
+        if self.fps is not None:
+            check_fps(self.fps)
+
+
+def make_recording(found: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], Report]:
+    """Make a recording of what was found in a video.
+
+    Returns:
+        The recording; facts as plain data (``persons`` followed, numbers ``chosen`` among them, ``frames_seen`` with
+        one of them, ``seen_by_part`` with a point of body, hands and face, ``doubts`` in words, ``points_filled``,
+        joints ``derived`` and ``missing``); and the counts of what was mended.
+
+    Raises:
+        InputError: Size or frame rate are not known, the file says others than the options, the coordinates are no
+            pixels of such an image, nobody is in it, or there is no such person; names the file.
+    """
+    try:
+        return _make(found, options)
+    except InputError as error:
+        raise error.located(file=found.file) from None
+
+
+def _make(found: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], Report]:
+    name = _file_name(found.name)
+    shape = _agreed(found.image_shape, options.image_shape, "image-size", "Give it as --image-size WIDTHxHEIGHT.")
+    fps = _agreed(found.fps, options.fps, "fps", "Give it as --fps.")
+    report = Report(found.file)
+    points, scores = _mended(found, shape, report)
+    doubts = doubts_about(points, scores, found.layout, shape)
+    seen = scores.any(1)
+    frame, points, scores, person = found.frame[seen], points[seen], scores[seen], found.person[seen]
+    if not len(frame):
+        raise InputError("nobody is in it: every point is missing")
+    choice = PersonChoice(options.person, options.max_persons, options.pause)
+    joints = max(found.layout.num_joints, (options.to or found.layout).num_joints)
+    check_frames(found, joints)
+    keypoint, score, whom = choice.apply(frame, person, points, scores, found.frames, fps, shape)
+    keypoint, score, filled = fill_gaps(keypoint, score, options.fill_gaps)
+    mapping = joint_map(found.layout, options.to or found.layout, options.aliases)
+    keypoint, score = mapping.apply(keypoint, score)
+    facts = {
+        "recording": name,
+        "layout": found.layout.name,
+        "frames": found.frames,
+        "seconds": round(found.frames / fps, 3),
+        **whom,
+        "seen_by_part": seen_by_part(score, mapping.target),
+        "doubts": doubts,
+        "points_filled": filled,
+        "derived": list(mapping.derived),
+        "missing": list(mapping.missing),
+    }
+    return Recording(name, keypoint, score, mapping.target, shape, fps), facts, report
+
+
+def _file_name(name: str) -> str:
+    """The name of a recording is that of the file it is written to."""
+    if Path(name).name != name or name[:1] in ("", ".") or "\\" in name or spoiled(name) is not None:
+        raise InputError(f"{name!r} cannot be the name of a recording, and of a file", field="name")
+    return name
+
+
+def _agreed(of_file: Any, asked: Any, field: str, fix: str) -> Any:
+    if of_file is None and asked is None:
+        raise InputError("the file does not say it", field=field, fix=fix)
+    if of_file is not None and asked is not None and of_file != asked:
+        raise InputError(f"the file says {of_file}, the option {asked}", field=field, fix="Leave the option out.")
+    return asked if of_file is None else of_file
+
+
+def _mended(found: Detections, shape: tuple[int, int], report: Report) -> tuple[np.ndarray, np.ndarray]:
+    points, scores = found.keypoint, found.score
+    if not len(points):
+        return points, scores
+    # A cell that is empty is a missing point, not a defect.
+    missing = np.isnan(points).all(-1)
+    points, scores = without_points(points, scores, missing) if missing.any() else (points, scores)
+    scores = mend_scores(scores, found.name, report, found.score_limit)
+    points, scores = mend_points(points, scores, shape, found.name, report)
+    missing = ~points.any(-1) | (scores == 0)
+    points, scores = without_points(points, scores, missing)
+    known = points[~missing]
+    if len(known) and np.abs(known).max() <= 1:
+        problem = "the coordinates are shares of the image, expected px"
+        raise InputError(problem, field="keypoint", fix="Multiply them by its width and height.")
+    outside = outside_of(known, shape)
+    if outside > _OUTSIDE:
+        problem = f"{outside:.0%} of the points are outside an image of {shape[1]}x{shape[0]}"
+        fix = "Give the size of the video as WIDTHxHEIGHT; and x comes before y."
+        if outside_of(known, shape[::-1]) == 0:
+            problem += f", and none is outside one of {shape[0]}x{shape[1]}"
+            fix = "Are width and height exchanged? --image-size is WIDTHxHEIGHT, image_shape of a file (height, width)."
+        raise InputError(problem, field="image-size", fix=fix)
+    return points, scores

@@ -1,0 +1,1 @@
+"""The semantic branch: label vectors and their sources, the loss."""

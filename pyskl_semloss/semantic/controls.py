@@ -1,0 +1,94 @@
+"""Label vectors without the meaning: what the semantic loss must beat if meaning is what helps.
+
+Each control has the classes, the dimension and the mean square of the given vectors, so that one alpha weighs alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.semantic.label_vectors import LabelVectors
+from pyskl_semloss.semantic.word_vectors import hash_vector
+
+_ATTEMPTS = 10_000
+
+
+def shuffled(labels: LabelVectors, seed: int = 0) -> LabelVectors:
+    """The same vectors, each given to another class than its own, a random derangement: geometry without the truth.
+
+    No class keeps its vector, or gets one that equals it. ``words`` moves along: it says what was averaged.
+
+    Raises:
+        InputError: There is no such order, because one vector belongs to more than half of the classes.
+    """
+    rng = np.random.RandomState(seed)
+    _, which = np.unique(labels.vectors, axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    for _ in range(_ATTEMPTS):
+        order = rng.permutation(len(which))
+        if (which[order] != which).all():
+            break
+    else:
+        raise InputError(
+            f"found no order of the {len(which)} label vectors in which every class has another vector than its own",
+            field="label_vectors",
+        )
+    return LabelVectors(
+        labels.class_names,
+        labels.vectors[order],
+        tuple(labels.words[index] for index in order),
+        f"shuffled:{seed} of {labels.source}",
+        labels.checksum,
+        _notes(labels, "shuffled", seed, vector_of_class=order.tolist()),
+    )
+
+
+def random_like(labels: LabelVectors, seed: int = 0) -> LabelVectors:
+    """Vectors of random directions, uniform on the sphere, each as long as the one it replaces."""
+    rng = np.random.RandomState(seed)
+    drawn = rng.standard_normal(labels.vectors.shape)
+    length = np.linalg.norm(labels.vectors.astype(np.float64), axis=1, keepdims=True)
+    vectors = drawn / np.linalg.norm(drawn, axis=1, keepdims=True) * length
+    nothing: tuple[tuple[str, ...], ...] = ((),) * len(labels.class_names)
+    notes = _notes(labels, "random", seed)
+    return LabelVectors(labels.class_names, vectors, nothing, f"random:{seed}", f"seed {seed}", notes)
+
+
+def hash_like(labels: LabelVectors, seed: int = 0) -> LabelVectors:
+    """Means of random word vectors over the same words: classes that share words are neighbours, meaning is not known.
+
+    All are scaled by one number, so that their mean square is that of the given vectors.
+
+    Raises:
+        InputError: A class has no words.
+    """
+    wordless = [repr(name) for name, words in zip(labels.class_names, labels.words, strict=True) if not words]
+    if wordless:
+        raise InputError(f"these label vectors are of no words, so that none can be hashed: {', '.join(wordless)}")
+    dimension = labels.vectors.shape[1]
+    vectors = np.stack(
+        [np.mean([hash_vector(word, dimension, seed) for word in words], axis=0) for words in labels.words]
+    ).astype(np.float64)
+    scale = math.sqrt(np.mean(np.square(labels.vectors, dtype=np.float64)) / np.mean(np.square(vectors)))
+    source = f"hash:{dimension}:{seed}"
+    notes = _notes(labels, "hash", seed, scale=scale)
+    return LabelVectors(labels.class_names, vectors * scale, labels.words, source, f"seed {seed}", notes)
+
+
+CONTROLS: dict[str, Callable[[LabelVectors, int], LabelVectors]] = {
+    "hash": hash_like,
+    "shuffled": shuffled,
+    "random": random_like,
+}
+"""Name -> function of the given label vectors and a seed."""
+
+
+def _notes(labels: LabelVectors, control: str, seed: int, **more: Any) -> dict[str, Any]:
+    """Says what it is a control of; the given vectors' own notes stay inside."""
+    given = {"source": labels.source, "checksum": labels.checksum, "notes": dict(labels.notes)}
+    return {"control": control, "seed": seed, "given": given, **more}

@@ -1,0 +1,310 @@
+"""Label vectors: class names -> words -> one vector per class, and the file that keeps them with their provenance."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.io.arrays import read_npy, read_npz, write_npz
+from pyskl_semloss.io.reading import open_regular
+from pyskl_semloss.semantic.class_names import (
+    check_class_names,
+    parse_aliases,
+    read_class_names,
+    refuse_numbered,
+    split_words,
+)
+from pyskl_semloss.semantic.word_vectors import DEFAULT_SOURCE, FoundVectors, find_word_vectors
+
+__all__ = [
+    "LabelVectors",
+    "build_label_vectors",
+    "identical_classes",
+    "load_matrix",
+    "nearest_classes",
+    "read_class_names",
+    "split_words",
+    "summary",
+]
+
+# Mean of the squared numbers of the paper's own matrix, to which its alpha = 20 belongs.
+PAPER_MEAN_SQUARE = 0.0769
+
+
+@dataclass(frozen=True, eq=False)
+class LabelVectors:
+    """One vector per class, and where it is from.
+
+    Attributes:
+        class_names: The C names, in the order of the labels.
+        vectors: (C, D) float32, the mean of the word vectors of each name.
+        words: The words that were averaged for each class, after aliases and skipping.
+        source: The file or downloader name of the word vectors, or ``hash:DIM:SEED``.
+        checksum: SHA-256 of the source file; for ``hash`` the seed, spelled out.
+        notes: ``casing``, ``oov`` (the rule), ``aliases`` (those used), ``skipped`` (words left out), ``side_files``.
+
+    Raises:
+        InputError: The matrix is none (see :func:`load_matrix`), or the numbers of names, words and rows differ.
+    """
+
+    class_names: tuple[str, ...]
+    vectors: np.ndarray
+    words: tuple[tuple[str, ...], ...]
+    source: str = ""
+    checksum: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vectors", load_matrix(self.vectors, len(self.class_names)))
+        check_class_names(self.class_names)
+        if len(self.words) != len(self.class_names):
+            raise InputError(
+                f"expected the words of {len(self.class_names)} classes, got {len(self.words)}", field="words"
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an npz archive without pickles; it appears whole or not at all.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
+        members = {
+            "class_names": np.array(self.class_names),
+            "vectors": self.vectors,
+            "words": np.array([" ".join(words) for words in self.words]),
+            "source": np.array(self.source),
+            "checksum": np.array(self.checksum),
+            "notes": np.array(json.dumps(dict(self.notes), ensure_ascii=False, sort_keys=True)),
+        }
+        write_npz(path, members)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LabelVectors:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            InputError: The file is absent, damaged, of another kind, or its parts do not fit each other.
+        """
+        members = read_npz(path)
+        missing = {"class_names", "vectors", "words", "source", "checksum", "notes"} - members.keys()
+        if missing:
+            raise InputError(f"this is no file of label vectors, it lacks {', '.join(sorted(missing))}", file=path)
+        try:
+            return cls(
+                class_names=tuple(str(name) for name in members["class_names"]),
+                vectors=members["vectors"],
+                words=tuple(tuple(str(words).split()) for words in members["words"]),
+                source=str(members["source"]),
+                checksum=str(members["checksum"]),
+                notes=_parse_notes(str(members["notes"])),
+            )
+        except InputError as error:
+            raise error.located(file=path) from None
+        except (TypeError, ValueError) as error:
+            raise InputError(f"this is no file of label vectors ({error})", file=path) from None
+
+
+def load_matrix(
+    source: str | os.PathLike[str] | np.ndarray | Sequence[Any], num_classes: int | None = None
+) -> np.ndarray:
+    """The matrix of label vectors, (C, D) float32, as a copy that is safe to train with.
+
+    Args:
+        source: An npz written by :meth:`LabelVectors.save`, an npy file, or anything that numpy makes a matrix of.
+        num_classes: The number of rows that there must be.
+
+    Raises:
+        InputError: The file cannot be read; the matrix has not two dimensions, not ``num_classes`` rows, no columns, is
+            not of real numbers, or holds NaN, infinity, a number beyond float32, or a row of zeros.
+    """
+    file: str | None = None
+    matrix: Any = source
+    if isinstance(source, (str, os.PathLike)):
+        file = os.fspath(source)
+        matrix = _read_matrix(file)
+    try:
+        array = np.asarray(matrix)
+    except ValueError as error:
+        raise InputError(f"expected a matrix of numbers ({error})", field="label_vectors") from None
+
+    def refuse(problem: str, fix: str | None = None) -> InputError:
+        return InputError(problem, file=file, field="label_vectors", fix=fix)
+
+    if array.dtype.kind not in "fiu":
+        raise refuse(f"expected real numbers, got dtype {array.dtype}")
+    if array.ndim != 2 or not array.size:
+        raise refuse(f"expected a matrix (classes, dimension), got the shape {array.shape}")
+    if num_classes is not None and len(array) != num_classes:
+        raise refuse(
+            f"expected {num_classes} classes, got {len(array)} rows",
+            "Build it from the list of all class names, in order.",
+        )
+    with np.errstate(over="ignore"):
+        result = np.array(array, dtype=np.float32, order="C")
+    bad = np.flatnonzero(~np.isfinite(result).all(axis=1))
+    if len(bad):
+        raise refuse(f"NaN, infinity or a number beyond float32 in {len(bad)} rows, the first is row {bad[0]}")
+    zero = np.flatnonzero(~result.any(axis=1))
+    if len(zero):
+        raise refuse(f"{len(zero)} rows are all zeros, the first is row {zero[0]}; no angle to such a vector exists")
+    return result
+
+
+def _parse_notes(text: str) -> dict[str, Any]:
+    try:
+        notes = json.loads(text)
+    except RecursionError:
+        raise ValueError("its notes are nested too deeply") from None
+    if not isinstance(notes, dict):
+        raise ValueError("its notes are no object of JSON")
+    return notes
+
+
+def _read_matrix(file: str) -> np.ndarray:
+    if not os.path.lexists(file):
+        raise InputError("there is no such file", file=file, fix="tools/build_label_vectors.py makes it.")
+    with open_regular(file) as stream:
+        magic = stream.read(6)
+    if magic == b"\x93NUMPY":
+        return read_npy(file)
+    if not magic.startswith(b"PK"):
+        raise InputError(
+            "expected an npz of label vectors or an npy matrix",
+            file=file,
+            fix="tools/build_label_vectors.py makes one.",
+        )
+    members = read_npz(file)
+    if "vectors" not in members:
+        raise InputError(f"expected a member 'vectors', got {', '.join(sorted(members)) or 'nothing'}", file=file)
+    return members["vectors"]
+
+
+def build_label_vectors(
+    class_names: Sequence[str],
+    source: str | os.PathLike[str] = DEFAULT_SOURCE,
+    *,
+    aliases: Mapping[str, str | Sequence[str]] | None = None,
+    oov: str = "error",
+) -> LabelVectors:
+    """Average the word vectors of each class name: E[c] = mean of v[w] over the words w of name c, not normalised.
+
+    The rule is that of Li et al., "Joint Skeletal and Semantic Embedding Loss for Micro-gesture Classification", 2023;
+    with its names and vectors the result is its matrix to the last bit.
+
+    Args:
+        class_names: C names.
+        source: See :func:`pyskl_semloss.semantic.word_vectors.find_word_vectors`.
+        aliases: Word -> the word or words that stand for it, as a string (comma between words) or a sequence.
+        oov: What to do about words without a vector: ``"error"``, or ``"skip"`` to leave them out of their means.
+
+    Raises:
+        InputError: Words have no vector (all are listed), a name has no words, names begin with their labels, or the
+            source is wrong.
+    """
+    if oov not in ("error", "skip"):
+        raise InputError(f"expected 'error' or 'skip', got {oov!r}", field="oov")
+    refuse_numbered(class_names)
+    pairs = [f"{word}={to if isinstance(to, str) else ','.join(to)}" for word, to in (aliases or {}).items()]
+    stand_ins = parse_aliases(pairs)
+    raw = [split_words(name) for name in class_names]
+    wordless = [repr(name) for name, words in zip(class_names, raw, strict=True) if not words]
+    if wordless or not raw:
+        raise InputError(
+            f"class names without any word: {', '.join(wordless) or 'the list is empty'}", field="class_names"
+        )
+    used = {word: list(to) for word, to in stand_ins.items() if any(word in words for words in raw)}
+    if len(used) < len(stand_ins):
+        unused = ", ".join(sorted(stand_ins.keys() - used))
+        warnings.warn(f"{len(stand_ins) - len(used)} aliases name no word of the class names: {unused}", stacklevel=2)
+    wanted = [[target for word in words for target in stand_ins.get(word, (word,))] for words in raw]
+    found = find_word_vectors([word for words in wanted for word in words], source)
+    kept = [tuple(word for word in words if word in found.vectors) for words in wanted]
+    missing = sorted({word for words in wanted for word in words} - found.vectors.keys())
+    if missing and (oov == "error" or not all(kept)):
+        raise _missing_words(class_names, wanted, kept, found, source, oov)
+    if found.doubt:
+        warnings.warn(f"{found.source}: {found.doubt}; its last word may be one that is left out here", stacklevel=2)
+    # Float32 throughout and in the order of the words: so the released matrix was made.
+    vectors = np.stack([np.mean(np.stack([found.vectors[word] for word in words]), axis=0) for words in kept])
+    notes: dict[str, Any] = {"casing": "lower", "oov": oov, "aliases": used, "skipped": missing}
+    if found.side_files:
+        notes["side_files"] = found.side_files
+    result = LabelVectors(tuple(class_names), vectors, tuple(kept), found.source, found.checksum, notes)
+    twins = identical_classes(result)
+    if twins:
+        listed = "; ".join(" = ".join(repr(name) for name in group) for group in twins)
+        warnings.warn(
+            f"{len(twins)} groups of classes have the same vector, so no loss tells them apart: {listed}", stacklevel=2
+        )
+    return result
+
+
+def _missing_words(
+    class_names: Sequence[str],
+    wanted: Sequence[Sequence[str]],
+    kept: Sequence[Sequence[str]],
+    found: FoundVectors,
+    source: str | os.PathLike[str],
+    oov: str,
+) -> InputError:
+    missing = list(dict.fromkeys(word for words in wanted for word in words if word not in found.vectors))
+    lines = []
+    for word in missing:
+        classes = [repr(name) for name, words in zip(class_names, wanted, strict=True) if word in words]
+        near = ", ".join(found.near.get(word, [])) or "none"
+        lines.append(f"{word} (in {', '.join(classes)}); near spellings: {near}")
+    empty = [repr(name) for name, words in zip(class_names, kept, strict=True) if not words]
+    lines += [f"no word at all is left for {', '.join(empty)}"] if oov == "skip" else []
+    skip = "" if oov == "skip" else ", or leave such words out of the means with --oov skip"
+    lines += [f"{found.doubt}: one more word may have been in it"] if found.doubt else []
+    problem = f"no vector for {len(missing)} of the words in the class names"
+    fix = f"Give words that stand for them, as --alias {missing[0]}=WORD or WORD,WORD{skip}."
+    return InputError(problem, file=found.source, fix=fix, items=lines)
+
+
+def identical_classes(labels: LabelVectors) -> list[tuple[str, ...]]:
+    """Groups of classes that have one vector, because their names have the same words in the same proportions."""
+    groups: dict[frozenset[tuple[str, int]], list[str]] = {}
+    for name, words in zip(labels.class_names, labels.words, strict=True):
+        counts = Counter(words)
+        divisor = math.gcd(*counts.values())
+        key = frozenset((word, count // divisor) for word, count in counts.items())
+        groups.setdefault(key, []).append(name)
+    return [tuple(names) for names in groups.values() if len(names) > 1]
+
+
+def nearest_classes(labels: LabelVectors, count: int = 3) -> list[tuple[float, str, str]]:
+    """The pairs of classes with the highest cosine, as (cosine, name, name), the highest first."""
+    units = labels.vectors / np.linalg.norm(labels.vectors, axis=1, keepdims=True)
+    best: list[tuple[float, str, str]] = []
+    for row, name in enumerate(labels.class_names[:-1]):
+        cosines = units[row + 1 :] @ units[row]
+        near = np.argsort(-cosines, kind="stable")[:count]
+        best += [(float(cosines[other]), name, labels.class_names[row + 1 + other]) for other in near]
+        best = sorted(best, key=lambda pair: -pair[0])[:count]
+    return best
+
+
+def summary(labels: LabelVectors) -> str:
+    """A few lines for the screen: size, source, scale, nearest classes, and what became of words without a vector."""
+    classes, dimension = labels.vectors.shape
+    scale = float(np.mean(np.square(labels.vectors, dtype=np.float64)))
+    lines = [
+        f"{classes} classes, {dimension} dimensions, {len({word for words in labels.words for word in words})} words",
+        f"source {labels.source} ({labels.checksum[:16]})",
+        f"mean square per dimension {scale:.4f} (the paper's label vectors: {PAPER_MEAN_SQUARE}, with alpha 20)",
+        *(f"cosine {cosine:.3f}  {one} | {other}" for cosine, one, other in nearest_classes(labels)),
+        *(f"alias {word} = {', '.join(to)}" for word, to in labels.notes.get("aliases", {}).items()),
+    ]
+    if skipped := labels.notes.get("skipped"):
+        lines.append(f"skipped, without a vector: {', '.join(skipped)}")
+    return "\n".join(map(one_line, lines))

@@ -1,0 +1,1 @@
+"""Gestures acted out: clips, recordings, an example study."""

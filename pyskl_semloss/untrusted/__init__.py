@@ -1,0 +1,1 @@
+"""Pickles and checkpoints, read as data."""
