@@ -16,13 +16,13 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.metrics import summary
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.io.files import HELD, hold, sha256
-from pyskl_semloss.sweep.plan import Run
 from pyskl_semloss.io.records import read_record, write_record
+from pyskl_semloss.sweep.plan import Run
 from pyskl_semloss.sweep.settings import (
-    advice,
     DONE_FILE,
     SETTINGS_FILE,
     Describer,
+    advice,
     check_folder,
     check_others,
 )

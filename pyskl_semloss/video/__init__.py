@@ -2,7 +2,8 @@
 
 from pyskl_semloss.video.batch import estimate_files
 from pyskl_semloss.video.estimate import estimate
-from pyskl_semloss.video.estimators import Estimator, load_estimator
+from pyskl_semloss.video.estimator import Estimator
+from pyskl_semloss.video.estimators import load_estimator
 from pyskl_semloss.video.frames import Video, open_video
 from pyskl_semloss.video.options import EstimationOptions
 from pyskl_semloss.video.overlay import write_overlay

@@ -21,7 +21,8 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.skeletons import joint_map
 from pyskl_semloss.video.ahead import ahead
-from pyskl_semloss.video.estimators import Estimator, Found, load_estimator
+from pyskl_semloss.video.estimator import Estimator, Found
+from pyskl_semloss.video.estimators import load_estimator
 from pyskl_semloss.video.frames import Video, import_cv2, open_video
 from pyskl_semloss.video.options import EstimationOptions
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from pyskl_semloss.errors import HostError
 from pyskl_semloss.skeletons import SkeletonLayout
-from pyskl_semloss.video.estimators import Estimator, Found
+from pyskl_semloss.video.estimator import Estimator, Found
 
 VERSION = "0.10.21"
 """The names of MediaPipe's inner streams are those of this version."""
