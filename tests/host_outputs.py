@@ -68,7 +68,7 @@ def mmaction2(name, data):
         return model(batch["inputs"].contiguous(), batch["data_samples"], mode="loss")
 
     def scores(batch):
-        from pyskl_semloss.hosts.mmaction2.data.samples import field
+        from pyskl_semloss.hosts.mmaction2.data.packing import field
 
         return field(model(batch["inputs"].contiguous(), batch["data_samples"], mode="predict")[0], "pred_score")
 

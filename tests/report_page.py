@@ -8,8 +8,7 @@ import pytest
 
 from pyskl_semloss.evaluation.fusion import fuse
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.report.collect import Material, Model
-from pyskl_semloss.report.history import History
+from pyskl_semloss.report.collect import History, Material, Model
 from pyskl_semloss.report.page import write_report
 from pyskl_semloss.synthetic.clips import generate
 

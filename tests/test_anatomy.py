@@ -5,12 +5,10 @@ import pickle
 import numpy as np
 import pytest
 
-from pyskl_semloss.recordings.anatomy import anatomical_doubts, sides_doubts
+from pyskl_semloss.recordings.anatomy import anatomical_doubts, doubts_about, orders_of, sides_doubts
 from pyskl_semloss.recordings.keypoint_files import RecordingOptions, make_recording, read_openpose
-from pyskl_semloss.recordings.plausibility import doubts_about
 from pyskl_semloss.skeletons import get_layout, layout_names
 from pyskl_semloss.skeletons.joint_names import points_of
-from pyskl_semloss.skeletons.public_orders import orders_of
 from pyskl_semloss.synthetic.clips import generate
 
 NAMES = [name for name in layout_names() if "mistakes" not in name]

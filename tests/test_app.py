@@ -8,10 +8,10 @@ import app_tasks
 import numpy as np
 import pytest
 
-from pyskl_semloss.app.figures import strongest, timeline_figure
+from pyskl_semloss.app.analysis import MISSING, write_view
 from pyskl_semloss.app.limits import Limits, UploadLimit, is_loopback, is_name_of, why_not
+from pyskl_semloss.app.result import strongest, timeline_figure
 from pyskl_semloss.app.sessions import Sessions, shown_name, split_name
-from pyskl_semloss.app.viewing import MISSING, write_view
 from pyskl_semloss.app.worker import Worker
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings.recording import Recording

@@ -6,7 +6,7 @@ from chromium import Chromium, find_chromium
 
 cv2 = pytest.importorskip("cv2", reason="needs OpenCV")
 
-from pyskl_semloss.app.preview import playable_as, write_preview  # noqa: E402
+from pyskl_semloss.app.analysis import playable_as, write_preview  # noqa: E402
 from pyskl_semloss.video import open_video  # noqa: E402
 
 FPS, FRAMES = 12.5, 40

@@ -9,7 +9,7 @@ from pyskl_semloss.cli.progress import ProgressLine
 from pyskl_semloss.datasets import IMIGUE, SMG
 from pyskl_semloss.datasets.findings import DROPPED, MENDED, NOTED, Findings
 from pyskl_semloss.datasets.imigue import imigue_points
-from pyskl_semloss.datasets.labels import parse_labels
+from pyskl_semloss.datasets.raw import parse_labels
 from pyskl_semloss.datasets.smg import smg_points
 from pyskl_semloss.datasets.tables import parse_table, read_text
 from pyskl_semloss.errors import InputError

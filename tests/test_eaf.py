@@ -17,8 +17,7 @@ from pyskl_semloss.segments.elan_reading import read_eaf
 from pyskl_semloss.segments.files import write_segments
 from pyskl_semloss.segments.matching import agreement
 from pyskl_semloss.segments.reading import read_segments
-from pyskl_semloss.segments.segment import Segment
-from pyskl_semloss.segments.segmentation import Segmentation
+from pyskl_semloss.segments.segment import Segment, Segmentation
 
 ROOT = Path(__file__).resolve().parents[1]
 THREE = [(1000, 3000, "touch neck"), (5000, 7500, "fold arm"), (9000, 11000, "touch neck")]

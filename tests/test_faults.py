@@ -226,7 +226,7 @@ def packed(name):
 def test_a_worker_puts_its_batch_into_shared_memory_itself(monkeypatch):
     pytest.importorskip("mmaction")
     from pyskl_semloss.hosts.mmaction2.data import packing
-    from pyskl_semloss.hosts.mmaction2.data.samples import field
+    from pyskl_semloss.hosts.mmaction2.data.packing import field
 
     batch = [packed("a"), packed("b")]
     assert not packing.stack_keypoints(batch)["inputs"]["keypoint"].is_shared()

@@ -8,8 +8,7 @@ from test_mmpose_images import write_images
 from pyskl_semloss.datasets import IMIGUE, SMG, convert_raw
 from pyskl_semloss.datasets.recordings import KeypointOptions, convert_recordings
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.folders import is_system_file, list_folder
-from pyskl_semloss.io.reading import absent, read_bytes
+from pyskl_semloss.io.reading import absent, is_system_file, list_folder, read_bytes
 from pyskl_semloss.recordings.keypoint_files import RecordingOptions, find_sources, guess_format, read_keypoints
 from pyskl_semloss.skeletons import get_layout
 

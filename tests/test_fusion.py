@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation import fusion
-from pyskl_semloss.evaluation.accuracy_table import accuracy_table
 from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, search_weights, softmaxed
-from pyskl_semloss.evaluation.metrics import summary
+from pyskl_semloss.evaluation.metrics import accuracy_table, summary
 from pyskl_semloss.evaluation.scores import Scores
 
 seeds = st.integers(0, 2**31)

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.heatmap import Channels, render_batch, render_heatmaps
-from pyskl_semloss.heatmap.kernels import _exp
-from pyskl_semloss.heatmap.numba_engine import draw
+from pyskl_semloss.heatmap.numba_engine import _exp, draw
 from pyskl_semloss.skeletons import get_layout
 
 LIMBS = [(0, 1), (1, 2), (2, 3), (3, 0), (1, 1)]

@@ -12,7 +12,7 @@ try:
     from mmaction.structures import ActionDataSample
 
     import pyskl_semloss.hosts.mmaction2  # noqa: F401
-    from pyskl_semloss.hosts.mmaction2.data.samples import field
+    from pyskl_semloss.hosts.mmaction2.data.packing import field
 except ImportError:
     pytest.importorskip("mmaction")
     raise

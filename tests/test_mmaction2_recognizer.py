@@ -23,7 +23,7 @@ try:
     import pyskl_semloss.hosts.mmaction2  # noqa: F401
     from pyskl_semloss.heatmap import sparse_convolution
     from pyskl_semloss.heatmap.sparse_convolution import HeatmapConv3d
-    from pyskl_semloss.hosts.mmaction2.data.samples import field
+    from pyskl_semloss.hosts.mmaction2.data.packing import field
 except ImportError:
     pytest.importorskip("mmaction")
     raise

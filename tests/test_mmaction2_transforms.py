@@ -14,7 +14,7 @@ from mmaction.registry import TRANSFORMS
 
 import pyskl_semloss.hosts.mmaction2.data.transforms  # noqa: F401  (registers ours)
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.hosts.mmaction2.data.samples import field
+from pyskl_semloss.hosts.mmaction2.data.packing import field
 from pyskl_semloss.skeletons import get_layout
 from pyskl_semloss.untrusted import safe_pickle
 

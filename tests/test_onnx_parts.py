@@ -11,8 +11,11 @@ from onnx_models import config_of, hard_clips, mended, predictor_of, save_model 
 from pyskl_semloss.errors import InputError  # noqa: E402
 from pyskl_semloss.heatmap import Channels, render_heatmaps  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.export import export_onnx, graph  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.export.maps import ViewMaps  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.export.network import FramesMaxPool, over_frames  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.export.network import (  # noqa: E402
+    FramesMaxPool,
+    ViewMaps,  # noqa: E402
+    over_frames,
+)
 from pyskl_semloss.hosts.mmaction2.export.views import ClipViews, view_plan  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.prediction.trained_model import build_steps  # noqa: E402

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings import persons
-from pyskl_semloss.recordings.gaps import DOUBT, fill_gaps
+from pyskl_semloss.recordings.assembly import DOUBT, fill_gaps
 from pyskl_semloss.recordings.persons import (
     Person,
     arrange,

@@ -16,11 +16,9 @@ from pyskl_semloss.evaluation.metrics import top_k_accuracy
 from pyskl_semloss.evaluation.resampling import wilson
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.report.clips import clip_table, pack_clips
-from pyskl_semloss.report.collect import collect
-from pyskl_semloss.report.figures import figures, weight_curve
+from pyskl_semloss.report.collect import collect, find_history, read_history
+from pyskl_semloss.report.figures import figures, name_figures, scaled, weight_curve
 from pyskl_semloss.report.headline import headline, intervals, neighbours, resampling_note
-from pyskl_semloss.report.history import find_history, read_history
-from pyskl_semloss.report.name_figures import name_figures, scaled
 from pyskl_semloss.report.page import json_text, page_data
 from pyskl_semloss.synthetic.clips import generate
 

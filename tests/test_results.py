@@ -16,8 +16,7 @@ from pyskl_semloss.annotations import write_annotations
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.results import OVERWRITE, RECORD, guarded, is_replaceable, refuse_changed, result_file
 from pyskl_semloss.segments.files import WRITERS, write_segments
-from pyskl_semloss.segments.segment import Segment
-from pyskl_semloss.segments.segmentation import Segmentation
+from pyskl_semloss.segments.segment import Segment, Segmentation
 from pyskl_semloss.synthetic.clips import generate
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,8 +16,7 @@ from pyskl_semloss.io.results import RECORD, result_file
 from pyskl_semloss.segments.files import CSV_COLUMNS, _plain, _quoted, check_formats, unquoted, write_segments
 from pyskl_semloss.segments.matching import agreement, overlap
 from pyskl_semloss.segments.reading import read_segments
-from pyskl_semloss.segments.segment import Segment
-from pyskl_semloss.segments.segmentation import Segmentation, table
+from pyskl_semloss.segments.segment import Segment, Segmentation, table
 
 NAMES = ("wave", 'say "no", <b>then</b> --> nod & go', "=SUM(A1)", "手を振る", "-1", "'tis", "<v Eve>", "a\\b")
 

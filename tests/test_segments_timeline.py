@@ -13,9 +13,16 @@ from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.nothing_found import why_nothing
 from pyskl_semloss.segments.segment import Segment
-from pyskl_semloss.segments.sliding import WindowRules, timelines_of, window_seconds
+from pyskl_semloss.segments.sliding import (
+    WindowRules,
+    Windows,
+    in_blocks,
+    movement,
+    plan_windows,
+    timelines_of,
+    window_seconds,
+)
 from pyskl_semloss.segments.timeline import Timeline, frame_probability, window_weights
-from pyskl_semloss.segments.windows import Windows, in_blocks, movement, plan_windows
 
 NAMES = ("rest", "wave", "nod", "clap", "shrug", "point")
 FPS = 25.0

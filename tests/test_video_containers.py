@@ -11,7 +11,7 @@ cv2 = pytest.importorskip("cv2", reason="needs OpenCV")
 
 from dot_videos import write_video  # noqa: E402
 
-from pyskl_semloss.app.preview import playable_as  # noqa: E402
+from pyskl_semloss.app.analysis import playable_as  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
 from pyskl_semloss.video import open_video  # noqa: E402
 from pyskl_semloss.video.containers import container  # noqa: E402

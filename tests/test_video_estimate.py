@@ -28,9 +28,9 @@ from pyskl_semloss.video import (  # noqa: E402
     open_video,
     write_overlay,
 )
+from pyskl_semloss.video.batch import PartFiles, are_complete  # noqa: E402
 from pyskl_semloss.video.estimate import PART, Part, assemble, find_parts  # noqa: E402
 from pyskl_semloss.video.overlay import draw_lines, lines_at, overlay_frames  # noqa: E402
-from pyskl_semloss.video.part_files import PartFiles, are_complete  # noqa: E402
 from pyskl_semloss.video.progress import FrameProgress  # noqa: E402
 
 TESTS = Path(__file__).resolve().parent

@@ -10,7 +10,7 @@ from dot_videos import FPS, HEIGHT, WIDTH, find_dots, places, turned, with_durat
 from pyskl_semloss.errors import HostError, InputError  # noqa: E402
 from pyskl_semloss.video import frames as module  # noqa: E402
 from pyskl_semloss.video import open_video  # noqa: E402
-from pyskl_semloss.video.ahead import ahead  # noqa: E402
+from pyskl_semloss.video.estimate import ahead  # noqa: E402
 
 
 def numbered(number, size):

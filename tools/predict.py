@@ -55,7 +55,7 @@ def main() -> None:
     from pyskl_semloss.cpu.allocator import keep_large_blocks
     from pyskl_semloss.hosts.mmaction2.prediction.predict_files import predict_files
     from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
-    from pyskl_semloss.segments.segmentation import table
+    from pyskl_semloss.segments.segment import table
 
     if not torch.cuda.is_available():
         keep_large_blocks()

@@ -35,7 +35,7 @@ def main() -> None:
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner
 
-    from pyskl_semloss.evaluation.accuracy_table import accuracy_table
+    from pyskl_semloss.evaluation.metrics import accuracy_table
     from pyskl_semloss.evaluation.scores import Scores
     from pyskl_semloss.hosts.mmaction2.model.building import building
     from pyskl_semloss.hosts.mmaction2.training.running import (

@@ -15,12 +15,15 @@ import numpy as np
 
 from pyskl_semloss.app.limits import Limits
 from pyskl_semloss.app.sessions import shown_name, split_name
-from pyskl_semloss.app.viewing import write_view
 from pyskl_semloss.app.worker import Progress, Task
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.files import WRITERS, write_segments
 from pyskl_semloss.segments.find import SegmentRules, background_classes
 from pyskl_semloss.segments.timeline import Timeline, frame_probability
+from pyskl_semloss.skeletons import SkeletonLayout
+from pyskl_semloss.video.containers import container
+from pyskl_semloss.video.frames import Video, import_cv2, open_capture
 
 ROW_SECONDS = 0.2
 """From one moment to the next of the probabilities that the browser gets."""
@@ -93,7 +96,7 @@ def analyse(
         progress: Told how far it is.
 
     Returns:
-        ``viewer`` (see :func:`pyskl_semloss.app.viewing.write_view`), ``segments`` by start, ``files`` to download,
+        ``viewer`` (see :func:`pyskl_semloss.app.analysis.write_view`), ``segments`` by start, ``files`` to download,
         ``leave_out`` (classes that are no gestures), ``notes`` to read, and ``nothing``, what to say where there is no
         segment.
 
@@ -207,7 +210,7 @@ def _shown_video(work: Work, progress: Progress) -> tuple[str | None, list[str]]
     """The name of the video that the browser plays, if there is one, and what to say of it."""
     if work.is_recording:
         return None, []
-    from pyskl_semloss.app.preview import playable_as, write_preview
+    from pyskl_semloss.app.analysis import playable_as, write_preview
     from pyskl_semloss.video import open_video
 
     if ending := playable_as(work.path):
@@ -220,3 +223,107 @@ def _shown_video(work: Work, progress: Progress) -> tuple[str | None, list[str]]
         video, copy, lambda done: progress("making a copy that browsers play", min(1, done / max(video.claimed, 1)))
     )
     return (copy.name, [_COPY]) if written else (None, [_ALONE])
+
+
+MISSING = -32768
+"""The coordinate of a point that is not there."""
+
+
+def write_view(
+    recording: Recording,
+    probability: np.ndarray,
+    row_seconds: float,
+    class_names: list[str],
+    folder: Path,
+    video: str | None = None,
+) -> dict[str, Any]:
+    """Write ``keypoints.bin`` and ``scores.bin``, and describe them.
+
+    Args:
+        recording: T frames of M persons.
+        probability: (W, C), 0 to 1, of moments ``row_seconds`` apart, the first from 0 s on.
+        row_seconds: In s.
+        class_names: C names.
+        folder: Where to write.
+        video: Name of a video in the folder that a browser may show.
+
+    Returns:
+        What ``viewer.js`` takes. The files hold (T, M, V, 2) int16 little-endian, in px, and (W, C) uint8, 255 for 1.
+    """
+    layout, (height, width) = recording.layout, recording.image_shape
+    sides = _sides(layout)
+    persons, frames, joints = recording.keypoint_score.shape
+    with (folder / "keypoints.bin").open("wb") as stream:
+        for start in range(0, frames, 4096):
+            part = slice(start, start + 4096)
+            points = np.clip(np.rint(recording.keypoint[:, part]), MISSING + 1, -MISSING - 1).astype("<i2")
+            points[recording.keypoint_score[:, part] <= 0] = MISSING
+            stream.write(np.ascontiguousarray(points.transpose(1, 0, 2, 3)).tobytes())
+    np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8).tofile(folder / "scores.bin")
+    return {
+        "keypoints": "keypoints.bin", "scores": "scores.bin", "video": video, "width": width, "height": height,
+        "fps": recording.fps, "frames": frames, "persons": persons, "joints": joints, "seconds": recording.seconds,
+        "rows": len(probability), "row_seconds": row_seconds, "class_names": class_names, "sides": sides,
+        "limbs": [[a, b, sides[a] or sides[b]] for a, b in layout.limbs],
+    }  # fmt: skip
+
+
+def _sides(layout: SkeletonLayout) -> list[int]:
+    """0 for a central joint, 1 for a left and 2 for a right one."""
+    left, right = set(layout.left_kp), set(layout.right_kp)
+    return [1 if joint in left else 2 if joint in right else 0 for joint in range(layout.num_joints)]
+
+
+_ENDINGS = {"mov": "mp4", "webm": "webm"}
+_CODECS = ("h264", "avc1", "vp80", "vp90", "vp09", "av01")
+_LONGER_SIDE = 640
+
+
+def playable_as(path: Path) -> str | None:
+    """The ending under which browsers play a video, by its container and its codec; None where they do not."""
+    cv2 = import_cv2()
+    try:
+        ending = _ENDINGS.get(container(path))
+        if ending is None:
+            return None
+        capture = open_capture(path)
+    except InputError:
+        return None
+    try:
+        code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+    finally:
+        capture.release()
+    return ending if code.to_bytes(4, "little").decode("latin-1").lower() in _CODECS else None
+
+
+def write_preview(video: Video, path: Path, progress: Callable[[int], None] | None = None) -> bool:
+    """Write the frames of a video as VP8 in WebM, 640 px on the longer side at most, on the video's even grid of time.
+
+    Args:
+        video: The video.
+        path: The file to write, ``.webm``.
+        progress: Told how many frames are written.
+
+    Returns:
+        Whether it was written; some builds of OpenCV cannot encode VP8.
+    """
+    cv2 = import_cv2()
+    height, width = video.image_shape
+    scale = min(1.0, _LONGER_SIDE / max(height, width))
+    # The encoder wants even sizes.
+    size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
+    writer = cv2.VideoWriter(os.path.abspath(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"VP80"), video.fps, size)
+
+    def smaller(frame: np.ndarray) -> np.ndarray:
+        return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
+
+    try:
+        if not writer.isOpened():
+            return False
+        for place, frame in video.frames(change=smaller):
+            writer.write(frame)
+            if progress is not None:
+                progress(place + 1)
+    finally:
+        writer.release()
+    return True

@@ -21,8 +21,7 @@ from pyskl_semloss.datasets.summary import finish, refuse_changed_results
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import NpyRows
 from pyskl_semloss.io.files import hold
-from pyskl_semloss.io.folders import list_folder
-from pyskl_semloss.io.reading import absent, shown
+from pyskl_semloss.io.reading import absent, list_folder, shown
 from pyskl_semloss.untrusted import safe_pickle
 
 SETS = {"train": "train", "valid": "val", "test": "test"}

@@ -14,8 +14,7 @@ from pyskl_semloss import __version__
 from pyskl_semloss.datasets.raw import Progress, run_tasks
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import hold, writing
-from pyskl_semloss.io.folders import list_folder
-from pyskl_semloss.io.reading import read_json
+from pyskl_semloss.io.reading import list_folder, read_json
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.recordings.keypoint_files import RecordingOptions, find_sources, make_recording, read_keypoints
 from pyskl_semloss.recordings.mmpose import recording_name

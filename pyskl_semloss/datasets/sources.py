@@ -12,8 +12,7 @@ import numpy as np
 
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.folders import is_system_file
-from pyskl_semloss.io.reading import absent
+from pyskl_semloss.io.reading import absent, is_system_file
 
 _GROUP = re.compile(r"(?:^|[^a-z])(train|val|test)")
 

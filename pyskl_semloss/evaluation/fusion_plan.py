@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.accuracy_table import accuracy_table
 from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalised, search_weights
+from pyskl_semloss.evaluation.metrics import accuracy_table
 from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
 from pyskl_semloss.io.results import guarded

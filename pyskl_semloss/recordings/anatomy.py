@@ -11,8 +11,40 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pyskl_semloss.skeletons import SkeletonLayout
-from pyskl_semloss.skeletons.joint_names import FINGERTIPS, Point, points_of
-from pyskl_semloss.skeletons.public_orders import orders_of
+from pyskl_semloss.skeletons.joint_names import FINGERTIPS, Point, point_of, points_of
+from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
+
+_KINECT_V1 = (
+    "HipCenter Spine ShoulderCenter Head ShoulderLeft ElbowLeft WristLeft HandLeft ShoulderRight ElbowRight WristRight "
+    "HandRight HipLeft KneeLeft AnkleLeft FootLeft HipRight KneeRight AnkleRight FootRight"
+)
+# fmt: off
+_OTHERS = {
+    "OpenPose BODY_25B": "Nose LEye REye LEar REar LShoulder RShoulder LElbow RElbow LWrist RWrist LHip RHip LKnee "
+        "RKnee LAnkle RAnkle UpperNeck HeadTop LBigToe LSmallToe LHeel RBigToe RSmallToe RHeel",
+    "Human3.6M": "Pelvis RHip RKnee RAnkle LHip LKnee LAnkle Spine Thorax NeckBase HeadTop LShoulder LElbow LWrist "
+        "RShoulder RElbow RWrist",
+    "Kinect v1": _KINECT_V1,
+    "UTD-MHAD": "Head ShoulderCenter Spine HipCenter ShoulderLeft ElbowLeft WristLeft HandLeft ShoulderRight "
+        "ElbowRight WristRight HandRight HipLeft KneeLeft AnkleLeft FootLeft HipRight KneeRight AnkleRight FootRight",
+    "HALPE": "Nose LEye REye LEar REar LShoulder RShoulder LElbow RElbow LWrist RWrist LHip RHip LKnee RKnee LAnkle "
+        "RAnkle Head NeckBase MidHip LBigToe RBigToe LSmallToe RSmallToe LHeel RHeel",
+    "MPII": "RAnkle RKnee RHip LHip LKnee LAnkle MidHip Thorax UpperNeck HeadTop RWrist RElbow RShoulder LShoulder "
+        "LElbow LWrist",
+}
+# fmt: on
+
+
+def orders_of(joints: int) -> Iterator[tuple[str, tuple[Point, ...]]]:
+    """Name, and the point of each joint, of every public order of so many joints."""
+    for name, layout in KNOWN_LAYOUTS.items():
+        if layout.num_joints == joints and not layout.mistakes:
+            yield name, points_of(layout)
+    for name, text in _OTHERS.items():
+        names = text.split()
+        if len(names) == joints:
+            yield name, tuple(point_of(each) for each in names)
+
 
 _FEWEST = 5
 """Persons in frames that a doubt needs."""
@@ -199,3 +231,59 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 def _named(point: Point) -> str:
     return " ".join(filter(None, point)).replace("_", " ")
+
+
+_OUTSIDE = 0.1
+_STEEP = 0.12
+"""Height of one shoulder above the other, in diagonals of the body's box; a quarter where x and y are exchanged."""
+_FEW = 10
+
+
+def outside_of(points: np.ndarray, shape: tuple[int, int]) -> float:
+    """Share of the points (N, 2) px that are outside an image of (height, width)."""
+    height, width = shape
+    return float(((points < 0) | (points > (width, height))).any(-1).mean()) if len(points) else 0.0
+
+
+def doubts_about(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout, shape: tuple[int, int]) -> list[str]:
+    """What a person should look at, in words.
+
+    Args:
+        points: (N, V, 2) px.
+        scores: (N, V); 0 where a point is missing.
+        layout: What the joints are.
+        shape: (height, width) px.
+    """
+    doubts = []
+    known = points[scores > 0]
+    share = outside_of(known, shape)
+    if share > _OUTSIDE:
+        height, width = shape
+        size = f"an image of {width}x{height}"
+        if outside_of(known, (width, height)):
+            doubts.append(f"{share:.0%} of the points are outside {size}: is that its size?")
+        else:
+            doubts.append(f"{share:.0%} of the points are outside {size}, none of {height}x{width}: are its width and "
+                          "height exchanged?")  # fmt: skip
+    if _lies(points, scores, layout):
+        doubts.append("one shoulder is above the other: are x and y exchanged, or does the person lie?")
+    else:
+        doubts += sides_doubts(points, scores, layout)
+    return [*doubts, *anatomical_doubts(points, scores, layout)]
+
+
+def _lies(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> bool:
+    places = [at for at, (side, part) in enumerate(points_of(layout)) if part == "shoulder" and side]
+    if len(places) != 2:
+        return False
+    both = (scores[:, places] > 0).all(1)
+    return bool(both.sum() >= _FEW and _steepness(points[both], scores[both], places) > _STEEP)
+
+
+def _steepness(points: np.ndarray, scores: np.ndarray, shoulders: list[int]) -> float:
+    """Median height of one shoulder above the other, in diagonals of the body's box, if it is more than the width."""
+    there = (scores > 0)[..., None]
+    low, high = np.where(there, points, np.inf).min(1), np.where(there, points, -np.inf).max(1)
+    width, height = np.abs(points[:, shoulders[0]] - points[:, shoulders[1]]).T
+    steep = height / np.hypot(*(high - low).T).clip(1e-6)
+    return float(np.median(np.where(height > 2 * width, steep, 0)))

@@ -7,13 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.folders import list_folder
-from pyskl_semloss.io.reading import absent
+from pyskl_semloss.io.reading import absent, list_folder
 from pyskl_semloss.recordings.assembly import RecordingOptions, make_recording
 from pyskl_semloss.recordings.detections import Detections
 from pyskl_semloss.recordings.keypoint_tables import read_csv_keypoints, read_npz_keypoints
-from pyskl_semloss.recordings.mmpose import read_mmpose
-from pyskl_semloss.recordings.mmpose_images import is_image_folder
+from pyskl_semloss.recordings.mmpose import is_image_folder, read_mmpose
 from pyskl_semloss.recordings.openpose import FRAME_FILE, is_openpose_folder, read_openpose
 from pyskl_semloss.skeletons import SkeletonLayout
 

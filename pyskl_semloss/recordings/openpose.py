@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.folders import list_folder
-from pyskl_semloss.io.reading import read_json, shown
+from pyskl_semloss.io.reading import list_folder, read_json, shown
 from pyskl_semloss.recordings.detections import MOST_PERSONS, Collector, Detections
 from pyskl_semloss.skeletons import get_layout
 

@@ -22,8 +22,7 @@ from pyskl_semloss.io.results import result_file
 from pyskl_semloss.report import headline
 from pyskl_semloss.report.clips import PackedClips, clip_table, pack_clips, skeleton
 from pyskl_semloss.report.collect import Material
-from pyskl_semloss.report.figures import figures
-from pyskl_semloss.report.name_figures import name_figures
+from pyskl_semloss.report.figures import figures, name_figures
 from pyskl_semloss.skeletons import SkeletonLayout
 from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
 

@@ -12,7 +12,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import shown, spoiled
 from pyskl_semloss.io.results import result_path
 from pyskl_semloss.segments.elan_reading import CONFIDENCE
-from pyskl_semloss.segments.segmentation import Segmentation
+from pyskl_semloss.segments.segment import Segmentation
 
 AnyPath = str | os.PathLike[str]
 VOCABULARY, _GESTURE = "gestures", "gesture"

@@ -12,7 +12,7 @@ from typing import Any
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.segments.eaf import write_eaf
-from pyskl_semloss.segments.segmentation import Segmentation
+from pyskl_semloss.segments.segment import Segmentation
 
 AnyPath = str | os.PathLike[str]
 FURTHER = 4

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, one_line
 from pyskl_semloss.io.reading import shown
 from pyskl_semloss.semantic.class_names import check_class_names
 
@@ -54,3 +56,73 @@ class Segment:
     def seconds(self) -> float:
         """Duration in s."""
         return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What was found in a recording, or annotated by hand.
+
+    Attributes:
+        segments: By person and start.
+        class_names: All names that a segment may have, in the order of the classes; nothing where they are not known.
+        name: Of the recording.
+        seconds: Duration of the recording; 0 where it is not known.
+        video: The file that the recording was made from, or nothing.
+        settings: With which numbers the segments were found, for the files.
+        explanation: Why there are no segments, and what to do; nothing where there are some, or it is not known.
+
+    Raises:
+        InputError: Two segments of a person overlap, or a name is none of the classes'.
+    """
+
+    segments: tuple[Segment, ...]
+    class_names: tuple[str, ...] = ()
+    name: str = ""
+    seconds: float = 0.0
+    video: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    explanation: str = ""
+
+    def __post_init__(self) -> None:
+        ordered = tuple(sorted(self.segments, key=lambda one: (one.person, one.start, one.end)))
+        object.__setattr__(self, "segments", ordered)
+        known = set(self.class_names)
+        for one in ordered:
+            if known and one.name not in known:
+                raise InputError(f"{one.name!r} is none of the {len(known)} class names", field="name")
+        for one, other in zip(ordered, ordered[1:], strict=False):
+            if one.person == other.person and other.start < one.end:
+                problem = f"{one.name!r} ends at {one.end:g} s, {other.name!r} begins at {other.start:g} s"
+                raise InputError(f"two segments of a person overlap: {problem}", field="segments")
+
+    def of_person(self, person: int) -> list[Segment]:
+        """The segments of one person, by start."""
+        return [one for one in self.segments if one.person == person]
+
+    @property
+    def persons(self) -> tuple[int, ...]:
+        """The persons that have segments."""
+        return tuple(sorted({one.person for one in self.segments}))
+
+    def in_milliseconds(self) -> list[tuple[int, int, Segment]]:
+        """(start, end, segment), the times as whole milliseconds.
+
+        A segment lasts at least 1 ms, and no two of a person overlap after the rounding either.
+        """
+        result: list[tuple[int, int, Segment]] = []
+        for one in self.segments:
+            start, end = round(one.start * 1000), round(one.end * 1000)
+            if result and result[-1][2].person == one.person:
+                start = max(start, result[-1][1])
+            result.append((start, max(end, start + 1), one))
+        return result
+
+
+def table(segments: Sequence[Segment]) -> str:
+    """Segments as text: start, end, confidence, name."""
+    lines = [f"{'start s':>9} {'end s':>9}  conf.  name"]
+    several = len({one.person for one in segments}) > 1
+    for one in segments:
+        whose = f"  (person {one.person + 1})" if several else ""
+        lines.append(f"{one.start:9.2f} {one.end:9.2f}   {one.confidence:.2f}  {one.name}{whose}")
+    return "\n".join(map(one_line, lines))

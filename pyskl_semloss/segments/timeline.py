@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.segments.windows import Windows
+from pyskl_semloss.segments.sliding import Windows
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align, fuse
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
@@ -19,8 +20,6 @@ from pyskl_semloss.io.records import read_record, write_record
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.sweep.plan import KINDS, number
 from pyskl_semloss.sweep.settings import DONE_FILE, advice
-from pyskl_semloss.sweep.plan import number
-
 
 METRICS = {
     "top1": "Top-1",

@@ -6,12 +6,15 @@ So the result is the same whether the parts are made in one go, by several proce
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,11 +23,62 @@ from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.skeletons import joint_map
-from pyskl_semloss.video.ahead import ahead
 from pyskl_semloss.video.estimator import Estimator, Found
 from pyskl_semloss.video.estimators import load_estimator
 from pyskl_semloss.video.frames import Video, import_cv2, open_video
 from pyskl_semloss.video.options import EstimationOptions
+
+Item = TypeVar("Item")
+_END = object()
+
+
+def ahead(items: Iterable[Item], steps: int = 4) -> Iterator[Item]:
+    """The items of an iterable, which a thread fetches up to ``steps`` ahead; its error comes in its place.
+
+    The thread ends with the iterator, whether or not all items were taken.
+    """
+    ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(steps)
+    left = threading.Event()
+
+    def fetch() -> None:
+        error: BaseException | None = None
+        source = iter(items)
+        try:
+            for item in source:
+                if not _put(ready, (item, None), left):
+                    return
+        except BaseException as caught:
+            error = caught
+        finally:
+            # A generator holds a file open.
+            if hasattr(source, "close"):
+                source.close()
+        _put(ready, (_END, error), left)
+
+    thread = threading.Thread(target=fetch, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is _END:
+                return
+            yield item
+    finally:
+        left.set()
+        with contextlib.suppress(RuntimeError):
+            thread.join(5)
+
+
+def _put(ready: queue.Queue[Any], item: Any, left: threading.Event) -> bool:
+    """Whether the item was put before the reader left."""
+    while not left.is_set():
+        with contextlib.suppress(queue.Full):
+            ready.put(item, timeout=0.1)
+            return True
+    return False
+
 
 PART = 1000
 """Frames of a part, which at 25 frames/s is 40 s of video."""
@@ -219,7 +273,7 @@ def assemble(
 
     Returns:
         The recording, and the facts of :meth:`PersonChoice.apply
-        <pyskl_semloss.recordings.person_choice.PersonChoice.apply>`; none for a single person.
+        <pyskl_semloss.recordings.persons.PersonChoice.apply>`; none for a single person.
 
     Raises:
         InputError: There is no such person; names the file.

@@ -26,7 +26,7 @@ class Estimator:
         layout: What the V joints are; a name or the fields of a layout are turned into one.
         reset: Forgets the frames that were seen before. None says that each frame is looked at on its own.
         single: It finds one person at most, and whoever that is counts as the same. Otherwise persons are followed and
-            chosen, see :class:`pyskl_semloss.recordings.person_choice.PersonChoice`.
+            chosen, see :class:`pyskl_semloss.recordings.persons.PersonChoice`.
     """
 
     function: Callable[[np.ndarray], Found]

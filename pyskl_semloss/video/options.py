@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.recordings.person_choice import PersonChoice
+from pyskl_semloss.recordings.persons import PersonChoice
 from pyskl_semloss.recordings.recording import check_fps
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 
@@ -24,7 +24,7 @@ class EstimationOptions:
         end: Second at which it ends; None: the end of the video.
         fps: Frame rate of a video that does not say it, or says a wrong one: its frames are taken as evenly spaced.
         person: Whom the recording is about, where the estimator finds several; see
-            :class:`pyskl_semloss.recordings.person_choice.PersonChoice`, and so for ``max_persons`` and ``pause``.
+            :class:`pyskl_semloss.recordings.persons.PersonChoice`, and so for ``max_persons`` and ``pause``.
         max_persons: For ``"all"``.
         pause: Frames of the recording for which a person may be gone and still be the same; None: one second.
 

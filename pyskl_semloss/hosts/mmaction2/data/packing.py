@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,24 @@ from mmaction.registry import TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmcv.transforms import BaseTransform
 from mmengine.registry import FUNCTIONS
+from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.faults import no_shared_memory
-from pyskl_semloss.hosts.mmaction2.data.samples import field
+
+
+def field(sample: Any, name: str) -> Tensor:
+    """The tensor ``name`` (``"gt_label"`` or ``"pred_score"``) of a data sample or of its dictionary.
+
+    MMAction2 1.1 wraps it as ``gt_labels.item``, 1.2 holds it as ``gt_label``.
+    """
+    get = sample.get if isinstance(sample, Mapping) else lambda key: getattr(sample, key, None)
+    value = get(name)
+    if value is not None:
+        return value
+    wrapped = get(name + "s")
+    return wrapped["item"] if isinstance(wrapped, Mapping) else wrapped.item
 
 
 @TRANSFORMS.register_module()

@@ -13,7 +13,7 @@ from mmengine.structures import LabelData
 from torch import Tensor
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.hosts.mmaction2.data.samples import field
+from pyskl_semloss.hosts.mmaction2.data.packing import field
 from pyskl_semloss.semantic.loss import SemanticBranch
 
 

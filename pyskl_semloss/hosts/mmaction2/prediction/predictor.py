@@ -9,8 +9,10 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from pyskl_semloss.annotations.clip import Clip
@@ -21,16 +23,83 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import fuse, normalised
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
 from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.hosts.mmaction2.data.packing import field
 from pyskl_semloss.hosts.mmaction2.model.folding import fused
 from pyskl_semloss.hosts.mmaction2.prediction.model_agreement import check_agreement, names_of_classes
-from pyskl_semloss.hosts.mmaction2.prediction.networks import Prediction, joined, scores_of
 from pyskl_semloss.hosts.mmaction2.prediction.trained_model import Source, TrainedModel, build_steps, load_model
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.nothing_found import why_nothing
-from pyskl_semloss.segments.segmentation import Segmentation
+from pyskl_semloss.segments.segment import Segmentation
 from pyskl_semloss.segments.sliding import Entry, Progress, WindowRules, timelines_of, window_seconds
 from pyskl_semloss.segments.timeline import Timeline
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the models say about N clips.
+
+    Attributes:
+        scores: Probabilities (N, C), fused where there are two models, with the class names; with the cosine to each
+            class name where every model has the semantic branch.
+        parts: The scores of each model by its modality.
+    """
+
+    scores: Scores
+    parts: Mapping[str, Scores]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The C names."""
+        return self.scores.class_names
+
+    @property
+    def probability(self) -> np.ndarray:
+        """(N, C)."""
+        return self.scores.score
+
+    def top(self, count: int = 5) -> list[tuple[tuple[str, float], ...]]:
+        """The most probable classes of each clip with their probabilities, best first."""
+        return ranked(self.scores.score, self.class_names, count)
+
+    def nearest(self, count: int = 5) -> list[tuple[tuple[str, float], ...]]:
+        """The classes whose names are nearest to each clip's embedding with their cosines; nothing without a branch."""
+        cosine = self.scores.semantic_cosine
+        return [() for _ in self.scores.sample_id] if cosine is None else ranked(cosine, self.class_names, count)
+
+
+def ranked(score: np.ndarray, names: Sequence[str], count: int) -> list[tuple[tuple[str, float], ...]]:
+    """The ``count`` highest of each row (N, C) with their names; of equal ones the lower class comes first."""
+    order = np.argsort(-score, axis=1, kind="stable")[:, :count]
+    return [tuple((names[k], float(row[k])) for k in best) for row, best in zip(score, order, strict=True)]
+
+
+def scores_of(samples: Sequence[Any], class_names: tuple[str, ...]) -> Scores:
+    """The predictions of a batch, as :class:`ScoreMetric` keeps them."""
+    semantic = [sample.get("pred_semantic") for sample in samples]
+    columns = {} if semantic[0] is None else {
+        f"semantic_{name}": np.stack([one.get(name).float().cpu().numpy() for one in semantic])
+        for name in ("cosine", "distance")
+    }  # fmt: skip
+    return Scores(
+        np.array([sample.sample_id for sample in samples]),
+        np.stack([field(sample, "pred_score").float().cpu().numpy() for sample in samples]),
+        np.array([int(field(sample, "gt_label").reshape(-1)[0]) for sample in samples]),
+        **columns,
+        class_names=class_names,
+    )
+
+
+def joined(batches: Sequence[Scores]) -> Scores:
+    """The scores of several batches of one model, in their order."""
+
+    def column(name: str) -> Any:
+        values = [getattr(batch, name) for batch in batches]
+        return None if values[0] is None else np.concatenate(values)
+
+    names = ("sample_id", "score", "label", "semantic_cosine", "semantic_distance")
+    return Scores(**{name: column(name) for name in names}, class_names=batches[0].class_names)
+
 
 AnyPath = str | os.PathLike[str]
 # Of the volume of one view: 2 GB in float32.

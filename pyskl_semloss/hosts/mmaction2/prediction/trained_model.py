@@ -24,8 +24,7 @@ from pyskl_semloss.hosts.mmaction2.model.building import name_of_part
 from pyskl_semloss.hosts.mmaction2.model.config_files import read_config
 from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor
 from pyskl_semloss.hosts.mmaction2.model.recognizer import check_feature_width
-from pyskl_semloss.hosts.mmaction2.prediction.outline import check_outline
-from pyskl_semloss.hosts.mmaction2.prediction.recorded_config import GIVE_CONFIG, recorded_config
+from pyskl_semloss.hosts.mmaction2.prediction.recorded_config import GIVE_CONFIG, check_outline, recorded_config
 from pyskl_semloss.io.reading import shown
 from pyskl_semloss.semantic.class_names import check_class_names
 from pyskl_semloss.semantic.label_vectors import LabelVectors

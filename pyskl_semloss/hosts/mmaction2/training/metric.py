@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.metrics import summary
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.hosts.mmaction2.data.samples import field
+from pyskl_semloss.hosts.mmaction2.data.packing import field
 
 
 @METRICS.register_module()
@@ -68,3 +71,18 @@ class ScoreMetric(BaseMetric):
             scores.save(self.score_file)
             MMLogger.get_current_instance().info(f"Scores of {len(results)} clips written to {self.score_file}")
         return {name: value for name, value in summary(scores).items() if value is not None}
+
+
+@HOOKS.register_module()
+class BestSoFarHook(Hook):
+    """The best validation result so far, ``best_val``, in each line of the training, also in TensorBoard and the like.
+
+    It is what the host's ``CheckpointHook`` keeps as the best by ``save_best``, and in its checkpoints.
+    """
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Pass the best result on to the log."""
+        # Not after the validation: the checkpoint that the CheckpointHook then writes would lack it.
+        best = runner.message_hub.get_info("best_score", None)
+        if best is not None:
+            runner.message_hub.update_scalar("train/best_val", best)
