@@ -29,7 +29,7 @@ from portrait import write_portrait_video
 
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.find import SegmentRules
-from pyskl_semloss.segments.timeline import frame_probability
+from pyskl_semloss.segments.windows import frame_probability
 from pyskl_semloss.synthetic.recording import generate_recording
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="needs Chromium: apt-get install chromium")

@@ -18,7 +18,7 @@ from onnx_models import ROOT, predictor_of  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.benchmark.recordings import PARTS, parts_of, table  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model import folding as module  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.folding import FusedSlowOnly, fused  # noqa: E402
-from pyskl_semloss.segments.sliding import WindowRules  # noqa: E402
+from pyskl_semloss.segments.windows import WindowRules  # noqa: E402
 
 SMALL, RELEASED = "synthetic", "imigue"
 

@@ -28,7 +28,7 @@ from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor  # noqa
 from pyskl_semloss.io.results import RECORD
 from pyskl_semloss.segments.find import SegmentRules  # noqa: E402
 from pyskl_semloss.segments.reading import read_segments  # noqa: E402
-from pyskl_semloss.segments.sliding import WindowRules  # noqa: E402
+from pyskl_semloss.segments.windows import WindowRules  # noqa: E402
 from pyskl_semloss.video import open_video, write_overlay  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]

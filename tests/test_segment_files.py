@@ -373,7 +373,7 @@ def test_the_segments_need_no_host_and_no_torch():
     import sys
 
     code = (
-        "import sys, pyskl_semloss.segments.sliding, pyskl_semloss.segments.reading, pyskl_semloss.segments.find;"
+        "import sys, pyskl_semloss.segments.windows, pyskl_semloss.segments.reading, pyskl_semloss.segments.find;"
         "print([name for name in ('torch', 'mmengine', 'mmaction', 'mmcv', 'pympi', 'numba') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])

@@ -13,16 +13,18 @@ from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.nothing_found import why_nothing
 from pyskl_semloss.segments.segment import Segment
-from pyskl_semloss.segments.sliding import (
+from pyskl_semloss.segments.windows import (
+    Timeline,
     WindowRules,
     Windows,
+    frame_probability,
     in_blocks,
     movement,
     plan_windows,
     timelines_of,
     window_seconds,
+    window_weights,
 )
-from pyskl_semloss.segments.timeline import Timeline, frame_probability, window_weights
 
 NAMES = ("rest", "wave", "nod", "clap", "shrug", "point")
 FPS = 25.0
@@ -159,7 +161,7 @@ def test_confidence_is_the_mean_over_the_segments_frames():
 
 def test_blocks_do_not_change_the_segments(monkeypatch):
     import pyskl_semloss.segments.find as module
-    from pyskl_semloss.segments.timeline import frame_blocks
+    from pyskl_semloss.segments.windows import frame_blocks
 
     one = timeline(frames=2000, spans=[(1, 100, 300), (2, 301, 420), (1, 600, 660), (1, 668, 730), (4, 1500, 1990)])
     whole = find_segments(one, RULES)

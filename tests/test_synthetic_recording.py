@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.segments.sliding import Windows, movement
+from pyskl_semloss.segments.windows import Windows, movement
 from pyskl_semloss.synthetic import clips as synthetic
 from pyskl_semloss.synthetic.body import draw_subject
 from pyskl_semloss.synthetic.recording import _subject_of, generate_recording

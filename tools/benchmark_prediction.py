@@ -47,7 +47,7 @@ def main() -> None:
     from pyskl_semloss.cpu.allocator import keep_large_blocks
     from pyskl_semloss.hosts.mmaction2.benchmark.recordings import table, untrained
     from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
-    from pyskl_semloss.segments.sliding import WindowRules
+    from pyskl_semloss.segments.windows import WindowRules
     from pyskl_semloss.synthetic.recording import generate_recording
 
     keep_large_blocks()

@@ -20,7 +20,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.files import WRITERS, write_segments
 from pyskl_semloss.segments.find import SegmentRules, background_classes
-from pyskl_semloss.segments.timeline import Timeline, frame_probability
+from pyskl_semloss.segments.windows import Timeline, frame_probability
 from pyskl_semloss.skeletons import SkeletonLayout
 from pyskl_semloss.video.containers import container
 from pyskl_semloss.video.frames import Video, import_cv2, open_capture
@@ -65,7 +65,7 @@ class Analysis:
     Args:
         load: Makes the :class:`pyskl_semloss.hosts.mmaction2.prediction.predictor.Predictor`, in that process.
         rules: What makes a segment.
-        windows: Fields of :class:`pyskl_semloss.segments.sliding.WindowRules`.
+        windows: Fields of :class:`pyskl_semloss.segments.windows.WindowRules`.
     """
 
     load: Callable[[], Any]
@@ -91,7 +91,7 @@ def analyse(
     Args:
         predictor: The models.
         rules: What makes a segment.
-        windows: Fields of :class:`pyskl_semloss.segments.sliding.WindowRules`.
+        windows: Fields of :class:`pyskl_semloss.segments.windows.WindowRules`.
         work: The file.
         progress: Told how far it is.
 

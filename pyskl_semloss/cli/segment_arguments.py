@@ -8,7 +8,7 @@ from typing import Any
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.segments.find import SegmentRules
-from pyskl_semloss.segments.sliding import WindowRules
+from pyskl_semloss.segments.windows import WindowRules
 
 _RULES = {
     "threshold": "least probability of a gesture",

@@ -11,7 +11,7 @@ import numpy as np
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import closest, fold
 from pyskl_semloss.segments.segment import Segment
-from pyskl_semloss.segments.timeline import Timeline, frame_blocks
+from pyskl_semloss.segments.windows import Timeline, frame_blocks
 
 TOP = 5
 """Classes that a segment names."""

@@ -10,8 +10,7 @@ import numpy as np
 
 from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.segment import Segment
-from pyskl_semloss.segments.sliding import WindowRules
-from pyskl_semloss.segments.timeline import Timeline, frame_blocks
+from pyskl_semloss.segments.windows import Timeline, WindowRules, frame_blocks
 
 
 def why_nothing(timelines: Sequence[Timeline], windows: WindowRules, rules: SegmentRules) -> str:

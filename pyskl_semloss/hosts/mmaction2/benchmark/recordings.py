@@ -21,8 +21,7 @@ from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreproce
 from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.find import find_segments
-from pyskl_semloss.segments.sliding import Entry, WindowRules, timelines_of
-from pyskl_semloss.segments.timeline import Timeline
+from pyskl_semloss.segments.windows import Entry, Timeline, WindowRules, timelines_of
 
 AnyPath = str | os.PathLike[str]
 PARTS = ("windows, movement", "windows to views", "heat maps", "networks, fusion", "segments", "all")

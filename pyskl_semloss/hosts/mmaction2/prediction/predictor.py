@@ -31,8 +31,7 @@ from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.nothing_found import why_nothing
 from pyskl_semloss.segments.segment import Segmentation
-from pyskl_semloss.segments.sliding import Entry, Progress, WindowRules, timelines_of, window_seconds
-from pyskl_semloss.segments.timeline import Timeline
+from pyskl_semloss.segments.windows import Entry, Progress, Timeline, WindowRules, timelines_of, window_seconds
 
 
 @dataclass(frozen=True, eq=False)
