@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,6 +18,10 @@ def pytest_configure():
         name, module = hosts[promised]
         if importlib.util.find_spec(module) is None:
             pytest.exit(f"PYSKL_SEMLOSS_HOST promises {name}, but it is not installed", returncode=1)
+    # A busy machine is no fault of an example; a profile that somebody else chose stays.
+    if settings.get_current_profile_name() == "default":
+        settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("unhurried")
     # What a shell's & and nohup ignore, the tools that are tested would ignore, too.
     for number, heard in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
