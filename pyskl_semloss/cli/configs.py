@@ -55,9 +55,7 @@ def copy_config(name: str, folder: str | Path) -> dict[Path, bool]:
 @exit_on_error
 def main() -> None:
     """Read the command line; list or copy."""
-    parser = argparse.ArgumentParser(
-        prog="semloss configs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="print the names")
     listing.add_argument("host", nargs="?", choices=("mmaction2", "pyskl"), help="only the configs for this host")

@@ -34,8 +34,8 @@ def plan_from_config(path: _AnyPath, **overrides: Any) -> FusionPlan:
     """Read a fusion config; its paths are relative to the working directory.
 
     Args:
-        path: A file, or the name of a shipped one, that assigns ``parts``, a dict of ``name=dict(scores=…, weight=…)`` or
-            ``name=dict(scores=…, search_on=…)``, and optionally the other fields of :class:`FusionPlan`.
+        path: A file, or the name of a shipped one, that assigns ``parts``, a dict of ``name=dict(scores=…, weight=…)``
+            or ``name=dict(scores=…, search_on=…)``, and optionally the other fields of :class:`FusionPlan`.
         **overrides: Fields of :class:`FusionPlan` that replace the config's; None replaces nothing.
 
     Raises:
