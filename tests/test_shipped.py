@@ -1,6 +1,8 @@
 """The files that come with the package, by name, and the commands that bring configs out of it."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyskl_semloss.cli.configs import copy_config
-from pyskl_semloss.cli.quickstart import steps
+from pyskl_semloss.cli.quickstart import run_command, steps
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
 from pyskl_semloss.io import shipped as module
@@ -173,3 +175,26 @@ def test_the_quickstart_takes_the_papers_vectors_and_no_random_ones(tmp_path):
             f"work_dirs/synthetic{'_short' if short else ''}/{part}/test_scores.npz" for part in ("joint", "limb")
         ] + ["--weights", "2", "3"]
     assert "1200" in commands[False][0] and "120" in commands[True][0]
+
+
+def test_a_step_that_fails_ends_the_quickstart_with_its_status(tmp_path, capfd):
+    run_command(["--version"], tmp_path)
+    assert "semloss" in capfd.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        run_command(["label-vectors", "--labels", "absent.txt", "--vectors", "hash", "--out", "v.npz"], tmp_path)
+    assert ended.value.code == 2
+    assert "absent.txt" in capfd.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_a_stopped_quickstart_leaves_no_step_behind(tmp_path):
+    pytest.importorskip("mmaction")
+    command = [sys.executable, "-m", "pyskl_semloss", "quickstart"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=tmp_path, text=True, start_new_session=True, **pipes)
+    while "== Data" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 143 and "stopped by SIGTERM" in said and "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
