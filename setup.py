@@ -18,6 +18,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["pyskl_semloss", "pyskl_semloss.*"]),
     package_data={"pyskl_semloss.report": ["assets/*"], "pyskl_semloss.app": ["assets/*"]},
+    entry_points={"console_scripts": ["semloss = pyskl_semloss.cli.main:main"]},
     install_requires=["numpy>=1.23", "numba>=0.58", "filelock>=3.12"],
     extras_require={
         "mmaction2": [

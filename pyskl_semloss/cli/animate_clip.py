@@ -1,18 +1,18 @@
 """Draw a clip of an annotation file as an animation.
 
 Usage:
-    python tools/animate_clip.py FILE.pkl CLIP_ID --out clip.gif|clip.mp4
+    semloss animate FILE.pkl CLIP_ID --out clip.gif|clip.mp4
         [--layout openpose22] [--labels labels.txt] [--size 320] [--fps 25] [--whole-image]
 
 CLIP_ID is a frame_dir, or #N for the clip at position N of the file, counted from 0. Missing points are not drawn.
 MP4 needs OpenCV.
 """
 
-import argparse
 import difflib
 import warnings
 
 from pyskl_semloss.annotations import Clip, read_annotations
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.drawing.animation import draw_clip, write_animation
@@ -44,7 +44,7 @@ def _title(clip: Clip, labels: str | None) -> str:
 @exit_on_error
 def main() -> None:
     """Draw the clip that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("file", metavar="FILE.pkl")
     parser.add_argument("clip", metavar="CLIP_ID")
     parser.add_argument("--out", required=True, help="ends in .gif or .mp4")
@@ -63,7 +63,3 @@ def main() -> None:
     frames = draw_clip(clip, layout, size=args.size, title=_title(clip, args.labels), crop=not args.whole_image)
     write_animation(frames, args.out, args.fps)
     say(f"Wrote {len(frames)} frames of clip {clip.frame_dir} to {args.out}")
-
-
-if __name__ == "__main__":
-    main()

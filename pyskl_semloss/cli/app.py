@@ -1,7 +1,7 @@
 """Recognise gestures in the browser: drop a video or a keypoint file, watch the skeleton and the timeline.
 
-python tools/app.py --joint work_dirs/joint/epoch_100.pth --limb work_dirs/limb/epoch_100.pth
-python tools/app.py --joint CONFIG CHECKPOINT --background 'illustrative hand gestures' --port 8080
+semloss app --joint work_dirs/joint/epoch_100.pth --limb work_dirs/limb/epoch_100.pth
+semloss app --joint CONFIG CHECKPOINT --background 'illustrative hand gestures' --port 8080
 Only this machine reaches the page, unless --host says otherwise. What is uploaded is removed when its tab is closed.
 It needs pip install 'pyskl_semloss[app]', and for videos 'pyskl_semloss[video]'; see docs/app.md.
 """
@@ -12,6 +12,7 @@ import os
 from typing import Any
 
 from pyskl_semloss.app.limits import Limits
+from pyskl_semloss.cli.commands import argument_parser, as_typed
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.segment_arguments import add_models, add_rules, models_of, rules_of, windows_of
 from pyskl_semloss.errors import HostError, InputError
@@ -19,7 +20,7 @@ from pyskl_semloss.errors import HostError, InputError
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     add_models(parser)
     add_rules(parser)
     limits = Limits()
@@ -64,9 +65,5 @@ def main() -> None:
     models_line = ", ".join(f"{name} {os.path.basename(files[-1])}" for name, files in named if files)
     serve(
         Analysis(functools.partial(load, **models), rules, windows), about=f"Models: {models_line}",
-        limits=limits, host=args.host, port=args.port, show=not args.no_browser,
+        limits=limits, host=args.host, port=args.port, show=not args.no_browser, as_typed=as_typed,
     )  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()

@@ -1,15 +1,14 @@
 """Build the label vectors of a list of class names from word vectors.
 
-    python tools/build_label_vectors.py --labels data/imigue_labels.txt --out data/imigue_glove.npz
-    python tools/build_label_vectors.py --labels labels.txt --vectors glove.6B.300d.txt --out vectors.npz
-    python tools/build_label_vectors.py --labels labels.txt --vectors hash --out vectors.npz
+    semloss label-vectors --labels data/imigue_labels.txt --out data/imigue_glove.npz
+    semloss label-vectors --labels labels.txt --vectors glove.6B.300d.txt --out vectors.npz
+    semloss label-vectors --labels labels.txt --vectors hash --out vectors.npz
 
 SOURCE is a name of gensim's downloader, a local file (GloVe text, word2vec text or binary, each also gzipped, gensim
 .kv), or hash, hash:DIM, hash:DIM:SEED: seeded random word vectors, which need no file and know no meaning.
 """
 
-import argparse
-
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.io.results import add_overwrite, guarded
@@ -21,7 +20,7 @@ from pyskl_semloss.semantic.word_vectors import DEFAULT_SOURCE
 @exit_on_error
 def main() -> None:
     """Read the arguments, build, save and say what was built."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--labels", required=True, metavar="FILE", help="class names, one a line, in label order")
     parser.add_argument("--vectors", default=DEFAULT_SOURCE, metavar="SOURCE", help="default: %(default)s")
     parser.add_argument("--out", required=True, metavar="FILE.npz", help="the file to write")
@@ -45,7 +44,3 @@ def main() -> None:
         labels.save(args.out)
     print(summary(labels))
     say(f"wrote {labels.vectors.shape[0]} label vectors to {args.out}")
-
-
-if __name__ == "__main__":
-    main()

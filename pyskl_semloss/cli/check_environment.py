@@ -1,17 +1,14 @@
 """Say what is installed for a host, what is wrong with it, and the command that mends it.
 
-    python tools/check_environment.py [--host mmaction2|pyskl|video]
+    semloss check [--host mmaction2|pyskl|video]
 
 Without --host: for the host that is installed, for both where neither is, and for poses in videos, the extra [video],
 if MediaPipe is there. Nothing is imported or changed. The exit status is 1 if something is wrong.
 """
 
-import argparse
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.hosts.environment import HOSTS, hosts_here, packages_of, problems_of, video_is_here
 
@@ -37,7 +34,7 @@ def report(host: str) -> int:
 @exit_on_error
 def main() -> None:
     """Report on what was chosen."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--host", choices=(*HOSTS, "video"), help="the host to report on, or poses in videos")
     args = parser.parse_args()
     hosts = [args.host] if args.host else (hosts_here() or list(HOSTS)) + ["video"] * video_is_here()
@@ -45,7 +42,3 @@ def main() -> None:
         print("The extra for poses in videos is not installed: pip install -r requirements/video.txt")
     if sum(report(host) for host in hosts):
         raise SystemExit(1)
-
-
-if __name__ == "__main__":
-    main()

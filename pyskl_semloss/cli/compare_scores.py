@@ -1,14 +1,15 @@
 """Compare two models, or two groups of seeds, on the same test clips: intervals, McNemar's test, names of mistakes.
 
-    python tools/compare_scores.py baseline/test_scores.npz joint/test_scores.npz
-    python tools/compare_scores.py A.npz B.npz --vectors data/imigue/label_vectors.npz
-    python tools/compare_scores.py --a baseline_seed*/test_scores.npz --b alpha20_given_seed*/test_scores.npz
+    semloss compare baseline/test_scores.npz joint/test_scores.npz
+    semloss compare A.npz B.npz --vectors data/imigue/label_vectors.npz
+    semloss compare --a baseline_seed*/test_scores.npz --b alpha20_given_seed*/test_scores.npz
 
 Differences are B minus A. Clips are matched by id. docs/sweeps.md says what the numbers mean.
 """
 
 import argparse
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.datasets.splits import read_subjects
@@ -22,7 +23,7 @@ from pyskl_semloss.semantic.label_vectors import load_matrix
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("files", nargs="*", metavar="A.npz B.npz", help="two score files")
     parser.add_argument("--a", nargs="+", default=[], metavar="FILE", help="score files of side A, one a seed")
     parser.add_argument("--b", nargs="+", default=[], metavar="FILE", help="score files of side B")
@@ -64,7 +65,9 @@ def main() -> None:
                   f"{neither}")  # fmt: skip
     else:
         print(f"McNemar's test is of pairs of models; {len(a)} and {len(b)} make none.")
-    for name, side in (("A", a), ("B", b)) if vectors is not None else ():
+    if vectors is None:
+        return
+    for name, side in (("A", a), ("B", b)):
         try:
             near = name_nearness(side, vectors, permutations=args.resamples, seed=args.seed)
         except InputError as error:
@@ -74,7 +77,3 @@ def main() -> None:
               f"{near.classes - 1} wrong names, 1 the nearest to the true one, and is the nearest in "
               f"{100 * near.nearest:.0f} %; nearness {near.nearness:.3f}, by class frequency {near.expected:.3f}, "
               f"effect {near.effect:+.3f}, p = {near.p_value:.2g}")  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Compare found segments with annotations by hand: how many are found, how many are false, name by name.
 
-python tools/compare_segments.py predictions/interview.csv by_hand.eaf
-python tools/compare_segments.py predictions/interview.csv by_hand.eaf --tier "gesture Ann" 1 --tier "gesture Bob" 2
+semloss compare-segments predictions/interview.csv by_hand.eaf
+semloss compare-segments predictions/interview.csv by_hand.eaf --tier "gesture Ann" 1 --tier "gesture Bob" 2
 Both are tables with start, end (s) and name, or ELAN files; see docs/predict.md.
 """
 
@@ -9,6 +9,7 @@ import argparse
 import warnings
 from collections import Counter
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError, one_line
 from pyskl_semloss.io.reading import closest, fold
@@ -18,8 +19,8 @@ from pyskl_semloss.segments.reading import read_segments
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("found", metavar="FOUND", help="segments of tools/predict.py, .csv or .eaf")
+    parser = argument_parser(__doc__)
+    parser.add_argument("found", metavar="FOUND", help="segments of semloss predict, .csv or .eaf")
     parser.add_argument("annotated", metavar="ANNOTATED", help="annotations by hand, .csv or .eaf")
     parser.add_argument(
         "--tier", nargs="+", action="append", default=[], metavar=("NAME", "PERSON"),
@@ -65,7 +66,7 @@ def main() -> None:
 
 
 def _by_name(found: tuple, annotated: tuple, iou: float) -> None:
-    names = {}
+    names: dict[str, str] = {}
     for one in (*annotated, *found):
         names.setdefault(fold(one.name), one.name)
     print(f"{'annotated':>9} {'found':>6} {'false':>6}  name")
@@ -89,7 +90,3 @@ def _unequal(found: tuple, annotated: tuple) -> None:
     for person in sorted(persons[1].keys() - persons[0].keys()):
         text = f"person {person} has {persons[1][person]} annotated segments and no found one; found are those of "
         warnings.warn(text + (f"person {', '.join(map(str, sorted(persons[0])))}" if found else "nobody"), stacklevel=1)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,8 @@
 """Draw keypoint layouts, one PNG each: joints numbered, limbs drawn, left blue, right orange, central grey.
 
-    python tools/draw_skeletons.py --out docs/skeletons                  # every layout of the package
-    python tools/draw_skeletons.py openpose22 coco17 --out pictures      # some of them
-    python tools/draw_skeletons.py my_layout.yaml --out pictures         # an own one
+    semloss layouts --out docs/skeletons                  # every layout of the package
+    semloss layouts openpose22 coco17 --out pictures      # some of them
+    semloss layouts my_layout.yaml --out pictures         # an own one
 
 A YAML or JSON file holds the fields name, joints, limbs, mirror_pairs and, for a better picture, rest_pose:
 an (x, y) per joint in a unit square, y down. The picture is <out>/<name>.png. Needs matplotlib.
@@ -10,10 +10,10 @@ an (x, y) per joint in a unit square, y down. The picture is <out>/<name>.png. N
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from pathlib import Path
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.drawing.layouts import draw_layout
@@ -26,7 +26,7 @@ from pyskl_semloss.skeletons import get_layout, layout_names
 @exit_on_error
 def main() -> None:
     """Parse the arguments and draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument(
         "layouts", nargs="*", metavar="LAYOUT", help="names, or YAML or JSON files; default: every layout"
     )
@@ -44,7 +44,3 @@ def main() -> None:
         draw_layout(layout, args.out / f"{layout.name}.png")
     names = ", ".join(f"{layout.name}.png" for layout in layouts)
     say(f"wrote {len(layouts)} picture{'s' * (len(layouts) != 1)} to {args.out}: {names}")
-
-
-if __name__ == "__main__":
-    main()

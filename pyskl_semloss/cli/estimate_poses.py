@@ -1,22 +1,22 @@
 """Find keypoints in videos: for each a recording, NAME.npz, and NAME.json with facts about it.
 
 Usage:
-    python tools/estimate_poses.py VIDEO... --out DIR [--layout openpose22] [--workers 1] [--overlay]
+    semloss poses VIDEO... --out DIR [--layout openpose22] [--workers 1] [--overlay]
         [--estimator mediapipe] [--max-side 960] [--stride 1] [--start S] [--end S] [--fps F]
         [--person largest] [--max-persons 2] [--pause FRAMES]
 
 --layout is a known layout (openpose22, coco17, wholebody133, ...) or a YAML or JSON file with an own one.
 --estimator is mediapipe, mediapipe-lite, mediapipe-heavy or package.module:factory.
---person, --max-persons and --pause are those of prepare_data.py keypoints, for an estimator that finds several persons.
+--person, --max-persons and --pause are those of semloss prepare keypoints, for an estimator that finds several persons.
 --overlay writes the video with the skeleton drawn over it, NAME_overlay.mp4, too.
 The same command goes on after an interruption. The exit status is 1 if a video failed; the others are made. A video in
 which nobody is seen is no failure: its recording is made, and it is said.
 """
 
-import argparse
 import sys
 import time
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.interruption import exit_on_signal
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
@@ -24,10 +24,11 @@ from pyskl_semloss.io.results import add_overwrite
 from pyskl_semloss.recordings.persons import WAYS
 from pyskl_semloss.recordings.seen import seen_line
 from pyskl_semloss.video import EstimationOptions, estimate_files
+from pyskl_semloss.video.batch import Outcome
 from pyskl_semloss.video.progress import FrameProgress
 
 
-def _say(outcome) -> None:
+def _say(outcome: Outcome) -> None:
     if outcome.status == "failed":
         say(f"error: {outcome.problem}", error=True)
         return
@@ -49,7 +50,7 @@ def _say(outcome) -> None:
 @exit_on_signal()
 def main() -> None:
     """Estimate the poses in the videos of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("videos", nargs="+", metavar="VIDEO")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the recordings; it is made")
     parser.add_argument("--layout", default="openpose22", help="name or file (default: openpose22)")
@@ -82,7 +83,3 @@ def main() -> None:
           f"{time.monotonic() - begin:.0f} s")  # fmt: skip
     if len(good) < len(outcomes):
         raise SystemExit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,26 +1,28 @@
 """Write trained models as one ONNX file, from keypoints to class probabilities; docs/export.md says how to use it.
 
-python tools/export_onnx.py work_dirs/gestures.onnx --joint work_dirs/imigue/joint/epoch_100.pth \
+semloss export work_dirs/gestures.onnx --joint work_dirs/imigue/joint/epoch_100.pth \
     --limb work_dirs/imigue/limb/epoch_100.pth --weights 2 3
-python tools/export_onnx.py OUT --joint CHECKPOINT --one-view                    # one model, one view of a clip
-python tools/export_onnx.py OUT --joint CHECKPOINT --check clips.pkl --split val   # compare with torch
-python tools/export_onnx.py OUT --joint CHECKPOINT --check clips.pkl --benchmark   # and compare the speed
+semloss export OUT --joint CHECKPOINT --one-view                    # one model, one view of a clip
+semloss export OUT --joint CHECKPOINT --check clips.pkl --split val   # compare with torch
+semloss export OUT --joint CHECKPOINT --check clips.pkl --benchmark   # and compare the speed
 
 A checkpoint records its config; for one that does not, give --joint CONFIG CHECKPOINT.
 """
 
 import argparse
+import sys
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.cli.segment_arguments import add_models, models_of
+from pyskl_semloss.cli.segment_arguments import add_models, models_of, parse_with_models
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.results import add_overwrite
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("out", help="the file to write, .onnx")
     add_models(parser)
     parser.add_argument("--one-view", action="store_true", help="one view of a clip, not all of the config's test")
@@ -30,7 +32,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=8, help="how many clips to compare (default: 8)")
     parser.add_argument("--benchmark", action="store_true", help="also measure both on these clips, turn by turn")
     add_overwrite(parser)
-    args = parser.parse_args()
+    args = parse_with_models(parser, sys.argv[1:], lambda word: word.lower().endswith(".onnx"))
     if not args.out.endswith(".onnx"):
         raise InputError("expected a name that ends in .onnx", file=args.out)
     if args.clips < 1:
@@ -61,7 +63,3 @@ def main() -> None:
     if args.benchmark:
         print(check.benchmark(predictor, args.out, clips, one_view=args.one_view))
     say(f"Wrote the {' and '.join(predictor.models)} model to {args.out}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,17 +1,18 @@
 """Fuse the scores of several models, print the accuracies of each and of the fusion, write scores and submission.
 
-    python tools/fuse_scores.py joint.npz limb.npz --weights 2 3 --out fused.npz --submission Submission.zip
-    python tools/fuse_scores.py joint.npz limb.npz --submission Submission.zip --ids official_ids.txt
-    python tools/fuse_scores.py joint.npz limb.npz --search-on val_joint.npz val_limb.npz
-    python tools/fuse_scores.py joint/result.pkl limb/result.pkl --weights 2 3 --ann-file imigue.pkl --split test
-    python tools/fuse_scores.py joint.npz joint.npz:semantic --weights 3 1
-    python tools/fuse_scores.py --config configs/mmaction2/imigue/fusion.py
+    semloss fuse joint.npz limb.npz --weights 2 3 --out fused.npz --submission Submission.zip
+    semloss fuse joint.npz limb.npz --submission Submission.zip --ids official_ids.txt
+    semloss fuse joint.npz limb.npz --search-on val_joint.npz val_limb.npz
+    semloss fuse joint/result.pkl limb/result.pkl --weights 2 3 --ann-file imigue.pkl --split test
+    semloss fuse joint.npz joint.npz:semantic --weights 3 1
+    semloss fuse --config configs/mmaction2/imigue/fusion.py
 
 Files are score files (.npz), PySKL's result.pkl, or MMAction2's --dump files (.pkl). Clips are matched by id.
 """
 
 import argparse
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError
@@ -23,7 +24,7 @@ from pyskl_semloss.io.results import add_overwrite
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("files", nargs="*", help="score files; with ':semantic' at the end, their semantic scores")
     parser.add_argument("--config", help="a fusion config in the place of files and weights; never executed")
     parser.add_argument("--weights", nargs="+", type=float, help="one per file; joint limb alone means 2 3")
@@ -62,7 +63,3 @@ def main() -> None:
     for note in report.notes:
         say(note)
     say(f"Wrote {' and '.join(report.written)}." if report.written else "Wrote nothing (--out and --submission do).")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Find and name the gestures in recordings and videos with trained models.
 
-python tools/predict.py interview.npz --joint work_dirs/joint/epoch_100.pth --limb work_dirs/limb/epoch_100.pth
-python tools/predict.py *.mp4 --joint CONFIG CHECKPOINT --format csv eaf vtt --out predictions --background illustrative
+semloss predict interview.npz --joint work_dirs/joint/epoch_100.pth --limb work_dirs/limb/epoch_100.pth
+semloss predict *.mp4 --joint CONFIG CHECKPOINT --format csv eaf vtt --out predictions --background illustrative
 A recording is an .npz of keypoints, a video needs pip install 'pyskl_semloss[video]'; see docs/predict.md.
 The status is 0 when all inputs were predicted, 1 when some failed, 2 when nothing could begin. An input in which no
 gesture is found, or nobody is seen, was predicted: its files are empty, and the reason is said.
@@ -11,9 +11,18 @@ import argparse
 import sys
 import warnings
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.cli.segment_arguments import add_models, add_rules, models_of, rules_of, windows_of
+from pyskl_semloss.cli.segment_arguments import (
+    add_models,
+    add_rules,
+    is_no_model,
+    models_of,
+    parse_with_models,
+    rules_of,
+    windows_of,
+)
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.results import add_overwrite
 from pyskl_semloss.segments.files import WRITERS, check_formats
@@ -23,7 +32,7 @@ _NAMES = "--names FILE gives them, one a line."
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="recording (.npz) or video")
     add_models(parser)
     parser.add_argument("--out", default="predictions", help="folder of the files (default: predictions)")
@@ -37,7 +46,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--device", help="cpu or cuda (default: a GPU where there is one)")
     parser.add_argument("--fast", action="store_true", help="bfloat16, see docs/throughput.md")
     add_overwrite(parser)
-    return parser.parse_args()
+    return parse_with_models(parser, sys.argv[1:], is_no_model)
 
 
 @exit_on_error
@@ -87,7 +96,3 @@ def main() -> None:
     if failed:
         say(f"{failed} of {len(args.inputs)} inputs failed.", error=True)
         raise SystemExit(1)
-
-
-if __name__ == "__main__":
-    main()

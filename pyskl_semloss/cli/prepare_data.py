@@ -1,22 +1,22 @@
 """Make PySKL annotation files, and keypoint stores of large ones.
 
 Usage:
-    python tools/prepare_data.py synthetic OUT.pkl [--clips N] [--seed S] [--subjects P] [--balance official|balanced]
-    python tools/prepare_data.py imigue SRC OUT.pkl [--workers N] [--strict] [SPLITS]
-    python tools/prepare_data.py smg SRC OUT.pkl [--workers N] [--strict] [SPLITS]
-    python tools/prepare_data.py imigue-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
-    python tools/prepare_data.py smg-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
-    python tools/prepare_data.py keypoints SRC... OUT.pkl --labels CSV [--class-names FILE] [READING] [SPLITS]
-    python tools/prepare_data.py keypoints SRC... OUT_FOLDER [READING]
-    python tools/prepare_data.py ids SRC.pkl FILE [--split test]
-    python tools/prepare_data.py example FOLDER [--persons N] [--gestures N] [--seed S]
-    python tools/prepare_data.py store SRC.pkl OUT [--strict]
-    python tools/prepare_data.py pickle STORE OUT.pkl
+    semloss prepare synthetic OUT.pkl [--clips N] [--seed S] [--subjects P] [--balance official|balanced]
+    semloss prepare imigue SRC OUT.pkl [--workers N] [--strict] [SPLITS]
+    semloss prepare smg SRC OUT.pkl [--workers N] [--strict] [SPLITS]
+    semloss prepare imigue-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
+    semloss prepare smg-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
+    semloss prepare keypoints SRC... OUT.pkl --labels CSV [--class-names FILE] [READING] [SPLITS]
+    semloss prepare keypoints SRC... OUT_FOLDER [READING]
+    semloss prepare ids SRC.pkl FILE [--split test]
+    semloss prepare example FOLDER [--persons N] [--gestures N] [--seed S]
+    semloss prepare store SRC.pkl OUT [--strict]
+    semloss prepare pickle STORE OUT.pkl
     SPLITS: [--split-file NAME=FILE]... [--partial] [--subjects FILE] [--val-fraction F] [--test-fraction F] [--seed S]
     READING: [--format F] [--layout L] [--to L] [--image-size WxH] [--fps F] [--person WHO] [--fill-gaps N] ...
 
 ``synthetic`` acts out the 32 iMiGUE classes by a parametric upper body: splits train, val and test without a common
-person. Look at the clips with tools/animate_clip.py.
+person. Look at the clips with semloss animate.
 
 ``imigue`` and ``smg`` convert the raw folders, ``imigue-kit`` and ``smg-kit`` the arrays of the challenge kit. A
 summary is written beside OUT.pkl as .json and .md. An interrupted conversion of raw folders goes on where it was when
@@ -41,6 +41,7 @@ import warnings
 from pyskl_semloss import datasets as converters
 from pyskl_semloss.annotations import write_annotations
 from pyskl_semloss.annotations.store_writer import pickle_to_store, store_to_pickle
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.data_arguments import (
     add_keypoint_arguments,
     add_label_arguments,
@@ -162,7 +163,7 @@ def _pickle(args: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     synthetic = commands.add_parser("synthetic", help="the synthetic set")
     synthetic.add_argument("out", metavar="OUT.pkl")
@@ -230,7 +231,3 @@ def main() -> None:
     """Run the command of the command line."""
     args = _parser().parse_args()
     args.run(args)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,8 @@
 """Make the report of a test: one HTML file that works offline, with every number, curve and clip.
 
-    python tools/report.py work_dirs/imigue/joint work_dirs/imigue/limb --ann-file imigue.pkl --split test --out report/
-    python tools/report.py joint.npz limb.npz --weights 2 3 --names data/imigue_labels.txt --label-vectors vectors.npz
-    python tools/report.py joint.npz limb.npz --baseline joint_baseline.npz limb_baseline.npz
+    semloss report work_dirs/imigue/joint work_dirs/imigue/limb --ann-file imigue.pkl --split test --out report/
+    semloss report joint.npz limb.npz --weights 2 3 --names data/imigue_labels.txt --label-vectors vectors.npz
+    semloss report joint.npz limb.npz --baseline joint_baseline.npz limb_baseline.npz
 
 Inputs are run folders with a test_scores.npz, or score files. Without --ann-file the report has no pictures of clips;
 without --label-vectors nothing about names. See docs/report.md.
@@ -10,6 +10,7 @@ without --label-vectors nothing about names. See docs/report.md.
 
 import argparse
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.io.results import add_overwrite
@@ -18,7 +19,7 @@ from pyskl_semloss.skeletons import get_layout
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("inputs", nargs="+", metavar="RUN_OR_SCORES", help="run folder or score file, one per model")
     parser.add_argument("--out", default="report", help="folder for index.html (default: report)")
     parser.add_argument(
@@ -26,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--baseline", nargs="+", default=[], metavar="RUN_OR_SCORES", help="one, or one per input")
     parser.add_argument("--names", metavar="FILE", help="class names, one a line")
-    parser.add_argument("--label-vectors", metavar="FILE", help="label vectors, of tools/build_label_vectors.py")
+    parser.add_argument("--label-vectors", metavar="FILE", help="label vectors, of semloss label-vectors")
     parser.add_argument("--ann-file", metavar="FILE", help="annotation file with the clips' keypoints")
     parser.add_argument("--split", help="the split of --ann-file that was tested")
     parser.add_argument("--subjects", metavar="FILE", help="CSV video,subject: intervals resample whole persons")
@@ -57,7 +58,3 @@ def main() -> None:
     layout = get_layout(args.layout) if args.layout else None
     written = write_report(material, args.out, layout=layout, title=args.title, fps=args.fps)
     say(f"Report of {len(material.final.scores.label)} clips written to {written.path} ({written.size / 1e6:.1f} MB)")
-
-
-if __name__ == "__main__":
-    main()

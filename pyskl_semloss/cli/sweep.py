@@ -1,18 +1,21 @@
 """Train and test one config over alpha, label vectors and seeds; table and plot from what is on disk.
 
-    python tools/sweep.py configs/mmaction2/imigue/joint.py --alpha 1 10 20 30 40 50 --seeds 0 1 2
-    python tools/sweep.py CONFIG --alpha 20 --vectors baseline given hash shuffled random --modality joint limb
-    python tools/sweep.py CONFIG --epochs 5 --cfg-options train_dataloader.batch_size=8 --dry-run
-    CUDA_VISIBLE_DEVICES=0 python tools/sweep.py CONFIG --shard 1/2 &  CUDA_VISIBLE_DEVICES=1 ... --shard 2/2
-    python tools/sweep.py --out work_dirs/imigue/sweep --table-only
+    semloss sweep configs/mmaction2/imigue/joint.py --alpha 1 10 20 30 40 50 --seeds 0 1 2
+    semloss sweep CONFIG --alpha 20 --vectors baseline given hash shuffled random --modality joint limb
+    semloss sweep CONFIG --epochs 5 --cfg-options train_dataloader.batch_size=8 --dry-run
+    CUDA_VISIBLE_DEVICES=0 semloss sweep CONFIG --shard 1/2 &  CUDA_VISIBLE_DEVICES=1 ... --shard 2/2
+    semloss sweep --out work_dirs/imigue/sweep --table-only
 
 Run it again after an interruption: finished runs are skipped, the one that was cut off goes on. See docs/sweeps.md.
 """
 
 import argparse
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.interruption import exit_on_signal
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
@@ -26,7 +29,7 @@ from pyskl_semloss.sweep.table import write_results
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("config", nargs="?", help="config file with the semantic branch")
     parser.add_argument("--alpha", nargs="+", type=float, default=PAPER_ALPHAS, help="default: 1 10 20 30 40 50")
     parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2), help="default: 0 1 2")
@@ -46,7 +49,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def read_config(path: str, options: list[str]) -> dict:
+def read_config(path: str, options: Sequence[str]) -> dict[str, Any]:
     """A config with its bases and the options merged, without importing what it registers."""
     from pyskl_semloss.hosts.environment import check_mmaction2
 
@@ -75,7 +78,7 @@ def main() -> None:
                          vectors=args.vectors)  # fmt: skip
         runs = take_shard(runs, args.shard)
         describer = Describer(out, read_config, args.cfg_options, args.epochs)
-        tools = Tools(Path(__file__).with_name("train.py"), Path(__file__).with_name("test.py"))
+        tools = Tools()
         if args.dry_run:
             for run, state in check_runs(runs, describer).items():
                 say(f"# {run.name}: {state}")
@@ -92,7 +95,3 @@ def main() -> None:
         print((out / "table.md").read_text(encoding="utf-8"))
         say(f"Wrote {', '.join(path.name for path in written)} to {out}")
     raise SystemExit(1 if problems else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,14 +1,15 @@
 """Test a checkpoint on MMAction2: print the accuracies and write the score file.
 
-python tools/test.py configs/mmaction2/imigue/joint.py work_dirs/imigue/joint/epoch_100.pth
-python tools/test.py CONFIG CHECKPOINT --out scores.npz --cfg-options test_dataloader.dataset.split=val
-Several processes: tools/dist_test.sh.
+semloss test configs/mmaction2/imigue/joint.py work_dirs/imigue/joint/epoch_100.pth
+semloss test CONFIG CHECKPOINT --out scores.npz --cfg-options test_dataloader.dataset.split=val
+Several processes: tools/dist_test.sh, or torchrun as for semloss train.
 """
 
 import argparse
 import contextlib
 from pathlib import Path
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError
@@ -18,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     from pyskl_semloss.hosts.mmaction2.training.running import parse_run_args
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("config", help="config file")
     parser.add_argument("checkpoint", help="checkpoint file")
     parser.add_argument("--out", help="score file, npz (default: test_scores.npz in the work dir)")
@@ -77,7 +78,3 @@ def main() -> None:
         if is_main_process():
             print(accuracy_table([(Path(config.work_dir).name, "", Scores.load(out))]))
             say(f"Scores written to {out}")
-
-
-if __name__ == "__main__":
-    main()

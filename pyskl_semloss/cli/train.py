@@ -1,15 +1,17 @@
 """Train a model on MMAction2.
 
-python tools/train.py configs/mmaction2/imigue/joint.py
-python tools/train.py CONFIG --work-dir work_dirs/mine --epochs 50 --seed 1 --resume
-python tools/train.py CONFIG --cfg-options train_dataloader.batch_size=8 model.cls_head.alpha=10
-Several processes: tools/dist_train.sh, tools/slurm_train.sh.
+semloss train configs/mmaction2/imigue/joint.py
+semloss train CONFIG --work-dir work_dirs/mine --epochs 50 --seed 1 --resume
+semloss train CONFIG --cfg-options train_dataloader.batch_size=8 model.cls_head.alpha=10
+Several processes: tools/dist_train.sh, tools/slurm_train.sh, or
+torchrun --nproc_per_node 2 -m pyskl_semloss train CONFIG --launcher pytorch
 An interrupted run goes on with --resume and ends as an undisturbed one does, see docs/reliability.md.
 """
 
 import argparse
 import contextlib
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.interruption import exit_on_signal
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
@@ -20,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     from pyskl_semloss.hosts.mmaction2.training.running import parse_run_args
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("config", help="config file")
     parser.add_argument("--work-dir", help="where logs and checkpoints go (default: the config's work_dir)")
     parser.add_argument("--resume", nargs="?", const="auto", help="go on from the latest, or the given, checkpoint")
@@ -88,8 +90,4 @@ def main() -> None:
         if is_main_process():
             checkpoint = find_latest_checkpoint(config.work_dir)
             work_dir = f" --work-dir {args.work_dir}" if args.work_dir else ""
-            say(f"Trained. Test it with: python tools/test.py {args.config} {checkpoint}{work_dir}")
-
-
-if __name__ == "__main__":
-    main()
+            say(f"Trained. Test it with: semloss test {args.config} {checkpoint}{work_dir}")
