@@ -23,6 +23,7 @@ setup(
         "pyskl_semloss.report": ["assets/*"],
         "pyskl_semloss.app": ["assets/*"],
     },
+    entry_points={"console_scripts": ["semloss = pyskl_semloss.cli.main:main"]},
     install_requires=["numpy>=1.23", "numba>=0.58", "filelock>=3.12"],
     extras_require={
         "mmaction2": [

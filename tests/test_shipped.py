@@ -132,7 +132,7 @@ def test_a_folder_of_configs_is_copied_whole(tmp_path):
     ],
 )
 def test_the_command_refuses_in_words(words, message, tmp_path):
-    command = [sys.executable, "-m", "pyskl_semloss.cli.configs", *words]
+    command = [sys.executable, "-m", "pyskl_semloss", "configs", *words]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2 and message in done.stderr
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())

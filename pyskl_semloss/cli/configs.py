@@ -7,9 +7,9 @@
 `semloss train` and `semloss test` take a config by its name, too, without a copy.
 """
 
-import argparse
 from pathlib import Path
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError
@@ -55,7 +55,7 @@ def copy_config(name: str, folder: str | Path) -> dict[Path, bool]:
 @exit_on_error
 def main() -> None:
     """Read the command line; list or copy."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="print the names")
     listing.add_argument("host", nargs="?", choices=("mmaction2", "pyskl"), help="only the configs for this host")
@@ -69,6 +69,3 @@ def main() -> None:
     for path, new in copy_config(args.name, args.folder).items():
         say(f"wrote {path}" if new else f"{path} is there already")
 
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,6 @@ Every step is a command of semloss in a process of its own. The label vectors ar
 in iMiGUE's class names, as in the paper; they come with the package.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.io.files import writing
@@ -81,7 +81,7 @@ def run_command(words: list[str], folder: Path) -> None:
 @exit_on_error
 def main() -> None:
     """Read the command line, run the steps, and say where the report is."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("folder", nargs="?", default="quickstart", help="where all is written (default: %(default)s)")
     parser.add_argument("--short", action="store_true", help="a tenth of the data for one epoch")
     args = parser.parse_args()
@@ -107,6 +107,3 @@ def _passed(start: float) -> str:
     minutes, seconds = divmod(int(time.monotonic() - start), 60)
     return f"{minutes} min {seconds} s"
 
-
-if __name__ == "__main__":
-    main()
