@@ -17,7 +17,13 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["pyskl_semloss", "pyskl_semloss.*"]),
-    package_data={"pyskl_semloss.report": ["assets/*"], "pyskl_semloss.app": ["assets/*"]},
+    package_data={
+        # Configs and data are links to the folders of the checkout, and files in the wheel and the sdist.
+        "pyskl_semloss": ["py.typed", ".mim/*.yml", ".mim/configs/*/*.yml", ".mim/configs/*/*/*.py", ".mim/data/*.txt"],
+        "pyskl_semloss.report": ["assets/*"],
+        "pyskl_semloss.app": ["assets/*"],
+    },
+    entry_points={"console_scripts": ["semloss = pyskl_semloss.cli.main:main"]},
     install_requires=["numpy>=1.23", "numba>=0.58", "filelock>=3.12"],
     extras_require={
         "mmaction2": [

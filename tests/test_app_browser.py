@@ -187,7 +187,7 @@ def test_a_file_that_cannot_be_used_leaves_the_next(page, app, folder, recording
         HOSTILE: "expected an npz archive of plain arrays, but it cannot be read",
         "long.npz": "it lasts 0.5 minutes, more than the 0.5 that are taken. Cut it",
         "large.npz": "it has 2.4 MB, more than the 2 that are taken. Cut it",
-        "notes.txt": "notes.txt: expected a video or an .npz, this is text/plain. tools/prepare_data.py keypoints m",
+        "notes.txt": "notes.txt: expected a video or an .npz, this is text/plain. python tools/prepare_data.py keypoin",
         "film.mp4": "film.mp4: it cannot be opened as a video: its content is no MP4",
         "good.npz": "",
     }

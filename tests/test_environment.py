@@ -64,7 +64,7 @@ def check(host, folder):
         (dict(torch="2.5.1+cpu"), "torch from 2.6 on is needed", "pip install torch==2.13.0"),
         (
             dict(torch="2.5.1", mmcv="2.1.0"),
-            "2.1.0 is installed (1 more: python tools/check_environment.py --host mmaction2)",
+            "2.1.0 is installed (1 more: semloss check --host mmaction2)",
             "pip install mmcv-lite==2.0.1",
         ),
     ],

@@ -144,3 +144,16 @@ def test_the_command_that_goes_on(line, expected, monkeypatch):
     assert going_on() == line
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     assert going_on("--resume") == "the same command and --resume" and going_on() == "the same command"
+
+
+def test_a_console_script_is_named_as_it_was_typed(tmp_path, monkeypatch):
+    script = tmp_path / "semloss"
+    script.write_text("")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "orig_argv", ["/env/bin/python", str(script), "train", "a b.py"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert going_on("--resume") == "semloss train 'a b.py' --resume"
+    monkeypatch.setenv("PATH", "")
+    assert going_on() == f"{script} train 'a b.py'"
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "pyskl_semloss", "train"])
+    assert going_on("--resume") == "python -m pyskl_semloss train --resume"

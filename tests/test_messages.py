@@ -91,7 +91,7 @@ def test_ctrl_c_and_missing_packages_are_one_line(monkeypatch, capsys):
         ("prepare_data", "synthetic out.npz", "error: out.npz: expected a name that ends in .pkl."),
         ("prepare_data", "pickle store out", "error: out: expected a name that ends in .pkl."),
         ("fuse_scores", "run run", "error: run: expected a score file, got a folder. Give run/test_scores.npz."),
-        ("report", "s.npz --ann-file store --split x", "It is a keypoint store; tools/prepare_data"),
+        ("report", "s.npz --ann-file store --split x", "It is a keypoint store; python tools/prepare_data.py pickle"),
         ("compare_scores", "s.npz s.npz --seed -1", "field 'seed': expected a whole number from 0, got -1."),
         ("compare_scores", "s.npz s.npz --vectors v.npy", "v.npy: field 'label_vectors': expected 3 classes, got 5"),
         ("report", "s.npz --out page.html", "page.html: field 'out': expected the name of a folder"),
@@ -118,5 +118,5 @@ def test_mistakes_with_real_files(name, words, expected, tmp_path):
 
 
 def test_a_folder_without_scores_says_what_writes_them(tmp_path):
-    with pytest.raises(InputError, match="expected a score file, got a folder. tools/test.py writes one"):
+    with pytest.raises(InputError, match="expected a score file, got a folder. semloss test writes one"):
         check_there(tmp_path)

@@ -105,7 +105,7 @@ def test_the_file_is_named_when_it_is_a_file(tmp_path):
         InputError, match="less.npz: expected a score file with the arrays .*label, got sample_id, score"
     ):
         read_scores(tmp_path / "less.npz")
-    with pytest.raises(InputError, match="no such file.*tools/test.py"):
+    with pytest.raises(InputError, match="no such file.*semloss test"):
         read_scores(tmp_path / "absent.npz")
     (tmp_path / "a.json").write_text("[]")
     with pytest.raises(InputError, match="expected a score file"):

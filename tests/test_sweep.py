@@ -78,10 +78,14 @@ def describer(place, epochs=2, options=(), **changes):
     return Describer(place / "out", read_config, options, epochs)
 
 
+def stand_ins(place):
+    return Tools((sys.executable, str(place / "train.py")), (sys.executable, str(place / "test.py")))
+
+
 def sweep(place, runs, **settings):
     """Run, and return the failures and the lines of progress."""
     lines = []
-    tools = Tools(place / "train.py", place / "test.py")
+    tools = stand_ins(place)
     return run_all(runs, describer(place, **settings), tools, lines.append), lines
 
 
@@ -92,7 +96,7 @@ def calls(place, name):
 def test_commands_and_options(place):
     given, base = Run(Path("j.py"), "joint", "given", 20.0, 1), Run(Path("b.py"), "joint", "baseline", None, 1)
     shuffled = Run(Path("j.py"), "joint", "shuffled", 0.5, 1)
-    options, tools = ["a.b=1", "model.cls_head.label_vectors=v.npz"], Tools(Path("t.py"), Path("e.py"), "python")
+    options, tools = ["a.b=1", "model.cls_head.label_vectors=v.npz"], Tools(("python", "t.py"), ("python", "e.py"))
     settings = describer(place, options=options)
     folder, made = f"{place}/out/alpha20_given_seed1_joint", f"{place}/out/label_vectors/shuffled_seed1.npz"
     assert train_command(given, settings, tools) == [
@@ -102,6 +106,9 @@ def test_commands_and_options(place):
     assert test_command(given, settings, tools, "c.pth")[2:8] == [
         "j.py", "c.pth", "--work-dir", folder, "--out", f"{folder}/test_scores.npz"
     ]  # fmt: skip
+    ours = [sys.executable, "-m", "pyskl_semloss"]
+    assert train_command(given, settings, Tools())[:5] == [*ours, "train", "j.py"]
+    assert test_command(given, settings, Tools(), "c.pth")[:6] == [*ours, "test", "j.py", "c.pth"]
     assert run_options(base, options) == ["a.b=1"], "a baseline has no label vectors"
     assert settings.all_options(shuffled)[-2:] == ["model.cls_head.alpha=0.5", f"model.cls_head.label_vectors={made}"]
     assert train_command(base, describer(place, epochs=None), tools)[-1] == "--resume"
@@ -137,7 +144,7 @@ def test_one_failing_run_does_not_stop_the_others_and_is_tried_again(place):
     problems, lines = sweep(place, runs)
     assert [run.seed for run in problems] == [1] and len(collect(place / "out")) == 2
     (reason,) = problems.values()
-    assert "train.py ended with status 1: the loss is NaN" in reason and "sweep.log" in reason
+    assert "training ended with status 1: the loss is NaN" in reason and "sweep.log" in reason
     assert any("FAILED" in line for line in lines)
     assert check_runs(runs, describer(place))[runs[1]] == "cut off"
     (place / "joint.py.broken").unlink()
@@ -223,7 +230,7 @@ def test_a_folder_is_one_process_s_alone_also_when_only_its_child_lives(place):
         other.stdout.readline()
         try:
             with pytest.raises(InputError, match="another process works in it"):
-                execute(run, describer(place), Tools(place / "train.py", place / "test.py"))
+                execute(run, describer(place), stand_ins(place))
         finally:
             other.kill()
     # The lock must be the child's, too: the training takes it over, and no other has it.

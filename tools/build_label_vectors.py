@@ -1,51 +1,6 @@
-"""Build the label vectors of a list of class names from word vectors.
+"""The same as ``semloss label-vectors``."""
 
-    python tools/build_label_vectors.py --labels data/imigue_labels.txt --out data/imigue_glove.npz
-    python tools/build_label_vectors.py --labels labels.txt --vectors glove.6B.300d.txt --out vectors.npz
-    python tools/build_label_vectors.py --labels labels.txt --vectors hash --out vectors.npz
-
-SOURCE is a name of gensim's downloader, a local file (GloVe text, word2vec text or binary, each also gzipped, gensim
-.kv), or hash, hash:DIM, hash:DIM:SEED: seeded random word vectors, which need no file and know no meaning.
-"""
-
-import argparse
-
-from pyskl_semloss.cli.outputs import say
-from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.io.results import add_overwrite, guarded
-from pyskl_semloss.semantic.class_names import parse_aliases, read_class_names
-from pyskl_semloss.semantic.label_vectors import build_label_vectors, summary
-from pyskl_semloss.semantic.word_vectors import DEFAULT_SOURCE
-
-
-@exit_on_error
-def main() -> None:
-    """Read the arguments, build, save and say what was built."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--labels", required=True, metavar="FILE", help="class names, one a line, in label order")
-    parser.add_argument("--vectors", default=DEFAULT_SOURCE, metavar="SOURCE", help="default: %(default)s")
-    parser.add_argument("--out", required=True, metavar="FILE.npz", help="the file to write")
-    parser.add_argument(
-        "--alias",
-        action="append",
-        default=[],
-        metavar="WORD=WORDS",
-        help="words to average in place of a word, as clap=hands or jogging=running,slowly; may be repeated",
-    )
-    parser.add_argument(
-        "--oov", choices=("error", "skip"), default="error", help="words without a vector (default: %(default)s)"
-    )
-    add_overwrite(parser)
-    args = parser.parse_args()
-
-    labels = build_label_vectors(
-        read_class_names(args.labels), args.vectors, aliases=parse_aliases(args.alias), oov=args.oov
-    )
-    with guarded(args.out):
-        labels.save(args.out)
-    print(summary(labels))
-    say(f"wrote {labels.vectors.shape[0]} label vectors to {args.out}")
-
+from pyskl_semloss.cli.build_label_vectors import main
 
 if __name__ == "__main__":
     main()

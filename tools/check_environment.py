@@ -1,51 +1,11 @@
-"""Say what is installed for a host, what is wrong with it, and the command that mends it.
+"""The same as ``semloss check``."""
 
-    python tools/check_environment.py [--host mmaction2|pyskl|video]
-
-Without --host: for the host that is installed, for both where neither is, and for poses in videos, the extra [video],
-if MediaPipe is there. Nothing is imported or changed. The exit status is 1 if something is wrong.
-"""
-
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.hosts.environment import HOSTS, hosts_here, packages_of, problems_of, video_is_here
-
-TITLES = {"mmaction2": "MMAction2", "pyskl": "PySKL", "video": "poses in videos"}
-
-
-def report(host: str) -> int:
-    """Print the table and the problems of one host; return how many problems there are."""
-    rows = [("package", "installed", "wanted")]
-    rows += [(name, version or "-", wanted) for name, version, wanted in packages_of(host)]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    print(f"{TITLES[host]}, Python {sys.version.split()[0]}, {sys.executable}")
-    for name, version, wanted in rows:
-        print(f"  {name:<{widths[0]}}  {version:<{widths[1]}}  {wanted}")
-    problems = problems_of(host)
-    for number, problem in enumerate(problems, 1):
-        print(f"{number}. {problem.what}.\n   {problem.command}")
-    plural = "" if len(problems) == 1 else "s"
-    print(f"{len(problems)} problem{plural} for {TITLES[host]}" if problems else f"ready for {TITLES[host]}")
-    return len(problems)
-
-
-@exit_on_error
-def main() -> None:
-    """Report on what was chosen."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--host", choices=(*HOSTS, "video"), help="the host to report on, or poses in videos")
-    args = parser.parse_args()
-    hosts = [args.host] if args.host else (hosts_here() or list(HOSTS)) + ["video"] * video_is_here()
-    if not args.host and "video" not in hosts:
-        print("The extra for poses in videos is not installed: pip install -r requirements/video.txt")
-    if sum(report(host) for host in hosts):
-        raise SystemExit(1)
-
+from pyskl_semloss.cli.check_environment import main
 
 if __name__ == "__main__":
     main()

@@ -1,63 +1,6 @@
-"""Make the report of a test: one HTML file that works offline, with every number, curve and clip.
+"""The same as ``semloss report``."""
 
-    python tools/report.py work_dirs/imigue/joint work_dirs/imigue/limb --ann-file imigue.pkl --split test --out report/
-    python tools/report.py joint.npz limb.npz --weights 2 3 --names data/imigue_labels.txt --label-vectors vectors.npz
-    python tools/report.py joint.npz limb.npz --baseline joint_baseline.npz limb_baseline.npz
-
-Inputs are run folders with a test_scores.npz, or score files. Without --ann-file the report has no pictures of clips;
-without --label-vectors nothing about names. See docs/report.md.
-"""
-
-import argparse
-
-from pyskl_semloss.cli.outputs import say
-from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.io.results import add_overwrite
-from pyskl_semloss.skeletons import get_layout
-
-
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inputs", nargs="+", metavar="RUN_OR_SCORES", help="run folder or score file, one per model")
-    parser.add_argument("--out", default="report", help="folder for index.html (default: report)")
-    parser.add_argument(
-        "--weights", nargs="+", type=float, help="one per input; one joint and one limb alone mean 2 : 3"
-    )
-    parser.add_argument("--baseline", nargs="+", default=[], metavar="RUN_OR_SCORES", help="one, or one per input")
-    parser.add_argument("--names", metavar="FILE", help="class names, one a line")
-    parser.add_argument("--label-vectors", metavar="FILE", help="label vectors, of tools/build_label_vectors.py")
-    parser.add_argument("--ann-file", metavar="FILE", help="annotation file with the clips' keypoints")
-    parser.add_argument("--split", help="the split of --ann-file that was tested")
-    parser.add_argument("--subjects", metavar="FILE", help="CSV video,subject: intervals resample whole persons")
-    parser.add_argument("--layout", help="of the clips' joints, a name or a file (default: by their number)")
-    parser.add_argument("--title", default="Skeleton action recognition", help="heading of the page")
-    parser.add_argument("--fps", type=float, default=25, help="frames a second of the clips (default: 25)")
-    add_overwrite(parser)
-    return parser.parse_args()
-
-
-@exit_on_error
-def main() -> None:
-    """Collect, write, say where."""
-    from pyskl_semloss.report.collect import collect
-    from pyskl_semloss.report.page import write_report
-
-    args = parse_args()
-    material = collect(
-        args.inputs,
-        names=args.names,
-        ann_file=args.ann_file,
-        split=args.split,
-        label_vectors=args.label_vectors,
-        baseline=args.baseline,
-        weights=args.weights,
-        subjects=args.subjects,
-    )
-    layout = get_layout(args.layout) if args.layout else None
-    written = write_report(material, args.out, layout=layout, title=args.title, fps=args.fps)
-    say(f"Report of {len(material.final.scores.label)} clips written to {written.path} ({written.size / 1e6:.1f} MB)")
-
+from pyskl_semloss.cli.report import main
 
 if __name__ == "__main__":
     main()

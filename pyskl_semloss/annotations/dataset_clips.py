@@ -112,7 +112,7 @@ class StoredClips(Sequence[dict[str, Any]]):
                 file=self.store.path,
                 clip=clip.frame_dir,
                 field="keypoint",
-                fix="Make the store anew with tools/prepare_data.py store.",
+                fix="Make the store anew with semloss prepare store.",
             )
         entry = clip.to_dict()
         if self.binary_score:

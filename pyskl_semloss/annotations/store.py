@@ -149,20 +149,20 @@ class KeypointStore:
 
 
 def _refuse(path: str, name: str, problem: str) -> NoReturn:
-    fix = "The store is damaged: make it anew with tools/prepare_data.py store."
+    fix = "The store is damaged: make it anew with semloss prepare store."
     raise InputError(problem, file=os.path.join(path, f"{name}.npy"), fix=fix)
 
 
 def _read_head(path: str) -> dict[str, Any]:
     file = os.path.join(path, HEAD)
     if not os.path.lexists(file):
-        fix = f"A keypoint store is a folder with {HEAD}; tools/prepare_data.py store makes one of a pickle."
+        fix = f"A keypoint store is a folder with {HEAD}; semloss prepare store makes one of a pickle."
         raise InputError("expected a keypoint store, but there is no such file", file=file, fix=fix)
     head = read_json(file)
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise InputError(f"expected the format {FORMAT!r}", file=file, field="format")
     if head.get("version") != VERSION:
-        fix = "Make the store anew with tools/prepare_data.py store."
+        fix = "Make the store anew with semloss prepare store."
         raise InputError(f"expected version {VERSION}, got {shown(head.get('version'))}", file=file, fix=fix)
     splits, mended = head.get("splits"), head.get("mended_splits")
     if not isinstance(splits, dict) or not all(map(_is_count, splits.values())):

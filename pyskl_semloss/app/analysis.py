@@ -193,7 +193,7 @@ def _estimated(work: Work, layout: Any, progress: Progress) -> Any:
         kind = mimetypes.guess_type(work.name)[0] or "video"
         if kind.startswith("video"):
             raise
-        fix = "tools/prepare_data.py keypoints makes an .npz of keypoints in other files."
+        fix = "semloss prepare keypoints makes an .npz of keypoints in other files."
         raise InputError(f"expected a video or an .npz, this is {kind}", file=work.path, fix=fix) from None
     work.limits.check_seconds(video.claimed / video.fps, work.name)
 

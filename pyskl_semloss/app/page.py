@@ -35,7 +35,10 @@ _FILE = {
 }
 
 
-def serve(make: Callable[[], Task], *, about: str, limits: Limits, host: str, port: int, show: bool = True) -> None:
+def serve(
+    make: Callable[[], Task], *, about: str, limits: Limits, host: str, port: int, show: bool = True,
+    as_typed: Callable[[str], str] = str,
+) -> None:  # fmt: skip
     """Serve the page until the process is ended.
 
     Args:
@@ -46,6 +49,7 @@ def serve(make: Callable[[], Task], *, about: str, limits: Limits, host: str, po
         host: The address to listen on.
         port: The port to listen on; 0 for any that is free.
         show: Whether to open a browser.
+        as_typed: Names the commands in a text as the user types them.
 
     Raises:
         InputError: The address cannot be listened on, or the function cannot be made.
@@ -61,7 +65,7 @@ def serve(make: Callable[[], Task], *, about: str, limits: Limits, host: str, po
     app.add_middleware(OwnPage, host=host)
     app.on_startup(lambda: background_tasks.create(_begin(worker, host, port, show, problems), name="begin"))
     app.on_shutdown(worker.stop)
-    _add_pages(sessions, lambda: Tab(sessions, worker, limits, about))
+    _add_pages(sessions, lambda: Tab(sessions, worker, limits, about, as_typed))
     try:
         ui.run(
             host=host, port=port, title="Gestures in a recording", reload=False, show=False, dark=None, tailwind=False,

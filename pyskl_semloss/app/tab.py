@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -74,10 +74,13 @@ class Tab:
         worker: Works on its files.
         limits: Of a file.
         about: A line on the models.
+        as_typed: Names the commands in a text as the user types them.
     """
 
-    def __init__(self, sessions: Sessions, worker: Worker, limits: Limits, about: str) -> None:
-        self._sessions, self._worker, self._limits = sessions, worker, limits
+    def __init__(
+        self, sessions: Sessions, worker: Worker, limits: Limits, about: str, as_typed: Callable[[str], str] = str
+    ) -> None:
+        self._sessions, self._worker, self._limits, self._as_typed = sessions, worker, limits, as_typed
         self._folder = sessions.begin()
         self.token = self._folder.name
         self._entries: list[Entry] = []
@@ -101,7 +104,7 @@ class Tab:
             self._upload.on("rejected", lambda event: self._refuse(event.args), js_handler=_REFUSED)
             ui.label(
                 f"Up to {limits.megabytes:g} MB and {limits.minutes:g} minutes each: videos, or the .npz that "
-                "tools/estimate_poses.py or tools/prepare_data.py writes. They go to the machine where this app runs "
+                f"{as_typed('semloss poses or semloss prepare')} writes. They go to the machine where this app runs "
                 "and nowhere else, and are removed when this tab is closed."
             ).classes("text-caption semloss-faint")
             self._said = ui.label().classes("semloss-hidden").props('role="status"')
@@ -198,7 +201,7 @@ class Tab:
             entry.found = await entry.job
             entry.stage = _DONE
         except InputError as error:
-            entry.stage, entry.error = _FAILED, str(error)
+            entry.stage, entry.error = _FAILED, self._as_typed(str(error))
         except asyncio.CancelledError:
             if not self._over:
                 raise

@@ -6,11 +6,13 @@ import functools
 import multiprocessing
 import os
 import shlex
+import shutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import FrameType
 
 from pyskl_semloss.cli.outputs import is_printing
@@ -87,14 +89,23 @@ def stop_on_signal(main: Callable[[], None], advice: Callable[[], str] | None = 
 
 
 def going_on(option: str = "") -> str:
-    """The command line of this process, with ``option`` at its end unless it ends the line or stands in it alone."""
+    """The command line as it was typed, with ``option`` at its end unless it ends the line or stands in it alone."""
     if _launched():
         return f"the same command{' and ' if option else ''}{option}"
-    command = sys.orig_argv
+    command = _typed(sys.orig_argv)
     # With a value behind it, as in --resume FILE, it would not go on from the latest.
     places = [place for place, word in enumerate(command) if word == option]
     alone = any(place + 1 == len(command) or command[place + 1].startswith("-") for place in places)
     return shlex.join(command if alone or not option else [*command, option])
+
+
+def _typed(command: list[str]) -> list[str]:
+    """What was typed, where the system put an interpreter before the console script ``semloss``."""
+    script = next((place for place, word in enumerate(command) if place and not word.startswith("-")), 0)
+    if Path(command[script]).name != "semloss":
+        return command
+    name = "semloss" if shutil.which("semloss") == command[script] else command[script]
+    return [name, *command[script + 1 :]]
 
 
 def _handle(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, TextIO
 
+from pyskl_semloss.cli.commands import as_typed
 from pyskl_semloss.errors import one_line
 
 _READER_GONE = 128 + 13
@@ -20,11 +21,13 @@ _READER_GONE = 128 + 13
 def say(line: object, *, error: bool = False) -> None:
     """Print a line; what would break it or command the terminal is escaped, as names of files may hold anything.
 
+    Commands are named as the user typed them.
+
     Args:
         line: What to say.
         error: Say it on standard error.
     """
-    print(one_line(str(line)), file=sys.stderr if error else sys.stdout, flush=True)
+    print(one_line(as_typed(str(line))), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 
+from pyskl_semloss.cli.commands import as_typed
 from pyskl_semloss.cli.interruption import stop_on_signal
 from pyskl_semloss.cli.outputs import say, steady_outputs
 from pyskl_semloss.errors import TRACEBACK, one_line
@@ -34,7 +35,7 @@ def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
                 message = explain(error)
                 if message is None or os.environ.get(TRACEBACK):
                     raise
-                print(f"error: {message}", file=sys.stderr)
+                print(as_typed(f"error: {message}"), file=sys.stderr)
                 raise SystemExit(2) from None
             except KeyboardInterrupt:
                 if os.environ.get(TRACEBACK):
@@ -48,7 +49,7 @@ def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
 @contextlib.contextmanager
 def _warnings_as_lines() -> Iterator[None]:
     before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {one_line(str(message))}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {one_line(as_typed(str(message)))}\n"
     try:
         yield
     finally:

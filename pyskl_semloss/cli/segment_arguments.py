@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pyskl_semloss.errors import InputError
@@ -27,6 +29,64 @@ def add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limb", nargs="+", metavar="FILE", help=f"limb model: {model}; one of the two is enough")
     parser.add_argument("--weights", nargs=2, type=float, default=(2, 3), help="of joint and limb (default: 2 3)")
     parser.add_argument("--names", metavar="FILE", help="class names, one a line, where the models do not know them")
+
+
+def parse_with_models(
+    parser: argparse.ArgumentParser, words: Sequence[str], is_positional: Callable[[str], bool]
+) -> argparse.Namespace:
+    """The arguments of a command line whose options and positional arguments stand in any order.
+
+    Options of several values, such as ``--joint``, would take the inputs that follow; here they take what is theirs.
+
+    Args:
+        parser: The command's, with :func:`add_models` and perhaps :func:`add_rules` and ``--format``.
+        words: The command line without the program.
+        is_positional: Whether a value behind ``--joint`` or ``--limb``, from the second on, is none of theirs.
+    """
+    theirs = {"--joint": is_positional, "--limb": is_positional, "--format": _has_ending, "--background": _is_file}
+    end = words.index("--") if "--" in words else len(words)
+    positional, rest = set_apart(words[:end], theirs)
+    if end < len(words):
+        return parser.parse_args([*rest, "--", *positional, *words[end + 1 :]])
+    return parser.parse_intermixed_args([*positional, *rest])
+
+
+def set_apart(words: Sequence[str], options: Mapping[str, Callable[[str], bool]]) -> tuple[list[str], list[str]]:
+    """The positional arguments that stand behind options of several values, and the other words.
+
+    Args:
+        words: A command line without the program.
+        options: Of each such option, whether a value from the second on is a positional argument.
+
+    Example:
+        >>> set_apart(["--joint", "a.pth", "x.npz", "--fast"], {"--joint": lambda word: word[-4:] != ".pth"})
+        (['x.npz'], ['--joint', 'a.pth', '--fast'])
+    """
+    positional: list[str] = []
+    rest: list[str] = []
+    is_positional = None
+    for word in words:
+        if word.startswith("-"):
+            is_positional = options.get(word)
+        elif is_positional is not None and not rest[-1].startswith("-") and is_positional(word):
+            positional.append(word)
+            continue
+        rest.append(word)
+    return positional, rest
+
+
+def is_no_model(word: str) -> bool:
+    """Whether a file is neither a checkpoint nor a config."""
+    return not word.lower().endswith((".pth", ".pt", ".py"))
+
+
+def _has_ending(word: str) -> bool:
+    return bool(os.path.splitext(word)[1])
+
+
+def _is_file(word: str) -> bool:
+    """Whether it is a file with an ending, as no name of a class is."""
+    return _has_ending(word) and os.path.isfile(word)
 
 
 def models_of(args: argparse.Namespace) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion_plan import FusionPlan, Part
 from pyskl_semloss.io.reading import read_text, shown
+from pyskl_semloss.io.shipped import find_config
 
 CONFIG_LIMIT = 1 << 18
 """Bytes of a config; Python's parser takes some hundred times as many."""
@@ -33,13 +34,14 @@ def plan_from_config(path: _AnyPath, **overrides: Any) -> FusionPlan:
     """Read a fusion config; its paths are relative to the working directory.
 
     Args:
-        path: A file that assigns ``parts``, a dict of ``name=dict(scores=…, weight=…)`` or
-            ``name=dict(scores=…, search_on=…)``, and optionally the other fields of :class:`FusionPlan`.
+        path: A file, or the name of a shipped one, that assigns ``parts``, a dict of ``name=dict(scores=…, weight=…)``
+            or ``name=dict(scores=…, search_on=…)``, and optionally the other fields of :class:`FusionPlan`.
         **overrides: Fields of :class:`FusionPlan` that replace the config's; None replaces nothing.
 
     Raises:
         InputError: The file is absent, holds anything but literal assignments, or a name or value is wrong.
     """
+    path = find_config(os.fspath(path))
     values = read_literals(path)
     _check_keys(path, "the config", values, ["parts", *_OPTIONS])
     parts = values.pop("parts", None)

@@ -145,7 +145,7 @@ class Scores:
             raise InputError(
                 f"expected a score file with the arrays {', '.join(_REQUIRED)}, got {', '.join(members) or 'none'}",
                 file=path,
-                fix="A score file is written by tools/test.py.",
+                fix="A score file is written by semloss test.",
             )
         known = {name: members[name] for name in (*_REQUIRED, *_SEMANTIC) if name in members}
         names = members.get("class_names", np.empty(0, str))
@@ -163,13 +163,13 @@ def check_there(path: str | os.PathLike[str]) -> None:
     """
     if os.path.isdir(path):
         inside = Path(path, "test_scores.npz")
-        fix = f"Give {inside}." if inside.is_file() else "tools/test.py writes one: test_scores.npz in a run's folder."
+        fix = f"Give {inside}." if inside.is_file() else "semloss test writes one: test_scores.npz in a run's folder."
         raise InputError("expected a score file, got a folder", file=path, fix=fix)
     if not os.path.lexists(path):
         raise InputError(
             "there is no such file",
             file=path,
-            fix="Score files are written by tools/test.py; a path is relative to the working directory.",
+            fix="Score files are written by semloss test; a path is relative to the working directory.",
         )
 
 

@@ -232,7 +232,7 @@ def _label_vectors(state: Mapping[str, Tensor], source: str | Path | np.ndarray 
         raise InputError(
             "the checkpoint lacks the label vectors",
             field="label_vectors",
-            fix="Give the file that it was trained with, see tools/build_label_vectors.py.",
+            fix="Give the file that it was trained with, see semloss label-vectors.",
         )
     if matrix.shape[1] != dimensions:
         raise InputError(

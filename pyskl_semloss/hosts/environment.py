@@ -254,7 +254,7 @@ def _check(host: str, module: str) -> str:
     problems = problems_of(host)
     if problems:
         first, more = problems[0], len(problems) - 1
-        rest = f" ({more} more: python tools/check_environment.py --host {host})" if more else ""
+        rest = f" ({more} more: semloss check --host {host})" if more else ""
         raise HostError(f"{first.what}{rest}; run: {first.command}")
     return version_of(module) or "unknown"
 

@@ -112,7 +112,7 @@ def open_regular(path: AnyPath, limit: int | None = None) -> Iterator[IO[bytes]]
         if kind != stat.S_IFREG:
             fix = None if kind == stat.S_IFDIR else "Save its content as a file and give that."
             if fix is None and os.path.isfile(os.path.join(path, _STORE)):
-                fix = "It is a keypoint store; tools/prepare_data.py pickle makes a file of it."
+                fix = "It is a keypoint store; semloss prepare pickle makes a file of it."
             problem = f"the file cannot be read (it is {_KINDS.get(kind, 'a device')}, expected a regular file)"
             raise InputError(problem, file=path, fix=fix)
         if limit is not None and status.st_size > limit:

@@ -190,7 +190,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
         raise InputError(
             f"it lacks {', '.join(missing)}",
             file=path,
-            fix="tools/prepare_data.py keypoints makes recordings of other keypoints.",
+            fix="semloss prepare keypoints makes recordings of other keypoints.",
         )
     try:
         return Recording(

@@ -147,7 +147,7 @@ def find_scores(path: str | os.PathLike[str]) -> str:
     inside = Path(path) / _SCORE_FILE
     if not inside.is_file():
         raise InputError(
-            f"this folder has no {_SCORE_FILE}", file=path, fix="Test the run first: tools/test.py writes it."
+            f"this folder has no {_SCORE_FILE}", file=path, fix="Test the run first: semloss test writes it."
         )
     return str(inside)
 

@@ -171,7 +171,7 @@ def _parse_notes(text: str) -> dict[str, Any]:
 
 def _read_matrix(file: str) -> np.ndarray:
     if not os.path.lexists(file):
-        raise InputError("there is no such file", file=file, fix="tools/build_label_vectors.py makes it.")
+        raise InputError("there is no such file", file=file, fix="semloss label-vectors makes it.")
     with open_regular(file) as stream:
         magic = stream.read(6)
     if magic == b"\x93NUMPY":
@@ -180,7 +180,7 @@ def _read_matrix(file: str) -> np.ndarray:
         raise InputError(
             "expected an npz of label vectors or an npy matrix",
             file=file,
-            fix="tools/build_label_vectors.py makes one.",
+            fix="semloss label-vectors makes one.",
         )
     members = read_npz(file)
     if "vectors" not in members:

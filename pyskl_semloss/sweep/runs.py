@@ -38,31 +38,24 @@ class RunError(RuntimeError):
 
 @dataclass(frozen=True)
 class Tools:
-    """The programs that train and test.
+    """The commands that train and test, each without its arguments; those of this package by default."""
 
-    Args:
-        train: Path of ``tools/train.py``.
-        test: Path of ``tools/test.py``.
-        python: The interpreter.
-    """
-
-    train: Path
-    test: Path
-    python: str = sys.executable
+    train: Sequence[str] = (sys.executable, "-m", "pyskl_semloss", "train")
+    test: Sequence[str] = (sys.executable, "-m", "pyskl_semloss", "test")
 
 
 def train_command(run: Run, describer: Describer, tools: Tools) -> list[str]:
     """The command line that trains a run, or goes on with it."""
     epochs = [] if describer.epochs is None else ["--epochs", str(describer.epochs)]
     folder = str(describer.out / run.name)
-    return [tools.python, str(tools.train), str(run.config), "--work-dir", folder, "--seed", str(run.seed), *epochs,
+    return [*tools.train, str(run.config), "--work-dir", folder, "--seed", str(run.seed), *epochs,
             "--resume", *_options(run, describer)]  # fmt: skip
 
 
 def test_command(run: Run, describer: Describer, tools: Tools, checkpoint: str) -> list[str]:
     """The command line that tests a run."""
     folder = describer.out / run.name
-    return [tools.python, str(tools.test), str(run.config), checkpoint, "--work-dir", str(folder), "--out",
+    return [*tools.test, str(run.config), checkpoint, "--work-dir", str(folder), "--out",
             str(folder / SCORE_FILE), *_options(run, describer)]  # fmt: skip
 
 
@@ -143,9 +136,9 @@ def execute(run: Run, describer: Describer, tools: Tools) -> dict[str, float]:
         describer.make_vectors(run)
         write_record(folder / SETTINGS_FILE, {**settings, "cfg_options": describer.options})
         start = time.monotonic()
-        _call(train_command(run, describer, tools), folder, lock)
+        _call("training", train_command(run, describer, tools), folder, lock)
         checkpoint = _last_checkpoint(folder)
-        _call(test_command(run, describer, tools, checkpoint), folder, lock)
+        _call("the test", test_command(run, describer, tools, checkpoint), folder, lock)
         scores = Scores.load(folder / SCORE_FILE)
         numbers = summary(scores)
         if not numbers:
@@ -168,7 +161,7 @@ def _options(run: Run, describer: Describer) -> list[str]:
     return ["--cfg-options", *options] if options else []
 
 
-def _call(command: Sequence[str], folder: Path, lock: int) -> None:
+def _call(step: str, command: Sequence[str], folder: Path, lock: int) -> None:
     log = folder / LOG_FILE
     with open(log, "ab") as stream:
         stream.write(f"\n$ {' '.join(command)}\n".encode())
@@ -187,7 +180,7 @@ def _call(command: Sequence[str], folder: Path, lock: int) -> None:
             process.wait()
             raise
     if status:
-        raise RunError(f"{Path(command[1]).name} ended with status {status}: {_last_line(log)} (all of it in {log})")
+        raise RunError(f"{step} ended with status {status}: {_last_line(log)} (all of it in {log})")
 
 
 def _last_line(log: Path) -> str:

@@ -24,7 +24,7 @@ _SHORTEST_REST = 1.0
 def write_example_study(folder: str | os.PathLike[str], persons: int = 12, gestures: int = 24, seed: int = 0) -> None:
     """Write a folder as the tutorial begins with: what a study has when the keypoints of its videos are estimated.
 
-    ``recordings/interview_NN.npz``, one for each person, as ``tools/estimate_poses.py`` writes them; ``labels.csv``
+    ``recordings/interview_NN.npz``, one for each person, as ``semloss poses`` writes them; ``labels.csv``
     with recording, start and end in s, label and subject, rests of a second and more among them; ``names.txt``, the
     classes; ``new/interview.npz`` of one person more, and ``new/truth.csv``, what is to be found there.
 

@@ -12,6 +12,7 @@ with warnings.catch_warnings():
     import mmaction.models  # noqa: F401
 
 import torch  # noqa: E402
+from mmengine.config import Config  # noqa: E402
 from mmengine.logging import HistoryBuffer  # noqa: E402
 from mmengine.runner.checkpoint import CheckpointLoader  # noqa: E402
 
@@ -22,6 +23,7 @@ from pyskl_semloss.hosts.mmaction2.data.dataset import KeypointDataset  # noqa: 
 from pyskl_semloss.hosts.mmaction2.data.heatmap import GeneratePoseHeatmap  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.data.packing import PackKeypoints  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.data.seeding import SeedHook  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.model.config_files import use_shipped_bases  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.head import SemanticEmbeddingHead  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.recognizer import PoseRecognizer3D  # noqa: E402
@@ -38,6 +40,7 @@ from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
 torch.serialization.add_safe_globals(log_history_globals(HistoryBuffer))
 use_own_statistics(HistoryBuffer)
 use_safe_loaders(CheckpointLoader)
+use_shipped_bases(Config)
 
 __all__ = [
     "BestSoFarHook",

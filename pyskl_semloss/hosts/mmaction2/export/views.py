@@ -102,7 +102,7 @@ def _only(steps: Sequence[Callable], kind: type, model: TrainedModel) -> Any:
     return found[0]
 
 
-def _refuse(model: TrainedModel, problem: str, fix: str = "Predict with torch, see tools/predict.py.") -> None:
+def _refuse(model: TrainedModel, problem: str, fix: str = "Predict with torch, see semloss predict.") -> None:
     raise InputError(f"its test pipeline cannot be exported: {problem}", file=model.checkpoint, fix=fix)
 
 

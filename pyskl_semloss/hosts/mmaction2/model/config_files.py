@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 
 from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.hosts.mmaction2.model.building import cause_of, said, unknown_type
+from pyskl_semloss.io.shipped import PREFIX, find_config
 from pyskl_semloss.skeletons import get_layout, is_layout_file, layout_fields
 
 OPTION = "--cfg-options"
@@ -46,20 +48,17 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     """A config with its bases, what it imports, and the overrides.
 
     Args:
-        path: The file; the host executes what is in it.
+        path: The file, or the name of a shipped one; the host executes what is in it.
         options: Overrides by dotted key.
 
     Raises:
         InputError: There is no such file, it fails, or an override is none of a setting that there is.
     """
-    if os.path.isdir(path):
-        raise InputError("expected a config file, got a folder", file=path)
-    if not os.path.isfile(path):
-        raise InputError("there is no such config file", file=path)
-    if Path(path).suffix not in _KINDS:
+    file = find_config(path)
+    if Path(file).suffix not in _KINDS:
         raise InputError(f"expected a config file ({', '.join(_KINDS)})", file=path, fix="The config comes first.")
     try:
-        config = Config.fromfile(path)
+        config = Config.fromfile(file)
     except InputError:
         raise
     except Exception as error:  # a config is Python, which can fail in any way
@@ -75,6 +74,30 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
         words = str(error.args[0] if error.args else error).split(" You may set ")[0]
         raise InputError(f"they do not fit the config ({words})", file=path, field=OPTION) from None
     return config
+
+
+def use_shipped_bases(config: type[Config]) -> None:
+    """Let ``_base_ = "pyskl_semloss::mmaction2/imigue/joint.py"`` in a config lead to a config of this package.
+
+    mmengine's own way fails in an editable installation, and looks up the types that such a base names in registries
+    of the package, where ours are in MMAction2's.
+
+    Args:
+        config: mmengine's class.
+    """
+    theirs = config._get_cfg_path
+
+    def path_and_scope(base: str, file: str) -> tuple[str, str | None]:
+        if not base.startswith(PREFIX):
+            return theirs(base, file)
+        try:
+            return find_config(base), None
+        except InputError as error:
+            raise InputError(f"{base}: {error.problem}", file=file, field="_base_", fix=error.fix) from None
+
+    config._get_cfg_path = staticmethod(path_and_scope)
+    # For mmengine's get_config, which reads no bases by that name.
+    MODULE2PACKAGE["pyskl_semloss"] = "pyskl_semloss"
 
 
 def embed_layouts(settings: Any) -> None:

@@ -158,7 +158,7 @@ class Predictor:
             one_view: Look at one view of each clip, not at all views of the config's test.
 
         Returns:
-            The scores in the order of the clips: those of ``tools/test.py`` and, fused, of ``tools/fuse_scores.py``.
+            The scores in the order of the clips: those of ``semloss test`` and, fused, of ``semloss fuse``.
 
         Raises:
             InputError: No clips, two of the same id, or a clip of other joints.

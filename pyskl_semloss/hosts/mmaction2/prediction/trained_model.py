@@ -172,7 +172,7 @@ def _check_wishes(settings: Any, matrix: Tensor | None, fast: bool, checkpoint: 
     if fast and settings.get("type") != "PoseRecognizer3D":
         raise InputError(f"fast needs a PoseRecognizer3D, the model is a {settings.get('type')}", field="fast")
     if matrix is None and (settings.get("cls_head") or {}).get("type") == "SemanticEmbeddingHead":
-        fix = "tools/convert_checkpoint.py adds them to a checkpoint of the release."
+        fix = "semloss convert adds them to a checkpoint of the release."
         raise InputError("the checkpoint lacks the label vectors", file=checkpoint, field=LABEL_VECTORS_KEY, fix=fix)
 
 
@@ -283,7 +283,7 @@ def _clip_frames(content: Mapping[str, Any], checkpoint: str) -> float | None:
             f"expected a number of frames from 1 to {_MOST_CLIP_FRAMES}, got {shown(frames)}",
             file=checkpoint,
             field="meta.dataset_meta.clip_frames",
-            fix="Train it anew with tools/train.py, which writes the median length of the training clips.",
+            fix="Train it anew with semloss train, which writes the median length of the training clips.",
         )
     return float(frames)
 

@@ -82,7 +82,7 @@ def load_config(
     _complete(config)
     if launcher == "pytorch" and "RANK" not in os.environ:
         problem = "expected to be started by torchrun, once for each process"
-        fix = "Use tools/dist_train.sh or tools/dist_test.sh, or leave the option out."
+        fix = "Use tools/dist_train.sh or tools/dist_test.sh, or torchrun -m pyskl_semloss, or leave the option out."
         raise InputError(problem, field="--launcher", fix=fix)
     if launcher == "pytorch" and not torch.cuda.is_available():
         _join_cpu_processes(config)
@@ -144,7 +144,7 @@ def use_label_vectors_of(config: Config, checkpoint: str) -> None:
             f"there is no file {value}, and the checkpoint has no label vectors",
             file=checkpoint,
             field="model.cls_head.label_vectors",
-            fix="tools/convert_checkpoint.py adds them to a checkpoint of the release.",
+            fix="semloss convert adds them to a checkpoint of the release.",
         )
     config.model.cls_head.label_vectors = str(Path(config.work_dir) / "label_vectors_of_checkpoint.npy")
     with atomic_write(config.model.cls_head.label_vectors) as stream:
@@ -182,13 +182,13 @@ def _check_file(value: object, path: str, field: str, root: str | None = None) -
     found = os.path.join(root or "", value) if isinstance(value, str) else None
     if found is None or os.path.isfile(found) or is_store(found):
         return
-    tool = "build_label_vectors" if field.endswith("label_vectors") else "prepare_data"
-    kind = "" if tool == "build_label_vectors" else ", or a keypoint store"
+    command = "label-vectors" if field.endswith("label_vectors") else "prepare"
+    kind = "" if command == "label-vectors" else ", or a keypoint store"
     raise InputError(
         f"expected a file{kind}, got the folder {value}" if os.path.isdir(found) else f"there is no file {value}",
         file=path,
         field=field,
-        fix=f"Paths are relative to the current folder; tools/{tool}.py makes such a file, "
+        fix=f"Paths are relative to the current folder; semloss {command} makes such a file, "
         f"and --cfg-options {field}=PATH names another.",
     )
 

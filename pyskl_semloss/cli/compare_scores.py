@@ -1,0 +1,79 @@
+"""Compare two models, or two groups of seeds, on the same test clips: intervals, McNemar's test, names of mistakes.
+
+    semloss compare baseline/test_scores.npz joint/test_scores.npz
+    semloss compare A.npz B.npz --vectors data/imigue/label_vectors.npz
+    semloss compare --a baseline_seed*/test_scores.npz --b alpha20_given_seed*/test_scores.npz
+
+Differences are B minus A. Clips are matched by id. docs/sweeps.md says what the numbers mean.
+"""
+
+import argparse
+
+from pyskl_semloss.cli.commands import argument_parser
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.datasets.splits import read_subjects
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.comparison import RESAMPLES, Difference, mcnemar, paired_bootstrap
+from pyskl_semloss.evaluation.neighbours import name_nearness
+from pyskl_semloss.evaluation.resampling import persons_of
+from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.semantic.label_vectors import load_matrix
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argument_parser(__doc__)
+    parser.add_argument("files", nargs="*", metavar="A.npz B.npz", help="two score files")
+    parser.add_argument("--a", nargs="+", default=[], metavar="FILE", help="score files of side A, one a seed")
+    parser.add_argument("--b", nargs="+", default=[], metavar="FILE", help="score files of side B")
+    parser.add_argument("--vectors", metavar="FILE", help="label vectors: are mistakes near the true name?")
+    parser.add_argument("--subjects", metavar="FILE", help="CSV video,subject: intervals resample whole persons")
+    parser.add_argument("--resamples", type=int, default=RESAMPLES, help="of bootstrap and permutations (10000)")
+    parser.add_argument("--seed", type=int, default=0, help="of both (0)")
+    args = parser.parse_args()
+    if bool(args.files) == bool(args.a or args.b) or len(args.files) not in (0, 2) or bool(args.a) != bool(args.b):
+        parser.error("expected two score files, or --a FILES and --b FILES")
+    if args.files:
+        args.a, args.b = args.files[:1], args.files[1:]
+    return args
+
+
+def _how(one: Difference) -> str:
+    return f"by {one.units} persons" if one.unit == "persons" else "one by one"
+
+
+@exit_on_error
+def main() -> None:
+    """Print a few lines for each question."""
+    args = parse_args()
+    a, b = ([Scores.load(path) for path in side] for side in (args.a, args.b))
+    vectors = None if args.vectors is None else load_matrix(args.vectors, a[0].score.shape[1])
+    persons = None if args.subjects is None else persons_of(a[0].sample_id, read_subjects(args.subjects))
+    for metric, title in (("top1", "Top-1"), ("mean_class", "mean-class")):
+        one = paired_bootstrap(a, b, metric, resamples=args.resamples, seed=args.seed, persons=persons)
+        of = f" (means of {len(a)} and {len(b)} models)" if len(a) + len(b) > 2 else ""
+        print(f"{title:<10}  A {100 * one.a:.2f}  B {100 * one.b:.2f}{of}  B - A {100 * one.estimate:+.2f}, 95 % "
+              f"interval {100 * one.low:+.2f} to {100 * one.high:+.2f} ({one.clips} clips, resampled {_how(one)})"
+        )  # fmt: skip
+    if len(a) == len(b):
+        for number, pair in enumerate(zip(a, b, strict=True), 1):
+            test = mcnemar(*pair)
+            (both, only_a), (only_b, neither) = test.table.tolist()
+            which = "McNemar" if len(a) == 1 else f"McNemar, pair {number}"
+            print(f"{which}: p = {test.p_value:.3g}; right both {both}, A alone {only_a}, B alone {only_b}, none "
+                  f"{neither}")  # fmt: skip
+    else:
+        print(f"McNemar's test is of pairs of models; {len(a)} and {len(b)} make none.")
+    if vectors is None:
+        return
+    for name, side in (("A", a), ("B", b)):
+        try:
+            near = name_nearness(side, vectors, permutations=args.resamples, seed=args.seed)
+        except InputError as error:
+            say(f"Mistakes of {name}: {error}")
+            continue
+        print(f"Mistakes of {name}: {near.mistakes}; the predicted name has mean rank {near.mean_rank:.1f} of "
+              f"{near.classes - 1} wrong names, 1 the nearest to the true one, and is the nearest in "
+              f"{100 * near.nearest:.0f} %; nearness {near.nearness:.3f}, by class frequency {near.expected:.3f}, "
+              f"effect {near.effect:+.3f}, p = {near.p_value:.2g}")  # fmt: skip

@@ -1,0 +1,71 @@
+"""List the configs that come with the package, or copy one to change it.
+
+    semloss configs list [mmaction2|pyskl]
+    semloss configs copy mmaction2/imigue/joint          to configs/mmaction2/imigue/joint.py, with its bases
+    semloss configs copy mmaction2/own mine              the whole folder, to mine/mmaction2/own/
+
+`semloss train` and `semloss test` take a config by its name, too, without a copy.
+"""
+
+from pathlib import Path
+
+from pyskl_semloss.cli.commands import argument_parser
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.files import atomic_write
+from pyskl_semloss.io.shipped import config_names, find_config, shipped, shipped_name, with_bases
+
+
+def copy_config(name: str, folder: str | Path) -> dict[Path, bool]:
+    """Copy a shipped config, or a folder of them, with the bases, under the names that they have in the package.
+
+    Args:
+        name: Of the config, with or without ``.py``, or of a folder such as ``mmaction2/own``.
+        folder: Where to; an equal file that is there is left alone.
+
+    Returns:
+        The files, and whether each was written.
+
+    Raises:
+        InputError: There is no such config, or a file is there that differs; then nothing is written.
+    """
+    if Path(folder).suffix == ".py":
+        fix = "The copies keep their names in it."
+        raise InputError("expected a folder, got the name of a config", file=folder, field="DEST", fix=fix)
+    prefix = shipped_name(name).removesuffix(".py").rstrip("/") + "/"
+    chosen = [each for each in config_names() if each == shipped_name(name) or each.startswith(prefix)]
+    if not chosen:
+        find_config(prefix[:-1])
+        raise InputError("it is no config of the package", file=name, fix="`semloss configs list` shows them.")
+    contents = {
+        Path(folder, each): shipped(f"configs/{each}").read_bytes() for config in chosen for each in with_bases(config)
+    }
+    for path, content in contents.items():
+        if path.exists() and not (path.is_file() and path.read_bytes() == content):
+            fix = "Move it elsewhere, or name another folder: semloss configs copy NAME FOLDER."
+            raise InputError("there is another file of this name, and it is kept", file=path, fix=fix)
+    written = {path: not path.exists() for path in contents}
+    for path in (path for path, new in written.items() if new):
+        with atomic_write(path) as stream:
+            stream.write(contents[path])
+    return written
+
+
+@exit_on_error
+def main() -> None:
+    """Read the command line; list or copy."""
+    parser = argument_parser(__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    listing = commands.add_parser("list", help="print the names")
+    listing.add_argument("host", nargs="?", choices=("mmaction2", "pyskl"), help="only the configs for this host")
+    copying = commands.add_parser("copy", help="copy a config with its bases")
+    copying.add_argument("name", metavar="NAME", help="of a config or of a folder, as `list` prints it")
+    copying.add_argument("folder", nargs="?", default="configs", metavar="DEST", help="folder (default: %(default)s)")
+    args = parser.parse_args()
+    if args.command == "list":
+        print("\n".join(config_names(args.host)))
+        return
+    for path, new in copy_config(args.name, args.folder).items():
+        say(f"wrote {path}" if new else f"{path} is there already")
+

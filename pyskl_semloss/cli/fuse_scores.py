@@ -1,0 +1,65 @@
+"""Fuse the scores of several models, print the accuracies of each and of the fusion, write scores and submission.
+
+    semloss fuse joint.npz limb.npz --weights 2 3 --out fused.npz --submission Submission.zip
+    semloss fuse joint.npz limb.npz --submission Submission.zip --ids official_ids.txt
+    semloss fuse joint.npz limb.npz --search-on val_joint.npz val_limb.npz
+    semloss fuse joint/result.pkl limb/result.pkl --weights 2 3 --ann-file imigue.pkl --split test
+    semloss fuse joint.npz joint.npz:semantic --weights 3 1
+    semloss fuse --config configs/mmaction2/imigue/fusion.py
+
+Files are score files (.npz), PySKL's result.pkl, or MMAction2's --dump files (.pkl). Clips are matched by id.
+"""
+
+import argparse
+
+from pyskl_semloss.cli.commands import argument_parser
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.fusion_config import plan_from_config
+from pyskl_semloss.evaluation.fusion_plan import FusionPlan, plan_parts, run_fusion
+from pyskl_semloss.evaluation.scores import check_there
+from pyskl_semloss.io.results import add_overwrite
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argument_parser(__doc__)
+    parser.add_argument("files", nargs="*", help="score files; with ':semantic' at the end, their semantic scores")
+    parser.add_argument("--config", help="a fusion config in the place of files and weights; never executed")
+    parser.add_argument("--weights", nargs="+", type=float, help="one per file; joint limb alone means 2 3")
+    parser.add_argument("--search-on", nargs="+", metavar="FILE", help="validation scores, in the order of the files")
+    parser.add_argument("--search-step", type=float, help="grid step of the search (default 0.05)")
+    parser.add_argument("--search-split", help="the split of --ann-file that .pkl files of --search-on are of")
+    parser.add_argument("--ann-file", help="annotation file of .pkl files")
+    parser.add_argument("--split", help="the split of --ann-file that the .pkl files are of")
+    parser.add_argument(
+        "--softmax", action="store_true", default=None, help="scores that are no probabilities are logits"
+    )
+    parser.add_argument("--out", help="write the fused scores here (.npz)")
+    parser.add_argument("--submission", help="write the challenge's submission here (.zip)")
+    parser.add_argument("--ids", metavar="FILE", help="the official ids, one a line: the submission's order, checked")
+    add_overwrite(parser)
+    return parser.parse_args()
+
+
+@exit_on_error
+def main() -> None:
+    """Make the plan, run it, show it."""
+    args = vars(parse_args())
+    args.pop("overwrite")
+    files, config, weights, search_on = (args.pop(name) for name in ("files", "config", "weights", "search_on"))
+    for file in files:
+        check_there(file.removesuffix(":semantic"))
+    if config is None:
+        options = {name: value for name, value in args.items() if value is not None}
+        plan = FusionPlan(plan_parts(files, weights, search_on), **options)
+    elif files or weights or search_on:
+        raise InputError("expected no files and no weights beside --config, which names them", file=config)
+    else:
+        plan = plan_from_config(config, **args)
+    report = run_fusion(plan)
+    print(report.table)
+    for note in report.notes:
+        say(note)
+    say(f"Wrote {' and '.join(report.written)}." if report.written else "Wrote nothing (--out and --submission do).")

@@ -1,0 +1,97 @@
+"""Train and test one config over alpha, label vectors and seeds; table and plot from what is on disk.
+
+    semloss sweep configs/mmaction2/imigue/joint.py --alpha 1 10 20 30 40 50 --seeds 0 1 2
+    semloss sweep CONFIG --alpha 20 --vectors baseline given hash shuffled random --modality joint limb
+    semloss sweep CONFIG --epochs 5 --cfg-options train_dataloader.batch_size=8 --dry-run
+    CUDA_VISIBLE_DEVICES=0 semloss sweep CONFIG --shard 1/2 &  CUDA_VISIBLE_DEVICES=1 ... --shard 2/2
+    semloss sweep --out work_dirs/imigue/sweep --table-only
+
+Run it again after an interruption: finished runs are skipped, the one that was cut off goes on. See docs/sweeps.md.
+"""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pyskl_semloss.cli.commands import argument_parser
+from pyskl_semloss.cli.interruption import exit_on_signal
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.sweep.plan import KINDS, PAPER_ALPHAS, plan_runs, take_shard
+from pyskl_semloss.sweep.runs import Tools, check_runs, run_all, test_command, train_command
+from pyskl_semloss.sweep.settings import Describer
+from pyskl_semloss.sweep.table import write_results
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argument_parser(__doc__)
+    parser.add_argument("config", nargs="?", help="config file with the semantic branch")
+    parser.add_argument("--alpha", nargs="+", type=float, default=PAPER_ALPHAS, help="default: 1 10 20 30 40 50")
+    parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2), help="default: 0 1 2")
+    parser.add_argument("--modality", nargs="+", choices=("joint", "limb"), default=(), help="default: the config's")
+    parser.add_argument("--vectors", nargs="+", choices=KINDS, default=("baseline", "given"),
+                        help="default: baseline given")  # fmt: skip
+    parser.add_argument("--epochs", type=int, help="train for another number of epochs than the config's")
+    parser.add_argument("--out", help="folder of all runs (default: work_dirs/FOLDER_OF_THE_CONFIG/sweep)")
+    parser.add_argument("--shard", default="1/1", metavar="i/n", help="take every n-th run, from the i-th on")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="for all runs")
+    parser.add_argument("--dry-run", action="store_true", help="show runs, states and commands; do nothing")
+    parser.add_argument("--table-only", action="store_true", help="rebuild table and plot, run nothing")
+    add_overwrite(parser)
+    args = parser.parse_args()
+    if args.config is None and not (args.table_only and args.out):
+        parser.error("expected a config; only --table-only with --out needs none")
+    return args
+
+
+def read_config(path: str, options: Sequence[str]) -> dict[str, Any]:
+    """A config with its bases and the options merged, without importing what it registers."""
+    from pyskl_semloss.hosts.environment import check_mmaction2
+
+    check_mmaction2()
+    from mmengine.config import Config, DictAction
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--options", nargs="+", action=DictAction, default={})
+    try:
+        config = Config.fromfile(path, import_custom_modules=False)
+        config.merge_from_dict(parser.parse_args(["--options", *options] if options else []).options)
+    except Exception as error:  # a config is Python, which can fail in any way
+        raise InputError(f"the config cannot be read ({type(error).__name__}: {error})", file=path) from None
+    return config.to_dict()
+
+
+@exit_on_error
+@exit_on_signal()
+def main() -> None:
+    """Plan, run, and say what was written where."""
+    args = parse_args()
+    out = Path(args.out or Path("work_dirs") / Path(args.config).resolve().parent.name / "sweep")
+    problems = {}
+    if not args.table_only:
+        runs = plan_runs(args.config, alphas=args.alpha, seeds=args.seeds, modalities=args.modality,
+                         vectors=args.vectors)  # fmt: skip
+        runs = take_shard(runs, args.shard)
+        describer = Describer(out, read_config, args.cfg_options, args.epochs)
+        tools = Tools()
+        if args.dry_run:
+            for run, state in check_runs(runs, describer).items():
+                say(f"# {run.name}: {state}")
+                say(shlex.join(train_command(run, describer, tools)))
+                say(shlex.join(test_command(run, describer, tools, str(out / run.name / "LAST_CHECKPOINT"))))
+            return
+        problems = run_all(runs, describer, tools, say)
+    if problems:
+        say(f"{len(problems)} run{'s' * (len(problems) > 1)} did not finish:", error=True)
+        for run, reason in problems.items():
+            say(f"  {run.name}: {reason}", error=True)
+    if not problems or any(out.glob("*/done.json")):
+        written = write_results(out)
+        print((out / "table.md").read_text(encoding="utf-8"))
+        say(f"Wrote {', '.join(path.name for path in written)} to {out}")
+    raise SystemExit(1 if problems else 0)

@@ -1,0 +1,80 @@
+"""Test a checkpoint on MMAction2: print the accuracies and write the score file.
+
+semloss test configs/mmaction2/imigue/joint.py work_dirs/imigue/joint/epoch_100.pth
+semloss test CONFIG CHECKPOINT --out scores.npz --cfg-options test_dataloader.dataset.split=val
+Several processes: tools/dist_test.sh, or torchrun as for semloss train.
+"""
+
+import argparse
+import contextlib
+from pathlib import Path
+
+from pyskl_semloss.cli.commands import argument_parser
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import InputError
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    from pyskl_semloss.hosts.mmaction2.training.running import parse_run_args
+
+    parser = argument_parser(__doc__)
+    parser.add_argument("config", help="config file")
+    parser.add_argument("checkpoint", help="checkpoint file")
+    parser.add_argument("--out", help="score file, npz (default: test_scores.npz in the work dir)")
+    parser.add_argument("--work-dir", help="where logs go (default: the config's work_dir)")
+    return parse_run_args(parser)
+
+
+@exit_on_error
+def main() -> None:
+    """Test, print Top-1, Top-5 and mean-class accuracy, write the scores."""
+    from pyskl_semloss.hosts.environment import check_mmaction2
+
+    check_mmaction2()
+    from mmengine.dist import is_main_process
+    from mmengine.runner import Runner
+
+    from pyskl_semloss.evaluation.metrics import accuracy_table
+    from pyskl_semloss.evaluation.scores import Scores
+    from pyskl_semloss.hosts.mmaction2.model.building import building
+    from pyskl_semloss.hosts.mmaction2.training.running import (
+        load_config,
+        place_among_processes,
+        refuse_other_model,
+        use_label_vectors_of,
+    )
+    from pyskl_semloss.io.files import hold, writing
+
+    args = parse_args()
+    if args.out and Path(args.out).suffix != ".npz":
+        raise InputError("expected a name that ends in .npz", file=args.out, field="--out")
+    if Path(args.checkpoint).is_dir():
+        raise InputError("expected a checkpoint file, got a folder", file=args.checkpoint)
+    if not Path(args.checkpoint).is_file():
+        raise InputError("there is no such checkpoint file", file=args.checkpoint)
+    config = load_config(
+        args.config, uses=["test"], work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options
+    )
+    use_label_vectors_of(config, args.checkpoint)
+    out = args.out or str(Path(config.work_dir) / "test_scores.npz")
+    evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
+    if not any(evaluator["type"] == "ScoreMetric" for evaluator in evaluators):
+        evaluators.append(dict(type="ScoreMetric"))
+    config.test_evaluator = [
+        {**evaluator, "score_file": out} if evaluator["type"] == "ScoreMetric" else evaluator
+        for evaluator in evaluators
+    ]
+    config.load_from = args.checkpoint
+    # Two tests into one file would each show the numbers of whichever ended last.
+    first = place_among_processes(args.launcher)[0] == 0
+    with hold(out, "tests into") if first else contextlib.nullcontext():
+        with building(args.config):
+            with writing(config.work_dir):
+                runner = Runner.from_cfg(config)
+            refuse_other_model(runner.model, args.checkpoint)
+            runner.test()
+        if is_main_process():
+            print(accuracy_table([(Path(config.work_dir).name, "", Scores.load(out))]))
+            say(f"Scores written to {out}")

@@ -1,0 +1,93 @@
+"""Train a model on MMAction2.
+
+semloss train configs/mmaction2/imigue/joint.py
+semloss train CONFIG --work-dir work_dirs/mine --epochs 50 --seed 1 --resume
+semloss train CONFIG --cfg-options train_dataloader.batch_size=8 model.cls_head.alpha=10
+Several processes: tools/dist_train.sh, tools/slurm_train.sh, or
+torchrun --nproc_per_node 2 -m pyskl_semloss train CONFIG --launcher pytorch
+An interrupted run goes on with --resume and ends as an undisturbed one does, see docs/reliability.md.
+"""
+
+import argparse
+import contextlib
+
+from pyskl_semloss.cli.commands import argument_parser
+from pyskl_semloss.cli.interruption import exit_on_signal
+from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import InputError
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    from pyskl_semloss.hosts.mmaction2.training.running import parse_run_args
+
+    parser = argument_parser(__doc__)
+    parser.add_argument("config", help="config file")
+    parser.add_argument("--work-dir", help="where logs and checkpoints go (default: the config's work_dir)")
+    parser.add_argument("--resume", nargs="?", const="auto", help="go on from the latest, or the given, checkpoint")
+    parser.add_argument("--epochs", type=int, help="train for another number of epochs than the config's")
+    parser.add_argument("--seed", type=int, help="random seed (default: the config's)")
+    parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
+    parser.add_argument("--no-validate", action="store_true", help="do not validate during training")
+    return parse_run_args(parser)
+
+
+@exit_on_error
+@exit_on_signal("--resume")
+def main() -> None:
+    """Train, and say how to test what was trained."""
+    from pyskl_semloss.hosts.environment import check_mmaction2
+
+    check_mmaction2()
+    import torch
+    from mmengine.dist import is_main_process
+    from mmengine.runner import Runner, find_latest_checkpoint
+
+    from pyskl_semloss.hosts.mmaction2.model.building import building
+    from pyskl_semloss.hosts.mmaction2.model.config_files import check_seed
+    from pyskl_semloss.hosts.mmaction2.training.resume import begin, choose_start, hold_run
+    from pyskl_semloss.hosts.mmaction2.training.run_record import record_start
+    from pyskl_semloss.hosts.mmaction2.training.running import (
+        check_label_vectors,
+        load_config,
+        note_class_names,
+        place_among_processes,
+        set_epochs,
+    )
+    from pyskl_semloss.io.files import writing
+
+    args = parse_args()
+    uses = ["train"] if args.no_validate else ["train", "val"]
+    config = load_config(
+        args.config, uses=uses, work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options
+    )
+    check_label_vectors(config, args.config)
+    note_class_names(config)
+    if args.epochs is not None:
+        set_epochs(config, args.epochs)
+    check_seed(args.seed, "--seed")
+    if args.seed is not None:
+        config.randomness = {**config.get("randomness", {}), "seed": args.seed}
+    if args.amp:
+        if not torch.cuda.is_available():
+            raise InputError("mixed precision with loss scaling needs a GPU, and there is none here", field="--amp")
+        config.optim_wrapper.update(type="AmpOptimWrapper", loss_scale="dynamic")
+    if args.no_validate:
+        config.val_cfg = config.val_dataloader = config.val_evaluator = None
+        config.default_hooks.checkpoint.pop("save_best", None)
+    place, processes = place_among_processes(args.launcher)
+    # Only the first process writes into the run's folder.
+    with hold_run(config) if place == 0 else contextlib.nullcontext():
+        with building(args.config):
+            found = choose_start(config, args.resume, seed=args.seed, first=place == 0)
+        if place == 0:
+            record_start(config, args.config, uses=uses, processes=processes)
+        with writing(config.work_dir):
+            begin(config, found, first=place == 0)
+        with building(args.config):
+            Runner.from_cfg(config).train()
+        if is_main_process():
+            checkpoint = find_latest_checkpoint(config.work_dir)
+            work_dir = f" --work-dir {args.work_dir}" if args.work_dir else ""
+            say(f"Trained. Test it with: semloss test {args.config} {checkpoint}{work_dir}")

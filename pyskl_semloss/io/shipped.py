@@ -1,0 +1,116 @@
+"""Files that come with the package, in a checkout and in the wheel: configs, label lists, word vectors."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import os
+from pathlib import Path
+
+from pyskl_semloss.errors import InputError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+PREFIX = "pyskl_semloss::"
+"""Before a config's name it says, as mmengine has it, that the config is in this package."""
+
+
+def shipped(name: str) -> Path:
+    """Path of a shipped file or folder.
+
+    Args:
+        name: As in the checkout, such as ``"data/imigue_labels.txt"``.
+
+    Raises:
+        InputError: The installation lacks it.
+
+    Example:
+        >>> shipped("data/imigue_labels.txt").read_text().splitlines()[1]
+        'deep breath'
+    """
+    # The first is where the hosts look for the configs of a package; the second for checkouts without symbolic links.
+    for path in (_PACKAGE / ".mim" / name, _PACKAGE.parent / name):
+        if path.exists():
+            return path
+    raise InputError("the installation of pyskl_semloss lacks it", file=name, fix="Install the package again.")
+
+
+def config_names(host: str | None = None) -> list[str]:
+    """Names of the shipped configs, without the files that only serve as their bases.
+
+    Args:
+        host: ``"mmaction2"`` or ``"pyskl"``; without it those of both.
+
+    Raises:
+        InputError: There are no configs for such a host.
+
+    Example:
+        >>> config_names("mmaction2")[0]
+        'mmaction2/imigue/fusion.py'
+    """
+    names = [name for name in _files() if "/_base_/" not in name]
+    hosts = sorted({name.split("/")[0] for name in names})
+    if host is not None and host not in hosts:
+        raise InputError(f"expected {' or '.join(hosts)}, got {host!r}", field="host")
+    return [name for name in names if host is None or name.startswith(f"{host}/")]
+
+
+def find_config(name: str) -> str:
+    """Path of a config: the file of this name or, where there is none, the shipped config.
+
+    Args:
+        name: A path, or a shipped name such as ``mmaction2/imigue/joint``; ``.py`` may be left out, and ``configs/`` or
+            ``pyskl_semloss::`` may stand before it.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if os.path.isfile(name):
+        return name
+    known, short = _files(), shipped_name(name)
+    if short in known:
+        return str(shipped(f"configs/{short}"))
+    if os.path.isdir(name):
+        raise InputError("expected a config file, got a folder", file=name)
+    near = difflib.get_close_matches(short[:200], known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    fix = None if near else "`semloss configs list` shows those that come with the package."
+    raise InputError(f"there is no such config file{hint}", file=name, fix=fix)
+
+
+def shipped_name(name: str) -> str:
+    """The name that a shipped config would have, as :func:`config_names` gives it.
+
+    Example:
+        >>> shipped_name("pyskl_semloss::mmaction2/imigue/joint")
+        'mmaction2/imigue/joint.py'
+    """
+    short = name.removeprefix(PREFIX).replace(os.sep, "/").removeprefix("configs/")
+    return short if short.endswith(".py") else f"{short}.py"
+
+
+def with_bases(name: str) -> list[str]:
+    """Names of a shipped config and of all that its ``_base_`` lines lead to, itself first.
+
+    Args:
+        name: As :func:`config_names` gives it.
+    """
+    names = [name]
+    for each in names:
+        folder = os.path.dirname(each)
+        bases = (os.path.normpath(os.path.join(folder, base)).replace(os.sep, "/") for base in _bases(each))
+        names += [base for base in bases if base not in names]
+    return names
+
+
+def _bases(name: str) -> list[str]:
+    """What a shipped config names as ``_base_``; nothing of it is executed."""
+    for statement in ast.parse(shipped(f"configs/{name}").read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and getattr(statement.targets[0], "id", None) == "_base_":
+            bases = ast.literal_eval(statement.value)
+            return [bases] if isinstance(bases, str) else list(bases)
+    return []
+
+
+def _files() -> list[str]:
+    folder = shipped("configs")
+    return sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*/*.py"))
