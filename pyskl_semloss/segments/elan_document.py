@@ -123,8 +123,8 @@ def read_document(path: AnyPath) -> Document:
         parser.Parse(text, True)
         builder.check_complete()
     except InputError as error:
-        where = f"line {parser.CurrentLineNumber}: " if builder.stack else ""
-        raise InputError(f"{where}{error.problem}", file=path, field=error.field, fix=error.fix) from None
+        line = f"line {parser.CurrentLineNumber}" if builder.stack else ""
+        raise error.located(line, file=path) from None
     except (expat.ExpatError, ValueError) as error:
         raise InputError(f"{_NO_ELAN} ({reason(error)})", file=path) from None
     return builder.document

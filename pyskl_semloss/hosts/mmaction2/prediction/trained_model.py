@@ -159,7 +159,7 @@ def _built_from(checkpoint: str, recorded: bool) -> Iterator[None]:
         if not recorded or error.file is not None:
             raise error.located(file=checkpoint) from None
         # What a setting should be is no help where it stands in a checkpoint.
-        raise InputError(error.problem, file=checkpoint, field=error.field, fix=GIVE_CONFIG) from None
+        raise error.replaced(file=checkpoint, fix=GIVE_CONFIG) from None
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         said = " ".join([f"{type(error).__name__}:", *str(error).split()])[:300]
         part = name_of_part(error)
