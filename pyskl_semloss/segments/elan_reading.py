@@ -11,11 +11,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pyskl_semloss.errors import InputError, one_line
-from pyskl_semloss.io.reading import closest, fold, shown, spoiled
+from pyskl_semloss.io.reading import AnyPath, closest, fold, shown, spoiled
 from pyskl_semloss.segments.elan_document import Annotation, Document, Media, Tier, read_document
 from pyskl_semloss.segments.segment import Segment, Segmentation
 
-AnyPath = str | os.PathLike[str]
 Tiers = Mapping[str, int | None] | Sequence[str]
 CONFIDENCE = "confidence"
 """The linguistic type of the tiers that hold confidences, which are no names of gestures."""

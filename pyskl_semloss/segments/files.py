@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.segments.eaf import write_eaf
 from pyskl_semloss.segments.segment import Segmentation
 
-AnyPath = str | os.PathLike[str]
 FURTHER = 4
 """Classes after the first one that a CSV file has columns for."""
 CSV_COLUMNS = ("start", "end", "name", "confidence", "person", "nearest_name") + tuple(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.reading import AnyPath, shown
 from pyskl_semloss.io.tables import Spreadsheet, read_spreadsheet
 from pyskl_semloss.segments.elan_reading import Tiers, read_eaf
 from pyskl_semloss.segments.files import CSV_COLUMNS, FURTHER, unquoted
 from pyskl_semloss.segments.segment import Segment, Segmentation
 
-AnyPath = str | os.PathLike[str]
 _NEEDED = CSV_COLUMNS[:3]
 
 
