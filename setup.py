@@ -18,7 +18,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["pyskl_semloss", "pyskl_semloss.*"]),
     package_data={"pyskl_semloss.report": ["assets/*"], "pyskl_semloss.app": ["assets/*"]},
-    install_requires=["numpy>=1.23", "numba>=0.58", "filelock>=3.12"],
+    install_requires=["numpy>=1.23", "numba>=0.58", "packaging>=21"],
     extras_require={
         "mmaction2": [
             "torch>=2.6",
