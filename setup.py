@@ -24,7 +24,7 @@ setup(
         "pyskl_semloss.app": ["assets/*"],
     },
     entry_points={"console_scripts": ["semloss = pyskl_semloss.cli.main:main"]},
-    install_requires=["numpy>=1.23", "numba>=0.58", "filelock>=3.12"],
+    install_requires=["numpy>=1.23", "numba>=0.58", "packaging>=21", "scipy>=1.9"],
     extras_require={
         "mmaction2": [
             "torch>=2.6",
@@ -38,7 +38,7 @@ setup(
         "elan": ["pympi-ling>=1.71,<2"],
         "video": ["mediapipe==0.10.21", "numpy<2", "opencv-contrib-python<4.12"],
         "app": ["nicegui>=3,<4", "plotly>=6,<8", "pympi-ling>=1.71,<2"],
-        "report": ["plotly>=6,<8", "scipy"],
+        "report": ["plotly>=6,<8"],
         "onnx": ["onnx>=1.16", "onnxruntime>=1.17"],
         "dev": [
             "gensim>=4.3",

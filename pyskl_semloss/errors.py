@@ -75,11 +75,20 @@ class InputError(ValueError):
         """Pickles and copies are made of what was given, so that they say the same, also from another process."""
         return _rebuild, (type(self), self.problem, self._places())
 
-    def located(self, **where: Any) -> InputError:
-        """The same error with ``file``, ``clip``, ``field`` or ``fix`` where it does not say them yet."""
+    def located(self, part: str = "", **where: Any) -> InputError:
+        """The same error with ``file``, ``clip``, ``field`` or ``fix`` where it does not say them yet.
+
+        Args:
+            part: The part of a file, such as ``"line 3"``, set before the problem.
+            where: Names as in the constructor.
+        """
         said = self._places()
         said.update({key: value for key, value in where.items() if said[key] is None})
-        return _rebuild(type(self), self.problem, said)
+        return _rebuild(type(self), f"{part}: {self.problem}" if part else self.problem, said)
+
+    def replaced(self, **where: Any) -> InputError:
+        """The same error with this ``file``, ``clip``, ``field`` or ``fix``, whatever it says of them."""
+        return _rebuild(type(self), self.problem, {**self._places(), **where})
 
     def _places(self) -> dict[str, Any]:
         return {key: getattr(self, key) for key in ("file", "clip", "field", "fix", "items")}

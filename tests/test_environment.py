@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import packaging
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +18,9 @@ VIDEO = dict(mediapipe="0.10.21", cv2="4.11.0", numpy="1.26.4")
 
 def packages(folder, versions):
     """Folders that look like installed packages of these versions; importing one ends with an error."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "packaging").exists():
+        (folder / "packaging").symlink_to(Path(packaging.__file__).parent)
     for name, version in versions.items():
         if version is not None:
             (folder / name).mkdir(parents=True)
@@ -152,6 +156,22 @@ def test_a_complete_1_2_0_and_the_1_1_0_pass(tmp_path):
             assert "needs torchvision; run: pip install torchvision" in check("mmaction2", folder).stderr
         (folder / "torchvision.py").touch()
         assert check("mmaction2", folder).stdout.strip() == version
+
+
+@pytest.mark.parametrize("host", ["mmaction2", "pyskl"])
+def test_without_packaging_versions_are_not_compared(tmp_path, host):
+    (packages(tmp_path, MMACTION2 if host == "mmaction2" else PYSKL) / "packaging").unlink()
+    last = check(host, tmp_path).stderr.strip().splitlines()[-1]
+    assert "HostError" in last and last.endswith("is not installed; run: pip install packaging")
+
+
+@pytest.mark.parametrize(
+    ("version", "problem"),
+    [("2.0.0rc4", False), ("2.1.0rc1", True), ("1.99", True), ("2.0.10", False), ("2.0.1+cpu", False), ("old", True)],
+)
+def test_a_candidate_of_a_release_counts_as_the_release(tmp_path, version, problem):
+    done = check("mmaction2", packages(tmp_path, MMACTION2 | dict(mmcv=version)))
+    assert (f"but {version} is installed" in done.stderr) == problem == (done.returncode != 0)
 
 
 def test_versions_are_found_in_what_packages_really_ship(tmp_path):

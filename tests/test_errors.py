@@ -60,6 +60,18 @@ def test_a_place_is_added_only_where_none_is_said():
     assert str(error.located(file="a").located(file="b", fix="Do.")) == "a: field 'score': wrong:\n  a\nDo."
 
 
+def test_a_part_of_the_file_stands_before_the_problem():
+    error = InputError("expected numbers", field="start", fix="Do that.").located("line 3", file="a.csv")
+    assert str(error) == "a.csv: field 'start': line 3: expected numbers. Do that."
+    assert error.problem == "line 3: expected numbers"
+    assert str(InputError("expected numbers").located("", file="a.csv")) == "a.csv: expected numbers."
+
+
+def test_a_place_is_replaced_whatever_is_said():
+    error = InputError("wrong", items=["a"], **PLACES)
+    assert str(error.replaced(file="b.npz", fix=None)) == "b.npz: clip 'c1': field 'score': wrong:\n  a"
+
+
 def test_names_are_equal_but_for_capitals_blanks_and_unicode_form():
     names = ["Müller  A", "müller\u00a0a", unicodedata.normalize("NFD", "MÜLLER a"), " müller a\t"]
     assert len({fold(name) for name in names}) == 1

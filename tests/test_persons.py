@@ -13,7 +13,6 @@ from pyskl_semloss.recordings.assembly import DOUBT, fill_gaps
 from pyskl_semloss.recordings.persons import (
     Person,
     arrange,
-    assign,
     choose,
     describe,
     largest_of_each_frame,
@@ -26,13 +25,18 @@ POSE = np.array(get_layout("coco17").rest_pose)
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(1, 4), st.integers(0, 3), st.integers(0, 2**32 - 1))
-def test_the_assignment_is_the_cheapest(rows, more, seed):
-    cost = np.random.default_rng(seed).integers(0, 8, (rows, rows + more)).astype(float)
-    found = assign(cost)
-    best = min(sum(cost[row, column] for row, column in enumerate(columns))
-               for columns in itertools.permutations(range(rows + more), rows))  # fmt: skip
-    assert len(set(found.tolist())) == rows and cost[np.arange(rows), found].sum() == best
+@given(st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_persons_are_matched_so_that_they_move_least_in_total(count, seed):
+    places = np.random.default_rng(seed).uniform(0, 150, (2, count, 2))
+    points = 100 * POSE + places.reshape(-1, 1, 2)
+    numbers = track(np.repeat([0, 1], count), points, np.ones(points.shape[:2]))[count:]
+    diagonal = 100 * np.hypot(*(POSE.max(0) - POSE.min(0)))
+    moved = np.hypot(*(places[1][:, None] - places[0]).T).T / diagonal
+    cost = np.c_[np.where(moved < persons.FARTHEST, moved, np.inf), np.full((count, count), persons.FARTHEST)]
+    least = min(sum(cost[row, column] for row, column in enumerate(columns))
+                for columns in itertools.permutations(range(2 * count), count))  # fmt: skip
+    assert len(set(numbers.tolist())) == count
+    assert sum(cost[row, number] for row, number in enumerate(numbers)) == pytest.approx(least)
 
 
 def scene(paths, size=300.0, seed=0):

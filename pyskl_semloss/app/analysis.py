@@ -108,8 +108,7 @@ def analyse(
     except InputError as error:
         if error.file is None or Path(error.file) != work.path:
             raise
-        where = {name: getattr(error, name) for name in ("clip", "field", "fix", "items")}
-        raise InputError(error.problem, file=work.name, **where) from None
+        raise error.replaced(file=work.name) from None
 
 
 def _analyse(

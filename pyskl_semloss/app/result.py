@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Sequence
 from importlib import resources
@@ -195,7 +196,7 @@ def timeline_figure(
 
 def escaped(text: str) -> str:
     """Text as Plotly shows it: it reads markup in names otherwise."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return html.escape(text, quote=False)
 
 
 def _short(text: str, length: int = 32) -> str:

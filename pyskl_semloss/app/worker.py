@@ -72,7 +72,7 @@ class Worker:
                         self.prepared = True
                         return value
                     if kind == "failed":
-                        raise InputError(*value[:1], **value[1])
+                        raise value
                     progress(*value)
             except asyncio.CancelledError:
                 # A thread still waits at the pipe; it ends with the process.
@@ -136,14 +136,9 @@ def _serve(pipe: Connection, make: Callable[[], Task]) -> None:
                 work = make()
             answer = ("done", work(task, report) if kind == _WORK else None)
         except InputError as error:
-            answer = ("failed", _parts(error))
+            # The folder is one of the server's.
+            name = None if error.file is None else os.path.basename(os.fspath(error.file))
+            answer = ("failed", error.replaced(file=name))
         except Exception as error:
-            answer = ("failed", (f"it failed ({type(error).__name__}: {error})"[:500], {}))
+            answer = ("failed", InputError(f"it failed ({type(error).__name__}: {error})"[:500]))
         pipe.send(answer)
-
-
-def _parts(error: InputError) -> tuple[str, dict[str, Any]]:
-    """An error as what makes it again; its file is named without its folder."""
-    file = None if error.file is None else os.path.basename(os.fspath(error.file))
-    clip = None if error.clip is None else str(error.clip)
-    return error.problem, {"file": file, "clip": clip, "field": error.field, "fix": error.fix, "items": error.items}

@@ -8,7 +8,6 @@ CLIP_ID is a frame_dir, or #N for the clip at position N of the file, counted fr
 MP4 needs OpenCV.
 """
 
-import difflib
 import warnings
 
 from pyskl_semloss.annotations import Clip, read_annotations
@@ -17,6 +16,7 @@ from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.drawing.animation import draw_clip, write_animation
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.reading import closest
 from pyskl_semloss.io.results import add_overwrite
 from pyskl_semloss.semantic.class_names import read_class_names
 from pyskl_semloss.skeletons import get_layout
@@ -28,7 +28,7 @@ def _find(clips: list[Clip], name: str, file: str) -> Clip:
         return by_name[name]
     if name.startswith("#") and name[1:].isdigit() and int(name[1:]) < len(clips):
         return clips[int(name[1:])]
-    near = difflib.get_close_matches(name, by_name, n=3) or list(by_name)[:3]
+    near = closest(name, by_name, 3) or list(by_name)[:3]
     raise InputError(
         f"it has {len(clips)} clips, but none is called {name!r}", file=file, fix=f"Some: {', '.join(near)}."
     )

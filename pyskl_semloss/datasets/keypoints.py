@@ -255,7 +255,7 @@ def _split_name(row: LabelRow, labels: str | os.PathLike[str]) -> str:
     try:
         return check_split_name(row.split) if row.split else ""
     except InputError as error:
-        raise InputError(f"row {row.line}: {error.problem}", file=labels, field="split") from None
+        raise error.located(f"row {row.line}", file=labels) from None
 
 
 def _refuse_lost_splits(

@@ -362,7 +362,7 @@ def read_split_files(items: Sequence[str]) -> dict[str, IdList]:
             try:
                 split = check_split_name(given)
             except InputError as error:
-                raise InputError(error.problem, file=path or item, field="split-file") from None
+                raise error.replaced(file=path or item, field="split-file") from None
             if split in lists:
                 raise InputError(f"the split {split!r} is given twice", field="split-file")
             lists[split] = ids
@@ -373,9 +373,7 @@ def _list_of(name: str, path: str) -> dict[str, IdList]:
     try:
         return {name: read_id_list(path)}
     except InputError as error:
-        raise InputError(
-            f"the list of {name!r}: {error.problem}", file=path, fix=error.fix or "Expected one id a line."
-        ) from None
+        raise error.located(f"the list of {name!r}", file=path, fix="Expected one id a line.") from None
 
 
 def _json_lists(path: str) -> dict[str, IdList]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,12 +10,11 @@ from typing import Any
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion_plan import FusionPlan, Part
-from pyskl_semloss.io.reading import read_text, shown
 from pyskl_semloss.io.shipped import find_config
+from pyskl_semloss.io.reading import AnyPath, read_text, shown
 
 CONFIG_LIMIT = 1 << 18
 """Bytes of a config; Python's parser takes some hundred times as many."""
-_AnyPath = str | os.PathLike[str]
 _OPTIONS: dict[str, tuple[type, ...]] = {
     "ann_file": (str,),
     "split": (str,),
@@ -30,7 +28,7 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
 _PART: dict[str, tuple[type, ...]] = {"scores": (str,), "weight": (int, float), "search_on": (str,)}
 
 
-def plan_from_config(path: _AnyPath, **overrides: Any) -> FusionPlan:
+def plan_from_config(path: AnyPath, **overrides: Any) -> FusionPlan:
     """Read a fusion config; its paths are relative to the working directory.
 
     Args:
@@ -56,7 +54,7 @@ def plan_from_config(path: _AnyPath, **overrides: Any) -> FusionPlan:
         raise error.located(file=path) from None
 
 
-def read_literals(path: _AnyPath) -> dict[str, Any]:
+def read_literals(path: AnyPath) -> dict[str, Any]:
     """Read a file of ``name = literal`` assignments; see :func:`parse_literals`.
 
     Raises:
@@ -65,7 +63,7 @@ def read_literals(path: _AnyPath) -> dict[str, Any]:
     return parse_literals(read_text(path, CONFIG_LIMIT), path, "A fusion config is never executed.")
 
 
-def parse_literals(text: str, path: _AnyPath, fix: str) -> dict[str, Any]:
+def parse_literals(text: str, path: AnyPath, fix: str) -> dict[str, Any]:
     """The values of ``name = literal`` assignments; ``dict(key=literal, …)`` counts as a literal.
 
     Args:
@@ -140,7 +138,7 @@ class _DictCalls(ast.NodeTransformer):
         return ast.Dict(keys=keys, values=[keyword.value for keyword in node.keywords])
 
 
-def _part(path: _AnyPath, name: str, value: object) -> Part:
+def _part(path: AnyPath, name: str, value: object) -> Part:
     where = f"parts.{name}"
     if not isinstance(value, dict) or "scores" not in value:
         raise InputError("expected dict(scores=…, weight=…)", file=path, field=where)
@@ -150,7 +148,7 @@ def _part(path: _AnyPath, name: str, value: object) -> Part:
     return replace(Part(**{"name": name, **value}), name=f"{name} ({value['scores']})")
 
 
-def _check_keys(path: _AnyPath, where: str, given: Mapping[Any, Any], known: list[str]) -> None:
+def _check_keys(path: AnyPath, where: str, given: Mapping[Any, Any], known: list[str]) -> None:
     unknown = [key if isinstance(key, str) else shown(key) for key in given if key not in known]
     if unknown:
         raise InputError(
@@ -158,7 +156,7 @@ def _check_keys(path: _AnyPath, where: str, given: Mapping[Any, Any], known: lis
         )
 
 
-def _check_type(path: _AnyPath, name: str, value: object, types: tuple[type, ...]) -> None:
+def _check_type(path: AnyPath, name: str, value: object, types: tuple[type, ...]) -> None:
     fits = isinstance(value, types) and (bool in types or not isinstance(value, bool))
     # A whole number may be too large for the floats that weights are.
     if not fits or (isinstance(value, int) and abs(value) > 2**53):

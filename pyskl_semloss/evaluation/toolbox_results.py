@@ -16,14 +16,12 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.reading import AnyPath, shown
 from pyskl_semloss.untrusted import safe_pickle
-
-_AnyPath = str | os.PathLike[str]
 
 
 def read_results(
-    path: _AnyPath, ann_file: _AnyPath | None, split: str | None
+    path: AnyPath, ann_file: AnyPath | None, split: str | None
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Read a toolbox's results and give every one its id.
 
@@ -55,7 +53,7 @@ def read_results(
     return ids, _stack(path, ids, scores), np.asarray(dumped, dtype=np.int64)
 
 
-def read_clips(ann_file: _AnyPath, split: str | None) -> tuple[list[str], list[int]]:
+def read_clips(ann_file: AnyPath, split: str | None) -> tuple[list[str], list[int]]:
     """The ids and labels of a PySKL annotation file in the order in which both toolboxes test them.
 
     Raises:
@@ -86,7 +84,7 @@ def _is_label(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and -1 <= int(value) < 2**31
 
 
-def _split_ids(content: dict[str, Any], ann_file: _AnyPath, split: str | None) -> set[Any]:
+def _split_ids(content: dict[str, Any], ann_file: AnyPath, split: str | None) -> set[Any]:
     splits = content.get("split")
     if not isinstance(splits, dict):
         raise InputError(f"expected a dict of splits, got {_kind(splits)}", file=ann_file, field="split")
@@ -104,7 +102,7 @@ def _split_ids(content: dict[str, Any], ann_file: _AnyPath, split: str | None) -
     return set(ids)
 
 
-def _clips_of(path: _AnyPath, ann_file: _AnyPath | None, split: str | None, count: int) -> tuple[list[str], list[int]]:
+def _clips_of(path: AnyPath, ann_file: AnyPath | None, split: str | None, count: int) -> tuple[list[str], list[int]]:
     if ann_file is None:
         raise InputError(
             "the results in it carry no ids",
@@ -123,7 +121,7 @@ def _clips_of(path: _AnyPath, ann_file: _AnyPath | None, split: str | None, coun
 
 
 def _check_order(
-    path: _AnyPath, ann_file: _AnyPath | None, ids: Sequence[str], dumped: Sequence[int], labels: Sequence[int]
+    path: AnyPath, ann_file: AnyPath | None, ids: Sequence[str], dumped: Sequence[int], labels: Sequence[int]
 ) -> None:
     wrong = [n for n, (a, b) in enumerate(zip(dumped, labels, strict=True)) if a >= 0 and b >= 0 and a != b]
     if wrong:
@@ -136,7 +134,7 @@ def _check_order(
         )
 
 
-def _stack(path: _AnyPath, ids: Sequence[str], scores: Sequence[Any]) -> np.ndarray:
+def _stack(path: AnyPath, ids: Sequence[str], scores: Sequence[Any]) -> np.ndarray:
     first = np.shape(scores[0]) if isinstance(scores[0], np.ndarray) else None
     for clip, one in zip(ids, scores, strict=True):
         if not isinstance(one, np.ndarray) or one.ndim != 1 or one.shape != first:
@@ -149,7 +147,7 @@ def _stack(path: _AnyPath, ids: Sequence[str], scores: Sequence[Any]) -> np.ndar
     return np.stack(scores)
 
 
-def _item(path: _AnyPath, number: int, one: dict[str, Any], key: str) -> Any:
+def _item(path: AnyPath, number: int, one: dict[str, Any], key: str) -> Any:
     value = one.get(key, one.get(key + "s"))
     if isinstance(value, dict):
         value = value["item"] if list(value) == ["item"] else value
@@ -158,7 +156,7 @@ def _item(path: _AnyPath, number: int, one: dict[str, Any], key: str) -> Any:
     return value
 
 
-def _label(path: _AnyPath, number: int, one: dict[str, Any]) -> int:
+def _label(path: AnyPath, number: int, one: dict[str, Any]) -> int:
     if "gt_label" not in one and "gt_labels" not in one:
         return -1
     value = _item(path, number, one, "gt_label")

@@ -105,10 +105,16 @@ def version_of(name: str) -> str | None:
         return "unknown"
 
 
-def _number(version: str) -> tuple[int, ...]:
-    """Leading numbers of a version, comparable: '2.0.0rc4' is taken as 2.0.0."""
-    found = re.match(r"\d+(?:\.\d+)*", version)
-    return tuple(int(part) for part in found[0].split(".")) if found else ()
+def _fits(version: str, wanted: str) -> bool:
+    """Whether a version is within a range; ``2.0.0rc4`` is taken as 2.0.0, and what is no version as 0."""
+    # Not above: where nothing is installed at all, there is no version to compare.
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(version).base_version in SpecifierSet(wanted)
+    except InvalidVersion:
+        return "0" in SpecifierSet(wanted)
 
 
 def _missing(packages: Sequence[Package]) -> list[Package]:
@@ -124,16 +130,16 @@ def _mmaction2_problems() -> list[Problem]:
     problems = _mmaction_release_problems(versions["mmaction"])
     low, below = _MMCV_RANGES.get(versions["mmaction"], _MMCV_RANGES["1.1.0"])
     mmcv = versions["mmcv"]
-    if not _number(low) <= _number(mmcv) < _number(below):
+    if not _fits(mmcv, f">={low},<{below}"):
         what = f"MMAction2 {versions['mmaction']} needs mmcv from {low} to below {below}, but {mmcv} is installed"
-        if _folder("pyskl") is not None and _number(mmcv) < (2,):
+        if _folder("pyskl") is not None and _fits(mmcv, "<2"):
             problems.append(Problem(f"{what}, which is PySKL's, and no environment holds both", _NEW_MMACTION2))
         else:
             problems.append(Problem(what, "pip uninstall -y mmcv mmcv-lite && pip install mmcv-lite==2.0.1"))
-    if not (0, 10, 5) <= _number(versions["mmengine"]) < (1,):
+    if not _fits(versions["mmengine"], ">=0.10.5,<1"):
         what = f"mmengine from 0.10.5 to below 1 is needed, but {versions['mmengine']} is installed"
         problems.append(Problem(what, "pip install mmengine==0.10.7"))
-    if _number(versions["torch"]) < (2, 6):
+    if _fits(versions["torch"], "<2.6"):
         what = "torch from 2.6 on is needed, which never unpickles code from a checkpoint, but "
         problems.append(Problem(f"{what}{versions['torch']} is installed", "pip install torch==2.13.0"))
     return problems
@@ -161,7 +167,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _pyskl_problems() -> list[Problem]:
     mmcv = version_of("mmcv")
-    if mmcv is not None and _number(mmcv) >= (2,) and _folder("mmaction") is not None:
+    if mmcv is not None and _fits(mmcv, ">=2") and _folder("mmaction") is not None:
         # Alone: mending anything else here would break MMAction2.
         what = f"mmcv {mmcv} is MMAction2's, PySKL needs mmcv 1.x, and no environment holds both"
         return [Problem(what, _NEW_PYSKL)]
@@ -176,14 +182,14 @@ def _pyskl_problems() -> list[Problem]:
     problems += _torch_problems(version_of("torch"), version_of("torchvision"))
     problems += _mmcv1_problems(mmcv, version_of("yapf"))
     numpy = version_of("numpy")
-    if numpy is not None and _number(numpy) >= (2,):
+    if numpy is not None and _fits(numpy, ">=2"):
         what = f"numpy below 2 is needed, since PySKL's PoseCompact uses np.Inf, but {numpy} is installed"
         problems.append(Problem(what, "pip install numpy==1.26.4 'opencv-python<4.12' 'opencv-contrib-python<4.12'"))
     return problems
 
 
 def _torch_problems(torch: str | None, torchvision: str | None) -> list[Problem]:
-    if torch is not None and _number(torch) < (2, 6):
+    if torch is not None and _fits(torch, "<2.6"):
         what = f"torch from 2.6 on is needed, which never unpickles code from a checkpoint, but {torch} is installed"
         return [Problem(what, "pip install torch==2.13.0 torchvision")]
     cpu_only = torch is not None and torch.endswith("+cpu")
@@ -194,7 +200,7 @@ def _torch_problems(torch: str | None, torchvision: str | None) -> list[Problem]
     if torchvision is None:
         return [Problem("torchvision is not installed", fitting)]
     # Up to 0.16 it tolerates that its operators cannot be loaded; later ones fail on import.
-    if cpu_only and "+cu" in torchvision and _number(torchvision) >= (0, 17):
+    if cpu_only and "+cu" in torchvision and _fits(torchvision, ">=0.17"):
         what = f"torchvision {torchvision} is built for a GPU and cannot be imported beside torch {torch}"
         return [Problem(what, fitting)]
     return []
@@ -203,10 +209,10 @@ def _torch_problems(torch: str | None, torchvision: str | None) -> list[Problem]
 def _mmcv1_problems(mmcv: str | None, yapf: str | None) -> list[Problem]:
     if mmcv is None:
         return [Problem("mmcv is not installed", _INSTALL_MMCV1)]
-    if not (1, 4, 8) <= _number(mmcv) < (2,):
+    if not _fits(mmcv, ">=1.4.8,<2"):
         command = f"pip uninstall -y mmcv mmcv-full mmcv-lite && {_INSTALL_MMCV1}"
         return [Problem(f"PySKL needs mmcv from 1.4.8 to below 2, but {mmcv} is installed", command)]
-    if _number(mmcv) < (1, 7, 2) and yapf is not None and _number(yapf) >= (0, 40, 2):
+    if _fits(mmcv, "<1.7.2") and yapf is not None and _fits(yapf, ">=0.40.2"):
         return [Problem(f"mmcv {mmcv} cannot print a config with yapf {yapf}", "pip install yapf==0.32.0")]
     return []
 
@@ -217,10 +223,10 @@ def _video_problems() -> list[Problem]:
         return [Problem(f"{_listed(missing)} not installed", install)]
     mediapipe, numpy = version_of("mediapipe") or "", version_of("numpy") or ""
     problems = []
-    if _number(mediapipe) != (0, 10, 21):
+    if not _fits(mediapipe, "==0.10.21"):
         what = f"MediaPipe 0.10.21 is needed, the last one with its models in the wheel, but {mediapipe} is installed"
         problems.append(Problem(what, install))
-    if _number(numpy) >= (2,):
+    if _fits(numpy, ">=2"):
         what = f"MediaPipe needs numpy below 2, but {numpy} is installed"
         problems.append(Problem(what, f"pip install -r requirements/mmaction2-numpy1.txt && {install}"))
     return problems
@@ -232,6 +238,8 @@ def problems_of(host: str) -> list[Problem]:
     Args:
         host: ``"mmaction2"``, ``"pyskl"`` or ``"video"``.
     """
+    if _folder("packaging") is None and any(_folder(package.module) for package in _PACKAGES[host]):
+        return [Problem("packaging, which compares versions, is not installed", "pip install packaging")]
     return {"mmaction2": _mmaction2_problems, "pyskl": _pyskl_problems, "video": _video_problems}[host]()
 
 

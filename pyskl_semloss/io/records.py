@@ -26,7 +26,7 @@ def read_record(path: AnyPath, fix: str | None = None) -> dict[str, Any] | None:
     try:
         content = read_json(path)
     except InputError as error:
-        raise InputError(error.problem, file=path, fix=fix) from None
+        raise error.replaced(fix=fix) from None
     if not isinstance(content, dict):
         raise InputError("expected a JSON object", file=path, fix=fix)
     return content

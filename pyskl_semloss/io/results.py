@@ -15,9 +15,8 @@ from typing import IO, Any
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import atomic_path, sha256, writing
-from pyskl_semloss.io.reading import read_bytes
+from pyskl_semloss.io.reading import AnyPath, read_bytes
 
-AnyPath = str | os.PathLike[str]
 RECORD = ".pyskl_semloss.sha256"
 OVERWRITE = "PYSKL_SEMLOSS_OVERWRITE"
 """Set in the environment, it lets results be replaced whatever became of them; ``--overwrite`` of the tools sets it."""

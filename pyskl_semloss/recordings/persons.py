@@ -40,41 +40,6 @@ class Person:
     centre: tuple[float, float]
 
 
-def assign(cost: np.ndarray) -> np.ndarray:
-    """The assignment of rows to columns with the least total cost, by shortest augmenting paths.
-
-    Args:
-        cost: (R, C) with R <= C, finite.
-
-    Returns:
-        (R,) the column of each row, all different.
-
-    Example:
-        >>> assign(np.array([[1.0, 2.0], [1.0, 9.0]])).tolist()
-        [1, 0]
-    """
-    owner = np.full(cost.shape[1], -1)
-    for start in range(len(cost)):
-        far, before = cost[start].astype(np.float64), np.full(cost.shape[1], -1)
-        shorter = True
-        while shorter:
-            shorter = False
-            for column in np.flatnonzero(owner >= 0):
-                row = cost[owner[column]]
-                through = far[column] - row[column] + row
-                better = through < far - 1e-9
-                if better.any():
-                    far[better], before[better], shorter = through[better], column, True
-        column = int(np.where(owner < 0, far, np.inf).argmin())
-        while before[column] >= 0:
-            owner[column] = owner[before[column]]
-            column = before[column]
-        owner[column] = start
-    columns = np.empty(len(cost), np.int64)
-    columns[owner[owner >= 0]] = np.flatnonzero(owner >= 0)
-    return columns
-
-
 def track(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, pause: int = 25) -> np.ndarray:
     """Give the N persons found in the frames numbers, the same number to what is the same person.
 
@@ -144,8 +109,10 @@ def _match(tracks: list[_Track], keypoint: np.ndarray, score: np.ndarray, sizes:
         with np.errstate(invalid="ignore", divide="ignore"):
             relative = np.where(total > 0, distance / total / size, np.inf)
         cost[:, at] = np.where(relative < FARTHEST, relative, 10 * FARTHEST)
-    chosen = assign(cost)
-    return [int(which) if which < len(tracks) else -1 for which in chosen]
+    # Not above: an import takes half a second.
+    from scipy.optimize import linear_sum_assignment
+
+    return [int(which) if which < len(tracks) else -1 for which in linear_sum_assignment(cost)[1]]
 
 
 def _boxes(keypoint: np.ndarray, score: np.ndarray) -> np.ndarray:

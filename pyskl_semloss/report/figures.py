@@ -6,6 +6,7 @@ theme, so that dark mode and print change them. Text from data passes through :f
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ Figure = dict[str, Any]
 def plain(text: str, length: int = 60) -> str:
     """Text as Plotly shows it literally: its own markup is escaped, what is longer than ``length`` is cut."""
     short = text if len(text) <= length else text[: length - 1].rstrip() + "…"
-    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return html.escape(short, quote=False)
 
 
 def figures(material: Material) -> dict[str, Figure]:

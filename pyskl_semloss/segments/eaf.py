@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import shown, spoiled
+from pyskl_semloss.io.reading import AnyPath, shown, spoiled
 from pyskl_semloss.io.results import result_path
 from pyskl_semloss.segments.elan_reading import CONFIDENCE
 from pyskl_semloss.segments.segment import Segmentation
 
-AnyPath = str | os.PathLike[str]
 VOCABULARY, _GESTURE = "gestures", "gesture"
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _LANGUAGE = ("und", "http://cdb.iso.org/lg/CDB-00130975-001", "undetermined (und)")

@@ -6,16 +6,14 @@ Document types, and with them entities, are refused; nothing is fetched and no s
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import read_text, reason, shown
+from pyskl_semloss.io.reading import AnyPath, read_text, reason, shown
 
-AnyPath = str | os.PathLike[str]
 _LIMIT = 64 << 20
 """Bytes; hours of speech, each word on four tiers, are 3 MB."""
 _ROOT = "ANNOTATION_DOCUMENT"
@@ -123,8 +121,8 @@ def read_document(path: AnyPath) -> Document:
         parser.Parse(text, True)
         builder.check_complete()
     except InputError as error:
-        where = f"line {parser.CurrentLineNumber}: " if builder.stack else ""
-        raise InputError(f"{where}{error.problem}", file=path, field=error.field, fix=error.fix) from None
+        line = f"line {parser.CurrentLineNumber}" if builder.stack else ""
+        raise error.located(line, file=path) from None
     except (expat.ExpatError, ValueError) as error:
         raise InputError(f"{_NO_ELAN} ({reason(error)})", file=path) from None
     return builder.document

@@ -11,11 +11,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pyskl_semloss.errors import InputError, one_line
-from pyskl_semloss.io.reading import closest, fold, shown, spoiled
+from pyskl_semloss.io.reading import AnyPath, closest, fold, shown, spoiled
 from pyskl_semloss.segments.elan_document import Annotation, Document, Media, Tier, read_document
 from pyskl_semloss.segments.segment import Segment, Segmentation
 
-AnyPath = str | os.PathLike[str]
 Tiers = Mapping[str, int | None] | Sequence[str]
 CONFIDENCE = "confidence"
 """The linguistic type of the tiers that hold confidences, which are no names of gestures."""
@@ -138,8 +137,7 @@ def _segments(document: Document, name: str, person: int, offset: int, said: lis
         try:
             segments.append(Segment(start, end, text, person=person))
         except InputError as error:
-            problem = f"tier {shown(name)}, annotation {shown(one.id)}: {error.problem}"
-            raise InputError(problem, field=error.field, fix=error.fix) from None
+            raise error.located(f"tier {shown(name)}, annotation {shown(one.id)}") from None
     for count, what in (
         (unnamed, "annotations without a name are left out"),
         (mended, "names are those of the controlled vocabulary, where the annotations have other texts"),
@@ -247,7 +245,7 @@ def times_of(document: Document, name: str) -> tuple[Times, int]:
             own.update(_referring(tier, times))
             _check(own)
         except InputError as error:
-            raise InputError(f"tier {shown(tier.name)}: {error.problem}") from None
+            raise error.located(f"tier {shown(tier.name)}") from None
         times = own
     return times, guessed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -10,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.segments.eaf import write_eaf
 from pyskl_semloss.segments.segment import Segmentation
 
-AnyPath = str | os.PathLike[str]
 FURTHER = 4
 """Classes after the first one that a CSV file has columns for."""
 CSV_COLUMNS = ("start", "end", "name", "confidence", "person", "nearest_name") + tuple(
@@ -109,13 +110,9 @@ def write_vtt(segmentation: Segmentation, path: AnyPath) -> None:
         stream.write("WEBVTT\n")
         for number, (start, end, one) in enumerate(cues, 1):
             voice = f"<v Person {one.person + 1}>" if several else ""
-            text = f"{voice}{_escaped(one.name)} ({100 * one.confidence:.0f} %)"
+            # The arrow that stands between two times may not stand in a cue; it needs no entity but the last.
+            text = f"{voice}{html.escape(one.name, quote=False)} ({100 * one.confidence:.0f} %)"
             stream.write(f"\n{number}\n{_clock(start)} --> {_clock(end)}\n{text}\n")
-
-
-def _escaped(name: str) -> str:
-    # The arrow that stands between two times may not stand in a cue; it needs no entity but the last.
-    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _clock(milliseconds: int) -> str:

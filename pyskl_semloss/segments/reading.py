@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.reading import AnyPath, shown
 from pyskl_semloss.io.tables import Spreadsheet, read_spreadsheet
 from pyskl_semloss.segments.elan_reading import Tiers, read_eaf
 from pyskl_semloss.segments.files import CSV_COLUMNS, FURTHER, unquoted
 from pyskl_semloss.segments.segment import Segment, Segmentation
 
-AnyPath = str | os.PathLike[str]
 _NEEDED = CSV_COLUMNS[:3]
 
 
@@ -56,7 +54,7 @@ def read_csv(path: AnyPath) -> Segmentation:
     try:
         return Segmentation(segments, name=Path(path).stem)
     except InputError as error:
-        raise InputError(error.problem, file=path, field=error.field) from None
+        raise error.located(file=path) from None
 
 
 def _segment(places: Mapping[str, int], cells: Sequence[str], line: int, table: Spreadsheet) -> Segment:
@@ -77,7 +75,7 @@ def _segment(places: Mapping[str, int], cells: Sequence[str], line: int, table: 
             unquoted(row.get("nearest_name") or ""), int(row.get("person") or 1) - 1,
         )  # fmt: skip
     except InputError as error:
-        raise InputError(f"line {line}: {error.problem}", file=table.path, field=error.field) from None
+        raise error.located(f"line {line}", file=table.path) from None
     except ValueError:
         values = ", ".join(shown(row.get(key)) for key in ("start", "end", "confidence", "person"))
         raise InputError(f"line {line}: expected numbers, got {values}", file=table.path) from None

@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import open_regular
+from pyskl_semloss.io.reading import AnyPath, open_regular
 
-AnyPath = str | os.PathLike[str]
 FFMPEG_NAMES = ("mov", "matroska", "avi", "asf", "flv", "ogg", "mpeg", "mpegts")
 """The kinds as FFmpeg calls them; ``mov`` is MP4 and QuickTime, ``matroska`` MKV and WebM."""
 _EBML = b"\x1a\x45\xdf\xa3"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import inspect
 import os
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from mmengine.runner import Runner
 from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.hosts.mmaction2.model.building import cause_of, said, unknown_type
 from pyskl_semloss.io.shipped import PREFIX, find_config
+from pyskl_semloss.io.reading import closest
 from pyskl_semloss.skeletons import get_layout, is_layout_file, layout_fields
 
 OPTION = "--cfg-options"
@@ -125,7 +125,7 @@ def embed_layouts(settings: Any) -> None:
 def _check_known(config: Config, key: str, path: str) -> None:
     if key in config or key in _SETTINGS:
         return
-    near = difflib.get_close_matches(key, {*config.keys(), *_SETTINGS}, n=1)
+    near = closest(key, sorted({*config.keys(), *_SETTINGS}))
     fix = f"Did you mean {near[0]}?" if near else f"At its top are {', '.join(sorted(config.keys()))}."
     raise InputError(f"the config has no {key!r}", file=path, field=OPTION, fix=fix)
 

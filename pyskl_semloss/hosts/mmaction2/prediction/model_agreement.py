@@ -9,9 +9,8 @@ import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.mmaction2.prediction.trained_model import TrainedModel
+from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.semantic.class_names import check_class_names, read_class_names
-
-AnyPath = str | os.PathLike[str]
 
 
 def check_agreement(models: Mapping[str, TrainedModel]) -> None:

@@ -17,7 +17,7 @@ from pyskl_semloss.errors import TRACEBACK, InputError
 from pyskl_semloss.hosts.faults import explain
 from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 from pyskl_semloss.io.files import hold, writing
-from pyskl_semloss.io.reading import closest, open_regular, shown, spoiled
+from pyskl_semloss.io.reading import AnyPath, closest, open_regular, shown, spoiled
 from pyskl_semloss.io.results import refuse_changed
 from pyskl_semloss.recordings.recording import Recording, read_recording
 from pyskl_semloss.segments.files import check_formats, write_segments
@@ -25,7 +25,6 @@ from pyskl_semloss.segments.find import SegmentRules, background_classes
 from pyskl_semloss.segments.segment import Segmentation
 from pyskl_semloss.skeletons import SkeletonLayout
 
-AnyPath = str | os.PathLike[str]
 _ENDINGS = (".npz", ".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".wmv")
 # Files of ours and of other tools, of which the system does not know that they are no videos.
 _NO_VIDEOS = (".eaf", ".npy", ".onnx", ".pickle", ".pkl", ".pt", ".pth", ".vtt", ".yaml", ".yml")

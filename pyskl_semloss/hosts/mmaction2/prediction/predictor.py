@@ -27,6 +27,7 @@ from pyskl_semloss.hosts.mmaction2.data.packing import field
 from pyskl_semloss.hosts.mmaction2.model.folding import fused
 from pyskl_semloss.hosts.mmaction2.prediction.model_agreement import check_agreement, names_of_classes
 from pyskl_semloss.hosts.mmaction2.prediction.trained_model import Source, TrainedModel, build_steps, load_model
+from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.nothing_found import why_nothing
@@ -100,7 +101,6 @@ def joined(batches: Sequence[Scores]) -> Scores:
     return Scores(**{name: column(name) for name in names}, class_names=batches[0].class_names)
 
 
-AnyPath = str | os.PathLike[str]
 # Of the volume of one view: 2 GB in float32.
 _MOST_NUMBERS = 1 << 29
 

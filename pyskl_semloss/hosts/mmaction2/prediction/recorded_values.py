@@ -131,7 +131,7 @@ class _Skeleton(Kind):
             get_layout(value, files=False)
         except InputError as error:
             # Layouts have fields of their own.
-            raise InputError(error.problem, field=place, fix=error.fix) from None
+            raise error.replaced(field=place) from None
         return value
 
 

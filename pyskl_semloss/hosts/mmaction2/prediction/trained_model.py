@@ -25,12 +25,11 @@ from pyskl_semloss.hosts.mmaction2.model.config_files import read_config
 from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor
 from pyskl_semloss.hosts.mmaction2.model.recognizer import check_feature_width
 from pyskl_semloss.hosts.mmaction2.prediction.recorded_config import GIVE_CONFIG, check_outline, recorded_config
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.reading import AnyPath, shown
 from pyskl_semloss.semantic.class_names import check_class_names
 from pyskl_semloss.semantic.label_vectors import LabelVectors
 from pyskl_semloss.skeletons import SkeletonLayout
 
-AnyPath = str | os.PathLike[str]
 _MOST_CLIP_FRAMES = 500_000
 Source = AnyPath | tuple[AnyPath | Config, AnyPath]
 """A checkpoint, or a config (a file, or read) and a checkpoint."""
@@ -159,7 +158,7 @@ def _built_from(checkpoint: str, recorded: bool) -> Iterator[None]:
         if not recorded or error.file is not None:
             raise error.located(file=checkpoint) from None
         # What a setting should be is no help where it stands in a checkpoint.
-        raise InputError(error.problem, file=checkpoint, field=error.field, fix=GIVE_CONFIG) from None
+        raise error.replaced(file=checkpoint, fix=GIVE_CONFIG) from None
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         said = " ".join([f"{type(error).__name__}:", *str(error).split()])[:300]
         part = name_of_part(error)
