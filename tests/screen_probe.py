@@ -1,4 +1,4 @@
-"""A hook that warns in both ways, and ends the run as somebody would who sends it a signal; named by a test's config."""
+"""A hook that warns in both ways, and ends the run with a signal; a test's config names it."""
 
 import os
 import signal

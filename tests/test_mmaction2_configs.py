@@ -268,7 +268,7 @@ def test_the_number_of_classes_comes_from_the_label_vectors(tmp_path):
 @pytest.mark.parametrize(
     ("name", "field", "value", "said"),
     [
-        ("own/joint.py", "model.cls_head.num_classes", 6, "v.npy: field 'label_vectors': expected 6 classes, got 5 rows"),
+        ("own/joint.py", "model.cls_head.num_classes", 6, "v.npy: field 'label_vectors': expected 6 classes, got 5"),
         ("own/joint.py", "val_dataloader.dataset.num_classes", 6,
          "mine.py: field 'val_dataloader.dataset.num_classes': it is 6, but the model has 5 classes. Set it to 5"),
         ("imigue/joint_baseline.py", "model.cls_head.num_classes", None,

@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import re
+import struct
 import subprocess
 import sys
 
@@ -94,11 +95,11 @@ def on_screen(data):
 
 
 def test_on_a_terminal_one_line_is_rewritten_and_ended_by_a_signal(tmp_path):
-    termios, pty = pytest.importorskip("termios"), pytest.importorskip("pty")
+    fcntl, pty, termios = (pytest.importorskip(name) for name in ("fcntl", "pty", "termios"))
     lines = "custom_hooks = [dict(type='ScreenProbe')]\n"
     config = write_run(tmp_path, steps=6, epochs=2, imports=["screen_probe"], lines=lines)
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 60))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 60, 0, 0))
     process = subprocess.Popen(train_command(config), stdout=theirs, stderr=theirs, stdin=theirs, env=ENVIRONMENT)
     os.close(theirs)
     data = b""

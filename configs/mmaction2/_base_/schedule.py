@@ -1,4 +1,5 @@
-# SGD with a cosine to zero by iteration, over max_epochs: a config sets that number here alone. The learning rate holds for 32 clips a step and follows the total batch size.
+# SGD with a cosine to zero by iteration, over the number of epochs, which max_epochs alone says.
+# The learning rate holds for 32 clips a step and follows the total batch size.
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=100, val_begin=1, val_interval=1)
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")

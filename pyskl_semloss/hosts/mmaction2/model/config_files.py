@@ -103,8 +103,8 @@ def embed_layouts(settings: Any) -> None:
 def fill_num_classes(config: Config, path: str) -> None:
     """Number of classes from the label vectors, where a config leaves it open.
 
-    It goes into the head and into every ``KeypointDataset``, which refuses labels that are not below it; so a checkpoint
-    records it.
+    It goes into the head and into every ``KeypointDataset``, which refuses labels that are not below it; so a
+    checkpoint records it.
 
     Args:
         config: Changed in place; the file of label vectors is there.
