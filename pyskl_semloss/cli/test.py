@@ -34,17 +34,18 @@ def main() -> None:
 
     check_mmaction2()
     from mmengine.dist import is_main_process
-    from mmengine.runner import Runner
 
     from pyskl_semloss.evaluation.metrics import accuracy_table
     from pyskl_semloss.evaluation.scores import Scores
     from pyskl_semloss.hosts.mmaction2.model.building import building
+    from pyskl_semloss.hosts.mmaction2.model.config_files import fill_num_classes
     from pyskl_semloss.hosts.mmaction2.training.running import (
         load_config,
         place_among_processes,
         refuse_other_model,
         use_label_vectors_of,
     )
+    from pyskl_semloss.hosts.mmaction2.training.screen import ScreenRunner
     from pyskl_semloss.io.files import hold, writing
 
     args = parse_args()
@@ -58,6 +59,7 @@ def main() -> None:
         args.config, uses=["test"], work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options
     )
     use_label_vectors_of(config, args.checkpoint)
+    fill_num_classes(config, args.config)
     out = args.out or str(Path(config.work_dir) / "test_scores.npz")
     evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
     if not any(evaluator["type"] == "ScoreMetric" for evaluator in evaluators):
@@ -72,7 +74,7 @@ def main() -> None:
     with hold(out, "tests into") if first else contextlib.nullcontext():
         with building(args.config):
             with writing(config.work_dir):
-                runner = Runner.from_cfg(config)
+                runner = ScreenRunner.from_cfg(config)
             refuse_other_model(runner.model, args.checkpoint)
             runner.test()
         if is_main_process():
