@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from raw_formats import imigue_clips, named, smg_clips, write_imigue_raw, write_kit, write_smg_raw
 
-from pyskl_semloss.datasets import SplitOptions, read_split_files, read_subjects
+from pyskl_semloss.datasets import SMG, SplitOptions, read_split_files, read_subjects
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.splits import split_clips
 from pyskl_semloss.errors import InputError
@@ -21,8 +21,8 @@ NONE = dict.fromkeys(VIDEOS, "")
 TEST = (36, 37, 38, 39, 40)
 
 
-def split(options=None, groups=NONE, clips=CLIPS, test_subjects=None, findings=None):
-    made = split_clips(clips, groups, options or SplitOptions(), test_subjects, findings or Findings())
+def split(options=None, groups=NONE, clips=CLIPS, raw=None, findings=None):
+    made = split_clips(clips, groups, options or SplitOptions(), raw, findings or Findings())
     placed = [item for ids in made.ids.values() for item in ids]
     assert len(placed) == len(set(placed))
     return made
@@ -71,16 +71,16 @@ def test_by_subject_table():
 def test_smg_subjects():
     clips = {f"Sample{number:04d}{row}": f"Sample{number:04d}" for number in range(1, 41) for row in range(2)}
     groups = dict.fromkeys(clips.values(), "train")
-    made = split(SplitOptions(val_fraction=0.1), groups, clips, TEST)
+    made = split(SplitOptions(val_fraction=0.1), groups, clips, SMG)
     assert made.videos["test"] == [f"Sample{number:04d}" for number in TEST]
     assert check_by_unit(made, clips.get) == {"train": 31, "val": 4, "test": 5}
     assert made.rule.startswith("by subject: subjects 36 to 40 test (the number of a sample is its subject)")
     table = {video: str(41 - int(video[6:])) for video in clips.values()}
-    assert split(SplitOptions(subjects=table), groups, clips, TEST).videos["test"] == [
+    assert split(SplitOptions(subjects=table), groups, clips, SMG).videos["test"] == [
         f"Sample000{n}" for n in range(1, 6)
     ]
     other = {"Sample01230": "Sample0123", "Sample00010": "Sample0001"}
-    made = split(None, dict.fromkeys(other.values(), ""), other, TEST)
+    made = split(None, dict.fromkeys(other.values(), ""), other, SMG)
     assert "NOT the official split" in made.rule and sorted(made.ids) == ["test", "train"]
 
 
@@ -181,7 +181,7 @@ def test_a_list_for_one_split_leaves_the_test_of_the_source_alone():
     assert made.videos["test"] == ["0020"] and len(made.videos["train"]) == 29
     assert findings.counts["clips_without_split"] == 30
     clips = {f"Sample{number:04d}{row}": f"Sample{number:04d}" for number in range(1, 41) for row in range(2)}
-    made = split(SplitOptions({"val": ["Sample0001"]}), dict.fromkeys(clips.values(), "train"), clips, TEST)
+    made = split(SplitOptions({"val": ["Sample0001"]}), dict.fromkeys(clips.values(), "train"), clips, SMG)
     assert made.videos["test"] == [f"Sample{number:04d}" for number in TEST] and len(made.videos["train"]) == 34
 
 

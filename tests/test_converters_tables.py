@@ -8,10 +8,8 @@ import pytest
 from pyskl_semloss.cli.progress import ProgressLine
 from pyskl_semloss.datasets import IMIGUE, SMG
 from pyskl_semloss.datasets.findings import DROPPED, MENDED, NOTED, Findings
-from pyskl_semloss.datasets.imigue import imigue_points
 from pyskl_semloss.datasets.raw import parse_labels
-from pyskl_semloss.datasets.smg import smg_points
-from pyskl_semloss.datasets.tables import parse_table, read_text
+from pyskl_semloss.datasets.tables import joint_points, parse_table, read_text
 from pyskl_semloss.errors import InputError
 
 NAN = np.nan
@@ -162,14 +160,14 @@ def test_classes_of_both_data_sets():
 
 def test_columns_of_the_joints():
     row = np.arange(106.0)
-    points, scores = imigue_points(row[None])
+    points, scores = joint_points(row[None], IMIGUE)
     assert points.shape == (1, 22, 2) and scores.shape == (1, 22)
     # Nose, the last of the first eight, right eye of BODY_25 (15), last finger point (34).
     for joint, point in ((0, 0), (7, 7), (8, 15), (11, 18), (12, 25), (21, 34)):
         assert points[0, joint].tolist() == [1 + 3 * point, 2 + 3 * point] and scores[0, joint] == 3 + 3 * point
     row = np.arange(275.0)
     row[7 + 11 * 4 : 9 + 11 * 4] = 0
-    points, scores = smg_points(row[None])
+    points, scores = joint_points(row[None], SMG)
     assert points[0, 24].tolist() == [24 * 11 + 7, 24 * 11 + 8]
     assert scores[0].tolist() == [float(joint != 4) for joint in range(25)]
 

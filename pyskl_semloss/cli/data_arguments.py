@@ -13,17 +13,23 @@ from pyskl_semloss.recordings.persons import WAYS
 from pyskl_semloss.skeletons import get_layout
 
 
-def add_split_arguments(parser: argparse.ArgumentParser, val_fraction: float) -> None:
-    """``--split-file``, ``--subjects``, ``--val-fraction``, ``--test-fraction`` and ``--seed``."""
+def add_split_arguments(parser: argparse.ArgumentParser, val_fraction: float | None) -> None:
+    """``--split-file``, ``--subjects``, ``--val-fraction``, ``--test-fraction`` and ``--seed``.
+
+    Args:
+        parser: Where they are added.
+        val_fraction: The default; None where the format of the data set has it.
+    """
     add = parser.add_argument
     add("--split-file", action="append", default=[], metavar="NAME=FILE",
         help="an official list of train, val or test: ids of clips or videos, one a line; or FILE.json")  # fmt: skip
     add("--partial", action="store_true",
         help="a part of the data set is here: ids of the lists that fit nothing are noted, not refused")  # fmt: skip
     add("--subjects", metavar="FILE", help="CSV of video,subject: splits are made by subject")
+    default = "what FORMAT says" if val_fraction is None else val_fraction
     parser.set_defaults(default_fractions={"val": val_fraction, "test": 0.25})
     add("--val-fraction", type=float,
-        help=f"of the training videos or subjects, if nothing says (default: {val_fraction})")  # fmt: skip
+        help=f"of the training videos or subjects, if nothing says (default: {default})")  # fmt: skip
     add("--test-fraction", type=float, help="if nothing says what tests (default: 0.25)")
     add("--seed", type=int, default=0, help="of the choice of those parts (default: 0)")
 

@@ -3,6 +3,17 @@
 Usage:
     semloss prepare synthetic OUT.pkl [--clips N] [--seed S] [--subjects P] [--balance official|balanced]
     semloss prepare imigue SRC OUT.pkl [--workers N] [--strict] [SPLITS]
+<<<<<<<
+=======
+    python pyskl_semloss/cli/prepare_data.py smg SRC OUT.pkl [--workers N] [--strict] [SPLITS]
+    python pyskl_semloss/cli/prepare_data.py imigue-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
+    python pyskl_semloss/cli/prepare_data.py smg-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
+    python pyskl_semloss/cli/prepare_data.py raw FORMAT SRC OUT.pkl [--workers N] [--strict] [SPLITS]
+    python pyskl_semloss/cli/prepare_data.py kit FORMAT SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
+    python pyskl_semloss/cli/prepare_data.py keypoints SRC... OUT.pkl --labels CSV [--class-names FILE] [READING] [SPLITS]
+    python pyskl_semloss/cli/prepare_data.py keypoints SRC... OUT_FOLDER [READING]
+    python pyskl_semloss/cli/prepare_data.py ids SRC.pkl FILE [--split test]
+>>>>>>>
     semloss prepare smg SRC OUT.pkl [--workers N] [--strict] [SPLITS]
     semloss prepare imigue-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
     semloss prepare smg-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
@@ -20,7 +31,8 @@ person. Look at the clips with semloss animate.
 
 ``imigue`` and ``smg`` convert the raw folders, ``imigue-kit`` and ``smg-kit`` the arrays of the challenge kit. A
 summary is written beside OUT.pkl as .json and .md. An interrupted conversion of raw folders goes on where it was when
-it is run again. docs/conversion.md has all rules.
+it is run again. docs/conversion.md has all rules. ``raw`` and ``kit`` convert any data set that is like these: FORMAT
+is its name, or a YAML or JSON file that describes it.
 
 ``keypoints`` reads own keypoints, of OpenPose, of MMPose, npz or CSV, and cuts the clips that a table of labels names;
 without labels it writes whole recordings for prediction. One that cannot be read stops no other; the exit status is 1
@@ -75,13 +87,15 @@ def _synthetic(args: argparse.Namespace) -> None:
 
 
 def _convert(args: argparse.Namespace) -> None:
+    raw = converters.get_format(args.raw)
+    args.default_fractions["val"] = raw.val_fraction
     progress = ProgressLine(sys.stderr, "clips" if "keep_padding" in args else "videos")
     common = dict(splits=split_options(args), strict=args.strict, progress=progress)
     if "keep_padding" in args:
         common |= dict(keep_padding=args.keep_padding, labels_from=args.labels_from)
-        summary = converters.convert_kit(args.raw, args.source, args.out, **common)
+        summary = converters.convert_kit(raw, args.source, args.out, **common)
     else:
-        summary = converters.convert_raw(args.raw, args.source, args.out, workers=args.workers, **common)
+        summary = converters.convert_raw(raw, args.source, args.out, workers=args.workers, **common)
     _say(summary, args.out)
 
 
@@ -173,9 +187,11 @@ def _parser() -> argparse.ArgumentParser:
     synthetic.add_argument("--balance", choices=("balanced", "official"), default="balanced",
                            help="equal classes, or iMiGUE's shares (default: balanced)")  # fmt: skip
     synthetic.set_defaults(run=_synthetic)
-    for name, raw, val in (("imigue", converters.IMIGUE, 0.06), ("smg", converters.SMG, 0.0)):
-        _converter(commands.add_parser(name, help=f"the raw folders of {raw.name}"), raw, val, kit=False)
-        _converter(commands.add_parser(f"{name}-kit", help=f"the kit's arrays of {raw.name}"), raw, val, kit=True)
+    for name, raw in converters.FORMATS.items():
+        _converter(commands.add_parser(name, help=f"the raw folders of {raw.name}"), raw, kit=False)
+        _converter(commands.add_parser(f"{name}-kit", help=f"the kit's arrays of {raw.name}"), raw, kit=True)
+    _converter(commands.add_parser("raw", help="the raw folders of any data set"), None, kit=False)
+    _converter(commands.add_parser("kit", help="the kit's arrays of any data set"), None, kit=True)
     own = commands.add_parser("keypoints", help="own keypoints: OpenPose, MMPose, npz, CSV")
     own.add_argument("sources", nargs="+", metavar="SRC", help="files or folders")
     own.add_argument("out", metavar="OUT", help="the annotation file, .pkl; without --labels a folder of recordings")
@@ -211,7 +227,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _converter(parser: argparse.ArgumentParser, raw: converters.RawFormat, val: float, *, kit: bool) -> None:
+def _converter(parser: argparse.ArgumentParser, raw: converters.RawFormat | None, *, kit: bool) -> None:
+    if raw is None:
+        names = ", ".join(converters.FORMATS)
+        parser.add_argument("raw", metavar="FORMAT", help=f"{names}, or a YAML or JSON file that describes a data set")
+    else:
+        parser.set_defaults(raw=raw)
     parser.add_argument("source", metavar="SRC", help="folder of the data")
     parser.add_argument("out", metavar="OUT.pkl")
     parser.add_argument("--strict", action="store_true", help="refuse what would be mended or dropped")
@@ -220,9 +241,9 @@ def _converter(parser: argparse.ArgumentParser, raw: converters.RawFormat, val: 
         add_label_arguments(parser)
     else:
         parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
-    add_split_arguments(parser, val)
+    add_split_arguments(parser, raw.val_fraction if raw else None)
     add_overwrite(parser)
-    parser.set_defaults(run=_convert, raw=raw)
+    parser.set_defaults(run=_convert)
 
 
 @exit_on_error

@@ -14,6 +14,7 @@ from pyskl_semloss.errors import InputError
 
 MENDED = {
     "header_rows": "rows of column titles, left out",
+    "titles_missing": "files without the row of titles that the format has, their first row used",
     "rows_cut_short": "skeleton rows cut short, the points that lack are missing",
     "rows_with_extra_columns": "skeleton rows with extra columns, cut to the columns of the format",
     "rows_with_text": "skeleton rows with cells that are no numbers, those points are missing",

@@ -13,9 +13,10 @@ import numpy as np
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.annotations.mending import METRES
 from pyskl_semloss.datasets.findings import Findings
+from pyskl_semloss.datasets.formats import FORMATS, command_of
 from pyskl_semloss.datasets.label_tables import first_label
 from pyskl_semloss.datasets.raw import Progress, mended_clip
-from pyskl_semloss.datasets.sources import RawFormat
+from pyskl_semloss.datasets.raw_format import RawFormat
 from pyskl_semloss.datasets.splits import SplitOptions, Splits, split_clips
 from pyskl_semloss.datasets.summary import finish, refuse_changed_results
 from pyskl_semloss.errors import InputError
@@ -98,7 +99,7 @@ def _convert(
             if names[at] in video_of:
                 raise InputError("two clips have this name", file=f"{Path(source) / name}_label.pkl", clip=names[at])
             # Of a video in several sets the last one counts: what a list leaves over of it does not train.
-            video = clip_video(names[at], raw)
+            video = raw.video_of_clip(names[at]) or names[at]
             groups[video] = SETS[name]
             if clip is not None:
                 set_of[names[at]] = SETS[name]
@@ -106,7 +107,7 @@ def _convert(
             done += 1
             if progress and (done % 200 == 0 or done == total):
                 progress(done, total)
-    made = _split(set_of, video_of, groups, splits, findings)
+    made = _split(set_of, video_of, groups, splits, raw, findings)
     facts = {"data_set": raw.name, "source": os.fspath(source), "form": "kit", "num_classes": raw.num_classes}
     facts |= {"strict": findings.strict, "padding": "kept" if keep_padding else "trimmed", "sets": list(sets)}
     return finish(out, list(clips.values()), made, findings, facts)
@@ -125,8 +126,8 @@ def read_set(folder: Path, name: str, raw: RawFormat) -> tuple[NpyRows, list[str
     if len(names) != len(data):
         problem = f"it has {len(names)} names, but {data_file.name} has {len(data)} clips"
         raise InputError(problem, file=label_file, fix="The two belong to different sets; ask for both anew.")
-    if raw.test_subjects is not None:
-        _check_pixels(data, data_file)
+    if raw.units == "kinect":
+        _check_pixels(data, data_file, raw)
     return data, names, labels
 
 
@@ -139,7 +140,8 @@ def check_set_shape(data: np.ndarray | NpyRows, joints: int, file: str | os.Path
     expected = f"an array (N clips, 3, T frames, {joints} joints, 1 person) of numbers"
     shape = data.shape
     if data.dtype.kind not in "fiu" or len(shape) != 5 or (shape[1], *shape[3:]) != (3, joints, 1) or not shape[2]:
-        other = {22: "iMiGUE, imigue-kit", 25: "SMG, smg-kit"}.get(shape[3]) if len(shape) == 5 else None
+        known = {raw.num_joints: f"{raw.name}, {command_of(raw, 'kit')}" for raw in FORMATS.values()}
+        other = known.get(shape[3]) if len(shape) == 5 else None
         fix = f"So many joints has {other}." if other and shape[3] != joints else None
         raise InputError(f"expected {expected}, got {shape} of {data.dtype}", file=file, fix=fix)
     if shape[2] > MOST_FRAMES:
@@ -150,16 +152,6 @@ def trim(data: np.ndarray) -> np.ndarray:
     """The clip (3, T, V, M) without the frames of zeros at its end; one frame of a clip of zeros remains."""
     filled = np.flatnonzero(data.any(axis=(0, 2, 3)))
     return data[:, : filled[-1] + 1 if len(filled) else 1]
-
-
-def clip_video(name: str, raw: RawFormat) -> str:
-    """The video of a sample id such as ``0012_7`` or ``Sample00127``.
-
-    The kit numbers samples with four digits and puts nothing between sample and row.
-    """
-    pattern = r"(.+)_\d+" if raw.clip_separator == "_" else r"(Sample\d{4})\d+"
-    match = re.fullmatch(pattern, name)
-    return match[1] if match else name
 
 
 def _convert_clip(
@@ -208,14 +200,14 @@ def _names_and_labels(path: Path) -> tuple[list[str], list[int]]:
     return list(names), [int(label) for label in labels]
 
 
-def _check_pixels(data: NpyRows, file: Path) -> None:
+def _check_pixels(data: NpyRows, file: Path, raw: RawFormat) -> None:
     """Kinect data come in metres too, and heat maps of metres would be empty."""
     if 0 < max((_largest(data[at]) for at in range(min(200, len(data)))), default=0.0) < METRES:
         raise InputError(
             "the coordinates are below 10: they look like the Kinect's world coordinates in metres, expected x and y "
-            "in px of the colour image (1920x1080) and a score",
+            f"in px of the colour image ({raw.img_shape[1]}x{raw.img_shape[0]}) and a score",
             file=file,
-            fix="Convert the raw skeleton files with the command smg; they hold the pixels.",
+            fix=f"Convert the raw skeleton files with the command {command_of(raw, 'raw')}; they hold the pixels.",
         )
 
 
@@ -250,12 +242,14 @@ def _split(
     video_of: dict[str, str],
     groups: dict[str, str],
     options: SplitOptions,
+    raw: RawFormat,
     findings: Findings,
 ) -> Splits:
     """The sets of the kit are official, even where they share a video; only a validation part is split off by video."""
+    raw = replace(raw, subjects=(), test_subjects=())
     if not options.lists and any(groups[video_of[name]] != group for name, group in set_of.items()):
         names = [name for name in SETS.values() if name in set_of.values()]
         lists = {name: [item for item, group in set_of.items() if group == name] for name in names}
-        made = split_clips(video_of, groups, replace(options, lists=lists), None, findings)
+        made = split_clips(video_of, groups, replace(options, lists=lists), raw, findings)
         return replace(made, rule=made.rule.replace("the lists given", "the sets of the kit"))
-    return split_clips(video_of, groups, options, None, findings)
+    return split_clips(video_of, groups, options, raw, findings)

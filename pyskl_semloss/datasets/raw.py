@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import shutil
 from collections import deque
@@ -17,10 +18,11 @@ from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.cpu.workers import Tell, work_through
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.parts import Part, part_key, read_part, write_part
-from pyskl_semloss.datasets.sources import RawFormat, Video, find_videos
+from pyskl_semloss.datasets.raw_format import RawFormat
+from pyskl_semloss.datasets.sources import Video, find_videos
 from pyskl_semloss.datasets.splits import SplitOptions, split_clips
 from pyskl_semloss.datasets.summary import finish, refuse_changed_results
-from pyskl_semloss.datasets.tables import parse_table, read_text
+from pyskl_semloss.datasets.tables import joint_points, parse_table, read_text
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import hold
 
@@ -80,7 +82,8 @@ def _convert(
 ) -> dict[str, Any]:
     strict = findings.strict
     folder = Path(f"{os.fspath(out)}.parts")
-    keys = {video.name: part_key(video, raw.name, strict) for video in videos}
+    data_set = hashlib.sha256(repr(raw).encode()).hexdigest()
+    keys = {video.name: part_key(video, data_set, strict) for video in videos}
     parts = {video.name: folder / f"{video.name}.npz" for video in videos}
     todo = [video for video in videos if read_part(parts[video.name], keys[video.name], only_check=True) is None]
     tasks = [(raw, video, strict, str(parts[video.name]), keys[video.name]) for video in todo]
@@ -100,7 +103,7 @@ def _convert(
         video_of.update({clip.frame_dir: video.name for clip in part.clips})
         findings.merge(part.findings)
     groups = {video.name: video.group for video in videos}
-    made = split_clips(video_of, groups, splits, raw.test_subjects, findings)
+    made = split_clips(video_of, groups, splits, raw, findings)
     facts = {"data_set": raw.name, "source": os.fspath(source), "form": "raw", "num_classes": raw.num_classes}
     summary = finish(out, clips, made, findings, {**facts, "strict": strict, "videos_found": len(videos)})
     shutil.rmtree(folder, ignore_errors=True)
@@ -114,15 +117,15 @@ def convert_video(raw: RawFormat, video: Video, findings: Findings) -> list[Clip
         InputError: A file cannot be read, or the findings are strict and there is a defect; names file and row.
     """
     text, labels = read_text(video.skeletons), read_text(video.labels)
-    table = parse_table(text, raw.columns, findings, file=video.skeletons)
+    table = parse_table(text, raw.columns, findings, file=video.skeletons, header=raw.skeleton_header)
     if not len(table):
         return []
-    segments = parse_labels(labels, raw.classes, len(table), findings, file=video.labels)
+    segments = parse_labels(labels, raw.classes, len(table), findings, file=video.labels, header=raw.label_header)
     frames = sum(segment.end + 1 - segment.start for segment in segments)
     if frames > MOST_CLIP_FRAMES:
         problem = f"its clips have {frames} frames in all, more than the {MOST_CLIP_FRAMES} of one video"
         raise InputError(problem, file=video.labels)
-    points, scores = raw.points(table)
+    points, scores = joint_points(table, raw)
     clips = []
     for segment in segments:
         entry = _entry(raw, f"{video.name}{raw.clip_separator}{segment.row}", segment, points, scores)
@@ -253,7 +256,13 @@ class Segment:
 
 
 def parse_labels(
-    text: str, classes: Mapping[int, int], frames: int, findings: Findings, *, file: str | os.PathLike[str] = ""
+    text: str,
+    classes: Mapping[int, int],
+    frames: int,
+    findings: Findings,
+    *,
+    file: str | os.PathLike[str] = "",
+    header: bool = False,
 ) -> list[Segment]:
     """Parse a label file; rows that cannot be used are left out, and the others keep their numbers.
 
@@ -263,6 +272,7 @@ def parse_labels(
         frames: Number of frames of the video.
         findings: Counts what is mended or dropped.
         file: The name for messages.
+        header: Whether the format begins with a row of titles.
 
     Returns:
         The segments in the order of the file, all within the frames.
@@ -273,8 +283,11 @@ def parse_labels(
     lines = text.rstrip().split("\n") if text.strip() else []
     first = 0
     if lines and lines[0].strip() and not any(_whole(cell) is not None for cell in lines[0].split(",")):
-        findings.add("header_rows", "column titles, expected numbers", file=file, row=1)
+        if not header:
+            findings.add("header_rows", "column titles, expected numbers", file=file, row=1)
         first = 1
+    elif lines and header:
+        findings.add("titles_missing", "numbers, expected column titles", file=file, row=1)
     if len(lines) == first:
         findings.add("label_files_empty", "the label file has no row", file=file)
     found = []

@@ -4,51 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pyskl_semloss.datasets.findings import Findings
+from pyskl_semloss.datasets.formats import command_of
+from pyskl_semloss.datasets.raw_format import RawFormat
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import absent, is_system_file
 
 _GROUP = re.compile(r"(?:^|[^a-z])(train|val|test)")
-
-
-@dataclass(frozen=True)
-class RawFormat:
-    """One data set as it is distributed: a folder a video, in it ``<id><suffix>`` for skeletons and for labels.
-
-    Attributes:
-        name: Name of the data set.
-        skeleton_suffix: End of the name of the skeleton file.
-        label_suffix: End of the name of the label file.
-        id_pattern: Regular expression of the names of video folders.
-        clip_separator: What stands between video and row in a sample id.
-        columns: Columns of the skeleton file.
-        points: From a table (T, columns) to positions (T, V, 2) in px and scores (T, V).
-        num_joints: V.
-        classes: Gesture number to class.
-        num_classes: Number of classes.
-        img_shape: (height, width) in px.
-        test_subjects: Subjects of the official test set; the number in a video's name is its subject. None where the
-            data set tells no subjects.
-    """
-
-    name: str
-    skeleton_suffix: str
-    label_suffix: str
-    id_pattern: str
-    clip_separator: str
-    columns: int
-    points: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-    num_joints: int
-    classes: dict[int, int]
-    num_classes: int
-    img_shape: tuple[int, int] = (1080, 1920)
-    test_subjects: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +56,7 @@ def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findin
         layout = f"<id>/<id>{raw.skeleton_suffix} beside <id>/<id>{raw.label_suffix}"
         reasons = "".join(f"; {line}" for line in findings.lines())
         kit = any(name.endswith(("_data.npy", "_label.pkl")) for name in os.listdir(source))
-        way = f"These are arrays of a challenge kit: take the command {raw.name.lower()}-kit." if kit else None
+        way = f"These are arrays of a challenge kit: take the command {command_of(raw, 'kit')}." if kit else None
         raise InputError(f"no video of {raw.name} is below it (expected {layout}{reasons})", file=source, fix=way)
     return [found[name] for name in sorted(found)]
 
@@ -128,7 +93,7 @@ def _video(folder: Path, names: list[str], source: Path, raw: RawFormat, finding
         findings.add("videos_without_labels", f"there is no {labels} beside it", file=folder / skeletons)
     elif labels in names:
         findings.add("videos_without_skeletons", f"there is no {skeletons} beside it", file=folder / labels)
-    elif folder != source and re.fullmatch(raw.id_pattern, folder.name):
+    elif folder != source and raw.is_video(folder.name):
         findings.add("videos_without_files", f"expected {skeletons} and {labels} in it", file=folder)
     return None
 

@@ -11,20 +11,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pyskl_semloss.datasets.findings import Findings
+from pyskl_semloss.datasets.raw_format import RawFormat, video_before
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.id_lists import IdList, KnownNames, read_id_list
 from pyskl_semloss.io.reading import TEXT_LIMIT, did_you_mean, fold, read_json, shown
 from pyskl_semloss.io.tables import read_rows, title_key
 
 SPLITS = ("train", "val", "test")
-SUBJECTS = range(1, 41)
-"""The subjects of SMG."""
 _SYNONYMS = {"dev": "val", "development": "val", "eval": "val", "evaluation": "val", "holdout": "test"}
 _DROPPED_ROWS = (
     "label_rows_unreadable", "label_rows_twice", "labels_unknown", "ends_before_starts", "frames_outside",
     "clips_refused",
 )  # fmt: skip
-_CLIP_OF_VIDEO = re.compile(r"(?:(Sample\d{4})\d+|(.+)_\d+)", re.ASCII)
 _SUBJECT_TITLES = (
     ("video", "video_id", "recording", "sample", "file", "filename"),
     ("subject", "subject_id", "person", "participant"),
@@ -79,7 +77,7 @@ def split_clips(
     video_of: Mapping[str, str],
     groups: Mapping[str, str],
     options: SplitOptions,
-    test_subjects: Sequence[int] | None,
+    raw: RawFormat | None,
     findings: Findings,
 ) -> Splits:
     """Put every clip into a split.
@@ -88,7 +86,7 @@ def split_clips(
         video_of: Clip id to video, in the order of the file.
         groups: Video to the split that its source names, ``""`` where it names none.
         options: How.
-        test_subjects: Numbers of the subjects that test, where the data set numbers its videos by subject.
+        raw: The data set, which may have numbers of subjects that test; None for own recordings.
         findings: Counts ids of the lists without a clip, and clips in no list.
 
     Raises:
@@ -96,10 +94,12 @@ def split_clips(
             videos or subjects for the parts that are asked for.
     """
     videos = sorted(set(video_of.values()))
+    test_subjects = raw.test_subjects if raw else ()
     subject = _subjects(videos, options.subjects, test_subjects) if not options.lists else {}
     if options.lists:
-        return _by_lists(video_of, _homes({*groups, *videos}, groups, options, test_subjects), options, findings)
-    if test_subjects is not None and all(_number(name) in SUBJECTS for name in subject.values()):
+        homes = _homes({*groups, *videos}, groups, options, test_subjects)
+        return _by_lists(_Source(video_of, homes, raw, findings), homes, options, findings)
+    if raw and test_subjects and all(_number(name) in raw.subjects for name in subject.values()):
         split_of = {video: "test" if _number(subject[video]) in test_subjects else "train" for video in videos}
         rule = f"by subject: subjects {min(test_subjects)} to {max(test_subjects)} test"
         rule += "" if options.subjects else " (the number of a sample is its subject)"
@@ -109,22 +109,23 @@ def split_clips(
     else:
         split_of = _drawn(videos, subject, options, "test", findings)
         rule = f"by {_unit(options)}: {options.test_fraction:g} of them test, chosen with the seed {options.seed}"
-        if test_subjects is not None:
-            rule += f" (NOT the official split: no subject table, and a sample's number is not in 1 to {SUBJECTS[-1]})"
+        if raw and test_subjects:
+            numbers = f"{min(raw.subjects)} to {max(raw.subjects)}"
+            rule += f" (NOT the official split: no subject table, and a sample's number is not in {numbers})"
     if options.val_fraction and "val" not in split_of.values():
         train = [video for video in videos if split_of[video] == "train"]
         split_of.update(_drawn(train, subject, options, "val", findings))
-        unit = "subjects" if options.subjects or test_subjects is not None else "videos"
+        unit = "subjects" if options.subjects or test_subjects else "videos"
         rule += f"; {options.val_fraction:g} of the training {unit} validate, chosen with the seed {options.seed}"
     return _collected(video_of, split_of, rule)
 
 
 def _homes(
-    videos: Iterable[str], groups: Mapping[str, str], options: SplitOptions, test_subjects: Sequence[int] | None
+    videos: Iterable[str], groups: Mapping[str, str], options: SplitOptions, test_subjects: Sequence[int]
 ) -> dict[str, str]:
     """Video to the split that its source gives it, by its subject or folder; empty where it gives none."""
     homes = {video: groups.get(video, "") for video in videos}
-    if test_subjects is not None:
+    if test_subjects:
         known = KnownNames(options.subjects)
         for video in homes:
             if _number(options.subjects.get(known.find(video) or "", video)) in test_subjects:
@@ -144,9 +145,9 @@ def _collected(video_of: Mapping[str, str], split_of: Mapping[str, str], rule: s
     return Splits(ids, rule, {name: sorted(video for video in split_of if split_of[video] == name) for name in names})
 
 
-def _subjects(videos: list[str], table: Mapping[str, str], test_subjects: Sequence[int] | None) -> Mapping[str, str]:
+def _subjects(videos: list[str], table: Mapping[str, str], test_subjects: Sequence[int]) -> Mapping[str, str]:
     if not table:
-        return {video: str(_number(video)) if test_subjects is not None else video for video in videos}
+        return {video: str(_number(video)) if test_subjects else video for video in videos}
     known = KnownNames(videos)
     found: dict[str, str] = {}
     for name, subject in table.items():
@@ -202,8 +203,10 @@ class _Listed:
 class _Source:
     """The clips and videos that ids of lists may mean."""
 
-    def __init__(self, video_of: Mapping[str, str], homes: Mapping[str, str], findings: Findings) -> None:
-        self.video_of = video_of
+    def __init__(
+        self, video_of: Mapping[str, str], homes: Mapping[str, str], raw: RawFormat | None, findings: Findings
+    ) -> None:
+        self.video_of, self.raw = video_of, raw
         self.clips_of: dict[str, list[str]] = {video: [] for video in homes}
         for clip, video in video_of.items():
             self.clips_of.setdefault(video, []).append(clip)
@@ -237,23 +240,21 @@ class _Source:
 
     def _video_of_absent(self, clip: str) -> str | None:
         """The video of a clip that is not there: its id without the row at its end."""
-        match = _CLIP_OF_VIDEO.fullmatch(self.known.plain(clip))
-        video = self.known.find(match[1] or match[2]) if match else None
+        name = self.known.plain(clip)
+        video = self.known.find((self.raw.video_of_clip(name) if self.raw else video_before(name, "_")) or "")
         return video if video in self.clips_of else None
 
 
-def _by_lists(
-    video_of: Mapping[str, str], homes: Mapping[str, str], options: SplitOptions, findings: Findings
-) -> Splits:
+def _by_lists(source: _Source, homes: Mapping[str, str], options: SplitOptions, findings: Findings) -> Splits:
     """The lists, and where none is for training, what no list touches.
 
     Args:
-        video_of: Clip id to video.
+        source: The clips and videos.
         homes: Video to the split that its source gives it; empty or absent where it gives none.
         options: The lists, and how a part for validation is drawn.
         findings: Counts ids without a clip, and clips in no list.
     """
-    source = _Source(video_of, homes, findings)
+    video_of = source.video_of
     listed = {name: _listed(name, ids, source, options.partial) for name, ids in options.lists.items()}
     ids = {name: [clip for clip in video_of if clip in each.clips] for name, each in listed.items()}
     rule = "the lists given"
@@ -327,7 +328,7 @@ def _rest(
         rule += ", but those that the source sets apart"
     train = [video for video, name in split_of.items() if name == "train"]
     if options.val_fraction and train and "val" not in lists and "val" not in split_of.values():
-        subject = options.subjects and _subjects(train, options.subjects, None)
+        subject = options.subjects and _subjects(train, options.subjects, ())
         split_of |= _drawn(train, subject or {video: video for video in train}, options, "val", findings)
         rule += f", {options.val_fraction:g} of their {_unit(options)}s validate, chosen with the seed {options.seed}"
     return split_of, rule

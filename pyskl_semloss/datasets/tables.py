@@ -10,11 +10,12 @@ from collections import Counter
 import numpy as np
 
 from pyskl_semloss.datasets.findings import Findings
+from pyskl_semloss.datasets.raw_format import RawFormat
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import TABLE_LIMIT, read_bytes, refuse_other_text
 
-MOST_ROWS = 500_000
-"""Frames of a video: five hours, and a table of a gigabyte where a row has the 275 columns of SMG."""
+MOST_ROWS, MOST_CELLS = 500_000, 500_000 * 275
+"""Frames of a video: five hours; and cells, a gigabyte of them: as many rows of the 275 columns of SMG."""
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -38,14 +39,17 @@ def read_text(path: str | os.PathLike[str]) -> str:
     return text
 
 
-def parse_table(text: str, columns: int, findings: Findings, *, file: str | os.PathLike[str] = "") -> np.ndarray:
+def parse_table(
+    text: str, columns: int, findings: Findings, *, file: str | os.PathLike[str] = "", header: bool = False
+) -> np.ndarray:
     """Parse rows of numbers; a row is a frame, so none is left out within the file.
 
     Args:
-        text: Lines of numbers separated by commas, without column titles.
+        text: Lines of numbers separated by commas.
         columns: Columns of the format.
         findings: Counts what is mended or dropped.
         file: The name for messages.
+        header: Whether the format begins with a row of titles.
 
     Returns:
         (rows, columns) float64. What a row lacks, and cells that are no numbers, are NaN; further columns are cut.
@@ -53,19 +57,38 @@ def parse_table(text: str, columns: int, findings: Findings, *, file: str | os.P
         it is of another format, and what stands in its first columns is something else. The findings say so.
 
     Raises:
-        InputError: It has more than ``MOST_ROWS`` rows, or the findings are strict and the text has a defect; names
-            file and row.
+        InputError: It has more than ``MOST_ROWS`` rows or ``MOST_CELLS`` cells, or the findings are strict and the
+            text has a defect; names file and row.
     """
     text = text.rstrip()
     if not text.strip():
         findings.add("videos_empty", "the skeleton file is empty", file=file)
         return np.empty((0, columns))
-    if (rows := text.count("\n") + 1) > MOST_ROWS:
-        raise InputError(f"it has {rows} rows, more than the {MOST_ROWS} frames that a video may have", file=file)
-    values = _parse_fast(text)
+    most = min(MOST_ROWS, MOST_CELLS // columns)
+    if (rows := text.count("\n") + 1) > most:
+        raise InputError(f"it has {rows} rows, more than the {most} frames that a video may have", file=file)
+    first, _, rest = text.partition("\n")
+    titles = header and first.strip() != "" and all(_number(cell) is None for cell in first.split(","))
+    if titles and not rest:
+        findings.add("videos_empty", "the skeleton file has titles and no row", file=file)
+        return np.empty((0, columns))
+    if header and not titles:
+        findings.add("titles_missing", "numbers, expected column titles", file=file, row=1)
+    values = _parse_fast(rest if titles else text)
     if values is None or values.shape[1] != columns:
-        values = _parse_slowly(text.split("\n"), columns, findings, file)
+        values = _parse_slowly(text.split("\n"), columns, findings, file, titles)
     return values
+
+
+def joint_points(table: np.ndarray, raw: RawFormat) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (T, V, 2) in px and scores (T, V) of the joints in a table (T, columns).
+
+    Without scores in the format the score is 1, and 0 where the position is (0, 0) or no number.
+    """
+    points = table[:, np.stack([raw.columns_of("x"), raw.columns_of("y")], -1)]
+    if "score" in raw.values:
+        return points, table[:, raw.columns_of("score")]
+    return points, (np.isfinite(points).all(-1) & points.any(-1)).astype(float)
 
 
 def _parse_fast(text: str) -> np.ndarray | None:
@@ -79,9 +102,11 @@ def _parse_fast(text: str) -> np.ndarray | None:
     return values if len(values) == text.count("\n") + 1 else None
 
 
-def _parse_slowly(lines: list[str], columns: int, findings: Findings, file: str | os.PathLike[str]) -> np.ndarray:
-    first = 0
-    if lines[0].strip() and all(_is_title(cell) for cell in lines[0].split(",")):
+def _parse_slowly(
+    lines: list[str], columns: int, findings: Findings, file: str | os.PathLike[str], titles: bool
+) -> np.ndarray:
+    first = int(titles)
+    if not titles and lines[0].strip() and all(_is_title(cell) for cell in lines[0].split(",")):
         findings.add("header_rows", "column titles, expected numbers", file=file, row=1)
         first = 1
     widths = Counter(_width(line, columns) for line in lines[first:] if line.strip())

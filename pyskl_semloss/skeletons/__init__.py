@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.io.fields import SUFFIXES, compare_names, read_fields
+from pyskl_semloss.io.fields import is_fields_file as is_layout_file
 from pyskl_semloss.io.reading import closest, shown
 from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
 from pyskl_semloss.skeletons.layout import SkeletonLayout
-from pyskl_semloss.skeletons.layout_file import SUFFIXES, is_layout_file, read_layout_fields
 from pyskl_semloss.skeletons.mapping import JointMap, joint_map
 from pyskl_semloss.skeletons.mirror import check_mirror, mirror_order
 
@@ -92,7 +93,7 @@ def _listed(value: Any) -> Any:
 
 
 def _of_file(path: str | os.PathLike[str]) -> SkeletonLayout:
-    fields = read_layout_fields(path)
+    fields = read_fields(path, "layout", "name, joints, limbs, mirror_pairs")
     try:
         return get_layout(fields)
     except InputError as error:
@@ -112,17 +113,15 @@ def _by_name(name: str, files: bool) -> SkeletonLayout:
 
 
 def _from_mapping(spec: Mapping[str, Any]) -> SkeletonLayout:
-    fields = dataclasses.fields(SkeletonLayout)
-    names = [field.name for field in fields]
-    needed = [field.name for field in fields if field.default is dataclasses.MISSING]
-    missing, unknown = [name for name in needed if name not in spec], [key for key in spec if key not in names]
+    missing, unknown = compare_names(SkeletonLayout, spec)
     if missing:
         whose = f"layout {shown(spec['name'])}" if "name" in spec else "a layout"
         raise InputError(f"{whose} lacks {', '.join(missing)}", field="layout")
     if unknown:
         listed = ", ".join(key if isinstance(key, str) else shown(key) for key in unknown[:20])
         problem = f"layout {shown(spec['name'])} has unknown fields {listed}"
-        raise InputError(problem, field="layout", fix=f"Its fields are {', '.join(names)}.")
+        names = ", ".join(field.name for field in dataclasses.fields(SkeletonLayout))
+        raise InputError(problem, field="layout", fix=f"Its fields are {names}.")
     return SkeletonLayout(**{**spec, **{field: _indexed(spec, field) for field in ("limbs", "mirror_pairs")}})
 
 

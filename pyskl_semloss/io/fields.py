@@ -1,7 +1,8 @@
-"""A layout described in a YAML or JSON file."""
+"""The reader of YAML and JSON files whose fields are those of a record."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -18,33 +19,50 @@ _DEEPEST, _LONGEST_NUMBER = 10, 40
 _NUMBER = re.compile(rf"[-+]?(0x[0-9a-fA-F_]|[0-9._])[0-9a-fA-F_.:+-]{{{_LONGEST_NUMBER - 1},}}")
 
 
-def is_layout_file(spec: str | os.PathLike[str]) -> bool:
-    """Whether a text ends like the name of a file of a layout."""
+def is_fields_file(spec: str | os.PathLike[str]) -> bool:
+    """Whether a text ends like the name of a file of fields."""
     return os.fspath(spec).lower().endswith(SUFFIXES)
 
 
-def read_layout_fields(path: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """The fields of a layout from a file whose name ends in .yaml, .yml or .json.
+def read_fields(path: str | os.PathLike[str], thing: str, fields: str) -> Mapping[str, Any]:
+    """The fields in a file whose name ends in .yaml, .yml or .json.
+
+    Args:
+        path: The file.
+        thing: What it describes, such as ``"layout"``, for messages.
+        fields: The fields that it must have, for messages.
 
     Raises:
         InputError: It cannot be read, or holds no fields.
         HostError: It is YAML, and PyYAML is not installed.
     """
     if not os.path.exists(path):
-        fix = "It should describe a layout; paths are relative to the current folder."
+        fix = f"It should describe a {thing}; paths are relative to the current folder."
         raise absent(path, fix=fix)
-    fields = read_json(path) if os.fspath(path).lower().endswith(".json") else _read_yaml(path)
-    if not isinstance(fields, Mapping) or not all(isinstance(key, str) for key in fields):
-        raise InputError("expected the fields of a layout: name, joints, limbs, mirror_pairs", file=path)
-    return fields
+    content = read_json(path) if os.fspath(path).lower().endswith(".json") else _read_yaml(path, thing)
+    if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
+        raise InputError(f"expected the fields of a {thing}: {fields}", file=path)
+    return content
 
 
-def _read_yaml(path: str | os.PathLike[str]) -> Any:
+def compare_names(kind: type, given: Iterable[Any]) -> tuple[list[str], list[Any]]:
+    """The fields that a dataclass needs and that are not given, and those given that it does not have."""
+    fields, keys = dataclasses.fields(kind), list(given)
+    needed = [
+        field.name
+        for field in fields
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+    names = [field.name for field in fields]
+    return [name for name in needed if name not in keys], [key for key in keys if key not in names]
+
+
+def _read_yaml(path: str | os.PathLike[str], thing: str) -> Any:
     text = read_text(path, _YAML_LIMIT)
     try:
-        import yaml  # type: ignore[import-untyped]
+        import yaml  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
-        problem = "reading a layout from YAML needs PyYAML: pip install pyyaml, or write the layout as JSON"
+        problem = f"reading a {thing} from YAML needs PyYAML: pip install pyyaml, or write the {thing} as JSON"
         raise HostError(problem) from None
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
