@@ -168,6 +168,18 @@ def test_outputs_in_the_source_folder_are_no_inputs(stubbed, source):
     assert stubbed("--work-dir", "raw")[0] == ["prepare_data.py", *ALL[2:]]
 
 
+def test_links_are_followed_and_not_in_circles(stubbed, source):
+    (source / "elsewhere").mkdir()
+    (source / "elsewhere/0055_light_hand.csv").touch()
+    (source / "raw/0055").symlink_to(source / "elsewhere")
+    (source / "raw/again").symlink_to(source / "raw")
+    (source / "raw/gone_light_hand.csv").symlink_to(source / "nowhere")
+    assert stubbed()[0] == ALL
+    assert stubbed()[0] == []
+    (source / "elsewhere/0055_light_hand.csv").write_text("1")
+    assert stubbed()[0] == ["prepare_data.py"], "the stub makes the same of it"
+
+
 def test_both_variants_share_the_label_vectors_and_nothing_else(stubbed, source):
     tools = [call.split()[0] for call in ALL]
     for options, expected in (((), tools), (("--paper",), [tools[0], *tools[2:]]), ((), []), (("--paper",), [])):

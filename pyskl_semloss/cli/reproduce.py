@@ -12,32 +12,25 @@ interpreter; python -m pyskl_semloss.cli.reproduce uses its own.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import os
-import shlex
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.cli.stages import Runner, Stage, files_below, newest, shown
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.files import atomic_write, hold, sha256
+from pyskl_semloss.io.files import hold
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODALITIES = ("joint", "limb")
 STAGES = 3 + 2 * len(MODALITIES)
 _CPU = {"CUDA_VISIBLE_DEVICES": "-1"}
-# What libraries say to programmers; our own warnings are shown.
-_QUIET = {"PYTHONWARNINGS": "ignore::DeprecationWarning,ignore::FutureWarning"}
-_PATIENCE = 60.0
-"""Seconds that a stage has to end by itself when it is stopped."""
 
 
 @dataclass(frozen=True)
@@ -109,35 +102,6 @@ class Plan:
     def config(self, modality: str) -> str:
         """The config of joint or limb."""
         return f"{self.configs}/{modality}{self.paper}.py"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A command with what it needs and makes; without ``makes`` it is a check, which runs every time.
-
-    Args:
-        name: Of its mark, which holds the state in which it ran.
-        title: For people.
-        command: The command line.
-        makes: The file that is there when it ended.
-        needs: Files, and folders, by whose content it is decided whether it runs again.
-        key: What else decides.
-        marks: The folder of its mark.
-        environment: Variables that the command gets.
-        log: The file that its output is written to.
-        training: An interrupted one is continued.
-    """
-
-    name: str
-    title: str
-    command: list[str]
-    makes: str = ""
-    needs: Sequence[str] = ()
-    key: str = ""
-    marks: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    log: str = ""
-    training: bool = False
 
 
 def tool(name: str, *arguments: str) -> list[str]:
@@ -224,12 +188,8 @@ def tested_checkpoint(plan: Plan, modality: str) -> str:
     if plan.dry_run:
         command = f"cat {folder}/last_checkpoint"
         return f'"$({f"ls -t {folder}/best_acc_top1_epoch_*.pth | head -n 1" if plan.paper else command})"'
-    best = _newest(folder, "best_acc_top1_epoch_*.pth") if plan.paper else None
+    best = newest(folder, "best_acc_top1_epoch_*.pth") if plan.paper else None
     return best or Path(folder, "last_checkpoint").read_text().strip()
-
-
-def _newest(folder: str, pattern: str) -> str | None:
-    return max(map(str, Path(folder).glob(pattern)), key=os.path.getmtime, default=None)
 
 
 def _config_key(plan: Plan, modality: str) -> str:
@@ -239,141 +199,6 @@ def _config_key(plan: Plan, modality: str) -> str:
     own = [Path(plan.configs, f"{name}.py") for name in ("joint", modality, f"{modality}{plan.paper}")]
     content = b"".join(path.read_bytes() for path in [*below, *own] if path.is_file())
     return f"{plan.config(modality)} {hashlib.sha256(content).hexdigest()}  -"
-
-
-class Runner:
-    """Runs stages that did not end before in the same state: the key, and the SHA-256 of all that a stage needs.
-
-    A mark ``NAME.done`` holds the state of the run that ended, ``NAME.started`` that of one that was interrupted; dates
-    do not count.
-
-    Args:
-        source_files: Patterns of the names that count in a folder.
-        lock: A descriptor that the commands inherit, so that they hold the lock, too.
-    """
-
-    def __init__(self, source_files: Sequence[str], lock: int) -> None:
-        self.number, self.title = 0, ""
-        self._source_files, self._lock = source_files, lock
-        self._begin, self._stamp = time.monotonic(), time.strftime("%Y%m%d-%H%M%S")
-        self._hashes: dict[str, str] = {}
-
-    @property
-    def elapsed(self) -> str:
-        """The time since the beginning."""
-        seconds = int(time.monotonic() - self._begin)
-        return f"{seconds // 3600} h {seconds // 60 % 60} min {seconds % 60} s"
-
-    def run(self, stage: Stage) -> None:
-        """Run a stage, unless that is done.
-
-        Raises:
-            SystemExit: It failed; the status is that of the command.
-        """
-        self.title = stage.title
-        if not stage.makes:
-            self._call(stage)
-            return
-        self.number += 1
-        head = f"\n== Stage {self.number}/{STAGES}: {stage.title}"
-        done, started = (Path(stage.marks, f"{stage.name}.{ending}") for ending in ("done", "started"))
-        state = "\n".join([stage.key, *(f"{self._hash(path)} {path}" for path in stage.needs)])
-        if os.path.exists(stage.makes) and _holds(done, state):
-            print(f"{head}: finished before, skipped", flush=True)
-            return
-        print(f"{head} ({self.elapsed})", flush=True)
-        done.unlink(missing_ok=True)
-        if not (stage.training and _holds(started, state)):
-            started.unlink(missing_ok=True)
-            if stage.training:
-                self._keep_aside(os.path.dirname(stage.makes))
-            started.parent.mkdir(parents=True, exist_ok=True)
-            started.write_text(f"{state}\n", encoding="utf-8", errors="surrogateescape")
-        elif stage.training:
-            _mend_last_checkpoint(os.path.dirname(stage.makes))
-        self._hashes.clear()
-        say(shown(stage))
-        if stage.log:
-            with atomic_write(stage.log) as stream:
-                self._call(stage, stream)
-        else:
-            self._call(stage)
-        if not os.path.exists(stage.makes):
-            say(f"error: it ended, but there is no {stage.makes}", error=True)
-            raise SystemExit(1)
-        started.replace(done)
-
-    def _call(self, stage: Stage, output: Any = None) -> None:
-        process = subprocess.Popen(
-            stage.command, stdout=output, pass_fds=[self._lock], env={**os.environ, **_QUIET, **stage.environment}
-        )
-        try:
-            status = process.wait()
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(_PATIENCE)
-                finally:
-                    process.kill()
-                    process.wait()
-        if status:
-            raise SystemExit(status if status > 0 else 128 - status)
-
-    def _hash(self, path: str) -> str:
-        """Of a file, or of all files that count in a folder; none is read twice between two stages that run."""
-        if path not in self._hashes:
-            if os.path.isdir(path):
-                names = sorted(os.path.relpath(name, path) for name in _files(path, self._source_files))
-                listing = "".join(f"{sha256(os.path.join(path, name))}  ./{name}\n" for name in names)
-                self._hashes[path] = hashlib.sha256(os.fsencode(listing)).hexdigest()
-            else:
-                self._hashes[path] = sha256(path) if os.path.exists(path) else "absent"
-        return self._hashes[path]
-
-    def _keep_aside(self, folder: str) -> None:
-        """A training that began under other conditions is not continued, and not deleted either."""
-        if os.path.isdir(folder):
-            names = (f"{folder}.before-{self._stamp}{ending}" for ending in ("", *(f"-{n}" for n in range(2, 1000))))
-            kept = next(name for name in names if not os.path.exists(name))
-            say(f"{folder} was made with other settings or from other data: it is kept as {kept}.")
-            os.rename(folder, kept)
-
-
-def _holds(mark: Path, state: str) -> bool:
-    """Whether a run was begun, or ended, in this state."""
-    return mark.is_file() and mark.read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n") == state
-
-
-def _mend_last_checkpoint(folder: str) -> None:
-    """``last_checkpoint`` is written after the checkpoint that it names; a kill in between leaves it empty."""
-    last = Path(folder, "last_checkpoint")
-    if last.is_file() and not os.path.isfile(last.read_text().strip()):
-        newest = _newest(folder, "epoch_*.pth")
-        if newest is None:
-            last.unlink()
-        else:
-            last.write_text(f"{newest}\n")
-
-
-def _files(folder: str, patterns: Sequence[str], depth: int | None = None) -> Iterator[str]:
-    """The files below a folder whose names fit a pattern; links are followed, each folder is entered once."""
-    seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        level = os.path.relpath(place, folder).count(os.sep) + (place != folder)
-        if os.path.realpath(place) in seen or (depth is not None and level >= depth):
-            folders.clear()
-            continue
-        seen.add(os.path.realpath(place))
-        yield from (os.path.join(place, name) for name in names if any(fnmatch(name, each) for each in patterns))
-
-
-def shown(stage: Stage) -> str:
-    """A command as it can be typed; a ``"$(...)"`` stays, as the shell is to work it out."""
-    words = [word if word.startswith('"$(') else shlex.quote(word) for word in stage.command]
-    variables = [f"{name}={value}" for name, value in stage.environment.items()]
-    return " ".join([*(["env", *variables] if variables else []), *words])
 
 
 class _Parser(argparse.ArgumentParser):
@@ -394,13 +219,7 @@ def parse_plan(arguments: Sequence[str]) -> Plan:
     add("--gpus", default="1", metavar="N", help="0: the CPU, for trying out; 1 (default); more: one process each")
     add("--paper", action="store_true",
         help="iMiGUE's kit as the 2023 release used it, mistakes included: padded clips, *_paper.py")  # fmt: skip
-    add(
-        "--split-file",
-        action="append",
-        default=[],
-        metavar="NAME=FILE",
-        help="an official list of clips; may be repeated",
-    )
+    add("--split-file", action="append", default=[], metavar="NAME=FILE", help="an official list; may be repeated")
     add("--subjects", metavar="FILE", help="CSV of video,subject: splits are made by subject")
     add("--labels-from", metavar="0|1", help="the number of the first class of a kit")
     add("--partial", action="store_true", help="a part of the data set is here: ids of the lists may fit nothing")
@@ -493,7 +312,7 @@ def recognise(key: str, source: str) -> tuple[str, str]:
 
 
 def _has(source: str, data_set: DataSet) -> bool:
-    return next(_files(source, [f"*{data_set.skeletons}"], depth=4), None) is not None
+    return next(files_below(source, [f"*{data_set.skeletons}"], depth=4), None) is not None
 
 
 def _check_gpus(gpus: int) -> None:
@@ -524,7 +343,7 @@ def main() -> None:
         return
     os.makedirs(plan.work, exist_ok=True)
     with hold(plan.work, "works in") as lock:
-        runner = Runner(plan.source_files, lock)
+        runner = Runner(plan.source_files, lock, STAGES)
         try:
             for stage in recipe(plan):
                 runner.run(stage)
