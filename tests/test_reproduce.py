@@ -1,10 +1,13 @@
-"""The commands of tools/reproduce.sh, as --dry-run prints them, and what it refuses."""
+"""The commands of the recipe, as --dry-run prints them, and what it refuses."""
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from pyskl_semloss.cli import reproduce
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "tools" / "reproduce.sh"
@@ -14,15 +17,24 @@ SETTINGS = (
 )
 
 
-def dry_run(*arguments, code=0, cwd=ROOT):
-    """What it prints, without the lines that say the stages; on an error the last line."""
-    done = subprocess.run(
-        ["bash", SCRIPT, *map(str, arguments), "--dry-run"] if "--" not in arguments else
-        ["bash", SCRIPT, "--dry-run", *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd, env={**os.environ, "PYTHON": "python"}, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stderr.splitlines()[-1] if code else done.stdout.splitlines()
+@pytest.fixture
+def dry_run(monkeypatch, capsys):
+    """Returns the lines that a dry run prints; on an error the last one."""
+
+    def run(*arguments, code=0, here=ROOT):
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr(sys, "executable", "python")
+        monkeypatch.setattr(sys, "argv", ["reproduce", "--here", str(here), "--dry-run", *map(str, arguments)])
+        status = 0
+        try:
+            reproduce.main()
+        except SystemExit as end:
+            status = end.code
+        printed = capsys.readouterr()
+        assert status == code, printed
+        return printed.err.splitlines()[-1] if code else printed.out.splitlines()
+
+    return run
 
 
 @pytest.fixture
@@ -36,7 +48,7 @@ def source(tmp_path):
     return tmp_path
 
 
-def test_imigue_raw(source):
+def test_imigue_raw(dry_run, source):
     settings = SETTINGS.format(a="data/imigue/annotations.pkl", v="data/imigue/label_vectors.npz")
     config, work = "configs/mmaction2/imigue", "work_dirs/imigue"
     assert dry_run("imigue", source / "raw") == [
@@ -62,27 +74,31 @@ def test_imigue_raw(source):
     ]
 
 
-def test_the_papers_variant_on_two_gpus(source):
+def test_the_papers_variant_on_two_gpus(dry_run, source):
     lines = dry_run("imigue", source / "kit", "--paper", "--gpus", 2)
     settings = SETTINGS.format(a="data/imigue/annotations_padded90.pkl", v="data/imigue/label_vectors.npz")
     config, work = "configs/mmaction2/imigue", "work_dirs/imigue_paper"
+    launch = "python -m torch.distributed.run --nproc_per_node 2 --master_addr 127.0.0.1 --master_port 29500"
     assert lines[0] == f"In {source}/kit are the challenge kit's arrays of imigue."
     assert lines[2] == (
         f"python tools/prepare_data.py imigue-kit {source}/kit data/imigue/annotations_padded90.pkl --keep-padding"
     )
     assert lines[6::2][:4] == [
-        f"bash tools/dist_train.sh {config}/joint_paper.py 2 --work-dir {work}/joint --resume {settings}",
-        f"bash tools/dist_train.sh {config}/limb_paper.py 2 --work-dir {work}/limb --resume {settings}",
         *(
-            f'bash tools/dist_test.sh {config}/{modality}_paper.py '
-            f'"$(ls -t {work}/{modality}/best_acc_top1_epoch_*.pth | head -n 1)" 2 --work-dir {work}/{modality} '
-            f"--out {work}/{modality}/test_scores.npz {settings}"
+            f"{launch} tools/train.py {config}/{modality}_paper.py --work-dir {work}/{modality} --resume {settings} "
+            "--launcher pytorch"
+            for modality in ("joint", "limb")
+        ),
+        *(
+            f'{launch} tools/test.py {config}/{modality}_paper.py '
+            f'"$(ls -t {work}/{modality}/best_acc_top1_epoch_*.pth | head -n 1)" --work-dir {work}/{modality} '
+            f"--out {work}/{modality}/test_scores.npz {settings} --launcher pytorch"
             for modality in ("joint", "limb")
         ),
     ]  # fmt: skip
 
 
-def test_the_kit_is_trimmed_without_paper(source):
+def test_the_kit_is_trimmed_without_paper(dry_run, source):
     assert dry_run("imigue", source / "kit")[2] == (
         f"python tools/prepare_data.py imigue-kit {source}/kit data/imigue/annotations.pkl"
     )
@@ -91,7 +107,7 @@ def test_the_kit_is_trimmed_without_paper(source):
     )
 
 
-def test_smg_with_every_option_from_another_folder(source):
+def test_smg_with_every_option_from_another_folder(dry_run, source):
     configs = source / "mine"
     configs.mkdir()
     for modality in ("joint", "limb"):
@@ -101,7 +117,7 @@ def test_smg_with_every_option_from_another_folder(source):
         "smg", "smg", "--split-file", "test=ids.txt", "--subjects", "ids.txt", "--partial", "--gpus", 0, "--vectors",
         "words.txt",
         "--alias", "turtling=turtle", "--ids", "ids.txt", "--work-dir", "out", "--config-dir", "mine", "--", "--epochs",
-        1, cwd=source,
+        1, here=source,
     )  # fmt: skip
     out = source / "out"
     settings = SETTINGS.format(a=f"{out}/annotations.pkl", v=f"{out}/label_vectors.npz")
@@ -143,6 +159,49 @@ def test_smg_with_every_option_from_another_folder(source):
         (("imigue", "raw", "--gpu", "2"), "there is no option --gpu"),
     ],
 )
-def test_wrong_arguments_are_one_sentence(source, arguments, message):
-    line = dry_run(*arguments, code=2, cwd=source)
+def test_wrong_arguments_are_one_sentence(dry_run, source, arguments, message):
+    line = dry_run(*arguments, code=2, here=source)
     assert line.startswith("error: ") and message in line
+
+
+def test_a_row_of_the_table_is_all_that_another_data_set_needs(dry_run, source, monkeypatch):
+    third = reproduce.DataSet("Third", "NAME", "_points.csv", "_gestures.csv", vector_options=("--oov", "skip"))
+    monkeypatch.setitem(reproduce.DATA_SETS, "third", third)
+    (source / "new/day1/0001").mkdir(parents=True)
+    (source / "new/day1/0001/0001_points.csv").touch()
+    for modality in ("joint", "limb"):
+        (source / f"{modality}.py").touch()
+    lines = dry_run("third", "new", "--config-dir", ".", "--work-dir", "out", here=source)
+    assert lines[0] == f"In {source}/new are raw CSV files of third."
+    assert lines[2] == f"python tools/prepare_data.py third {source}/new {source}/out/annotations.pkl"
+    assert "--labels data/third_labels.txt" in lines[4] and lines[4].endswith("--oov skip")
+    line = dry_run("third", "smg", code=2, here=source)
+    assert "these are SMG's raw files (SampleNNNN_skeleton.csv), not third's" in line
+    line = dry_run("imigue", "new", code=2, here=source)
+    assert "these are Third's raw files (NAME_points.csv), not imigue's" in line
+    line = dry_run("third", "empty", code=2, here=source)
+    assert "expected NAME/NAME_points.csv (raw) or train_data.npy (kit)" in line
+
+
+@pytest.mark.parametrize("python", ["", sys.executable])
+def test_the_script_runs_it_in_the_checkout_with_paths_from_its_users_folder(source, python):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHON"}
+    environment |= {"PYTHON": python} if python else {}
+    done = subprocess.run(
+        ["bash", SCRIPT, "imigue", "raw", "--vectors", "hash", "--dry-run", "--", "--epochs", "1"],
+        capture_output=True, text=True, cwd=source, env=environment, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"In {source}/raw are raw CSV files of imigue."
+    command = f"tools/prepare_data.py imigue {source}/raw data/imigue/annotations.pkl"
+    assert lines[2] == f"{python or '.venv/bin/python'} {command}"
+    assert lines[6].endswith(" --epochs 1")
+
+
+def test_the_script_tells_mistakes_before_it_makes_an_environment(source):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHON"}
+    command = ["bash", SCRIPT, "imigue", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=source, env=environment, timeout=60)
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr == f"error: {source}/nowhere: there is no such folder.\n"

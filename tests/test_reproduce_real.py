@@ -66,7 +66,7 @@ def test_a_real_run_is_killed_gone_on_with_and_repeated(small):
         time.sleep(0.01)
     assert first.poll() is None, first.communicate()[0][-3000:]
     second = start(small)
-    assert "another run is going on" in second.communicate(timeout=60)[0] and second.returncode == 2
+    assert "another process works in it" in second.communicate(timeout=60)[0] and second.returncode == 2
     os.killpg(first.pid, signal.SIGKILL)
     printed = first.communicate()[0]
     assert first.returncode == -signal.SIGKILL, printed[-3000:]

@@ -1,16 +1,16 @@
-"""tools/reproduce.sh with a stub in the place of Python: which stages run, and which run again after what."""
+"""The recipe with a stub in the place of Python: which stages run, and which run again after what."""
 
 import os
-import shutil
 import signal
 import subprocess
+import sys
 import time
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = ROOT / "tools" / "reproduce.sh"
+from pyskl_semloss.cli import reproduce
+
+PYTHON = sys.executable
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ echo "${*##*/}" >>"$CALLS"
 [[ $2 != ids ]] || [ -z "${FAIL_IDS:-}" ] || { echo "error: 1 missing"; exit 2; }
 [[ $2 != ids ]] || exit 0
 [ -z "${FAIL_AT:-}" ] || [[ $* != *$FAIL_AT* ]] || exit 7
-[ -z "${HANG_AT:-}" ] || [[ $* != *$HANG_AT* ]] || sleep 60
+[ -z "${HANG_AT:-}" ] || [[ $* != *$HANG_AT* ]] || exec sleep 60
 tool=${1##*/} options="$*"
 case $tool in prepare_data.py) out=$4; given=$(find "$3" -name '0054_*.csv' -exec cat {} +) ;; esac
 for word in "${@:2}"; do [ ! -f "${word##*=}" ] || [ "${word##*=}" = "${out:-}" ] || given+=$(cat "${word##*=}"); done
@@ -54,26 +54,32 @@ ALL = ["prepare_data.py", "build_label_vectors.py", "train.py joint", "train.py 
 
 
 @pytest.fixture
-def stubbed(source, monkeypatch):
-    """Runs the script with the stub; returns the tools that it called, the exit status, and what it printed."""
-    stub = source / "python"
+def stubbed(source, monkeypatch, capfd):
+    """Runs the recipe with the stub; returns the tools that it called, the exit status, and what it printed."""
+    stub, calls = source / "python", source / "calls"
     stub.write_text(STUB)
     stub.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(stub))
+    monkeypatch.setenv("CALLS", str(calls))
 
-    def run(*options, form=("raw",), **environment):
-        calls = source / "calls"
+    def run(*options, form=("raw",), work=source / "out", **environment):
         calls.write_text("")
-        time.sleep(0.02)
-        done = subprocess.run(
-            ["bash", SCRIPT, "imigue", *form, "--gpus", "0", "--work-dir", "out", *options],
-            cwd=source, capture_output=True, text=True, timeout=60,
-            env={**os.environ, "PYTHON": str(stub), "CALLS": str(calls), **environment},
-        )  # fmt: skip
+        folder = ["--work-dir", str(work)] if work else []
+        with monkeypatch.context() as patch:
+            patch.chdir(source)
+            patch.setattr(sys, "argv", ["reproduce", "imigue", *form, "--gpus", "0", *folder, *options])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            status = 0
+            try:
+                reproduce.main()
+            except SystemExit as end:
+                status = end.code
         names = []
         for line in calls.read_text().splitlines():
             tool, *rest = line.split()
             names.append(f"{tool} {rest[0].removesuffix('.py')}" if tool in ("train.py", "test.py") else tool)
-        return names, done.returncode, done.stdout + done.stderr
+        return names, status, "".join(capfd.readouterr())
 
     return run
 
@@ -162,32 +168,25 @@ def test_outputs_in_the_source_folder_are_no_inputs(stubbed, source):
     assert stubbed("--work-dir", "raw")[0] == ["prepare_data.py", *ALL[2:]]
 
 
-def test_both_variants_share_the_label_vectors_and_nothing_else(source, tmp_path):
-    """In a copy of the tools, because they write to the folders data and work_dirs beside them."""
-    for name in ("tools", "configs", "data"):
-        (tmp_path / "copy").mkdir(exist_ok=True)
-        shutil.copytree(
-            ROOT / name,
-            tmp_path / "copy" / name,
-            ignore=lambda at, names: [one for one in names if at.endswith("data") and "." not in one],
-        )
-    stub, calls = source / "python", source / "calls"
-    stub.write_text(STUB)
-    stub.chmod(0o755)
+def test_links_are_followed_and_not_in_circles(stubbed, source):
+    (source / "elsewhere").mkdir()
+    (source / "elsewhere/0055_light_hand.csv").touch()
+    (source / "raw/0055").symlink_to(source / "elsewhere")
+    (source / "raw/again").symlink_to(source / "raw")
+    (source / "raw/gone_light_hand.csv").symlink_to(source / "nowhere")
+    assert stubbed()[0] == ALL
+    assert stubbed()[0] == []
+    (source / "elsewhere/0055_light_hand.csv").write_text("1")
+    assert stubbed()[0] == ["prepare_data.py"], "the stub makes the same of it"
 
-    def run(*options):
-        calls.write_text("")
-        subprocess.run(
-            ["bash", tmp_path / "copy/tools/reproduce.sh", "imigue", source / "kit", "--gpus", "0", *options],
-            env={**os.environ, "PYTHON": str(stub), "CALLS": str(calls)}, check=True, capture_output=True,
-        )  # fmt: skip
-        return [line.split()[0] for line in calls.read_text().splitlines()]
 
+def test_both_variants_share_the_label_vectors_and_nothing_else(stubbed, source):
     tools = [call.split()[0] for call in ALL]
-    assert run() == tools
-    assert run("--paper") == [tools[0], *tools[2:]]
-    assert run() == run("--paper") == []
-    assert sorted(path.name for path in (tmp_path / "copy/work_dirs").iterdir()) == ["imigue", "imigue_paper"]
+    for options, expected in (((), tools), (("--paper",), [tools[0], *tools[2:]]), ((), []), (("--paper",), [])):
+        names, status, _ = stubbed(form=("kit", *options), work=None)
+        assert [name.split()[0] for name in names] == expected and status == 0
+    assert sorted(path.name for path in (source / "work_dirs").iterdir()) == ["imigue", "imigue_paper"]
+    assert (source / "data/imigue/label_vectors.npz").is_file()
 
 
 def test_other_training_options_train_again(stubbed):
@@ -206,20 +205,23 @@ def test_a_failed_stage_is_said_and_gone_on_from(stubbed, source, tool):
     assert not list((source / "out").glob("*.before-*"))
 
 
-def test_ctrl_c_says_where_it_stopped(stubbed, source):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_stage_and_says_where_it_stopped(stubbed, source, number):
     calls = source / "calls"
+    code = f"import sys; sys.executable = {str(source / 'python')!r}; from pyskl_semloss.cli import reproduce; "
     run = subprocess.Popen(
-        ["bash", SCRIPT, "imigue", "raw", "--gpus", "0", "--work-dir", "out"],
+        [PYTHON, "-c", f"{code}reproduce.main()", "imigue", "raw", "--gpus", "0", "--work-dir", source / "out"],
         cwd=source, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        env={**os.environ, "PYTHON": str(source / "python"), "CALLS": str(calls), "HANG_AT": "train.py*/limb"},
-        # A job in the background ignores Ctrl-C, and so would the shell that it starts.
+        env={**os.environ, "HANG_AT": "train.py*/limb"},
+        # A job in the background ignores Ctrl-C, and so would what it starts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     while run.poll() is None and not (calls.exists() and "limb.py" in calls.read_text()):
         time.sleep(0.01)
-    os.killpg(run.pid, signal.SIGINT)
+    # Ctrl-C reaches the stage, too; anything else the recipe alone.
+    os.killpg(run.pid, number) if number == signal.SIGINT else run.send_signal(number)
     out = run.communicate(timeout=30)[0]
-    assert run.returncode != 0 and "Stopped in stage 4/7 (training limb) after 0 h 0 min" in out
+    assert run.returncode == 128 + number and "Stopped in stage 4/7 (training limb) after 0 h 0 min" in out
     assert stubbed()[0] == ALL[3:]
 
 
