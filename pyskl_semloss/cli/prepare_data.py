@@ -3,20 +3,11 @@
 Usage:
     semloss prepare synthetic OUT.pkl [--clips N] [--seed S] [--subjects P] [--balance official|balanced]
     semloss prepare imigue SRC OUT.pkl [--workers N] [--strict] [SPLITS]
-<<<<<<<
-=======
-    python pyskl_semloss/cli/prepare_data.py smg SRC OUT.pkl [--workers N] [--strict] [SPLITS]
-    python pyskl_semloss/cli/prepare_data.py imigue-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
-    python pyskl_semloss/cli/prepare_data.py smg-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
-    python pyskl_semloss/cli/prepare_data.py raw FORMAT SRC OUT.pkl [--workers N] [--strict] [SPLITS]
-    python pyskl_semloss/cli/prepare_data.py kit FORMAT SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
-    python pyskl_semloss/cli/prepare_data.py keypoints SRC... OUT.pkl --labels CSV [--class-names FILE] [READING] [SPLITS]
-    python pyskl_semloss/cli/prepare_data.py keypoints SRC... OUT_FOLDER [READING]
-    python pyskl_semloss/cli/prepare_data.py ids SRC.pkl FILE [--split test]
->>>>>>>
     semloss prepare smg SRC OUT.pkl [--workers N] [--strict] [SPLITS]
     semloss prepare imigue-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
     semloss prepare smg-kit SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
+    semloss prepare raw FORMAT SRC OUT.pkl [--workers N] [--strict] [SPLITS]
+    semloss prepare kit FORMAT SRC OUT.pkl [--keep-padding] [--strict] [SPLITS]
     semloss prepare keypoints SRC... OUT.pkl --labels CSV [--class-names FILE] [READING] [SPLITS]
     semloss prepare keypoints SRC... OUT_FOLDER [READING]
     semloss prepare ids SRC.pkl FILE [--split test]

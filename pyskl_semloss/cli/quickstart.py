@@ -106,4 +106,3 @@ def main() -> None:
 def _passed(start: float) -> str:
     minutes, seconds = divmod(int(time.monotonic() - start), 60)
     return f"{minutes} min {seconds} s"
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -10,8 +11,8 @@ from typing import Any
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion_plan import FusionPlan, Part
-from pyskl_semloss.io.shipped import find_config
 from pyskl_semloss.io.reading import AnyPath, read_text, shown
+from pyskl_semloss.io.shipped import find_config
 
 CONFIG_LIMIT = 1 << 18
 """Bytes of a config; Python's parser takes some hundred times as many."""
