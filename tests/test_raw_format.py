@@ -180,7 +180,8 @@ def test_fields_that_contradict_each_other(tmp_path, changes, words):
     "changes",
     [
         {"columns": MOST_COLUMNS + 1}, {"columns": 1 << 70}, {"num_classes": MOST_CLASSES + 1},
-        {"points": ["0-999999"]}, {"points": [1 << 70]}, {"subjects": [f"{n}-{n + 9000}" for n in range(0, 99_000, 9001)]},
+        {"points": ["0-999999"]}, {"points": [1 << 70]},
+        {"subjects": [f"{n}-{n + 9000}" for n in range(0, 99_000, 9001)]},
         {"first_gesture": 1 << 70}, {"img_shape": [1 << 40, 1]}, {"other_gestures": {1 << 70: 0}},
         {"video_name": "{digits:9999999}"}, {"video_name": "{digits}" * 4}, {"video_name": "a" * 101},
         {"val_fraction": float("nan")}, {"leading_columns": 219}, {"values": ["x"] * 5000},
