@@ -24,6 +24,7 @@ from pyskl_semloss.annotations.store import HEAD, LAYOUT, KeypointStore
 from pyskl_semloss.annotations.store_writer import pickle_to_store
 from pyskl_semloss.datasets import IMIGUE, convert_kit, convert_raw, read_split_files, read_subjects
 from pyskl_semloss.datasets.findings import Findings
+from pyskl_semloss.datasets.formats import read_format
 from pyskl_semloss.datasets.label_tables import read_label_table
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
 from pyskl_semloss.evaluation.scores import Scores, read_scores
@@ -39,6 +40,16 @@ from pyskl_semloss.skeletons import get_layout
 
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
 KEYED_VECTORS = b"\x80\x02cgensim.models.keyedvectors\nKeyedVectors\n)\x81"
+
+FORMAT = """name: Mine
+skeleton_suffix: _a.csv
+label_suffix: _b.csv
+layout: {name: arms, joints: [a, b], limbs: [[a, b]], mirror_pairs: [[a, b]]}
+columns: 6
+values: [x, y, score]
+num_classes: 2
+img_shape: [720, 1280]
+"""
 
 
 class Reader(NamedTuple):
@@ -246,6 +257,7 @@ def _texts(folder):
     texts = {
         "names.txt": "one\ntwo\n", "ids.csv": "id,other\na,1\nb,2\n", "list.txt": "a\nb\n", "people.csv": "v,s\nw,t\n",
         "lists.json": json.dumps({"train": ["a"], "test": ["b"]}), "layout.json": json.dumps(layout),
+        "format.yaml": FORMAT,
         "fusion.py": "parts = dict(joint=dict(scores='s.npz', weight=2))\n",
     }  # fmt: skip
     for name, text in texts.items():
@@ -263,6 +275,7 @@ def _texts(folder):
         "lists of splits": Reader(path["lists.json"], lambda: read_split_files([str(path["lists.json"])])),
         "subjects": Reader(path["people.csv"], lambda: read_subjects(path["people.csv"])),
         "layout": Reader(path["layout.json"], lambda: get_layout(path["layout.json"])),
+        "raw data set": Reader(path["format.yaml"], lambda: read_format(path["format.yaml"])),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 from pyskl_semloss.datasets.raw_format import RawFormat, check_values, wrong_format
@@ -81,9 +81,10 @@ def read_format(path: str | os.PathLike[str]) -> RawFormat:
         given["layout"] = Path(path).parent / layout
     missing, unknown = compare_names(RawFormat, given)
     known = [field.name for field in fields(RawFormat)]
+    defaults = {field.name: field.default for field in fields(RawFormat) if field.default is not MISSING}
     mistakes = [f"{name}: it is missing" for name in missing]
     mistakes += [f"{shown(name)}: there is no such field{did_you_mean(name, known)}" for name in unknown]
-    mistakes += check_values({name: given[name] for name in known if name in given})[1]
+    mistakes += check_values(defaults | {name: given[name] for name in known if name in given})[1]
     if mistakes:
         raise wrong_format(mistakes).located(file=path)
     raw = RawFormat(**given)
