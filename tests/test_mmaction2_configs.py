@@ -1,10 +1,13 @@
 """Every config is built on its host; those that claim to reproduce the release do."""
 
 import shutil
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tracked_configs import tracked_configs
 
 from pyskl_semloss.annotations import AnnotationSet, Clip, write_annotations
 from pyskl_semloss.errors import InputError
@@ -15,8 +18,12 @@ try:
     from mmaction.registry import DATASETS, METRICS, MODELS
     from mmengine.config import Config
     from mmengine.dataset import pseudo_collate
+    from mmengine.hooks import Hook
+    from mmengine.model import BaseModel
     from mmengine.registry import DefaultScope, init_default_scope
+    from mmengine.runner import Runner
 
+    from pyskl_semloss.hosts.mmaction2.model.config_files import fill_num_classes
     from pyskl_semloss.hosts.mmaction2.training.running import check_label_vectors, load_config, set_epochs
 except ImportError:
     pytest.importorskip("mmaction")
@@ -24,7 +31,7 @@ except ImportError:
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "configs" / "mmaction2"
-CONFIGS = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.glob("[!_]*/*.py") if "fusion" not in path.name)
+CONFIGS = tracked_configs("mmaction2")
 
 
 def read(name):
@@ -47,7 +54,7 @@ def with_data(config, folder, labels=(0, 1, 2, 3)):
         folder / "a.pkl",
         AnnotationSet({name: ids for name in ("train", "val", "test", "xsub_train", "xsub_test")}, clips),
     )
-    np.save(folder / "v.npy", rng.normal(size=(config.clips.num_classes, 7)).astype(np.float32))
+    np.save(folder / "v.npy", rng.normal(size=(config.clips.get("num_classes", 5), 7)).astype(np.float32))
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
         config[key].dataset.ann_file = str(folder / "a.pkl")
     if "label_vectors" in config.model.cls_head:
@@ -80,10 +87,12 @@ def test_every_config_builds_and_takes_a_step(name, tmp_path):
     modality = "limb" if Path(name).name.startswith("limb") else "joint"
     frames, size = (16, 32) if "synthetic" in name or "msr" in name else (48, 56)
     assert data["inputs"].shape == (2, 1, layout.num_channels(modality), frames, size, size)
-    # The template leaves the number to the layout.
-    stated = None if name.startswith("own/") else layout.num_channels(modality)
-    assert config.model.backbone.in_channels == stated
+    # The template leaves both numbers open.
+    own, classes = name.startswith("own/"), config.clips.get("num_classes", 5)
+    assert config.model.backbone.in_channels == (None if own else layout.num_channels(modality))
+    assert config.model.cls_head.num_classes == (None if own else classes)
     assert model.backbone.in_channels == layout.num_channels(modality)
+    assert model.cls_head.num_classes == model.cls_head.fc_cls.out_features == classes
     # A quarter of the frames is enough to see that the shapes fit.
     losses = model(data["inputs"][:, :, :, :8], data["data_samples"], mode="loss")
     assert ("loss_emb" in losses) == ("baseline" not in name)
@@ -117,7 +126,7 @@ def test_the_published_settings():
     optimizer = config.optim_wrapper.optimizer
     assert (optimizer.lr, optimizer.momentum, optimizer.weight_decay) == (0.4 / 6, 0.9, 0.0003)
     assert config.auto_scale_lr == dict(enable=True, base_batch_size=32)
-    assert config.train_cfg.max_epochs == config.param_scheduler[0].T_max == 100
+    assert config.train_cfg.max_epochs == 100
     assert config.train_dataloader.batch_size == 16
     test = {step.type: step for step in config.test_dataloader.dataset.pipeline}
     assert test["SampleKeypointFrames"].num_clips == 10 and test["PackKeypoints"].mirrored_views
@@ -148,10 +157,59 @@ def test_load_config_says_which_file_is_missing_and_how_to_make_it(tmp_path, mon
 
 def test_epochs_change_loop_and_schedule_together():
     config = read("imigue/joint.py")
+    config.param_scheduler.append(dict(type="CosineAnnealingLR", T_max=100))
     set_epochs(config, 7)
-    assert config.train_cfg.max_epochs == config.param_scheduler[0].T_max == 7
+    assert config.train_cfg.max_epochs == config.param_scheduler[1]["T_max"] == 7
+    assert rates(config, steps=2)[-2:] == rates(config, steps=2, T_max=7)[-2:]
     with pytest.raises(InputError, match="epochs"):
         set_epochs(config, 0)
+
+
+def rates(config, steps, **settings):
+    """The learning rate of each step of a real training by the config's schedule, of a model of one number."""
+
+    class Toy(BaseModel):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, inputs, mode="loss", **_):
+            return dict(loss=(self.weight * 0).sum())
+
+    class Rates(Hook):
+        def after_train_iter(self, runner, *_, **__):
+            seen.extend(runner.optim_wrapper.get_lr()["lr"])
+
+    seen = []
+    schedule = [dict(each, **settings) for each in config.param_scheduler[:1]]
+    loader = dict(batch_size=1, dataset=[dict(inputs=torch.zeros(1))] * steps, num_workers=0,
+                  sampler=dict(type="DefaultSampler"))  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        Runner(
+            Toy(), folder, loader, train_cfg=dict(config.train_cfg), optim_wrapper=dict(config.optim_wrapper),
+            param_scheduler=schedule, custom_hooks=[Rates()], default_scope="mmaction", log_level="ERROR",
+            experiment_name=f"rates{time.monotonic_ns()}", default_hooks=dict(checkpoint=None, logger=None),
+        ).train()  # fmt: skip
+    return seen
+
+
+SCHEDULES = {}
+for _name in CONFIGS:
+    _config = Config.fromfile(FOLDER / _name, import_custom_modules=False)
+    _parts = (_config.train_cfg, _config.param_scheduler, _config.optim_wrapper)
+    SCHEDULES.setdefault(repr(_parts), _name)
+
+
+@pytest.mark.parametrize("name", SCHEDULES.values())
+def test_the_schedule_follows_the_one_number_of_epochs(name):
+    """Bit for bit as where the number stands in the schedule, too."""
+    config = read(name)
+    epochs = config.train_cfg.max_epochs
+    assert not {"T_max", "end"} & config.param_scheduler[0].keys()
+    follows, typed = rates(config, 3), rates(config, 3, T_max=epochs)
+    assert len(follows) == 3 * epochs and follows == typed
+    assert follows[0] == config.optim_wrapper.optimizer.lr and 0 <= follows[-1] < 1e-3 * follows[0]
+    assert follows != rates(config, 3, T_max=epochs + 1)
 
 
 def test_a_backbone_of_other_channels_is_refused(tmp_path):
@@ -190,6 +248,38 @@ def test_the_template_takes_a_layout_of_ones_own(name, channels, tmp_path):
     config.model.backbone.in_channels = channels + 1
     with pytest.raises(InputError, match=f"field 'model.backbone.in_channels'.*Set it to {channels}."):
         MODELS.build(config.model)
+
+
+def test_the_number_of_classes_comes_from_the_label_vectors(tmp_path):
+    config = with_data(read("own/joint.py"), tmp_path)
+    inner = config.train_dataloader.dataset
+    config.train_dataloader.dataset = dict(type="RepeatDataset", times=2, dataset=inner)
+    fill_num_classes(config, "joint.py")
+    assert config.model.cls_head.num_classes == 5
+    assert config.train_dataloader.dataset.dataset.num_classes == config.val_dataloader.dataset.num_classes == 5
+    assert config.test_dataloader.dataset.num_classes == 5
+    # So a label that has no vector is refused, with the clip's name.
+    wrong = with_data(read("own/joint.py"), tmp_path, labels=(0, 1, 2, 5))
+    fill_num_classes(wrong, "joint.py")
+    with pytest.raises(InputError, match="clip3.*'label'.*below 5"):
+        DATASETS.build(wrong.train_dataloader.dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value", "said"),
+    [
+        ("own/joint.py", "model.cls_head.num_classes", 6, "v.npy: field 'label_vectors': expected 6 classes, got 5"),
+        ("own/joint.py", "val_dataloader.dataset.num_classes", 6,
+         "mine.py: field 'val_dataloader.dataset.num_classes': it is 6, but the model has 5 classes. Set it to 5"),
+        ("imigue/joint_baseline.py", "model.cls_head.num_classes", None,
+         "mine.py: field 'model.cls_head.num_classes': expected the number of classes"),
+    ],
+)  # fmt: skip
+def test_a_wrong_number_of_classes_is_refused_by_name(name, field, value, said, tmp_path):
+    config = with_data(read(name), tmp_path)
+    config.merge_from_dict({field: value})
+    with pytest.raises(InputError, match=said):
+        fill_num_classes(config, "mine.py")
 
 
 def test_a_layout_of_ones_own_goes_into_the_checkpoint(tmp_path, monkeypatch):

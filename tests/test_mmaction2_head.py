@@ -46,6 +46,20 @@ def test_is_the_hosts_head():
     assert isinstance(head(), I3DHead)
 
 
+def test_the_number_of_classes_may_be_left_to_the_label_vectors(tmp_path):
+    np.save(tmp_path / "v.npy", vectors())
+    torch.manual_seed(3)
+    stated = head()
+    for given in (vectors(), tmp_path / "v.npy"):
+        torch.manual_seed(3)
+        left = head(num_classes=None, label_vectors=given)
+        assert left.num_classes == left.fc_cls.out_features == CLASSES
+        ours, theirs = left.state_dict(), stated.state_dict()
+        assert list(ours) == list(theirs) and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    with pytest.raises(InputError, match=f"expected {CLASSES + 1} classes, got {CLASSES} rows"):
+        head(num_classes=CLASSES + 1)
+
+
 def test_equals_the_release(shared_dir):
     golden = np.load(shared_dir / "golden" / "released_head.npz")
     built = head(

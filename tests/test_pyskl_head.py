@@ -84,6 +84,24 @@ def shared_weights(model):
     return {key: value for key, value in model.state_dict().items() if "semantic_branch" not in key}
 
 
+def test_the_number_of_classes_may_be_left_to_the_label_vectors():
+    torch.manual_seed(3)
+    stated = head()
+    torch.manual_seed(3)
+    left = head(num_classes=None)
+    assert left.num_classes == left.fc_cls.out_features == CLASSES
+    ours, theirs = left.state_dict(), stated.state_dict()
+    assert list(ours) == list(theirs) and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    with pytest.raises(InputError, match=f"expected {CLASSES + 1} classes, got {CLASSES} rows"):
+        head(num_classes=CLASSES + 1)
+
+
+def test_a_label_without_a_vector_is_refused():
+    built = head(num_classes=None)
+    with pytest.raises(InputError, match=f"'label': expected labels from 0 to {CLASSES - 1}.*got {CLASSES}. Build"):
+        built.loss(built(features(2)), torch.tensor([0, CLASSES]))
+
+
 def test_equals_the_release(shared_dir):
     golden = np.load(shared_dir / "golden" / "released_head.npz")
     built = head(

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset  # noqa: E402
 import pyskl_semloss.hosts.mmaction2  # noqa: E402, F401
 from pyskl_semloss.errors import InputError  # noqa: E402
 from pyskl_semloss.hosts.checkpoints import read_checkpoint  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.training.resume import begin, choose_start  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.resume import begin, changed_settings, choose_start  # noqa: E402
 
 # All of the corpus, 1,500 files, with PYSKL_SEMLOSS_ALL=1.
 SAMPLE = None if os.environ.get("PYSKL_SEMLOSS_ALL") else 150
@@ -236,6 +236,21 @@ def test_other_settings_are_said_with_both_values_and_the_one_that_is_used(run, 
         "train_dataloader.batch_size is 2 in the checkpoint's run, 4 here: 4 is used, but the learning rate and the "
         "schedule stay the checkpoint's",
     ]
+
+
+def test_a_schedule_that_ends_with_the_training_may_say_so_or_not(tmp_path):
+    """The run was of three epochs, and its config said T_max=3."""
+    meta = {"cfg": config(tmp_path, epochs=3).pretty_text}
+    schedule = [dict(type="CosineAnnealingLR", by_epoch=True, convert_to_iter_based=True)]
+    settings = config(tmp_path, **{"param_scheduler": schedule})
+    assert changed_settings(settings, meta, "a.pth") == []
+    settings.param_scheduler[0]["T_max"] = 2
+    (line,) = changed_settings(settings, meta, "a.pth")
+    assert line.startswith("param_scheduler.0.T_max is not set in the checkpoint's run, 2 here")
+    del settings.param_scheduler[0]["T_max"]
+    settings.train_cfg.max_epochs = 4
+    (line,) = changed_settings(settings, meta, "a.pth")
+    assert line.startswith("train_cfg.max_epochs is 3 in the checkpoint's run, 4 here")
 
 
 def test_what_is_said_to_be_used_is_used(run, tmp_path):

@@ -23,7 +23,6 @@ ROOT = Path(__file__).resolve().parents[1]
 LESS = {
     "prepare_data.py example data/study": "prepare_data.py example data/study --persons 4 --gestures 6",
     "max_epochs=20, val_begin=10, val_interval=10": "max_epochs=1",
-    "T_max=20": "T_max=1",
     "epoch_20": "epoch_1",
     "videos/*.mp4 --out data/study/recordings": "new_interview.mp4 --out poses --layout coco17",
 }

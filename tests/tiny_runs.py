@@ -37,9 +37,6 @@ train_dataloader = dict(**loader, dataset=dict(ann_file="{data}", pipeline=train
 val_dataloader = dict(**loader, dataset=dict(ann_file="{data}", pipeline=val_pipeline))
 test_dataloader = dict(dataset=dict(ann_file="{data}"))
 train_cfg = dict(max_epochs={epochs}, val_begin=1, val_interval=1)
-param_scheduler = [
-    dict(type="CosineAnnealingLR", eta_min=0, T_max={epochs}, by_epoch=True, convert_to_iter_based=True)
-]
 optim_wrapper = dict(optimizer=dict(lr=0.05))
 """
 

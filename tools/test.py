@@ -38,6 +38,7 @@ def main() -> None:
     from pyskl_semloss.evaluation.metrics import accuracy_table
     from pyskl_semloss.evaluation.scores import Scores
     from pyskl_semloss.hosts.mmaction2.model.building import building
+    from pyskl_semloss.hosts.mmaction2.model.config_files import fill_num_classes
     from pyskl_semloss.hosts.mmaction2.training.running import (
         load_config,
         place_among_processes,
@@ -57,6 +58,7 @@ def main() -> None:
         args.config, uses=["test"], work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options
     )
     use_label_vectors_of(config, args.checkpoint)
+    fill_num_classes(config, args.config)
     out = args.out or str(Path(config.work_dir) / "test_scores.npz")
     evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
     if not any(evaluator["type"] == "ScoreMetric" for evaluator in evaluators):

@@ -43,7 +43,7 @@ def main() -> None:
     from mmengine.runner import Runner, find_latest_checkpoint
 
     from pyskl_semloss.hosts.mmaction2.model.building import building
-    from pyskl_semloss.hosts.mmaction2.model.config_files import check_seed
+    from pyskl_semloss.hosts.mmaction2.model.config_files import check_seed, fill_num_classes
     from pyskl_semloss.hosts.mmaction2.training.resume import begin, choose_start, hold_run
     from pyskl_semloss.hosts.mmaction2.training.run_record import record_start
     from pyskl_semloss.hosts.mmaction2.training.running import (
@@ -61,6 +61,7 @@ def main() -> None:
         args.config, uses=uses, work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options
     )
     check_label_vectors(config, args.config)
+    fill_num_classes(config, args.config)
     note_class_names(config)
     if args.epochs is not None:
         set_epochs(config, args.epochs)

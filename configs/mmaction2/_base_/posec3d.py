@@ -6,6 +6,7 @@ model = dict(
     data_preprocessor=dict(type="PoseHeatmapPreprocessor", modality="joint", sigma=0.6),
     backbone=dict(
         type="ResNet3dSlowOnly",
+        in_channels=None,  # as many as the layout has joints or limbs
         depth=50,
         pretrained=None,
         base_channels=32,
@@ -21,6 +22,7 @@ model = dict(
     ),
     cls_head=dict(
         type="SemanticEmbeddingHead",
+        num_classes=None,  # as many as there are label vectors
         in_channels=512,
         dropout_ratio=0.5,
         alpha=20.0,

@@ -1,4 +1,4 @@
-# Own clips, joints: copy this folder and set the four lines below `work_dir`; docs/own_keypoints.md has the whole way.
+# Own clips, joints: copy this folder and set the three lines below `work_dir`; docs/own_keypoints.md has the whole way.
 #   python tools/train.py configs/mmaction2/own/joint.py
 #   python tools/test.py configs/mmaction2/own/joint.py work_dirs/own/joint/epoch_100.pth
 # On a CPU, or with a few hundred clips, take posec3d_small.py and keypoints_16x32.py in place of the first two.
@@ -11,14 +11,12 @@ _base_ = [
 work_dir = "work_dirs/own/joint"
 ann_file = "data/own/annotations.pkl"  # of tools/prepare_data.py keypoints
 label_vectors = "data/own/label_vectors.npz"  # of tools/build_label_vectors.py
-num_classes = 5  # the lines of the file of class names
 skeleton = "openpose22"  # a layout's name, or a YAML or JSON file that describes one
 
-clips = dict(ann_file=ann_file, skeleton=skeleton, num_classes=num_classes)
+clips = dict(ann_file=ann_file, skeleton=skeleton)
 model = dict(
     data_preprocessor=dict(skeleton=skeleton),
-    backbone=dict(in_channels=None),  # as many as the layout has joints or limbs
-    cls_head=dict(num_classes=num_classes, label_vectors=label_vectors),
+    cls_head=dict(label_vectors=label_vectors),
 )
 train_dataloader = dict(dataset=dict(split="train", **clips))
 val_dataloader = dict(dataset=dict(split="val", **clips))

@@ -18,5 +18,4 @@ train_dataloader = dict(dataset=dict(split="train", **clips))
 val_dataloader = dict(dataset=dict(split="val", **clips))
 test_dataloader = dict(dataset=dict(split="test", **clips))
 train_cfg = dict(max_epochs=18, val_begin=6, val_interval=6)
-param_scheduler = [dict(type="CosineAnnealingLR", eta_min=0, T_max=18, by_epoch=True, convert_to_iter_based=True)]
 optim_wrapper = dict(optimizer=dict(lr=0.15))

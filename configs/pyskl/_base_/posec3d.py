@@ -15,7 +15,8 @@ model = dict(
         spatial_strides=(2, 2, 2),
         temporal_strides=(1, 1, 2),
     ),
-    cls_head=dict(type="SemanticEmbeddingHead", in_channels=512, dropout=0.5, alpha=20.0),
+    # num_classes: as many as there are label vectors.
+    cls_head=dict(type="SemanticEmbeddingHead", num_classes=None, in_channels=512, dropout=0.5, alpha=20.0),
     # On a small GPU max_testing_views=4 tests in less memory; PySKL then needs videos_per_gpu=1 in validation, too.
     test_cfg=dict(average_clips="prob"),
 )

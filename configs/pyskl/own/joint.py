@@ -9,16 +9,14 @@ _base_ = [
     "../_base_/runtime.py",
 ]
 work_dir = "work_dirs/own/joint"
-num_classes = 5  # the lines of the file of class names
 clips = dict(
     ann_file="data/own/annotations.pkl",  # of tools/prepare_data.py keypoints
     skeleton="openpose22",  # a layout's name, or the path of a YAML or JSON file that describes one
     modality="joint",
-    num_classes=num_classes,
 )
 model = dict(
-    backbone=dict(in_channels=22),  # the joints of the layout
-    cls_head=dict(num_classes=num_classes, label_vectors="data/own/label_vectors.npz"),  # of build_label_vectors.py
+    backbone=dict(in_channels=22),  # the joints of the layout; PySKL itself cannot take them from it
+    cls_head=dict(label_vectors="data/own/label_vectors.npz"),  # of build_label_vectors.py
 )
 data = dict(
     train=dict(split="train", **clips),

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.semantic.label_vectors import load_matrix
 from pyskl_semloss.semantic.loss import SemanticBranch
 
 
@@ -26,7 +27,7 @@ class SemanticEmbeddingHead(I3DHead):
     of its last call for it.
 
     Args:
-        num_classes: Number of classes C.
+        num_classes: Number of classes C; None: as many as there are label vectors.
         in_channels: Channels of the backbone's feature.
         label_vectors: (C, D) array, or the path of a file of label vectors.
         alpha: Weight of the semantic loss.
@@ -38,14 +39,15 @@ class SemanticEmbeddingHead(I3DHead):
 
     def __init__(
         self,
-        num_classes: int,
+        num_classes: int | None,
         in_channels: int,
         label_vectors: str | Path | np.ndarray,
         alpha: float = 20.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(num_classes, in_channels, **kwargs)
-        self.semantic_branch = SemanticBranch(in_channels, num_classes, label_vectors, alpha, self.init_std)
+        vectors = load_matrix(label_vectors, num_classes)
+        super().__init__(len(vectors), in_channels, **kwargs)
+        self.semantic_branch = SemanticBranch(in_channels, len(vectors), vectors, alpha, self.init_std)
         self._pooled: Tensor | None = None
 
     def init_weights(self) -> None:
@@ -68,7 +70,8 @@ class SemanticEmbeddingHead(I3DHead):
         """The host's losses and accuracies, ``loss_emb`` and ``emb_mse``.
 
         Raises:
-            InputError: The labels are not one class for each clip, or the scores are not those of the last forward.
+            InputError: The labels are not one class for each clip, or not below the number of classes, or the scores
+                are not those of the last forward.
         """
         pooled, self._pooled = self._pooled, None
         if pooled is None or len(pooled) != len(cls_score):
@@ -80,6 +83,14 @@ class SemanticEmbeddingHead(I3DHead):
                 f"expected one class index for each of {len(cls_score)} clips, got {label.numel()} numbers",
                 field="label",
                 fix="The semantic loss works with one class for each clip.",
+            )
+        # A data set whose config leaves the number of classes open cannot tell.
+        if int(label.max()) >= self.num_classes:
+            raise InputError(
+                f"expected labels from 0 to {self.num_classes - 1}, as there are {self.num_classes} label vectors, got "
+                f"{int(label.max())}",
+                field="label",
+                fix="Build the label vectors from the list of all class names, in order.",
             )
         losses = super().loss(cls_score, label, **kwargs)
         losses["loss_emb"], losses["emb_mse"] = self.semantic_branch.loss(pooled, label.reshape(-1))

@@ -57,7 +57,9 @@ def untrained(configs: dict[str, AnyPath], folder: AnyPath, **options: Any) -> P
         config = Config.fromfile(os.fspath(path))
         head = config.model.cls_head
         if "label_vectors" in head:
-            head.label_vectors = np.random.default_rng(0).normal(0, 0.3, (head.num_classes, 50)).astype(np.float32)
+            head.label_vectors = (
+                np.random.default_rng(0).normal(0, 0.3, (head.num_classes or 32, 50)).astype(np.float32)
+            )
         file = os.path.join(folder, f"{name}.pth")
         torch.save({"state_dict": MODELS.build(config.model).state_dict()}, file)
         sources[name] = (config, file)

@@ -15,6 +15,7 @@ import torch
 from mmengine.config import Config
 
 from pyskl_semloss.cpu.allocator import SWITCH, keep_large_blocks
+from pyskl_semloss.hosts.mmaction2.model.config_files import fill_num_classes
 from pyskl_semloss.hosts.mmaction2.training.running import load_config
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 
@@ -92,6 +93,7 @@ def side_config(setup: Setup) -> Config:
     }
     options["model.cls_head.label_vectors"] = setup.label_vectors
     config = load_config(setup.config, uses=["train", "test"], work_dir="", options=options)
+    fill_num_classes(config, setup.config)
     _set_views(config.test_dataloader.dataset.pipeline, setup.views)
     config.train_dataloader.update(batch_size=setup.batch, num_workers=setup.workers, persistent_workers=False)
     # The rate is given for a total batch, which the runner follows.

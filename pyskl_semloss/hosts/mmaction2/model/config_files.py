@@ -6,7 +6,7 @@ import argparse
 import difflib
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 
 from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.hosts.mmaction2.model.building import cause_of, said, unknown_type
+from pyskl_semloss.semantic.label_vectors import load_matrix
 from pyskl_semloss.skeletons import get_layout, is_layout_file, layout_fields
 
 OPTION = "--cfg-options"
@@ -97,6 +98,50 @@ def embed_layouts(settings: Any) -> None:
                 settings[key] = layout_fields(get_layout(value))  # type: ignore[index]
             else:
                 embed_layouts(value)
+
+
+def fill_num_classes(config: Config, path: str) -> None:
+    """Number of classes from the label vectors, where a config leaves it open.
+
+    It goes into the head and into every ``KeypointDataset``, which refuses labels that are not below it; so a
+    checkpoint records it.
+
+    Args:
+        config: Changed in place; the file of label vectors is there.
+        path: Its file.
+
+    Raises:
+        InputError: The head has no label vectors to take the number from, they are of another number than the config
+            says, or a data set has more classes than the head.
+    """
+    head = config.model.get("cls_head") or {}
+    if head.get("type") == "SemanticEmbeddingHead" and head.get("label_vectors") is not None:
+        head["num_classes"] = len(load_matrix(head["label_vectors"], head.get("num_classes")))
+    elif "num_classes" in head and head["num_classes"] is None:
+        problem = "expected the number of classes: this head has no label vectors to take it from, and it is None"
+        raise InputError(problem, file=path, field="model.cls_head.num_classes")
+    classes = head.get("num_classes")
+    for use in ("train", "val", "test"):
+        for dataset in _keypoint_datasets((config.get(f"{use}_dataloader") or {}).get("dataset")):
+            given = dataset.get("num_classes")
+            if given is None:
+                dataset["num_classes"] = classes
+            elif isinstance(given, int) and isinstance(classes, int) and given > classes:
+                raise InputError(
+                    f"it is {given}, but the model has {classes} classes",
+                    file=path,
+                    field=f"{use}_dataloader.dataset.num_classes",
+                    fix=f"Set it to {classes}, or leave it out.",
+                )
+
+
+def _keypoint_datasets(dataset: Any) -> Iterator[Any]:
+    """The settings of each data set of ours, also of those that others wrap."""
+    if isinstance(dataset, Mapping):
+        if dataset.get("type") == "KeypointDataset":
+            yield dataset
+        for each in (dataset.get("dataset"), *(dataset.get("datasets") or ())):
+            yield from _keypoint_datasets(each)
 
 
 def _check_known(config: Config, key: str, path: str) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.mmaction2.data.packing import field
+from pyskl_semloss.semantic.label_vectors import load_matrix
 from pyskl_semloss.semantic.loss import SemanticBranch
 
 
@@ -26,7 +27,7 @@ class SemanticEmbeddingHead(I3DHead):
     ``distance`` to each label vector, (C,) for averaged clips and (S, C) otherwise.
 
     Args:
-        num_classes: Number of classes C.
+        num_classes: Number of classes C; None: as many as there are label vectors.
         in_channels: Channels of the backbone's feature.
         label_vectors: (C, D) array, or the path of a file of label vectors.
         alpha: Weight of the semantic loss.
@@ -38,14 +39,15 @@ class SemanticEmbeddingHead(I3DHead):
 
     def __init__(
         self,
-        num_classes: int,
+        num_classes: int | None,
         in_channels: int,
         label_vectors: str | Path | np.ndarray,
         alpha: float = 20.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(num_classes, in_channels, **kwargs)
-        self.semantic_branch = SemanticBranch(in_channels, num_classes, label_vectors, alpha, self.init_std)
+        vectors = load_matrix(label_vectors, num_classes)
+        super().__init__(len(vectors), in_channels, **kwargs)
+        self.semantic_branch = SemanticBranch(in_channels, len(vectors), vectors, alpha, self.init_std)
 
     def init_weights(self) -> None:
         """Initialise the classifier as the host does, then the branch."""

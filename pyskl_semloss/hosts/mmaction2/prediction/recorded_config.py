@@ -119,6 +119,8 @@ _head = {
     **dict.fromkeys(("init_std", "multi_class", "label_smooth_eps", "topk"), unread),
     **_initial,
 }
+# Without a number of its own, the host's training tool records None: it is that of the label vectors.
+_semantic_head = {**_head, "num_classes": optional(_channels), "label_vectors": unread, "alpha": unread}
 _preprocessor = Part(
     {
         "PoseHeatmapPreprocessor": {
@@ -135,7 +137,7 @@ _preprocessor = Part(
 _recognizer = {
     "backbone": _backbone,
     # The label vectors are the checkpoint's own; the file that is named here is not opened.
-    "cls_head": Part({"SemanticEmbeddingHead": {**_head, "label_vectors": unread, "alpha": unread}, "I3DHead": _head}),
+    "cls_head": Part({"SemanticEmbeddingHead": _semantic_head, "I3DHead": _head}),
     "data_preprocessor": _preprocessor,
     "neck": one_of(None),
     "train_cfg": unread,

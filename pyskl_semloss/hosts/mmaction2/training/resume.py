@@ -273,10 +273,16 @@ def changed_settings(config: Config, meta: Mapping[str, Any], path: str | os.Pat
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that count, flat."""
+    """The settings that count, flat; that a schedule ends with the training need not be among them."""
     kept = json.loads(json.dumps({key: config.get(key) for key in _PARTS}, default=str))
     settings = {key: value for key, value in flat(kept).items() if key.rpartition(".")[2] not in _NO_MATTER}
-    return {key: value for key, value in settings.items() if ".classes." not in key and value is not None}
+    epochs = settings.get("train_cfg.max_epochs")
+    ends = {key for key in settings if re.fullmatch(r"param_scheduler\.(\d+\.)?(T_max|end)", key)}
+    return {
+        key: value
+        for key, value in settings.items()
+        if ".classes." not in key and value is not None and not (key in ends and value == epochs)
+    }
 
 
 def _word(settings: Mapping[str, Any], key: str) -> str:
