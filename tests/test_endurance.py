@@ -38,5 +38,5 @@ def test_a_short_training_leaves_no_handles_and_no_processes(tmp_path):
     assert result["numbers"]["processes"][2:4] == [4, 4], "two workers of the training, two of the validation"
     rise, _, low, high, _ = result["numbers"]["main_rss"]
     assert 50 < low <= high < low + 30
-    log = (tmp_path / "train.log").read_text()
-    assert log.count("Epoch(val)") >= 6 and "Trained." in log
+    (log,) = (tmp_path / "run").glob("2*_*/*.log")
+    assert log.read_text().count("Epoch(val)") >= 6 and "Trained." in (tmp_path / "train.log").read_text()

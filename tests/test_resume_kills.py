@@ -43,22 +43,22 @@ def options(folder):
 
 def start(work, options, *words):
     """A training in a session of its own, which hears Ctrl-C as in a terminal; its output goes to a file."""
+    earlier = {*work.glob("2*_*")}
     with open(f"{work}.log", "ab") as log:
         process = subprocess.Popen(
             train_command(work, options, "--epochs", EPOCHS, *words), stdout=log, stderr=subprocess.PIPE, text=True,
             cwd=ROOT, env=environment(), start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
-        process.log, process.begin = log.name, log.tell()
+    process.work, process.earlier = work, earlier
     return process
 
 
 def wait_for(text, process):
-    """Wait until a training has said something; False if it ends before."""
+    """Wait until a training has said something in its log; False if it ends before."""
     while process.poll() is None:
-        with open(process.log, encoding="utf-8") as stream:
-            stream.seek(process.begin)
-            if text in stream.read():
+        for folder in {*process.work.glob("2*_*")} - process.earlier:
+            if any(text in path.read_text("utf-8") for path in folder.glob("*.log")):
                 return True
         time.sleep(0.02)
     return False

@@ -33,7 +33,6 @@ def main() -> None:
 
     check_mmaction2()
     from mmengine.dist import is_main_process
-    from mmengine.runner import Runner
 
     from pyskl_semloss.evaluation.metrics import accuracy_table
     from pyskl_semloss.evaluation.scores import Scores
@@ -45,6 +44,7 @@ def main() -> None:
         refuse_other_model,
         use_label_vectors_of,
     )
+    from pyskl_semloss.hosts.mmaction2.training.screen import ScreenRunner
     from pyskl_semloss.io.files import hold, writing
 
     args = parse_args()
@@ -73,7 +73,7 @@ def main() -> None:
     with hold(out, "tests into") if first else contextlib.nullcontext():
         with building(args.config):
             with writing(config.work_dir):
-                runner = Runner.from_cfg(config)
+                runner = ScreenRunner.from_cfg(config)
             refuse_other_model(runner.model, args.checkpoint)
             runner.test()
         if is_main_process():

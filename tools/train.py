@@ -40,7 +40,7 @@ def main() -> None:
     check_mmaction2()
     import torch
     from mmengine.dist import is_main_process
-    from mmengine.runner import Runner, find_latest_checkpoint
+    from mmengine.runner import find_latest_checkpoint
 
     from pyskl_semloss.hosts.mmaction2.model.building import building
     from pyskl_semloss.hosts.mmaction2.model.config_files import check_seed, fill_num_classes
@@ -53,6 +53,7 @@ def main() -> None:
         place_among_processes,
         set_epochs,
     )
+    from pyskl_semloss.hosts.mmaction2.training.screen import ScreenRunner
     from pyskl_semloss.io.files import writing
 
     args = parse_args()
@@ -85,7 +86,7 @@ def main() -> None:
         with writing(config.work_dir):
             begin(config, found, first=place == 0)
         with building(args.config):
-            Runner.from_cfg(config).train()
+            ScreenRunner.from_cfg(config).train()
         if is_main_process():
             checkpoint = find_latest_checkpoint(config.work_dir)
             work_dir = f" --work-dir {args.work_dir}" if args.work_dir else ""
