@@ -9,9 +9,14 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from tiny_runs import ROOT, train_command, write_run
 
 pytest.importorskip("mmaction")
+from mmengine.config import Config  # noqa: E402
+
+import pyskl_semloss.hosts.mmaction2  # noqa: E402, F401
+from pyskl_semloss.hosts.mmaction2.prediction.trained_model import load_model  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.training.screen import ScreenLine, ScreenRunner, progress_text  # noqa: E402
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
@@ -26,9 +31,13 @@ def finished(command, code=0):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A training of three epochs, validated after the first and the last, without a terminal."""
+    """A training of three epochs, two validations and no number of classes or channels, without a terminal."""
     folder = tmp_path_factory.mktemp("plain")
-    config = write_run(folder, steps=6, epochs=3, lines="train_cfg['val_interval'] = 2\n")
+    lines = (
+        "train_cfg['val_interval'] = 2\nmodel['backbone']['in_channels'] = model['cls_head']['num_classes'] = None\n"
+    )
+    lines += "".join(f"{name}_dataloader['dataset']['num_classes'] = None\n" for name in ("train", "val", "test"))
+    config = write_run(folder, steps=6, epochs=3, lines=lines)
     return config, finished(train_command(config))
 
 
@@ -60,6 +69,14 @@ def test_without_a_terminal_there_is_a_line_for_each_epoch(trained):
         assert (shown[4] is None) == (number == 3)
         # The second epoch is the first that is validated.
         assert shown[5] == {1: None, 2: f"{best[0]:.4f}", 3: f"{max(best):.4f}"}[number]
+
+
+def test_the_checkpoint_records_the_number_of_classes(trained):
+    checkpoint = trained[0].parent / "run" / "epoch_3.pth"
+    cfg = Config.fromstring(torch.load(checkpoint, weights_only=True)["meta"]["cfg"], ".py")
+    assert cfg.model.cls_head.num_classes == 32
+    assert all(cfg[f"{name}_dataloader"].dataset.num_classes == 32 for name in ("train", "val", "test"))
+    assert load_model(checkpoint, "cpu").classes == 32
 
 
 def test_a_test_shows_its_numbers_alone(trained):
