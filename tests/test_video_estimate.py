@@ -15,6 +15,7 @@ cv2 = pytest.importorskip("cv2", reason="needs OpenCV")
 
 from dot_videos import DOTS, FPS, HEIGHT, WIDTH, crowd, dots, find_dots, places, smooth_dots, write_video  # noqa: E402
 
+from pyskl_semloss.cli.progress import FrameProgress  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
 from pyskl_semloss.io.results import OVERWRITE  # noqa: E402
 from pyskl_semloss.recordings.recording import read_recording  # noqa: E402
@@ -31,7 +32,6 @@ from pyskl_semloss.video import (  # noqa: E402
 from pyskl_semloss.video.batch import PartFiles, are_complete  # noqa: E402
 from pyskl_semloss.video.estimate import PART, Part, assemble, find_parts  # noqa: E402
 from pyskl_semloss.video.overlay import draw_lines, lines_at, overlay_frames  # noqa: E402
-from pyskl_semloss.video.progress import FrameProgress  # noqa: E402
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent

@@ -5,29 +5,47 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pyskl_semloss.errors import InputError, one_line
 
+
+class Kind(NamedTuple):
+    """What is counted: one and many of it, what is the matter with it, and what becomes of it."""
+
+    singular: str
+    plural: str
+    matter: str
+    outcome: str
+
+    def counted(self, count: int) -> str:
+        """The defect, such as ``"3 scores below 0"``."""
+        return f"{count} {self.singular if count == 1 else self.plural} {self.matter}"
+
+    def __str__(self) -> str:
+        return f"{self.plural} {self.matter}, {self.outcome}"
+
+
 MENDED = {
-    "points_not_finite": "points with NaN or infinity, now missing",
-    "points_absurd": "points far outside the image, now missing",
-    "scores_not_finite": "scores of NaN or infinity, now 0",
-    "scores_negative": "scores below 0, now 0",
-    "scores_above_one": "scores slightly above 1, now 1",
-    "without_score": "clips without keypoint_score, now all 1",
-    "without_original_shape": "clips without original_shape, now img_shape",
-    "zero_clips_dropped": "clips of zeros only, left out",
-    "duplicate_clips": "clips repeating an earlier one, left out",
-    "duplicate_ids": "ids listed twice in a split, now once",
-    "ids_without_clip": "ids in a split without a clip, left out",
+    "points_not_finite": Kind("point", "points", "with NaN or infinity", "now missing"),
+    "points_absurd": Kind("point", "points", "far outside the image", "now missing"),
+    "scores_not_finite": Kind("score", "scores", "of NaN or infinity", "now 0"),
+    "scores_negative": Kind("score", "scores", "below 0", "now 0"),
+    "scores_above_one": Kind("score", "scores", "slightly above 1", "now 1"),
+    "without_score": Kind("clip", "clips", "without keypoint_score", "now all 1"),
+    "without_original_shape": Kind("clip", "clips", "without original_shape", "now img_shape"),
+    "zero_clips_dropped": Kind("clip", "clips", "of zeros only", "left out"),
+    "duplicate_clips": Kind("clip", "clips", "repeating an earlier one", "left out"),
+    "duplicate_ids": Kind("id", "ids", "listed twice in a split", "now once"),
+    "ids_without_clip": Kind("id", "ids", "in a split without a clip", "left out"),
 }
 NOTED = {
-    "points_off_image": "points outside the image, dropped as asked",
-    "zero_frames": "frames of zeros only, kept",
-    "zero_clips": "clips of zeros only, kept",
-    "one_frame_clips": "clips of one frame, kept",
-    "clips_without_split": "clips in no split, kept",
-    "unused_keys": "further keys in clips, not used",
+    "points_off_image": Kind("point", "points", "outside the image", "dropped as asked"),
+    "zero_frames": Kind("frame", "frames", "of zeros only", "kept"),
+    "zero_clips": Kind("clip", "clips", "of zeros only", "kept"),
+    "one_frame_clips": Kind("clip", "clips", "of one frame", "kept"),
+    "clips_without_split": Kind("clip", "clips", "in no split", "kept"),
+    "unused_keys": Kind("further key", "further keys", "in clips", "not used"),
 }
 EXAMPLES = 3
 
@@ -62,23 +80,20 @@ class Report:
         if not count:
             return
         if self.strict and kind in MENDED:
-            thing, rest = MENDED[kind].rsplit(", ", 1)[0].split(" ", 1)
-            defect = f"{thing.removesuffix('s') if count == 1 else thing} {rest}"
-            raise InputError(f"{count} {defect}", clip=clip, field=where, fix="Without strict it would be mended.")
+            fix = "Without strict it would be mended."
+            raise InputError(MENDED[kind].counted(count), clip=clip, field=where, fix=fix)
         self.counts[kind] += count
         names = self.names.setdefault(kind, [])
         if not names or names[-1] != clip:
             names.append(clip)
 
-    def lines(self, kinds: dict[str, str]) -> list[str]:
+    def lines(self, kinds: dict[str, Kind]) -> list[str]:
         """One phrase for each kind that occurred, such as ``"3 scores below 0, now 0 (2 clips: 'a', 'b')"``."""
-        found = []
-        for kind, text in kinds.items():
-            if self.counts[kind]:
-                thing, rest = text.split(" ", 1)
-                thing = thing.removesuffix("s") if self.counts[kind] == 1 else thing
-                found.append(f"{self.counts[kind]} {thing} {rest} ({self._examples(kind)})")
-        return found
+        return [
+            f"{kind.counted(self.counts[name])}, {kind.outcome} ({self._examples(name)})"
+            for name, kind in kinds.items()
+            if self.counts[name]
+        ]
 
     def _examples(self, kind: str) -> str:
         names = self.names[kind]

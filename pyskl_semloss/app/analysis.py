@@ -15,7 +15,7 @@ import numpy as np
 
 from pyskl_semloss.app.limits import Limits
 from pyskl_semloss.app.sessions import shown_name, split_name
-from pyskl_semloss.app.worker import Progress, Task
+from pyskl_semloss.app.worker import StageCallback, Task
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.files import WRITERS, write_segments
@@ -84,7 +84,7 @@ class Analysis:
 
 
 def analyse(
-    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], work: Work, progress: Progress
+    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], work: Work, progress: StageCallback
 ) -> dict[str, Any]:
     """Find the gestures in a file.
 
@@ -112,7 +112,7 @@ def analyse(
 
 
 def _analyse(
-    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], work: Work, progress: Progress
+    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], work: Work, progress: StageCallback
 ) -> dict[str, Any]:
     recording = _recording(work, predictor.layout, progress)
     work.limits.check_seconds(recording.seconds, work.name)
@@ -164,7 +164,7 @@ def moments(timelines: list[Timeline], seconds: float, smoothing: float) -> np.n
     return rows
 
 
-def _recording(work: Work, layout: Any, progress: Progress) -> Any:
+def _recording(work: Work, layout: Any, progress: StageCallback) -> Any:
     if work.is_recording:
         from pyskl_semloss.recordings.recording import read_recording
 
@@ -183,7 +183,7 @@ def _recording(work: Work, layout: Any, progress: Progress) -> Any:
         ) from None
 
 
-def _estimated(work: Work, layout: Any, progress: Progress) -> Any:
+def _estimated(work: Work, layout: Any, progress: StageCallback) -> Any:
     from pyskl_semloss.video import estimate, open_video
 
     try:
@@ -205,7 +205,7 @@ def _estimated(work: Work, layout: Any, progress: Progress) -> Any:
     return dataclasses.replace(found, name=split_name(work.name)[0], video=work.name)
 
 
-def _shown_video(work: Work, progress: Progress) -> tuple[str | None, list[str]]:
+def _shown_video(work: Work, progress: StageCallback) -> tuple[str | None, list[str]]:
     """The name of the video that the browser plays, if there is one, and what to say of it."""
     if work.is_recording:
         return None, []

@@ -13,9 +13,9 @@ from typing import Any
 from pyskl_semloss.cpu.workers import end_with_parent
 from pyskl_semloss.errors import InputError
 
-Progress = Callable[[str, float], None]
+StageCallback = Callable[[str, float], None]
 """Takes what is being done, and the share of it that is done, 0 to 1."""
-Task = Callable[[Any, Progress], Any]
+Task = Callable[[Any, StageCallback], Any]
 
 _PREPARE = "prepare"
 _WORK = "work"
@@ -46,7 +46,7 @@ class Worker:
         """
         await self._ask((_PREPARE, None), lambda stage, share: None)
 
-    async def run(self, task: Any, progress: Progress) -> Any:
+    async def run(self, task: Any, progress: StageCallback) -> Any:
         """Work on a task, after those before it; the process that has it in hand is ended when this is cancelled.
 
         Args:
@@ -61,7 +61,7 @@ class Worker:
         """
         return await self._ask((_WORK, task), progress)
 
-    async def _ask(self, question: tuple[str, Any], progress: Progress) -> Any:
+    async def _ask(self, question: tuple[str, Any], progress: StageCallback) -> Any:
         async with self._free:
             pipe = self._started()
             try:

@@ -20,12 +20,12 @@ from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.interruption import exit_on_signal
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.cli.progress import FrameProgress
 from pyskl_semloss.io.results import add_overwrite
 from pyskl_semloss.recordings.persons import WAYS
 from pyskl_semloss.recordings.seen import seen_line
 from pyskl_semloss.video import EstimationOptions, estimate_files
 from pyskl_semloss.video.batch import Outcome
-from pyskl_semloss.video.progress import FrameProgress
 
 
 def _say(outcome: Outcome) -> None:

@@ -1,4 +1,4 @@
-"""A progress line on a stream: percentage, count and time left."""
+"""Progress lines on a stream: percentage, count and time left."""
 
 from __future__ import annotations
 
@@ -8,7 +8,38 @@ from typing import TextIO
 from pyskl_semloss.errors import one_line
 
 
-class ProgressLine:
+class _Line:
+    """On a terminal one line that is written over, else a line for each tenth."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._begun: tuple[float, int] | None = None
+        self._tenth, self._open = -1, False
+
+    def _rate(self, done: int) -> float:
+        """Units a second since the first call; 0 where it is not known yet."""
+        now = time.monotonic()
+        self._begun = self._begun or (now, done)
+        begun, before = self._begun
+        return (done - before) / (now - begun) if done > before and now > begun else 0.0
+
+    def _show(self, line: str, percent: int, last: bool = False) -> None:
+        if self._stream.isatty():
+            self._stream.write(f"\r{line}\x1b[K" + "\n" * last)
+            self._open = not last
+        elif last or percent // 10 > self._tenth:
+            self._tenth = percent // 10
+            self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def end(self) -> None:
+        """Close the line."""
+        if self._open:
+            self._stream.write("\n")
+            self._open = False
+
+
+class ProgressLine(_Line):
     """Shows how much is done; on a terminal in one line, else in a line for each tenth.
 
     Args:
@@ -17,21 +48,24 @@ class ProgressLine:
     """
 
     def __init__(self, stream: TextIO, unit: str = "videos") -> None:
-        self._stream, self._unit = stream, one_line(unit)
-        self._begun: tuple[float, int] | None = None
-        self._tenth = -1
+        super().__init__(stream)
+        self._unit = one_line(unit)
 
     def __call__(self, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` are done; the time left counts from the first call."""
-        now = time.monotonic()
-        self._begun = self._begun or (now, done)
-        begun, before = self._begun
-        line = f"{100 * done // max(total, 1):3d} %  {done} of {total} {self._unit}"
-        if done > before and done < total:
-            line += f", {(now - begun) / (done - before) * (total - done):.0f} s left"
-        if self._stream.isatty():
-            self._stream.write(f"\r{line}\x1b[K" + "\n" * (done >= total))
-        elif done >= total or 10 * done // max(total, 1) > self._tenth:
-            self._tenth = 10 * done // max(total, 1)
-            self._stream.write(line + "\n")
-        self._stream.flush()
+        rate, percent = self._rate(done), 100 * done // max(total, 1)
+        left = f", {(total - done) / rate:.0f} s left" if rate and done < total else ""
+        self._show(f"{percent:3d} %  {done} of {total} {self._unit}{left}", percent, done >= total)
+
+
+class FrameProgress(_Line):
+    """Shows how many frames of several videos are done, which may become more than were expected."""
+
+    def __call__(self, frames: int, total: int, videos: int, all_videos: int) -> None:
+        """Show that ``frames`` of ``total`` are done, and ``videos`` of ``all_videos``; the rate is since the first."""
+        rate = self._rate(frames) if frames else 0.0
+        percent = min(100, 100 * frames // max(total, 1))
+        left = f", {rate:.1f} frames/s, {(total - frames) / rate:.0f} s left" if rate else ""
+        line = f"{percent:3d} %  {frames} of {total} frames{left}, {videos} of {all_videos} videos done"
+        if frames or self._stream.isatty():
+            self._show(line, percent)

@@ -21,7 +21,7 @@ MENDED = {
     "rows_empty": "skeleton rows without anything, all points missing",
     "label_rows_with_extra_columns": "label rows with more than three columns, the first three used",
     "frames_clipped": "clips reaching past the frames of their file, cut there",
-    **{kind: text for kind, text in CLIP_MENDED.items() if kind.startswith(("points_", "scores_"))},
+    **{kind: str(text) for kind, text in CLIP_MENDED.items() if kind.startswith(("points_", "scores_"))},
 }
 DROPPED = {
     "videos_without_skeletons": "videos with a label file and no skeleton file",
@@ -50,9 +50,9 @@ NOTED = {
     "split_ids_without_clip": "ids in a split list without a clip",
     "splits_empty": "splits without a clip, because there are too few videos or subjects",
     "clips_without_split": "clips that no split list names, kept",
-    "zero_frames": CLIP_NOTED["zero_frames"],
-    "zero_clips": CLIP_NOTED["zero_clips"],
-    "one_frame_clips": CLIP_NOTED["one_frame_clips"],
+    "zero_frames": str(CLIP_NOTED["zero_frames"]),
+    "zero_clips": str(CLIP_NOTED["zero_clips"]),
+    "one_frame_clips": str(CLIP_NOTED["one_frame_clips"]),
     "padding_trimmed": "frames of padding at the ends of clips, trimmed",
 }
 EXAMPLES = 5
@@ -110,9 +110,8 @@ class Findings:
     def add_report(self, report: Report, *, file: str | os.PathLike[str], clip: str, detail: str) -> None:
         """Count what the rules for one clip found."""
         for kind, count in report.counts.items():
-            thing, rest = {**CLIP_MENDED, **CLIP_NOTED}[kind].rsplit(", ", 1)[0].split(" ", 1)
-            thing = thing.removesuffix("s") if count == 1 else thing
-            self.add(kind, f"{count} {thing} {rest}{detail}", file=file, clip=clip, count=count)
+            defect = {**CLIP_MENDED, **CLIP_NOTED}[kind].counted(count)
+            self.add(kind, f"{defect}{detail}", file=file, clip=clip, count=count)
 
     def merge(self, other: Findings) -> None:
         """Add the counts and places of another part of the conversion."""

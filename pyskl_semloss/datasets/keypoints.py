@@ -13,13 +13,14 @@ from typing import Any
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.label_tables import LabelRow, read_label_table
-from pyskl_semloss.datasets.raw import Progress, mended_clip
+from pyskl_semloss.datasets.raw import mended_clip
 from pyskl_semloss.datasets.recordings import KeypointOptions, convert_recordings
 from pyskl_semloss.datasets.splits import SPLITS, SplitOptions, Splits, check_split_name, split_clips
 from pyskl_semloss.datasets.summary import finish, refuse_changed_results
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import hold
 from pyskl_semloss.io.id_lists import KnownNames
+from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.recordings.keypoint_files import find_sources, guess_format
 from pyskl_semloss.recordings.mmpose import recording_name
 from pyskl_semloss.recordings.recording import Recording, read_recording
@@ -41,7 +42,7 @@ def convert_keypoints(
     strict: bool = False,
     labels_from: int | None = None,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
     """Convert recordings and a table of labels to an annotation file, with a summary beside it.
 
@@ -86,7 +87,7 @@ def _convert(
     findings: Findings,
     labels_from: int | None,
     workers: int,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> dict[str, Any]:
     listed = None if class_names is None else read_name_list(class_names)
     names = None if listed is None else listed.names

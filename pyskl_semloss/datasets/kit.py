@@ -15,13 +15,14 @@ from pyskl_semloss.annotations.mending import METRES
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.formats import FORMATS, command_of
 from pyskl_semloss.datasets.label_tables import first_label
-from pyskl_semloss.datasets.raw import Progress, mended_clip
+from pyskl_semloss.datasets.raw import mended_clip
 from pyskl_semloss.datasets.raw_format import RawFormat
 from pyskl_semloss.datasets.splits import SplitOptions, Splits, split_clips
 from pyskl_semloss.datasets.summary import finish, refuse_changed_results
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import NpyRows
 from pyskl_semloss.io.files import hold
+from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.io.reading import absent, list_folder, shown
 from pyskl_semloss.untrusted import safe_pickle
 
@@ -40,7 +41,7 @@ def convert_kit(
     keep_padding: bool = False,
     strict: bool = False,
     labels_from: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
     """Convert the arrays of a challenge kit to an annotation file, with a summary beside it.
 
@@ -80,7 +81,7 @@ def _convert(
     keep_padding: bool,
     findings: Findings,
     labels_from: int | None,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> dict[str, Any]:
     _check_folder(source, raw)
     sets = {name: read_set(Path(source), name, raw) for name in SETS if _present(Path(source), name)}

@@ -25,10 +25,10 @@ from pyskl_semloss.datasets.summary import finish, refuse_changed_results
 from pyskl_semloss.datasets.tables import joint_points, parse_table, read_text
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import hold
+from pyskl_semloss.io.progress import ProgressCallback
 
 MOST_CLIP_FRAMES = 1_000_000
 """Frames of the clips of one video (300 MB): each row of a label file may name all frames of the video."""
-Progress = Callable[[int, int], None]
 
 
 def convert_raw(
@@ -39,7 +39,7 @@ def convert_raw(
     *,
     strict: bool = False,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
     """Convert the raw files of a data set to an annotation file, with a summary beside it.
 
@@ -78,7 +78,7 @@ def _convert(
     splits: SplitOptions,
     findings: Findings,
     workers: int,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> dict[str, Any]:
     strict = findings.strict
     folder = Path(f"{os.fspath(out)}.parts")

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss import __version__
-from pyskl_semloss.datasets.raw import Progress, run_tasks
+from pyskl_semloss.datasets.raw import run_tasks
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import hold, writing
+from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.io.reading import list_folder, read_json
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.recordings.keypoint_files import RecordingOptions, find_sources, make_recording, read_keypoints
@@ -48,7 +49,7 @@ def convert_recordings(
     options: KeypointOptions,
     *,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     on_failure: Failure | None = None,
 ) -> list[dict[str, Any]]:
     """Make recordings of keypoints: ``<name>.npz`` for each, and beside it a ``.json`` that says who was found in it.
@@ -88,7 +89,7 @@ def _convert(
     folder: str | os.PathLike[str],
     options: KeypointOptions,
     workers: int,
-    report: Progress,
+    report: ProgressCallback,
     on_failure: Failure | None,
 ) -> list[dict[str, Any]]:
     keys = {path: _key(path, options) for path in paths}

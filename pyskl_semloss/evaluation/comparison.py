@@ -9,7 +9,7 @@ import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align
-from pyskl_semloss.evaluation.resampling import Units, resampled, units_of
+from pyskl_semloss.evaluation.resampling import Units, accuracy, bootstrap, units_of
 from pyskl_semloss.evaluation.scores import Scores
 
 METRICS = ("top1", "mean_class")
@@ -97,9 +97,11 @@ def paired_bootstrap(
     _check(metric, resamples, level, seed)
     label, hits, units = _hits([*a, *b], len(a), len(b), persons)
     side = np.stack([hits[: len(a)].mean(axis=0), hits[len(a) :].mean(axis=0)])
-    both = _metric(np.ones((1, len(label))), side, label, metric)[0]
-    drawn = np.concatenate([_metric(times, side, label, metric) for times in resampled(units, resamples, seed)], axis=0)
-    low, high = np.quantile(drawn[:, 1] - drawn[:, 0], [(1 - level) / 2, (1 + level) / 2])
+    by_class = label if metric == "mean_class" else None
+    both = accuracy(np.ones((1, len(label))), side, by_class)[0]
+    low, high = bootstrap(
+        units, lambda times: np.diff(accuracy(times, side, by_class))[:, 0], resamples=resamples, level=level, seed=seed
+    )
     return Difference(
         metric=metric,
         a=float(both[0]),
@@ -160,15 +162,3 @@ def _hits(
     label = aligned[0].label[known]
     hits = np.stack([part.score[known].argmax(axis=1) == label for part in aligned]).astype(np.float64)
     return label, hits, units_of(aligned[0].sample_id[known], persons)
-
-
-def _metric(times: np.ndarray, side: np.ndarray, label: np.ndarray, metric: str) -> np.ndarray:
-    """The metric of both sides (R, 2), where clip n counts ``times[r, n]`` times and has ``side[s, n]`` hits."""
-    if metric == "top1":
-        return times @ side.T / times.sum(axis=1, keepdims=True)
-    member = (label[:, None] == np.unique(label)).astype(np.float64)
-    clips = times @ member
-    present = clips > 0
-    # Recall of an absent class is left out, so it may be anything finite here.
-    recall = np.stack([times @ (member * one[:, None]) for one in side]) / np.where(present, clips, 1)
-    return ((recall * present).sum(axis=2) / present.sum(axis=1)).T

@@ -11,7 +11,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align
 from pyskl_semloss.evaluation.metrics import confusion_matrix
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.semantic.label_vectors import load_matrix
+from pyskl_semloss.semantic.label_vectors import cosines, load_matrix
 
 PERMUTATIONS = 10_000
 
@@ -83,8 +83,7 @@ def name_nearness(
     wrong = table - np.diag(table.diagonal())
     if not wrong.any():
         raise InputError("no clip with a known label is mistaken", file=scores[0].source or None)
-    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosine = units @ units.T
+    cosine = cosines(vectors)
     rank = _ranks(cosine)
     nearness = 1 - (rank - 1) / (classes - 2)
     share, chance = wrong / wrong.sum(), _by_frequency(wrong, table.sum(axis=0))

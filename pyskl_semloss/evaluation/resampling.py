@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +89,40 @@ def resampled(units: Units, resamples: int, seed: int) -> Iterator[np.ndarray]:
         drawn = rng.integers(0, units.count, (rows, units.count)) + units.count * np.arange(rows)[:, None]
         times = np.bincount(drawn.ravel(), minlength=rows * units.count).reshape(rows, units.count)
         yield times[:, units.member].astype(np.float64)
+
+
+def bootstrap(
+    units: Units, statistic: Callable[[np.ndarray], np.ndarray], *, resamples: int, level: float, seed: int
+) -> np.ndarray:
+    """Ends (2, …) of the percentile bootstrap interval of a statistic.
+
+    Args:
+        units: What is drawn.
+        statistic: Takes how often each clip was drawn (R, N) and returns its value for each resample (R, …).
+        resamples: Number of resamples.
+        level: Of the interval.
+        seed: Of the draws.
+    """
+    drawn = np.concatenate([statistic(times) for times in resampled(units, resamples, seed)])
+    return np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+
+
+def accuracy(times: np.ndarray, hits: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+    """Accuracy (R, M) of models where clip n counts ``times[r, n]`` times; with labels mean-class accuracy.
+
+    Args:
+        times: (R, N).
+        hits: (M, N), 1 where a model is right, else 0.
+        label: (N,). The mean is over the classes that occur in a resample.
+    """
+    if label is None:
+        return times @ hits.T / times.sum(axis=1, keepdims=True)
+    member = (label[:, None] == np.unique(label)).astype(np.float64)
+    clips = times @ member
+    present = clips > 0
+    # Recall of an absent class is left out, so it may be anything finite here.
+    recall = np.stack([times @ (member * row[:, None]) for row in hits]) / np.where(present, clips, 1)
+    return ((recall * present).sum(axis=2) / present.sum(axis=1)).T
 
 
 def wilson(share: np.ndarray, count: np.ndarray, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ from pyskl_semloss.evaluation.metrics import (
 )
 from pyskl_semloss.evaluation.resampling import wilson
 from pyskl_semloss.report.collect import Material, Model
-from pyskl_semloss.report.headline import cosines
+from pyskl_semloss.semantic.label_vectors import cosines
 
 Figure = dict[str, Any]
 

@@ -12,9 +12,10 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.comparison import mcnemar, paired_bootstrap
 from pyskl_semloss.evaluation.metrics import class_numbers, confusion_matrix, summary
 from pyskl_semloss.evaluation.neighbours import name_nearness
-from pyskl_semloss.evaluation.resampling import resampled, units_of, wilson
+from pyskl_semloss.evaluation.resampling import accuracy, bootstrap, units_of, wilson
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.report.collect import Material
+from pyskl_semloss.semantic.label_vectors import cosines
 
 RESAMPLES = 2_000
 FEW_PERSONS = 10
@@ -58,22 +59,16 @@ def intervals(
     label, units = parts[0].label[known], units_of(parts[0].sample_id[known], persons)
     top1 = np.stack([_in_top(part.score[known], label, 1) for part in parts])
     top5 = np.stack([_in_top(part.score[known], label, 5) for part in parts])
-    member = (label[:, None] == np.unique(label)).astype(np.float64)
-    drawn: dict[str, list[np.ndarray]] = {"top1": [], "top5": [], "mean_class": []}
-    for times in resampled(units, resamples, seed):
-        clips = times.sum(axis=1, keepdims=True)
-        drawn["top1"].append(times @ top1.T / clips)
-        drawn["top5"].append(times @ top5.T / clips)
-        sizes = times @ member
-        recall = np.stack([times @ (member * one[:, None]) for one in top1], axis=2) / np.maximum(sizes, 1)[..., None]
-        drawn["mean_class"].append(recall.sum(1) / (sizes > 0).sum(1)[:, None])
-    ends = [(1 - level) / 2, (1 + level) / 2]
-    bounds = {name: np.quantile(np.concatenate(values), ends, axis=0) for name, values in drawn.items()}
+    ends = bootstrap(
+        units,
+        lambda times: np.stack([accuracy(times, top1), accuracy(times, top5), accuracy(times, top1, label)], axis=1),
+        resamples=resamples, level=level, seed=seed,
+    )  # fmt: skip
     rights = {"top1": top1, "top5": top5, "mean_class": top1}
     return [
         {
-            name: _one_sided(right[n], units.count, level) or (float(bounds[name][0][n]), float(bounds[name][1][n]))
-            for name, right in rights.items()
+            name: _one_sided(right[n], units.count, level) or (float(ends[0, row, n]), float(ends[1, row, n]))
+            for row, (name, right) in enumerate(rights.items())
         }
         for n in range(len(parts))
     ]
@@ -171,12 +166,6 @@ def classes(material: Material) -> list[dict[str, Any]]:
 def matrix(material: Material) -> list[list[int]]:
     """Clips of each true class (row) by predicted class (column), for the final model."""
     return confusion_matrix(material.final.scores.score, material.final.scores.label).tolist()
-
-
-def cosines(vectors: np.ndarray) -> np.ndarray:
-    """(C, C) cosines between label vectors."""
-    units = vectors / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    return units @ units.T
 
 
 def neighbours(material: Material, count: int = 3) -> list[list[tuple[int, float]]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.recordings.recording import Recording
 
 _SAMPLES = 16
@@ -118,7 +119,6 @@ Entry = Mapping[str, Any]
 """A clip as the annotation files have it."""
 ScoreClips = Callable[[Iterable[Entry]], Iterator[Scores]]
 """Takes clips one by one and gives their probabilities, batch by batch, in order."""
-Progress = Callable[[int, int], None]
 """Called with how many windows are scored, and how many will be."""
 
 WINDOW = 2.0
@@ -178,7 +178,7 @@ def timelines_of(
     score: ScoreClips,
     class_names: tuple[str, ...],
     rules: WindowRules | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> list[Timeline]:
     """Score the windows of each person, or of all together, in which somebody is seen and moves.
 

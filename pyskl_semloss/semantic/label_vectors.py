@@ -282,16 +282,18 @@ def identical_classes(labels: LabelVectors) -> list[tuple[str, ...]]:
     return [tuple(names) for names in groups.values() if len(names) > 1]
 
 
+def cosines(vectors: np.ndarray) -> np.ndarray:
+    """(C, C) float64 cosines between label vectors (C, D)."""
+    units = vectors / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    return units @ units.T
+
+
 def nearest_classes(labels: LabelVectors, count: int = 3) -> list[tuple[float, str, str]]:
     """The pairs of classes with the highest cosine, as (cosine, name, name), the highest first."""
-    units = labels.vectors / np.linalg.norm(labels.vectors, axis=1, keepdims=True)
-    best: list[tuple[float, str, str]] = []
-    for row, name in enumerate(labels.class_names[:-1]):
-        cosines = units[row + 1 :] @ units[row]
-        near = np.argsort(-cosines, kind="stable")[:count]
-        best += [(float(cosines[other]), name, labels.class_names[row + 1 + other]) for other in near]
-        best = sorted(best, key=lambda pair: -pair[0])[:count]
-    return best
+    table, names = cosines(labels.vectors), labels.class_names
+    pairs = np.argwhere(np.triu(np.ones(table.shape, bool), 1))
+    nearest = np.argsort(-table[tuple(pairs.T)], kind="stable")[:count]
+    return [(float(table[one, other]), names[one], names[other]) for one, other in pairs[nearest]]
 
 
 def summary(labels: LabelVectors) -> str:

@@ -108,7 +108,7 @@ def are_complete(lengths: dict[int, int]) -> bool:
     return bool(short) and all(number in lengths for number in range(min(short)))
 
 
-Progress = Callable[[int, int, int, int], None]
+FramesCallback = Callable[[int, int, int, int], None]
 """Frames done, frames in all, videos done, videos in all."""
 _INTERVAL = 0.5
 """Seconds between two messages of a process on how far it is."""
@@ -156,7 +156,7 @@ def estimate_files(
     *,
     workers: int = 1,
     overlay: bool = False,
-    progress: Progress | None = None,
+    progress: FramesCallback | None = None,
 ) -> list[Outcome]:
     """Make ``NAME.npz``, a recording, of each video, and beside it ``NAME.json`` with facts about it.
 
@@ -202,7 +202,7 @@ class _Run:
         options: EstimationOptions,
         workers: int,
         overlay: bool,
-        progress: Progress | None,
+        progress: FramesCallback | None,
     ) -> None:
         self._outcomes, self._out, self._overlay = outcomes, out, overlay
         self._progress = progress or (lambda *numbers: None)

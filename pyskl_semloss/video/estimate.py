@@ -21,6 +21,7 @@ import numpy as np
 from pyskl_semloss.annotations.mending import mend_points
 from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.skeletons import joint_map
 from pyskl_semloss.video.estimator import Estimator, Found
@@ -84,8 +85,6 @@ PART = 1000
 """Frames of a part, which at 25 frames/s is 40 s of video."""
 WARM_UP = 25
 """Frames before a part that the estimator sees to find the person and to settle."""
-Progress = Callable[[int, int], None]
-"""Frames done, and frames in all, or 0 where the file does not say how many it has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +115,7 @@ def estimate(
     person: str = "largest",
     max_persons: int = 2,
     pause: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Recording:
     """Find the keypoints in a video, in this process.
 
@@ -163,7 +162,7 @@ def find_parts(
     options: EstimationOptions,
     estimator: Estimator,
     mine: Callable[[int], bool] = lambda number: True,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     threads: int = 0,
 ) -> Iterator[Part]:
     """The parts of a video, one after the other.

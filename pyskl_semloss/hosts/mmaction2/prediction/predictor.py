@@ -27,12 +27,13 @@ from pyskl_semloss.hosts.mmaction2.data.packing import field
 from pyskl_semloss.hosts.mmaction2.model.folding import fused
 from pyskl_semloss.hosts.mmaction2.prediction.model_agreement import check_agreement, names_of_classes
 from pyskl_semloss.hosts.mmaction2.prediction.trained_model import Source, TrainedModel, build_steps, load_model
+from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.nothing_found import why_nothing
 from pyskl_semloss.segments.segment import Segmentation
-from pyskl_semloss.segments.windows import Entry, Progress, Timeline, WindowRules, timelines_of, window_seconds
+from pyskl_semloss.segments.windows import Entry, Timeline, WindowRules, timelines_of, window_seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +203,7 @@ class Predictor:
         windows: WindowRules | None = None,
         *,
         one_view: bool = True,
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
     ) -> list[Timeline]:
         """What the models say about every moment of a recording: a timeline for each person; see :meth:`segments`."""
         self.check_layout(recording)
@@ -223,7 +224,7 @@ class Predictor:
         seen: float | None = None,
         together: bool = False,
         one_view: bool = True,
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
     ) -> Segmentation:
         """The gestures in a recording of any length, with start, end, name and confidence.
 
