@@ -1,7 +1,7 @@
 """How well, and how fast, trained models find the gestures in long synthetic recordings whose gestures are known.
 
-python tools/benchmark_segments.py --joint JOINT.pth --limb LIMB.pth
-python tools/benchmark_segments.py --joint JOINT.pth --limb LIMB.pth --split train --threshold 0.3 0.45 --window 1.5 2 3
+python tools/benchmark/segments.py --joint JOINT.pth --limb LIMB.pth
+python tools/benchmark/segments.py --joint JOINT.pth --limb LIMB.pth --split train --threshold 0.3 0.45 --window 1.5 2 3
 Settings are chosen on the training persons, and reported on those of the test, who are others.
 """
 

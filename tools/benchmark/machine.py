@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from cost import GPU_PEAKS
 
 from pyskl_semloss.hosts.environment import version_of
-from pyskl_semloss.hosts.mmaction2.benchmark.cost import GPU_PEAKS
 
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile")
 

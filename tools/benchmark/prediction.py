@@ -1,8 +1,8 @@
 """How many times faster than real time recordings are predicted: windows, heat maps, networks, segments.
 
-python tools/benchmark_prediction.py --joint JOINT.pth --limb LIMB.pth
-python tools/benchmark_prediction.py --released            # models of the iMiGUE configs' size with random weights
-python tools/benchmark_prediction.py --released --fast --threads 2 --windows 32
+python tools/benchmark/prediction.py --joint JOINT.pth --limb LIMB.pth
+python tools/benchmark/prediction.py --released            # models of the iMiGUE configs' size with random weights
+python tools/benchmark/prediction.py --released --fast --threads 2 --windows 32
 Measure on an idle machine. One view of each window; the recording is synthetic, 25 frames per second, 22 joints.
 """
 
@@ -14,7 +14,7 @@ from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.segment_arguments import add_models, models_of
 from pyskl_semloss.errors import InputError
 
-_CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "mmaction2" / "imigue"
+_CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "mmaction2" / "imigue"
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,9 +43,9 @@ def main() -> None:
 
     check_mmaction2()
     import torch
+    from recordings import table, untrained
 
     from pyskl_semloss.cpu.allocator import keep_large_blocks
-    from pyskl_semloss.hosts.mmaction2.benchmark.recordings import table, untrained
     from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
     from pyskl_semloss.segments.windows import WindowRules
     from pyskl_semloss.synthetic.recording import generate_recording

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from pyskl_semloss.hosts.mmaction2.benchmark.sides import Setup
-from pyskl_semloss.hosts.mmaction2.benchmark.turns import Child
+from sides import Setup
+from turns import Child
 
 _LAYOUTS = {17: "coco17", 22: "openpose22", 25: "openpose25"}
 

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.utils.dl_utils import set_multi_processing
-
-from pyskl_semloss.hosts.mmaction2.benchmark.sides import (
+from sides import (
     Setup,
     build_model,
     build_optimizer,

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cost import StepCost
+from machine import header
+from scaling import loading, scaling
+from sides import SIDES, Setup
+from targets import targets
+from turns import Child, compare, take_turns
 
 from pyskl_semloss.annotations import AnnotationSet, write_annotations
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.hosts.mmaction2.benchmark.cost import StepCost
-from pyskl_semloss.hosts.mmaction2.benchmark.machine import header
-from pyskl_semloss.hosts.mmaction2.benchmark.scaling import loading, scaling
-from pyskl_semloss.hosts.mmaction2.benchmark.sides import SIDES, Setup
-from pyskl_semloss.hosts.mmaction2.benchmark.targets import targets
-from pyskl_semloss.hosts.mmaction2.benchmark.turns import Child, compare, take_turns
 from pyskl_semloss.synthetic.clips import CLASS_NAMES, generate
 
 # The sides live in new processes for each group: what was compiled, or is kept in memory, stays out of the next.

@@ -9,14 +9,14 @@ import time
 from typing import Any
 
 import torch
+from cost import step_cost
+from live import LiveSide
+from machine import peaks
+from memory import peak_bytes, private_bytes, reset_peak
 from mmengine.config import Config
+from sides import build_model, build_optimizer, set_seed
+from stand_ins import NoBackbone, random_batch
 
-from pyskl_semloss.hosts.mmaction2.benchmark.cost import step_cost
-from pyskl_semloss.hosts.mmaction2.benchmark.live import LiveSide
-from pyskl_semloss.hosts.mmaction2.benchmark.machine import peaks
-from pyskl_semloss.hosts.mmaction2.benchmark.memory import peak_bytes, private_bytes, reset_peak
-from pyskl_semloss.hosts.mmaction2.benchmark.sides import build_model, build_optimizer, set_seed
-from pyskl_semloss.hosts.mmaction2.benchmark.stand_ins import NoBackbone, random_batch
 from pyskl_semloss.skeletons import get_layout
 
 

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from sides import Setup
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.hosts.mmaction2.benchmark.sides import Setup
 
 Times = dict[str, list[float]]
 
@@ -33,7 +33,7 @@ class Child:
         end.close()
 
     def ask(self, command: str, **arguments: Any) -> Any:
-        """The answer of :class:`pyskl_semloss.hosts.mmaction2.benchmark.measures.Measures` to a command.
+        """The answer of :class:`measures.Measures` to a command.
 
         Raises:
             InputError: The side found something wrong with the user's input.
@@ -70,7 +70,7 @@ class Child:
 
 def _serve(setup: Setup, pipe: Connection) -> None:
     """Answer commands until the other end is closed."""
-    from pyskl_semloss.hosts.mmaction2.benchmark.measures import Measures
+    from measures import Measures
 
     side = None
     while True:
