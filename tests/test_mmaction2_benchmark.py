@@ -15,12 +15,10 @@ pytest.importorskip("mmaction")
 from cost import Layer, layers_of, step_cost
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from report import PARTS, Plan, run
 from sides import Setup, host_pipeline, side_config
-from table import markdown, write
-from targets import targets
+from table import markdown, targets, write
 from torch.utils.flop_counter import FlopCounterMode
-from turns import compare
+from turns import PARTS, Plan, compare, run
 
 import pyskl_semloss.hosts.mmaction2  # noqa: F401
 from pyskl_semloss.errors import InputError

@@ -6,15 +6,159 @@ python tools/benchmark/prediction.py --released --fast --threads 2 --windows 32
 Measure on an idle machine. One view of each window; the recording is synthetic, 25 frames per second, 22 joints.
 """
 
-import argparse
-import tempfile
-from pathlib import Path
+from __future__ import annotations
 
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.segment_arguments import add_models, models_of
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.recordings.recording import Recording
+from pyskl_semloss.segments.find import find_segments
+from pyskl_semloss.segments.windows import Entry, Timeline, WindowRules, timelines_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor, Views
+    from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 
 _CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "mmaction2" / "imigue"
+PARTS = ("windows, movement", "windows to views", "heat maps", "networks, fusion", "segments", "all")
+
+
+class Part(NamedTuple):
+    """What a part of the prediction costs.
+
+    Attributes:
+        name: What is done.
+        wall: Seconds by the clock for each window that is scored.
+        cpu: Seconds of processor time for it.
+    """
+
+    name: str
+    wall: float
+    cpu: float
+
+
+def untrained(configs: dict[str, Path], folder: str, **options: Any) -> Predictor:
+    """Models of the given configs with random weights: as fast as trained ones, and without their data.
+
+    Args:
+        configs: By modality.
+        folder: Where their checkpoints are written.
+        **options: Of :class:`Predictor`.
+    """
+    import torch
+    from mmaction.registry import MODELS
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    import pyskl_semloss.hosts.mmaction2  # noqa: F401
+    from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
+
+    init_default_scope("mmaction")
+    sources: dict[str, Any] = {}
+    for name, path in configs.items():
+        config = Config.fromfile(path)
+        head = config.model.cls_head
+        if "label_vectors" in head:
+            head.label_vectors = np.random.default_rng(0).normal(0, 0.3, (head.num_classes, 50)).astype(np.float32)
+        file = os.path.join(folder, f"{name}.pth")
+        torch.save({"state_dict": MODELS.build(config.model).state_dict()}, file)
+        sources[name] = (config, file)
+    return Predictor(sources.get("joint"), sources.get("limb"), **options)
+
+
+def _stand_in(predictor: Predictor, recording: Recording, rules: WindowRules) -> tuple[list[Entry], list[Timeline]]:
+    """The windows of a recording that are scored, and timelines of random scores."""
+    taken: list[Entry] = []
+    rng = np.random.default_rng(0)
+
+    def score(entries: Iterable[Entry]) -> Iterator[Scores]:
+        for entry in entries:
+            taken.append(entry)
+            probability = rng.dirichlet(np.full(predictor.classes, 0.05)).astype(np.float32)
+            yield Scores(np.array([entry["frame_dir"]]), probability[None], np.array([-1]))
+
+    return taken, timelines_of(recording, score, predictor.class_names, rules)
+
+
+def parts_of(
+    predictor: Predictor, recording: Recording, rules: WindowRules, count: int = 16, rounds: int = 3
+) -> list[Part]:
+    """Medians of the parts of :meth:`Predictor.segments`, one view of each window; the last is their sum.
+
+    Args:
+        predictor: The models.
+        recording: Of their joints.
+        rules: Which of its windows are scored.
+        count: So many windows are measured, spread over those that are scored.
+        rounds: Turns of all parts.
+    """
+    windows, timelines = _stand_in(predictor, recording, rules)
+    some = [windows[n] for n in np.linspace(0, len(windows) - 1, min(count, len(windows))).astype(int)]
+    groups = predictor._groups(one_view=True)
+    drawn: list[tuple[Any, Views]] = [
+        (model, model.views(group.model.collate([group.pack(entry, Report())])))
+        for group in groups
+        for entry in some
+        for model in (_drawing(predictor, name) for name in group.names)
+    ]
+    stages: list[tuple[Callable[[], object], int]] = [
+        (lambda: _stand_in(predictor, recording, rules), len(windows)),
+        (lambda: [group.pack(entry, Report()) for group in groups for entry in some], len(some)),
+        (lambda: [_draw(model, views) for model, views in drawn], len(some)),
+        (lambda: list(predictor.score(some, one_view=True, fuse_layers=True)), len(some)),
+        (lambda: [find_segments(timeline) for timeline in timelines], len(windows)),
+    ]
+    turns = [[_seconds(work) / windows for work, windows in stages] for _ in range(rounds + 1)][1:]
+    cut, packed, maps, scored, segments = np.median(turns, axis=0)
+    rows = [cut, packed, maps, scored - packed - maps, segments, cut + scored + segments]
+    return [Part(name, *map(float, row)) for name, row in zip(PARTS, rows, strict=True)]
+
+
+def _drawing(predictor: Predictor, name: str) -> Any:
+    return predictor.models[name].model.data_preprocessor
+
+
+def _draw(model: PoseHeatmapPreprocessor, views: Views) -> Tensor:
+    return model.render(views.keypoint.flatten(0, 1)[:, None], views.score.flatten(0, 1)[:, None], views.size, [False])
+
+
+def _seconds(work: Callable[[], object]) -> np.ndarray:
+    import torch
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    with torch.inference_mode():
+        work()
+    return np.array([time.perf_counter() - wall, time.process_time() - cpu])
+
+
+def table(
+    predictor: Predictor, recording: Recording, rules: WindowRules, strides: Sequence[float], **options: int
+) -> str:
+    """The parts as a Markdown table: their cost, and how many times real time that is at each stride in s."""
+    parts = parts_of(predictor, recording, rules, **options)
+    head = ["part", "ms a window", "ms of processor time", *(f"× real time, stride {stride:g} s" for stride in strides)]
+    shares = [len(_stand_in(predictor, recording, replace(rules, stride=stride))[0]) for stride in strides]
+    rows = [
+        [part.name, f"{1000 * part.wall:.3g}", f"{1000 * part.cpu:.3g}"]
+        + [f"{recording.seconds / (part.wall * count):.3g}" for count in shares]
+        for part in parts
+    ]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,11 +187,9 @@ def main() -> None:
 
     check_mmaction2()
     import torch
-    from recordings import table, untrained
 
     from pyskl_semloss.cpu.allocator import keep_large_blocks
     from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
-    from pyskl_semloss.segments.windows import WindowRules
     from pyskl_semloss.synthetic.recording import generate_recording
 
     keep_large_blocks()

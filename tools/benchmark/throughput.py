@@ -45,8 +45,8 @@ def main() -> None:
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
-    from report import PARTS, Plan, run
     from table import markdown, write
+    from turns import PARTS, Plan, run
 
     folder = CONFIGS / ("synthetic" if args.quick else "imigue")
     gpu = args.device == "cuda"
