@@ -191,7 +191,7 @@ def test_pictures_of_skeletons(disk):
 
 def test_benchmark_tables(disk):
     pytest.importorskip("mmaction")
-    from pyskl_semloss.hosts.mmaction2.benchmark import table
+    import table
 
     header = {"long": "x" * 3 * PAGE}
     old = table.markdown

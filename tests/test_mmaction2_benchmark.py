@@ -12,18 +12,16 @@ import torch
 
 pytest.importorskip("mmaction")
 
+from cost import Layer, layers_of, step_cost
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from sides import Setup, host_pipeline, side_config
+from table import markdown, targets, write
 from torch.utils.flop_counter import FlopCounterMode
+from turns import PARTS, Plan, compare, run
 
 import pyskl_semloss.hosts.mmaction2  # noqa: F401
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.hosts.mmaction2.benchmark.cost import Layer, layers_of, step_cost
-from pyskl_semloss.hosts.mmaction2.benchmark.report import PARTS, Plan, run
-from pyskl_semloss.hosts.mmaction2.benchmark.sides import Setup, host_pipeline, side_config
-from pyskl_semloss.hosts.mmaction2.benchmark.table import markdown, write
-from pyskl_semloss.hosts.mmaction2.benchmark.targets import targets
-from pyskl_semloss.hosts.mmaction2.benchmark.turns import compare
 from pyskl_semloss.skeletons import get_layout
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -204,8 +202,13 @@ def test_wrong_plans_and_devices_are_one_sentence():
         with pytest.raises(InputError, match="torch sees none"):
             run(Plan({}, "", device="cuda"))
     done = subprocess.run(
-        [sys.executable, "tools/benchmark.py", "--parts", "nothing"], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "tools/benchmark/throughput.py", "--parts", "nothing"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    shown = subprocess.run([sys.executable, "tools/benchmark.py", "--help"], capture_output=True, text=True, cwd=ROOT)
+    shown = subprocess.run(
+        [sys.executable, "tools/benchmark/throughput.py", "--help"], capture_output=True, text=True, cwd=ROOT
+    )
     assert "Parts: " + " ".join(PARTS) in shown.stdout

@@ -14,8 +14,8 @@ from mmaction.registry import MODELS  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 from onnx_models import ROOT, predictor_of  # noqa: E402
+from prediction import PARTS, parts_of, table  # noqa: E402
 
-from pyskl_semloss.hosts.mmaction2.benchmark.recordings import PARTS, parts_of, table  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model import folding as module  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.folding import FusedSlowOnly, fused  # noqa: E402
 from pyskl_semloss.segments.windows import WindowRules  # noqa: E402

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from own_keypoint_files import body, write_csv
+from test_messages import PROGRAMS
 
 from pyskl_semloss.annotations import read_annotations
 from pyskl_semloss.recordings.recording import read_recording
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
+TOOLS = sorted(PROGRAMS)
 FULL = "standard output: it cannot be written: the disk is full (No space left on device)."
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\nerror: a second line"
 SHOWN = r"\x1b]0;owned\x07\x1b[2J\nerror: a second line"

@@ -1,7 +1,7 @@
 """How well, and how fast, trained models find the gestures in long synthetic recordings whose gestures are known.
 
-python tools/benchmark_segments.py --joint JOINT.pth --limb LIMB.pth
-python tools/benchmark_segments.py --joint JOINT.pth --limb LIMB.pth --split train --threshold 0.3 0.45 --window 1.5 2 3
+python tools/benchmark/segments.py --joint JOINT.pth --limb LIMB.pth
+python tools/benchmark/segments.py --joint JOINT.pth --limb LIMB.pth --split train --threshold 0.3 0.45 --window 1.5 2 3
 Settings are chosen on the training persons, and reported on those of the test, who are others.
 """
 
@@ -46,13 +46,13 @@ def main() -> None:
     keep_large_blocks()
     predictor = Predictor(args.joint, args.limb, class_names=args.names or CLASS_NAMES, fast=args.fast)
     background = {predictor.class_names[k] for k in background_classes(predictor.class_names, args.background)}
-    made = [generate_recording(args.gestures, seed, split=args.split) for seed in range(args.recordings)]
+    recordings = [generate_recording(args.gestures, seed, split=args.split) for seed in range(args.recordings)]
     predictor.timelines(generate_recording(1)[0])
-    seconds = sum(recording.seconds for recording, _ in made)
+    seconds = sum(recording.seconds for recording, _ in recordings)
     for window in args.window:
         cut = predictor.window_rules(window=window, stride=args.stride)
         wall, cpu = time.perf_counter(), time.process_time()
-        lines = [predictor.timelines(recording, cut, one_view=not args.all_views)[0] for recording, _ in made]
+        lines = [predictor.timelines(recording, cut, one_view=not args.all_views)[0] for recording, _ in recordings]
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         scored = sum(int(line.probability.any(axis=1).sum()) for line in lines)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -64,10 +64,10 @@ def main() -> None:
         for threshold in args.threshold:
             rules = SegmentRules(threshold=threshold, background=tuple(args.background))
             named, timed = Agreement(0, 0, 0), Agreement(0, 0, 0)
-            for line, (_, truth) in zip(lines, made, strict=True):
-                wanted = [one for one in truth if one.name not in background]
-                found = find_segments(line, rules)
-                named, timed = named + agreement(found, wanted), timed + agreement(found, wanted, names=False)
+            for line, (_, truth) in zip(lines, recordings, strict=True):
+                wanted = [segment for segment in truth if segment.name not in background]
+                segments = find_segments(line, rules)
+                named, timed = named + agreement(segments, wanted), timed + agreement(segments, wanted, names=False)
             print(
                 f"  threshold {threshold:g}: F1 {named.f1:.3f}, precision {named.precision:.3f}, recall "
                 f"{named.recall:.3f}; times alone F1 {timed.f1:.3f}; {named.found} found, {named.annotated} true"

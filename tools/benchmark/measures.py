@@ -1,31 +1,122 @@
-"""What is measured on a side; each method is a command that a process of :mod:`.turns` answers."""
+"""What is measured on a side, in a process of its own."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import pickle
+import resource
 import time
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
+from cost import peaks, step_cost
 from mmengine.config import Config
+from mmengine.utils.dl_utils import set_multi_processing
+from sides import Setup, build_model, build_optimizer, prepare_process, set_seed, side_config
+from torch import Tensor, nn
 
-from pyskl_semloss.hosts.mmaction2.benchmark.cost import step_cost
-from pyskl_semloss.hosts.mmaction2.benchmark.live import LiveSide
-from pyskl_semloss.hosts.mmaction2.benchmark.machine import peaks
-from pyskl_semloss.hosts.mmaction2.benchmark.memory import peak_bytes, private_bytes, reset_peak
-from pyskl_semloss.hosts.mmaction2.benchmark.sides import build_model, build_optimizer, set_seed
-from pyskl_semloss.hosts.mmaction2.benchmark.stand_ins import NoBackbone, random_batch
 from pyskl_semloss.skeletons import get_layout
 
 
-class Measures(LiveSide):
-    """The measures of a side.
+def answer(setup: Setup, command: str, arguments: dict[str, Any]) -> Any:
+    """What a method of the process' :class:`Measures` returns; only the first call builds them."""
+    return getattr(_measures(setup), command)(**arguments)
+
+
+@functools.cache
+def _measures(setup: Setup) -> Measures:
+    return Measures(setup)
+
+
+class Measures:
+    """A side in this process: config, data sets and, when first asked for, model and batches; and its measures.
 
     Every time is in seconds for a clip, the first call of a method being the warm-up of the next ones. On a GPU the
-    clock is read when all work is done.
+    clock is read when all work is done. The host draws the weights that every side starts from, where they have not
+    been drawn.
+
+    Args:
+        setup: The side.
     """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup, self.process = setup, prepare_process(setup)
+        self.config: Config = side_config(setup)
+        # As the runner does, so that workers are started in the way that the config names.
+        set_multi_processing(**self.config.env_cfg.mp_cfg)
+        self.cuda = setup.device == "cuda"
+        if self.cuda:
+            torch.cuda.init()
+            torch.backends.cudnn.benchmark = bool(self.config.env_cfg.get("cudnn_benchmark", False))
+        if setup.side == "host" and not Path(setup.weights).is_file():
+            torch.save(build_model(self.config, None, "cpu", setup.seed).state_dict(), setup.weights)
+
+    def about(self) -> dict[str, Any]:
+        """What was set in this process."""
+        return self.process
+
+    @cached_property
+    def model(self) -> Any:
+        """The recogniser, with the host's weights."""
+        return build_model(self.config, self.setup.weights, self.setup.device, self.setup.seed)
+
+    @cached_property
+    def optimizer(self) -> Any:
+        """Its optimizer's wrapper."""
+        return build_optimizer(self.config, self.model)
+
+    @cached_property
+    def train_set(self) -> Any:
+        """The data set that training reads."""
+        return self._dataset("train")
+
+    @cached_property
+    def test_set(self) -> Any:
+        """The data set that testing reads."""
+        return self._dataset("test")
+
+    def _dataset(self, name: str) -> Any:
+        from mmaction.registry import DATASETS
+
+        dataset = DATASETS.build(self.config[f"{name}_dataloader"].dataset)
+        dataset.full_init()
+        return dataset
+
+    def now(self) -> float:
+        """Seconds on a clock, when all work that was given to the GPU is done."""
+        if self.cuda:
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def batch(self, dataset: Any, first: int, clips: int) -> dict[str, Any]:
+        """Some clips of a data set, one after the other, as a loader hands them on."""
+        from mmengine.dataset import pseudo_collate
+
+        return pseudo_collate([dataset[index % len(dataset)] for index in range(first, first + clips)])
+
+    @cached_property
+    def train_data(self) -> dict[str, Any]:
+        """The batch of every timed training step."""
+        set_seed(self.setup.seed)
+        return self.on_device(self.batch(self.train_set, 0, self.setup.batch))
+
+    @cached_property
+    def test_data(self) -> dict[str, Any]:
+        """The clip of every timed test step."""
+        return self.on_device(self.batch(self.test_set, 0, 1))
+
+    def on_device(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The host's volumes wait on the device; our keypoints cross over in each step, as from the loader."""
+        return self.model.data_preprocessor.cast_data(data) if self.setup.side == "host" else data
+
+    def release(self) -> None:
+        """Give the GPU's memory back: the sides share it, and what a turn's cache holds is the next side's."""
+        if self.cuda:
+            torch.cuda.empty_cache()
 
     def heatmaps(self, clips: int = 8) -> float:
         """The heat-map step of a pipeline alone, on clips that the steps before it made; the CPU's work."""
@@ -51,7 +142,7 @@ class Measures(LiveSide):
         set_seed(self.setup.seed)
         steps = self.train_set.pipeline.transforms
         names = [type(step).__name__ for step in steps]
-        until = next(place for place, name in enumerate(names) if name in ("GeneratePoseTarget", "PackKeypoints"))
+        until = next(number for number, name in enumerate(names) if name in ("GeneratePoseTarget", "PackKeypoints"))
         samples = []
         for index in range(clips):
             results = self.train_set.get_data_info(index)
@@ -146,14 +237,14 @@ class Measures(LiveSide):
         if self.setup.side != "host":
             config.model.cls_head.alpha = 0.0
         model = build_model(config, self.setup.weights, self.setup.device, self.setup.seed).train()
-        optimizer, found = build_optimizer(config, model), []
+        optimizer, losses = build_optimizer(config, model), []
         for step in range(steps):
             set_seed(self.setup.seed + step)
             data = self.batch(self.train_set, step * self.setup.batch, self.setup.batch)
             # Apart from what the pipeline drew: dropout begins at the same place on each side.
             set_seed(self.setup.seed + step)
-            found.append(float(model.train_step(data, optimizer)["loss_cls"]))
-        return found
+            losses.append(float(model.train_step(data, optimizer)["loss_cls"]))
+        return losses
 
     def _loader(self, workers: int) -> Any:
         from mmengine.runner import Runner
@@ -209,12 +300,12 @@ class Measures(LiveSide):
     def cost(self) -> dict[str, Any]:
         """Operations and bytes of a training step by precision, and what this machine can do in a second."""
         shape = self.model.data_preprocessor(self.train_data, True)["inputs"].flatten(0, 1).shape
-        found: dict[str, Any] = {"shape": list(shape), "peaks": peaks(self.setup.device), "cost": {}}
+        counted: dict[str, Any] = {"shape": list(shape), "peaks": peaks(self.setup.device), "cost": {}}
         for name, element in (("float32", 4), ("bfloat16", 2)):
             for fused in (True, False):
                 cost = step_cost(self.model, shape, element=element, fused=fused)
-                found["cost"][f"{name}, {'fused' if fused else 'each operation alone'}"] = dataclasses.asdict(cost)
-        return found
+                counted["cost"][f"{name}, {'fused' if fused else 'each operation alone'}"] = dataclasses.asdict(cost)
+        return counted
 
     def point(self, frames: int, size: int, skeleton: str, persons: int, batch: int, steps: int) -> dict[str, float]:
         """A training step on random points of another size, in a process that did nothing else before."""
@@ -233,3 +324,58 @@ class Measures(LiveSide):
             before = peak_bytes(self.setup.device)
             self.train_step()
         return {"rendering": rendering, "step": step, "memory": peak_bytes(self.setup.device) - before}
+
+
+def peak_bytes(device: str) -> float:
+    """The most that this process held: allocated on the GPU, or resident on the CPU."""
+    if device == "cuda":
+        return float(torch.cuda.max_memory_allocated())
+    # Kilobytes on Linux.
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def reset_peak(device: str) -> None:
+    """Begin anew on a GPU; a process' resident peak only grows, so that a fresh process is needed on a CPU."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def private_bytes(pid: int) -> float:
+    """What a process shares with no other; 0 where the kernel does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0.0
+    return float(sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) * 1024)
+
+
+class NoBackbone(nn.Module):
+    """Takes volumes and gives features of a backbone's shape for nothing."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, channels, 1, 1, 1), zeros."""
+        return volume.new_zeros((len(volume), self.channels, 1, 1, 1))
+
+
+def random_batch(clips: int, persons: int, frames: int, joints: int, size: int, seed: int) -> dict[str, Any]:
+    """A batch as :class:`PackKeypoints` packs it, of points that wander over maps of ``size`` x ``size`` px."""
+    from mmaction.structures import ActionDataSample
+
+    generator = torch.Generator().manual_seed(seed)
+    shape = (1, persons, frames, joints)
+    samples = []
+    for number in range(clips):
+        sample = ActionDataSample()
+        # MMAction2 1.2 renamed the label's field.
+        set_label = getattr(sample, "set_gt_label", None) or sample.set_gt_labels
+        set_label(number % 2)
+        for key, value in (("img_shape", (size, size)), ("sample_id", str(number))):
+            sample.set_field(value, key, field_type="metainfo")
+        samples.append(sample)
+    points = [size * torch.rand((*shape, 2), generator=generator) for _ in range(clips)]
+    scores = [torch.rand(shape, generator=generator) for _ in range(clips)]
+    return {"inputs": {"keypoint": points, "keypoint_score": scores}, "data_samples": samples}

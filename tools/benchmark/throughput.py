@@ -1,9 +1,9 @@
 """Measure MMAction2 as installed and this package, turn by turn in one run, on synthetic clips.
 
-python tools/benchmark.py [--out FOLDER]
-python tools/benchmark.py --parts heatmaps train_step --modality joint --rounds 10
-python tools/benchmark.py --device cuda --out docs/benchmark_gpu
-python tools/benchmark.py --quick
+python tools/benchmark/throughput.py [--out FOLDER]
+python tools/benchmark/throughput.py --parts heatmaps train_step --modality joint --rounds 10
+python tools/benchmark/throughput.py --device cuda --out docs/benchmark_gpu
+python tools/benchmark/throughput.py --quick
 
 Parts: heatmaps train_sample test_sample bytes train_step losses epoch floor inference memory scaling
 """
@@ -18,7 +18,7 @@ from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.io.results import add_overwrite
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "mmaction2"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "mmaction2"
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,8 +45,8 @@ def main() -> None:
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
-    from pyskl_semloss.hosts.mmaction2.benchmark.report import PARTS, Plan, run
-    from pyskl_semloss.hosts.mmaction2.benchmark.table import markdown, write
+    from table import markdown, write
+    from turns import PARTS, Plan, run
 
     folder = CONFIGS / ("synthetic" if args.quick else "imigue")
     gpu = args.device == "cuda"

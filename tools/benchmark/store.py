@@ -1,6 +1,6 @@
 """Measure a keypoint store of many clips under MMAction2: start, memory of the loader's workers, random access.
 
-python tools/benchmark_store.py [--clips 200000] [--frames 90] [--folder /tmp]
+python tools/benchmark/store.py [--clips 200000] [--frames 90] [--folder /tmp]
 
 The clips (22 joints, 23.8 kB each at 90 frames) are made in a folder in --folder, and removed at the end.
 """
@@ -26,7 +26,7 @@ from pyskl_semloss.annotations.store_writer import write_store
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError
 
-CONFIG = Path(__file__).resolve().parents[1] / "configs" / "mmaction2" / "imigue" / "joint.py"
+CONFIG = Path(__file__).resolve().parents[2] / "configs" / "mmaction2" / "imigue" / "joint.py"
 READ = 2000
 """Random clips of which memory and time are taken."""
 ROUNDS = 10

@@ -1,9 +1,11 @@
-"""Operations and bytes of one training step, counted from the shapes of a model's modules, and the time they need."""
+"""Operations and bytes of a training step, counted from the shapes of its modules, and the time that they need."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+import functools
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,18 +115,18 @@ def layers_of(model: Any, shape: Sequence[int]) -> list[Layer]:
     backbone, head = parts
     for module in parts.modules():
         module._compiled_call_impl = None
-    found: list[Layer] = []
-    hooks = [module.register_forward_hook(_recorder(found)) for module in _counted(backbone)]
+    layers: list[Layer] = []
+    hooks = [module.register_forward_hook(_recorder(layers)) for module in _counted(backbone)]
     backbone.train()
     with torch.no_grad():
         feature = backbone(torch.empty(tuple(shape), device="meta"))
     for hook in hooks:
         hook.remove()
     clips, channels, *volume = feature.shape
-    found.append(Layer("pool", feature.numel(), clips * channels))
+    layers.append(Layer("pool", feature.numel(), clips * channels))
     for linear in (module for module in head.modules() if isinstance(module, nn.Linear)):
-        found.append(_linear(linear, clips))
-    return found
+        layers.append(_linear(linear, clips))
+    return layers
 
 
 def _linear(linear: nn.Linear, clips: int) -> Layer:
@@ -140,25 +142,25 @@ def _counted(backbone: nn.Module) -> Iterable[nn.Module]:
     return [module for module in backbone.modules() if isinstance(module, kinds)]
 
 
-def _recorder(found: list[Layer]) -> Any:
+def _recorder(layers: list[Layer]) -> Any:
     def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         x, y = inputs[0].numel(), output.numel()
         weights = sum(value.numel() for value in module.parameters(recurse=False))
         if isinstance(module, _CONVOLUTIONS):
-            first = not any(layer.kind == "convolution" for layer in found)
+            first = not any(layer.kind == "convolution" for layer in layers)
             # Each output element sums one product for each weight of its channel.
             macs = y * (module.weight.numel() // module.weight.shape[0])
-            found.append(Layer("convolution", x, y, weights, macs, first))
+            layers.append(Layer("convolution", x, y, weights, macs, first))
         elif isinstance(module, _NORMS):
-            found.append(Layer("norm", x, y, weights))
+            layers.append(Layer("norm", x, y, weights))
         elif isinstance(module, nn.ReLU):
-            found.append(Layer("activation", x, y))
+            layers.append(Layer("activation", x, y))
         elif isinstance(module, _POOLS):
             # A pool of one pixel passes its input on.
             if x != y:
-                found.append(Layer("pool", x, y))
+                layers.append(Layer("pool", x, y))
         else:
-            found.append(Layer("add", y, y))
+            layers.append(Layer("add", y, y))
 
     return record
 
@@ -193,3 +195,35 @@ def step_cost(model: Any, shape: Sequence[int], *, element: int = 2, fused: bool
         bytes_backward=float(element * (backward + weights) + 4 * weights),
         bytes_optimizer=20.0 * parameters,
     )
+
+
+def peaks(device: str) -> dict[str, Any]:
+    """FLOP/s by precision and bytes/s: published for GPUs that are known, measured elsewhere."""
+    if device == "cuda":
+        name = torch.cuda.get_device_name()
+        for part, (flops, moved) in GPU_PEAKS.items():
+            if part in name:
+                return {"source": f"data sheet of the {part}", "bfloat16": flops, "bytes": moved}
+    size, elements = (8192, 1 << 28) if device == "cuda" else (1536, 1 << 25)
+    source = torch.empty(elements, device=device)
+    target = torch.empty_like(source)
+    peaks: dict[str, Any] = {
+        "source": f"measured here: {size} x {size} matrix product, copy of {4 * elements >> 20} MB"
+    }
+    peaks["bytes"] = 8.0 * elements / _best(lambda: target.copy_(source), device)
+    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        matrix = torch.ones((size, size), dtype=dtype, device=device)
+        peaks[name] = 2.0 * size**3 / _best(functools.partial(torch.matmul, matrix, matrix), device)
+    return peaks
+
+
+def _best(work: Callable[[], object], device: str, times: int = 5) -> float:
+    """Seconds of the shortest of some runs, which is what the machine can do."""
+    taken = []
+    for _ in range(times + 1):
+        start = time.perf_counter()
+        work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - start)
+    return min(taken[1:])
