@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -31,8 +32,11 @@ class Sessions:
         target = Path(parent or tempfile.gettempdir()) / _NAME
         remove_abandoned(target)
         self.folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=temporary_prefix(target), suffix=".tmp"))
-        self._lock = os.open(self.folder, os.O_RDONLY)
-        mark_in_use(self._lock)
+        self._lock: int | None = None
+        # Windows opens no folders; what a killed app leaves stays there.
+        with contextlib.suppress(PermissionError):
+            self._lock = os.open(self.folder, os.O_RDONLY)
+            mark_in_use(self._lock)
 
     def begin(self) -> Path:
         """A new session's folder; only its owner can guess its name."""
@@ -56,7 +60,8 @@ class Sessions:
     def close(self) -> None:
         """Remove everything."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
 
 
 def shown_name(name: str) -> str:

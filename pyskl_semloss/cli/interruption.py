@@ -18,7 +18,9 @@ from types import FrameType
 from pyskl_semloss.cli.outputs import is_printing
 from pyskl_semloss.errors import TRACEBACK
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Windows has neither SIGHUP nor alarms: there nothing that was raised is put off, or raised again.
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_HAS_ALARM = hasattr(signal, "setitimer")
 _AGAIN, _SOON, _LATE = 1.0, 0.001, 0.2
 """Seconds until what was raised and lost is raised again; until what was put off is, and for how long that is done."""
 
@@ -66,7 +68,7 @@ def stop_on_signal(main: Callable[[], None], advice: Callable[[], str] | None = 
         # Who asks for tracebacks wants to see where it was.
         heard.pop(signal.SIGINT, None)
     came: list[int] = []
-    alarm = signal.getsignal(signal.SIGALRM)
+    before_all = {**heard, signal.SIGALRM: signal.getsignal(signal.SIGALRM)} if _HAS_ALARM else heard
     try:
         _handle(heard, functools.partial(_stop, came, os.getpid()))
         main()
@@ -76,16 +78,24 @@ def stop_on_signal(main: Callable[[], None], advice: Callable[[], str] | None = 
         if not came:
             raise
         _handle(heard, signal.SIG_IGN)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _set_alarm(0)
         _end_workers()
         if _is_first_process():
             line = f"stopped by {signal.Signals(came[0]).name}"
             print(line if advice is None else f"{line}; {advice()}", file=sys.stderr, flush=True)
         raise SystemExit(128 + came[0]) from None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, before in {**heard, signal.SIGALRM: alarm}.items():
+        _set_alarm(0)
+        for number, before in before_all.items():
             signal.signal(number, before)
+
+
+def _set_alarm(seconds: float, handler: Callable[[int, FrameType | None], None] | None = None) -> None:
+    """Call the handler in some seconds; 0 for never."""
+    if _HAS_ALARM:
+        if handler is not None:
+            signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def going_on(option: str = "") -> str:
@@ -125,7 +135,8 @@ def _stop(came: list[int], owner: int, number: int, frame: FrameType | None) -> 
             raise Stopped(128 + came[0])
         return
     # Where the workers got the signal too, torch would report their end as a crash.
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, lambda *_: None)
     # What is torn down half made complains in its destructor.
     sys.unraisablehook = lambda _: None
     came.append(number)
@@ -134,14 +145,12 @@ def _stop(came: list[int], owner: int, number: int, frame: FrameType | None) -> 
 
 def _raise(came: list[int], late: float, number: int, frame: FrameType | None) -> None:
     """Raise, here or, where it would be lost or do harm, a little later."""
-    if is_printing(frame) and time.monotonic() < late:
+    if _HAS_ALARM and is_printing(frame) and time.monotonic() < late:
         # What was just printed would be printed again.
-        signal.signal(signal.SIGALRM, functools.partial(_raise, came, late))
-        signal.setitimer(signal.ITIMER_REAL, _SOON)
+        _set_alarm(_SOON, functools.partial(_raise, came, late))
         return
     # Python drops what is raised in a destructor, or by its own hooks while a worker is forked; the run would go on.
-    signal.signal(signal.SIGALRM, functools.partial(_raise, came, 0.0))
-    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+    _set_alarm(_AGAIN, functools.partial(_raise, came, 0.0))
     if not _on_its_way(sys.exc_info()[1]):
         raise Stopped(128 + came[0])
 

@@ -9,9 +9,9 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -20,7 +20,8 @@ from pyskl_semloss.io.reading import reason
 
 Tell = Callable[[Any], None]
 Work = Callable[[Any, Tell], Any]
-_OF_THE_TERMINAL = (signal.SIGINT, signal.SIGHUP)
+# Windows has no SIGHUP, and no signals that are blocked.
+_OF_THE_TERMINAL = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
 _TERMINATED = 128 + signal.SIGTERM
 _PATIENCE = 5.0
 """Seconds that a process has to end by itself."""
@@ -60,8 +61,11 @@ class _Worker:
 @contextlib.contextmanager
 def _held_back() -> Iterator[None]:
     """Put signals off while a process is started: one that gets half of its instructions complains of them."""
-    # It lets signals through again when it is started.
-    resource_tracker.ensure_running()
+    if hasattr(signal, "pthread_sigmask"):
+        from multiprocessing import resource_tracker
+
+        # It lets signals through again when it is started.
+        resource_tracker.ensure_running()
     signals = (*_OF_THE_TERMINAL, signal.SIGTERM)
     came: list[int] = []
     handlers = {number: signal.getsignal(number) for number in signals}
@@ -71,15 +75,22 @@ def _held_back() -> Iterator[None]:
         # Another thread may take what this one does not let through.
         signal.signal(number, lambda number, frame: came.append(number))
     # For the new process, which inherits it: it does not know yet what to do about them.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    before = _mask("SIG_BLOCK", signals)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _mask("SIG_SETMASK", before)
         for number in changed:
             signal.signal(number, handlers[number])
         for late in came:
             signal.raise_signal(late)
+
+
+def _mask(how: str, signals: Iterable[int]) -> Iterable[int]:
+    """The signals that were blocked before."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return ()
+    return signal.pthread_sigmask(getattr(signal, how), signals)
 
 
 def _end(crew: list[_Worker]) -> None:
@@ -161,7 +172,7 @@ def _serve(work: Work, pipe: Connection) -> None:
         signal.signal(number, signal.SIG_IGN)
     # So that temporary files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_OF_THE_TERMINAL, signal.SIGTERM))
+    _mask("SIG_UNBLOCK", (*_OF_THE_TERMINAL, signal.SIGTERM))
     end_with_parent()
     # Libraries in C write to stderr what they think of a damaged video; Python's stderr stays.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)

@@ -30,10 +30,19 @@ class Weighting(NamedTuple):
 
 
 def as_semantic(scores: Scores) -> Scores:
-    """The same clips, scored by name: ``softmax(semantic_cosine / 0.1)`` in the place of the classifier's scores.
+    """The same clips, scored by name in the place of the classifier.
+
+    ``softmax(semantic_cosine / 0.1)`` over the C classes of each of the N clips.
 
     Raises:
         InputError: There are no semantic scores.
+
+    Example:
+        >>> score = np.array([[0.8, 0.2], [0.4, 0.6]])
+        >>> joint = Scores(np.array(["a", "b"]), score, np.array([0, 1]))
+        >>> named = replace(joint, semantic_cosine=np.array([[1.0, 0.9], [0.0, 0.2]]))
+        >>> [[round(float(value), 4) for value in row] for row in as_semantic(named).score]
+        [[0.7311, 0.2689], [0.1192, 0.8808]]
     """
     if scores.semantic_cosine is None:
         raise InputError(
@@ -46,11 +55,19 @@ def as_semantic(scores: Scores) -> Scores:
 
 
 def align(parts: Sequence[Scores]) -> list[Scores]:
-    """Bring every part into the order of the first; a label that is known in one part becomes known in all.
+    """Every part in the clip order of the first.
+
+    A label that is known in one part becomes known in all.
 
     Raises:
         InputError: A part has other clips, another number of classes, other class names, or another label for a clip.
             The message names the file and the first few clips.
+
+    Example:
+        >>> first = Scores(np.array(["a", "b"]), np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([0, -1]))
+        >>> second = Scores(np.array(["b", "a"]), np.array([[0.1, 0.9], [0.7, 0.3]]), np.array([1, 0]))
+        >>> [(part.sample_id.tolist(), part.label.tolist()) for part in align([first, second])]
+        [(['a', 'b'], [0, 1]), (['a', 'b'], [0, 1])]
     """
     if not parts:
         raise InputError("expected at least one score file, got none")
@@ -69,6 +86,10 @@ def normalised(weights: Sequence[float], parts: int) -> tuple[float, ...]:
 
     Raises:
         InputError: There are not as many as parts, one is negative, NaN or infinite, or all are zero.
+
+    Example:
+        >>> normalised([1, 3], parts=2)
+        (0.25, 0.75)
     """
     given = [float(weight) for weight in weights]
     if len(given) != parts:
@@ -98,6 +119,12 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float], softmax: bool = Fals
     Raises:
         InputError: The weights are wrong, the parts do not belong together (see :func:`align`), or some hold
             probabilities and others do not.
+
+    Example:
+        >>> joint = Scores(np.array(["a", "b"]), np.array([[0.5, 0.5], [0.25, 0.75]]), np.array([0, 1]))
+        >>> limb = Scores(np.array(["b", "a"]), np.array([[0.75, 0.25], [1.0, 0.0]]), np.array([1, 0]))
+        >>> fuse([joint, limb], weights=[1, 1]).score.tolist()
+        [[0.75, 0.25], [0.5, 0.5]]
     """
     share = normalised(weights, len(parts))
     aligned = align(parts)
@@ -114,7 +141,7 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float], softmax: bool = Fals
 def search_weights(
     parts: Sequence[Scores], step: float = 0.05, softmax: bool = False
 ) -> tuple[tuple[float, ...], list[Weighting]]:
-    """Try every weighting on a grid and choose the one of the highest Top-1; use validation scores, not the test's.
+    """The weights of the highest Top-1 on a grid; of validation scores, not the test's.
 
     Of equal Top-1 the higher mean-class accuracy wins, then the weights nearest to equal ones, then the first tried.
 
@@ -128,6 +155,14 @@ def search_weights(
 
     Raises:
         InputError: As :func:`fuse`; no label is known; the step does not divide 1, or makes too many weightings.
+
+    Example:
+        >>> ids, label = np.array(["a", "b"]), np.array([0, 1])
+        >>> joint = Scores(ids, np.array([[0.9, 0.1], [0.6, 0.4]]), label)
+        >>> limb = Scores(ids, np.array([[0.6, 0.4], [0.2, 0.8]]), label)
+        >>> weights, table = search_weights([joint, limb], step=0.25)
+        >>> weights, table[0].top1, len(table)
+        ((0.5, 0.5), 1.0, 5)
     """
     tried = _grid(len(parts), step)
     aligned = align(parts)
@@ -265,7 +300,14 @@ def _probability_rows(part: Scores, number: int) -> np.ndarray:
 
 
 def softmaxed(score: np.ndarray) -> np.ndarray:
-    """Scores (N, C), such as logits, as probabilities in float64."""
+    """Scores (N, C), such as logits, as probabilities in float64.
+
+    ``exp(s_c) / sum_k exp(s_k)`` in each row.
+
+    Example:
+        >>> softmaxed(np.log([[3.0, 1.0]])).round(6).tolist()
+        [[0.75, 0.25]]
+    """
     power = np.exp(score.astype(np.float64) - score.max(axis=1, keepdims=True))
     return power / power.sum(axis=1, keepdims=True)
 

@@ -75,6 +75,11 @@ def top_k_accuracy(score: np.ndarray, label: np.ndarray, k: int) -> float | None
 
     Raises:
         InputError: Shapes do not fit, a score is NaN or infinite, a label is out of range, or k is below 1.
+
+    Example:
+        >>> score, label = np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.2, 0.3, 0.5]]), np.array([0, 0, 2])
+        >>> round(top_k_accuracy(score, label, 1), 4), top_k_accuracy(score, label, 2)
+        (0.6667, 1.0)
     """
     if k < 1:
         raise InputError(f"expected at least 1, got {k}", field="k")
@@ -94,6 +99,11 @@ def mean_class_accuracy(score: np.ndarray, label: np.ndarray) -> float | None:
 
     Raises:
         InputError: As :func:`top_k_accuracy`.
+
+    Example:
+        >>> score, label = np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.2, 0.3, 0.5]]), np.array([0, 0, 2])
+        >>> mean_class_accuracy(score, label)
+        0.75
     """
     score, label = _labelled(score, label)
     if not len(label):
@@ -113,6 +123,11 @@ def confusion_matrix(score: np.ndarray, label: np.ndarray) -> np.ndarray:
 
     Raises:
         InputError: As :func:`top_k_accuracy`.
+
+    Example:
+        >>> score, label = np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.2, 0.3, 0.5]]), np.array([0, 0, 2])
+        >>> confusion_matrix(score, label).tolist()
+        [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
     """
     score, label = _labelled(score, label)
     classes = score.shape[1]
@@ -154,6 +169,11 @@ def macro_f1(score: np.ndarray, label: np.ndarray) -> float | None:
 
     Raises:
         InputError: As :func:`top_k_accuracy`.
+
+    Example:
+        >>> score, label = np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.2, 0.3, 0.5]]), np.array([0, 0, 2])
+        >>> round(macro_f1(score, label), 4)
+        0.8333
     """
     numbers = class_numbers(score, label)
     present = numbers.support > 0
@@ -182,6 +202,10 @@ def calibration(score: np.ndarray, label: np.ndarray, bins: int = CALIBRATION_BI
 
     Raises:
         InputError: As :func:`top_k_accuracy`; scores are no probabilities, or there are no bins.
+
+    Example:
+        >>> round(calibration(np.array([[0.8, 0.2], [0.6, 0.4]]), np.array([0, 1])).ece, 4)
+        0.4
     """
     if bins < 1:
         raise InputError(f"expected at least 1, got {bins}", field="bins")

@@ -15,10 +15,17 @@ MODALITIES = ("joint", "limb")
 
 @dataclass(frozen=True)
 class Channels:
-    """The joints (C,) or limbs (C, 2) that the channels show, and the channel order (C,) of the mirror image.
+    """The joints or limbs that the channels of a volume show.
+
+    ``parts`` are joints (C,) or limbs (C, 2); ``mirror`` (C,) is the order of the channels in the mirror image.
 
     Raises:
         InputError: Another modality than 'joint' or 'limb', or lists of other shapes.
+
+    Example:
+        >>> channels = Channels.limbs([(0, 1), (0, 2)], mirror_pairs=[(0, 1)])
+        >>> len(channels), channels.mirrored().parts.tolist()
+        (2, [[0, 2], [0, 1]])
     """
 
     modality: str

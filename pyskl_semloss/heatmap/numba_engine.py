@@ -282,6 +282,12 @@ def render_heatmaps(
 
     Raises:
         InputError: Shapes that do not fit together, or a channel of a joint that the clip lacks.
+
+    Example:
+        >>> keypoint, score = np.array([[[[2.0, 1.0]]]]), np.array([[[0.5]]])
+        >>> volume = render_heatmaps(keypoint, score, Channels.joints(1), (3, 4))
+        >>> volume.shape, volume[0, 0, 1].round(3).tolist()
+        ((1, 1, 3, 4), [0.0020000000949949026, 0.125, 0.5, 0.125])
     """
     keypoint, score = check_points(keypoint, score, channels)
     frames = keypoint.shape[1]

@@ -55,6 +55,13 @@ class HeatmapConv3d(nn.Conv3d):
     The sparse way is taken in float32 for volumes on a CPU, channels last in memory, that need no gradient and are zero
     in 19 pixels of 20, if the kernel is large enough. Results agree with the usual one's to rounding. Under autocast
     processors with a unit for matrices are faster in the usual way, so it is taken.
+
+    Example:
+        >>> plain = nn.Conv3d(22, 8, (1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3))
+        >>> volume = torch.zeros(1, 22, 4, 56, 56).to(memory_format=torch.channels_last_3d)
+        >>> volume[:, :, :, 20, 30] = 1
+        >>> torch.allclose(HeatmapConv3d.of(plain)(volume), plain(volume), atol=1e-5)
+        True
     """
 
     @classmethod

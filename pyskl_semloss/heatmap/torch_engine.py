@@ -90,6 +90,12 @@ def render_batch(
 
     Raises:
         InputError: Shapes that do not fit together, or a channel of a joint that the clips lack.
+
+    Example:
+        >>> keypoint, score = torch.tensor([2.0, 1.0]).reshape(1, 1, 1, 1, 2), torch.full((1, 1, 1, 1), 0.5)
+        >>> volume = render_batch(keypoint, score, Channels.joints(1), (3, 4))
+        >>> volume.shape, [round(value, 3) for value in volume[0, 0, 0, 1].tolist()]
+        (torch.Size([1, 1, 1, 3, 4]), [0.002, 0.125, 0.5, 0.125])
     """
     check_shapes(tuple(keypoint.shape), tuple(score.shape), channels, batched=True)
     clips, persons, frames = keypoint.shape[:3]

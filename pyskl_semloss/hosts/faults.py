@@ -8,7 +8,6 @@ import mmap
 import multiprocessing.queues
 import os
 import re
-import resource
 import signal
 import struct
 import sys
@@ -23,6 +22,11 @@ from typing import Any, ClassVar, Protocol
 
 from pyskl_semloss.errors import TRACEBACK, HostError, InputError
 from pyskl_semloss.io.files import LITTLE, free_space, why_not_written
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 _SLOT = struct.Struct("qq")
 """Process id of a worker, and the index of its clip, -1 between two clips."""
@@ -113,18 +117,21 @@ def _settle_worker() -> None:
     """
     sys.excepthook = _SharersHook(sys.excepthook)
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE):
-            signal.signal(number, signal.SIG_DFL)
+        for name in ("SIGSEGV", "SIGBUS", "SIGFPE"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 def allow_open_files() -> None:
     """Raise the number of files that this process may have open, as far as the system lets it raise it itself.
 
-    Each tensor that a loader's worker passes on is an open file of both processes.
+    Each tensor that a loader's worker passes on is an open file of both processes. Windows has no such limit.
 
     Raises:
         InputError: It is too low to begin with.
     """
+    if resource is None:
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -141,7 +148,7 @@ def _raise_deaths_in_loaders_alone() -> None:
     """
     from torch.utils.data._utils.signal_handling import _set_SIGCHLD_handler
 
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGCHLD"):
         return
     _set_SIGCHLD_handler()
     theirs = signal.getsignal(signal.SIGCHLD)
@@ -288,9 +295,9 @@ def _deaths_to_come() -> list[re.Match[str]]:
 
 
 def _too_many_files(worker: str = "") -> InputError:
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    allowed = f": {resource.getrlimit(resource.RLIMIT_NOFILE)[0]} at a time" if resource is not None else ""
     fix = "Allow more before the start (ulimit -n 4096), or take fewer workers, such as --cfg-options "
-    problem = f"too few open files are allowed{worker}: {allowed} at a time"
+    problem = f"too few open files are allowed{worker}{allowed}"
     return InputError(problem, fix=fix + "train_dataloader.num_workers=1.")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import hashlib
 import os
 import re
@@ -17,6 +16,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from pyskl_semloss.errors import HostError, InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 # errno: what it means for a file that is written, and what to do about it.
 _ROOM = "Make room there, or name another place."
@@ -38,9 +42,15 @@ _REASONS = {
 _LONGEST_NAME = 200
 _TEMPORARY = ".tmp"
 # Looked up here, before any file is read, so that nothing that happens while one is read loads a library.
-_rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+try:
+    _rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+except TypeError:  # Windows
+    _rename = None
 _HERE, _EXCHANGE = -100, 2
 """AT_FDCWD and RENAME_EXCHANGE of Linux."""
+SAFE_FLAGS = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"))
+"""For :func:`os.open`: those that the system has."""
+_CLOSED = -1
 LITTLE = 1 << 16
 """Bytes; a disk with less than that is called full where the error itself says nothing."""
 
@@ -96,7 +106,9 @@ def _is_of(error: OSError, path: Path) -> bool:
         return True
     name, here = os.path.realpath(error.filename), os.path.realpath(path)
     temporary = os.path.join(os.path.dirname(here), temporary_prefix(Path(here)))
-    return name.startswith(temporary) or os.path.commonpath([name, here]) in (name, here)
+    with contextlib.suppress(ValueError):  # two disks of Windows
+        return name.startswith(temporary) or os.path.commonpath([name, here]) in (name, here)
+    return False
 
 
 def free_space(path: str | os.PathLike[str]) -> int:
@@ -159,20 +171,21 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb", **kwargs: Any) 
 
 @contextlib.contextmanager
 def _temporary(
-    path: str | os.PathLike[str], target: Path, ending: str, make: Callable[[str], int]
+    path: str | os.PathLike[str], target: Path, ending: str, make: Callable[[str], int | None]
 ) -> Iterator[tuple[int, str]]:
     """A new file or folder beside a target, open and marked as in use; at the end it is removed if still there."""
-    name, handle = "", -1
+    name = ""
+    handle: int | None = None
     try:
-        while handle < 0:
+        while handle is None:
             # The name is known before anything has it, so that a signal in between leaves nothing.
             name = f"{target.parent / temporary_prefix(target)}{secrets.token_hex(4)}{ending}"
             with writing(path):
                 handle = make(name)
-            if handle >= 0 and not (mark_in_use(handle) and _is_at(handle, name)):
+            if handle is not None and handle != _CLOSED and not (mark_in_use(handle) and _is_at(handle, name)):
                 # Another writer of the target took it for abandoned before it was marked.
                 os.close(handle)
-                handle = -1
+                handle = None
         yield handle, name
     finally:
         if os.path.isdir(name):
@@ -180,24 +193,31 @@ def _temporary(
         elif os.path.lexists(name):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
-        if handle >= 0:
+        if handle is not None and handle != _CLOSED:
             os.close(handle)
 
 
-def _new_file(name: str) -> int:
-    """Its handle, or -1 where something has that name."""
+def _new_file(name: str) -> int | None:
+    """Its handle, or None where something has that name."""
     with contextlib.suppress(FileExistsError):
-        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    return -1
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE_FLAGS, 0o600)
+        if fcntl is not None:
+            return handle
+        # Nothing can be locked, and Windows renames no open file.
+        os.close(handle)
+        return _CLOSED
+    return None
 
 
-def _new_folder(name: str) -> int:
-    """Its handle, or -1 where something has that name, or another writer has removed it."""
+def _new_folder(name: str) -> int | None:
+    """Its handle, or None where something has that name, or another writer has removed it."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, 0o700)
+        if fcntl is None:
+            return _CLOSED
         with contextlib.suppress(FileNotFoundError):
             return os.open(name, os.O_RDONLY)
-    return -1
+    return None
 
 
 @contextlib.contextmanager
@@ -228,7 +248,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.umask(umask)
         folder.chmod(0o777 & ~umask)
         yield folder
-        os.fsync(handle)
+        if handle != _CLOSED:
+            os.fsync(handle)
         _replace_folder(folder, target)
 
 
@@ -279,7 +300,8 @@ def _replaced(target: Path) -> Path:
 
 def sync(path: str | os.PathLike[str]) -> None:
     """Wait until the bytes of a file are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    # For writing: Windows flushes no other.
+    handle = os.open(path, os.O_RDWR | SAFE_FLAGS)
     try:
         os.fsync(handle)
     finally:
@@ -294,16 +316,28 @@ def temporary_prefix(target: Path) -> str:
     return f".{name}."
 
 
+def _lock(handle: int) -> None:
+    """Lock an open file or folder.
+
+    Raises:
+        BlockingIOError: Another process, or another handle, has locked it.
+        OSError: The disk has no locks, or the system not those of Linux and macOS.
+    """
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def mark_in_use(handle: int) -> bool:
     """Lock an open temporary file, or folder, until this process closes it or dies: see :func:`remove_abandoned`.
 
     Returns:
         Whether it is ours: False where another process is just removing it.
     """
-    # Some network disks have no locks; there temporary files stay.
+    # Some network disks, and Windows, have no locks; there temporary files stay.
     with contextlib.suppress(OSError):
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
         except BlockingIOError:
             return False
     return True
@@ -331,9 +365,9 @@ def _remove_unused(folder: Path, prefix: str) -> list[Path]:
 
 def _remove_unless_in_use(entry: os.DirEntry[str]) -> None:
     with contextlib.suppress(OSError):
-        handle = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        handle = os.open(entry.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | SAFE_FLAGS)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
@@ -355,7 +389,8 @@ def _close_held() -> None:
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_close_held)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_held)
 
 
 @contextlib.contextmanager
@@ -364,7 +399,7 @@ def hold(path: str | os.PathLike[str], doing: str, *, beside: bool = False, pati
 
     The lock ends with the process, however that ends, and with the programs that it lets inherit the descriptor and
     tells so by ``HELD`` in their environment. It is a hidden file, in the folder or beside the file, that is removed at
-    the end. On a disk without locks nothing is held.
+    the end. On a disk without locks, and on Windows, nothing is held.
 
     Args:
         path: A folder that is there, or the file that will be written.
@@ -373,11 +408,14 @@ def hold(path: str | os.PathLike[str], doing: str, *, beside: bool = False, pati
         patience: Seconds to wait for another process, which may be about to end.
 
     Yields:
-        The descriptor of the lock; a process that inherits it holds the lock as well.
+        The descriptor of the lock; a process that inherits it holds the lock as well. -1 on Windows.
 
     Raises:
         InputError: Another process holds it.
     """
+    if fcntl is None:
+        yield _CLOSED
+        return
     target = Path(os.path.realpath(path))
     inside = target.is_dir() and not beside
     name = target / ".lock" if inside else target.parent / f"{temporary_prefix(target)}lock"
@@ -406,7 +444,7 @@ def _inherited(name: Path) -> int | None:
         handle = int(os.environ.get(HELD, ""))
         if handle in _held or not _is_at(handle, name):
             return None
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(handle)
         os.set_inheritable(handle, False)
     except (ValueError, OSError):
         return None
@@ -417,9 +455,9 @@ def _locked(name: Path, patience: float) -> int | None:
     """A descriptor of a locked file; None where another process holds it for longer than some seconds."""
     end = time.monotonic() + patience
     while True:
-        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
         except BlockingIOError:
             os.close(handle)
             if time.monotonic() >= end:

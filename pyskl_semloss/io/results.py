@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.files import atomic_path, sha256, writing
+from pyskl_semloss.io.files import SAFE_FLAGS, atomic_path, sha256, writing
 from pyskl_semloss.io.reading import AnyPath, read_bytes
 
 RECORD = ".pyskl_semloss.sha256"
@@ -114,8 +114,7 @@ def _remember(path: AnyPath, checksum: str) -> None:
     if line in before.split(b"\n"):
         return
     with writing(_record(path)):
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        handle = os.open(_record(path), flags, 0o666)
+        handle = os.open(_record(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT | SAFE_FLAGS, 0o666)
         try:
             # In one piece, so that others may append at the same time.
             os.write(handle, b"\n" * (before[-1:] not in (b"", b"\n")) + line + b"\n")

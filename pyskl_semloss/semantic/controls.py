@@ -25,6 +25,12 @@ def shuffled(labels: LabelVectors, seed: int = 0) -> LabelVectors:
 
     Raises:
         InputError: There is no such order, because one vector belongs to more than half of the classes.
+
+    Example:
+        >>> from pyskl_semloss.semantic.label_vectors import build_label_vectors
+        >>> labels = build_label_vectors(["nod", "shrug"], "hash:4")
+        >>> bool((shuffled(labels).vectors == labels.vectors[::-1]).all())
+        True
     """
     rng = np.random.RandomState(seed)
     _, which = np.unique(labels.vectors, axis=0, return_inverse=True)
@@ -49,7 +55,15 @@ def shuffled(labels: LabelVectors, seed: int = 0) -> LabelVectors:
 
 
 def random_like(labels: LabelVectors, seed: int = 0) -> LabelVectors:
-    """Vectors of random directions, uniform on the sphere, each as long as the one it replaces."""
+    """Vectors of random directions, uniform on the sphere, each as long as the one it replaces.
+
+    Example:
+        >>> from pyskl_semloss.semantic.label_vectors import build_label_vectors
+        >>> labels = build_label_vectors(["nod", "shrug"], "hash:4")
+        >>> lengths = np.linalg.norm([labels.vectors, random_like(labels).vectors], axis=2)
+        >>> bool(np.allclose(lengths[0], lengths[1]))
+        True
+    """
     rng = np.random.RandomState(seed)
     drawn = rng.standard_normal(labels.vectors.shape)
     length = np.linalg.norm(labels.vectors.astype(np.float64), axis=1, keepdims=True)
@@ -66,6 +80,12 @@ def hash_like(labels: LabelVectors, seed: int = 0) -> LabelVectors:
 
     Raises:
         InputError: A class has no words.
+
+    Example:
+        >>> from pyskl_semloss.semantic.label_vectors import build_label_vectors
+        >>> labels = build_label_vectors(["nod", "shrug"], "hash:4:0")
+        >>> bool(np.isclose((hash_like(labels, 7).vectors ** 2).mean(), (labels.vectors**2).mean()))
+        True
     """
     wordless = [repr(name) for name, words in zip(labels.class_names, labels.words, strict=True) if not words]
     if wordless:

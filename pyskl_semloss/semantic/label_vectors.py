@@ -209,6 +209,11 @@ def build_label_vectors(
     Raises:
         InputError: Words have no vector (all are listed), a name has no words, names begin with their labels, or the
             source is wrong.
+
+    Example:
+        >>> labels = build_label_vectors(["Touching face", "Crossing arms"], "hash:50:0")
+        >>> labels.vectors.shape, labels.words
+        ((2, 50), (('touching', 'face'), ('crossing', 'arms')))
     """
     if oov not in ("error", "skip"):
         raise InputError(f"expected 'error' or 'skip', got {oov!r}", field="oov")
@@ -272,7 +277,12 @@ def _missing_words(
 
 
 def identical_classes(labels: LabelVectors) -> list[tuple[str, ...]]:
-    """Groups of classes that have one vector, because their names have the same words in the same proportions."""
+    """Groups of classes that have one vector, because their names have the same words in the same proportions.
+
+    Example:
+        >>> identical_classes(build_label_vectors(["arms crossing", "touching face", "Crossing arms"], "hash:50"))
+        [('arms crossing', 'Crossing arms')]
+    """
     groups: dict[frozenset[tuple[str, int]], list[str]] = {}
     for name, words in zip(labels.class_names, labels.words, strict=True):
         counts = Counter(words)
@@ -289,11 +299,19 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
 
 
 def nearest_classes(labels: LabelVectors, count: int = 3) -> list[tuple[float, str, str]]:
-    """The pairs of classes with the highest cosine, as (cosine, name, name), the highest first."""
+    """The pairs of classes with the highest cosine, the highest first.
+
+    A pair is (cosine, name, name), the cosine of E_a and E_b ``E_a . E_b / (|E_a| |E_b|)``.
+
+    Example:
+        >>> labels = LabelVectors(("a", "b", "c"), np.array([[1, 0], [3, 4], [0, 2]]), (("a",), ("b",), ("c",)), "", "")
+        >>> [(round(cosine, 4), name, other) for cosine, name, other in nearest_classes(labels, 2)]
+        [(0.8, 'b', 'c'), (0.6, 'a', 'b')]
+    """
     table, names = cosines(labels.vectors), labels.class_names
     pairs = np.argwhere(np.triu(np.ones(table.shape, bool), 1))
     nearest = np.argsort(-table[tuple(pairs.T)], kind="stable")[:count]
-    return [(float(table[one, other]), names[one], names[other]) for one, other in pairs[nearest]]
+    return [(float(table[row, other]), names[row], names[other]) for row, other in pairs[nearest]]
 
 
 def summary(labels: LabelVectors) -> str:

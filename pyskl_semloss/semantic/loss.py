@@ -49,7 +49,9 @@ def semantic_mse(embedding: Tensor, label: Tensor, label_vectors: Tensor) -> Ten
 
 
 def semantic_scores(embedding: Tensor, label_vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """How near each class name is to the embeddings.
+    """Cosine similarity and distance of embeddings to each class name.
+
+    ``cosine[n, c] = e_n . E_c / (|e_n| |E_c|)`` and ``distance[n, c] = |e_n - E_c|``.
 
     Args:
         embedding: (N, D) predicted embeddings.
@@ -60,6 +62,11 @@ def semantic_scores(embedding: Tensor, label_vectors: Tensor) -> tuple[Tensor, T
 
     Raises:
         InputError: Shapes that do not fit together.
+
+    Example:
+        >>> cosine, distance = semantic_scores(torch.tensor([[3.0, 4]]), torch.tensor([[3.0, 4], [0, 1]]))
+        >>> [[round(value, 4) for value in cosine[0].tolist()], [round(value, 4) for value in distance[0].tolist()]]
+        [[1.0, 0.8], [0.0, 4.2426]]
     """
     if embedding.ndim != 2 or label_vectors.ndim != 2 or embedding.shape[1] != label_vectors.shape[1]:
         raise InputError(
@@ -76,6 +83,8 @@ def semantic_scores(embedding: Tensor, label_vectors: Tensor) -> tuple[Tensor, T
 class SemanticBranch(nn.Module):
     """Linear map from the pooled feature to the label vectors' space, and its loss.
 
+    ``loss = alpha * mse(W z + b, E[y])`` for pooled features z (N, in_channels) and classes y (N,).
+
     The label vectors are a buffer of the state dict, so that a checkpoint is whole. Building and initialising draws no
     number from torch's global generator: a model with this branch starts from the very weights of one without.
 
@@ -88,6 +97,12 @@ class SemanticBranch(nn.Module):
 
     Raises:
         InputError: Vectors of a wrong shape, for other classes, or not finite; a negative or non-finite alpha.
+
+    Example:
+        >>> branch = SemanticBranch(in_channels=512, num_classes=2, label_vectors=np.eye(2, 300))
+        >>> loss, mse = branch.loss(torch.zeros(8, 512), torch.zeros(8, dtype=torch.long))
+        >>> round(loss.item() / mse.item(), 4), round(mse.item() * 300, 4)
+        (20.0, 1.0)
     """
 
     label_vectors: Tensor

@@ -92,6 +92,10 @@ def hash_vector(word: str, dimension: int = 300, seed: int = 0) -> np.ndarray:
     """Random vector that depends on the word, the dimension and the seed alone, on every machine; (D,) float32.
 
     Its numbers are normal with the standard deviation ``HASH_SCALE``. It knows nothing of the word's meaning.
+
+    Example:
+        >>> bool((hash_vector("face") == hash_vector("face")).all()), hash_vector("face", 50).shape
+        (True, (50,))
     """
     digest = hashlib.sha256(f"{seed}:{word}".encode()).digest()
     # RandomState, because its numbers are frozen; those of numpy's newer generators may change between versions.

@@ -30,6 +30,11 @@ class SkeletonLayout:
 
     Raises:
         InputError: A field is malformed, or the mirror does not map limbs onto limbs and ``mistakes`` is empty.
+
+    Example:
+        >>> layout = SkeletonLayout("stick", ("neck", "hand L", "hand R"), [(0, 1), (0, 2)], [(1, 2)])
+        >>> layout.num_channels("limb"), layout.joint_mirror, layout.limb_mirror
+        (2, (0, 2, 1), (1, 0))
     """
 
     name: str

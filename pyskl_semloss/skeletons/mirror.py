@@ -46,7 +46,7 @@ def check_mirror(
 def mirror_order(
     count: int, pairs: Iterable[Sequence[int]], what: str = "joint", field: str = "mirror_pairs", whose: str = ""
 ) -> tuple[int, ...]:
-    """Turn left/right pairs into the order that a mirror gives to ``count`` channels.
+    """The order that left/right pairs give to ``count`` channels in a mirror.
 
     Args:
         count: Number of joints or limbs.
@@ -61,6 +61,10 @@ def mirror_order(
 
     Raises:
         InputError: An index is outside ``range(count)`` or stands in two pairs, or a pair is twice the same index.
+
+    Example:
+        >>> mirror_order(4, [(1, 2)])
+        (0, 2, 1, 3)
     """
     order = list(range(count))
     seen: set[int] = set()
@@ -79,7 +83,12 @@ def mirror_order(
 
 
 def mirrored_limbs(limbs: Sequence[Pair], joint_mirror: Sequence[int]) -> tuple[int | None, ...]:
-    """Index of the limb between the mirrored ends of each limb, or None where there is no such limb."""
+    """Index of the limb between the mirrored ends of each limb, or None where there is no such limb.
+
+    Example:
+        >>> mirrored_limbs([(0, 1), (0, 2), (1, 3)], joint_mirror=(0, 2, 1, 3))
+        (1, 0, None)
+    """
     place = {frozenset(limb): index for index, limb in enumerate(limbs)}
     return tuple(place.get(frozenset((joint_mirror[a], joint_mirror[b]))) for a, b in limbs)
 

@@ -167,7 +167,7 @@ def _call(step: str, command: Sequence[str], folder: Path, lock: int) -> None:
         stream.write(f"\n$ {' '.join(command)}\n".encode())
         stream.flush()
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, pass_fds=[lock],
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, pass_fds=[lock] * (lock >= 0),
             env={**os.environ, HELD: str(lock)},
         )  # fmt: skip
         try:
