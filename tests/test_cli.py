@@ -169,9 +169,7 @@ def test_predict_takes_each_value_for_what_it_is(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "talk.npz").touch()
     (tmp_path / "wave").touch()
-    found = arguments(
-        monkeypatch, "--background", "wave", "no. 2", "absent.npz", "talk.npz", "--joint", "no_ending"
-    )
+    found = arguments(monkeypatch, "--background", "wave", "no. 2", "absent.npz", "talk.npz", "--joint", "no_ending")
     assert found.background == ["wave", "no. 2", "absent.npz"]
     assert found.inputs == ["talk.npz"] and found.joint == ["no_ending"]
     found = arguments(monkeypatch, "--joint", "j.pth", "--", "-a.npz", "j2.pth")

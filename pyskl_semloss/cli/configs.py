@@ -68,4 +68,3 @@ def main() -> None:
         return
     for path, new in copy_config(args.name, args.folder).items():
         say(f"wrote {path}" if new else f"{path} is there already")
-
