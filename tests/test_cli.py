@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,13 @@ def test_tools_and_commands_are_the_same():
         assert f"from pyskl_semloss.cli.{name} import main" in text and len(text.splitlines()) < 15
 
 
+def test_the_documentation_lists_them():
+    rows = re.findall(r"^\| `([\w-]+)` \| `(\w+)\.py` \|", (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), re.M)
+    assert all(COMMANDS[name].module == module for name, module in rows)
+    scripts = {name for name, command in COMMANDS.items() if (ROOT / "tools" / f"{command.module}.py").is_file()}
+    assert scripts <= {name for name, _ in rows} and len(scripts) >= 17
+
+
 @pytest.mark.parametrize("name", sorted(available_commands().keys() - SLOW))
 def test_a_command_shows_its_help_under_its_name(name, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["semloss", name, "--help"])
@@ -169,9 +177,7 @@ def test_predict_takes_each_value_for_what_it_is(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "talk.npz").touch()
     (tmp_path / "wave").touch()
-    found = arguments(
-        monkeypatch, "--background", "wave", "no. 2", "absent.npz", "talk.npz", "--joint", "no_ending"
-    )
+    found = arguments(monkeypatch, "--background", "wave", "no. 2", "absent.npz", "talk.npz", "--joint", "no_ending")
     assert found.background == ["wave", "no. 2", "absent.npz"]
     assert found.inputs == ["talk.npz"] and found.joint == ["no_ending"]
     found = arguments(monkeypatch, "--joint", "j.pth", "--", "-a.npz", "j2.pth")
