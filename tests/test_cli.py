@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,13 @@ def test_tools_and_commands_are_the_same():
     for name in scripts:
         text = (ROOT / "tools" / f"{name}.py").read_text()
         assert f"from pyskl_semloss.cli.{name} import main" in text and len(text.splitlines()) < 15
+
+
+def test_the_documentation_lists_them():
+    rows = re.findall(r"^\| `([\w-]+)` \| `(\w+)\.py` \|", (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), re.M)
+    assert all(COMMANDS[name].module == module for name, module in rows)
+    scripts = {name for name, command in COMMANDS.items() if (ROOT / "tools" / f"{command.module}.py").is_file()}
+    assert scripts <= {name for name, _ in rows} and len(scripts) >= 17
 
 
 @pytest.mark.parametrize("name", sorted(available_commands().keys() - SLOW))

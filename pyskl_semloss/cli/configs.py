@@ -4,7 +4,7 @@
     semloss configs copy mmaction2/imigue/joint          to configs/mmaction2/imigue/joint.py, with its bases
     semloss configs copy mmaction2/own mine              the whole folder, to mine/mmaction2/own/
 
-`semloss train` and `semloss test` take a config by its name, too, without a copy.
+A copy never replaces another file. The commands that read configs take the names of these, too, without a copy.
 """
 
 from pathlib import Path

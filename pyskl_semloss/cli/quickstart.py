@@ -9,6 +9,7 @@ in iMiGUE's class names, as in the paper; they come with the package.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -65,9 +66,22 @@ def run_command(words: list[str], folder: Path) -> None:
     Raises:
         SystemExit: It failed; the status is its own.
     """
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    process = subprocess.Popen([sys.executable, "-m", "pyskl_semloss", *words], cwd=folder, env=environment)
+    came: list[int] = []
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heard = {number: signal.getsignal(number) for number in numbers}
+    heard = {number: before for number, before in heard.items() if before is not signal.SIG_IGN}
+    # What is raised while a process is being started would leave it running, unknown to us.
+    for number in heard:
+        signal.signal(number, lambda number, _: came.append(number))
     try:
+        command = [sys.executable, "-m", "pyskl_semloss", *words]
+        process = subprocess.Popen(command, cwd=folder, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+    finally:
+        for number, before in heard.items():
+            signal.signal(number, before)
+    try:
+        for number in came:
+            signal.raise_signal(number)
         status = process.wait()
     except BaseException:
         # Ctrl-C has reached it too, other signals have not; it ends in good order by itself.

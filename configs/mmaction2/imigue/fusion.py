@@ -1,5 +1,5 @@
 # iMiGUE: joint and limb scores, 2 : 3, and the challenge submission.
-#   python tools/fuse_scores.py --config configs/mmaction2/imigue/fusion.py
+#   semloss fuse --config configs/mmaction2/imigue/fusion.py
 parts = dict(
     joint=dict(scores="work_dirs/imigue/joint/test_scores.npz", weight=2),
     limb=dict(scores="work_dirs/imigue/limb/test_scores.npz", weight=3),

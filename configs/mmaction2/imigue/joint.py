@@ -1,6 +1,6 @@
 # iMiGUE, 32 classes, the anatomical 22-joint layout, joints.
-#   python tools/train.py configs/mmaction2/imigue/joint.py
-#   python tools/test.py configs/mmaction2/imigue/joint.py work_dirs/imigue/joint/epoch_100.pth
+#   semloss train configs/mmaction2/imigue/joint.py
+#   semloss test configs/mmaction2/imigue/joint.py work_dirs/imigue/joint/epoch_100.pth
 _base_ = [
     "../_base_/posec3d.py",
     "../_base_/keypoints_48x56.py",

@@ -1,5 +1,5 @@
 # iMiGUE, joints, PoseC3D alone: the host's own head, without the semantic branch.
-#   python tools/train.py configs/mmaction2/imigue/joint_baseline.py
+#   semloss train configs/mmaction2/imigue/joint_baseline.py
 _base_ = "./joint.py"
 work_dir = "work_dirs/imigue/joint_baseline"
 model = dict(

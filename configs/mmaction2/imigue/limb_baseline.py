@@ -1,5 +1,5 @@
 # iMiGUE, limbs, PoseC3D alone: the host's own head, without the semantic branch.
-#   python tools/train.py configs/mmaction2/imigue/limb_baseline.py
+#   semloss train configs/mmaction2/imigue/limb_baseline.py
 _base_ = "./limb.py"
 work_dir = "work_dirs/imigue/limb_baseline"
 model = dict(

@@ -1,6 +1,6 @@
 # MSR-Action3D, cross-subject, 20 Kinect joints, on a CPU in minutes: 16 frames, 32x32 maps, a small PoseC3D.
-#   python tools/train.py configs/mmaction2/msr_action3d/joint.py
-#   python tools/test.py configs/mmaction2/msr_action3d/joint.py work_dirs/msr_action3d/joint/epoch_100.pth
+#   semloss train configs/mmaction2/msr_action3d/joint.py
+#   semloss test configs/mmaction2/msr_action3d/joint.py work_dirs/msr_action3d/joint/epoch_100.pth
 # Kinect's confidences are 0 on most head-side joints, so a point counts as known when it lies in the image.
 _base_ = [
     "../_base_/posec3d_small.py",

@@ -1,5 +1,5 @@
 # MSR-Action3D, joints, PoseC3D alone: the host's own head, without the semantic branch.
-#   python tools/train.py configs/mmaction2/msr_action3d/joint_baseline.py
+#   semloss train configs/mmaction2/msr_action3d/joint_baseline.py
 _base_ = "./joint.py"
 work_dir = "work_dirs/msr_action3d/joint_baseline"
 model = dict(

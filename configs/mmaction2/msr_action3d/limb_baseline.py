@@ -1,5 +1,5 @@
 # MSR-Action3D, limbs, PoseC3D alone: the host's own head, without the semantic branch.
-#   python tools/train.py configs/mmaction2/msr_action3d/limb_baseline.py
+#   semloss train configs/mmaction2/msr_action3d/limb_baseline.py
 _base_ = "./limb.py"
 work_dir = "work_dirs/msr_action3d/limb_baseline"
 model = dict(

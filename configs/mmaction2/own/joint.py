@@ -1,6 +1,6 @@
 # Own clips, joints: copy this folder and set the three lines below `work_dir`; docs/own_keypoints.md has the whole way.
-#   python tools/train.py configs/mmaction2/own/joint.py
-#   python tools/test.py configs/mmaction2/own/joint.py work_dirs/own/joint/epoch_100.pth
+#   semloss train configs/mmaction2/own/joint.py
+#   semloss test configs/mmaction2/own/joint.py work_dirs/own/joint/epoch_100.pth
 # On a CPU, or with a few hundred clips, take posec3d_small.py and keypoints_16x32.py in place of the first two.
 _base_ = [
     "../_base_/posec3d.py",
@@ -9,8 +9,8 @@ _base_ = [
     "../_base_/runtime.py",
 ]
 work_dir = "work_dirs/own/joint"
-ann_file = "data/own/annotations.pkl"  # of tools/prepare_data.py keypoints
-label_vectors = "data/own/label_vectors.npz"  # of tools/build_label_vectors.py
+ann_file = "data/own/annotations.pkl"  # of semloss prepare keypoints
+label_vectors = "data/own/label_vectors.npz"  # of semloss label-vectors
 skeleton = "openpose22"  # a layout's name, or a YAML or JSON file that describes one
 
 clips = dict(ann_file=ann_file, skeleton=skeleton)

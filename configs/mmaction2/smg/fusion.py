@@ -1,5 +1,5 @@
 # SMG: joint and limb scores, 2 : 3, and the challenge submission.
-#   python tools/fuse_scores.py --config configs/mmaction2/smg/fusion.py
+#   semloss fuse --config configs/mmaction2/smg/fusion.py
 parts = dict(
     joint=dict(scores="work_dirs/smg/joint/test_scores.npz", weight=2),
     limb=dict(scores="work_dirs/smg/limb/test_scores.npz", weight=3),

@@ -1,6 +1,6 @@
 # SMG, 17 classes, 25 Kinect v2 joints in colour-image pixels, joints.
-#   python tools/train.py configs/mmaction2/smg/joint.py
-#   python tools/test.py configs/mmaction2/smg/joint.py work_dirs/smg/joint/epoch_100.pth
+#   semloss train configs/mmaction2/smg/joint.py
+#   semloss test configs/mmaction2/smg/joint.py work_dirs/smg/joint/epoch_100.pth
 _base_ = [
     "../_base_/posec3d.py",
     "../_base_/keypoints_48x56.py",

@@ -1,5 +1,5 @@
 # The synthetic set: joint and limb scores, 2 : 3.
-#   python tools/fuse_scores.py --config configs/mmaction2/synthetic/fusion.py
+#   semloss fuse --config configs/mmaction2/synthetic/fusion.py
 parts = dict(
     joint=dict(scores="work_dirs/synthetic/joint/test_scores.npz", weight=2),
     limb=dict(scores="work_dirs/synthetic/limb/test_scores.npz", weight=3),

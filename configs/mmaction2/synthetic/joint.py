@@ -1,6 +1,6 @@
 # The embedded synthetic set, joints, on a CPU in minutes: 16 frames, 32x32 maps, a small PoseC3D.
-#   python tools/train.py configs/mmaction2/synthetic/joint.py
-#   python tools/test.py configs/mmaction2/synthetic/joint.py work_dirs/synthetic/joint/epoch_18.pth
+#   semloss train configs/mmaction2/synthetic/joint.py
+#   semloss test configs/mmaction2/synthetic/joint.py work_dirs/synthetic/joint/epoch_18.pth
 _base_ = [
     "../_base_/posec3d_small.py",
     "../_base_/keypoints_16x32.py",

@@ -1,5 +1,5 @@
 # The embedded synthetic set, joints, PoseC3D alone: the host's own head, without the semantic branch.
-#   python tools/train.py configs/mmaction2/synthetic/joint_baseline.py
+#   semloss train configs/mmaction2/synthetic/joint_baseline.py
 _base_ = "./joint.py"
 work_dir = "work_dirs/synthetic/joint_baseline"
 model = dict(

@@ -1,5 +1,5 @@
 # The embedded synthetic set, limbs, PoseC3D alone: the host's own head, without the semantic branch.
-#   python tools/train.py configs/mmaction2/synthetic/limb_baseline.py
+#   semloss train configs/mmaction2/synthetic/limb_baseline.py
 _base_ = "./limb.py"
 work_dir = "work_dirs/synthetic/limb_baseline"
 model = dict(

@@ -1,5 +1,5 @@
 # iMiGUE: joint and limb results of PySKL's test tool, 2 : 3, and the challenge submission.
-#   python tools/fuse_scores.py --config configs/pyskl/imigue/fusion.py
+#   semloss fuse --config configs/pyskl/imigue/fusion.py
 # Run it where work_dirs/ and data/ are.
 parts = dict(
     joint=dict(scores="work_dirs/imigue/joint/result.pkl", weight=2),

@@ -1,5 +1,5 @@
 # Own clips: joint and limb results of PySKL's test tool, 2 : 3.
-#   python tools/fuse_scores.py --config configs/pyskl/own/fusion.py
+#   semloss fuse --config configs/pyskl/own/fusion.py
 # Run it where work_dirs/ and data/ are.
 parts = dict(
     joint=dict(scores="work_dirs/own/joint/result.pkl", weight=2),

@@ -10,7 +10,7 @@ _base_ = [
 ]
 work_dir = "work_dirs/own/joint"
 clips = dict(
-    ann_file="data/own/annotations.pkl",  # of tools/prepare_data.py keypoints
+    ann_file="data/own/annotations.pkl",  # of semloss prepare keypoints
     skeleton="openpose22",  # a layout's name, or the path of a YAML or JSON file that describes one
     modality="joint",
 )
