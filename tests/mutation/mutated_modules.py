@@ -5,9 +5,8 @@ from __future__ import annotations
 _READERS = ("tests/test_safe_pickle.py", "tests/test_array_files.py", "tests/test_reading.py")
 # Group -> module -> what pytest is given; quick tests first, as the first that fails ends the run.
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "semantic loss": {"semantic_loss": ("tests/test_semantic_loss.py",)},
+    "semantic loss": {"semantic/loss": ("tests/test_semantic_loss.py",)},
     "heat maps": {
-        "heatmap/kernels": ("tests/test_heatmap.py",),
         "heatmap/channels": ("tests/test_heatmap.py", "tests/test_heatmap_transform.py"),
         "heatmap/numba_engine": ("tests/test_heatmap.py", "tests/test_heatmap_transform.py"),
         "heatmap/torch_engine": ("tests/test_heatmap.py", "-k", "not render_heatmaps and not channels_last"),
@@ -19,12 +18,12 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "metrics": {"evaluation/metrics": ("tests/test_metrics.py",)},
     "safe readers": {
-        "reading": ("tests/test_reading.py", "tests/test_array_files.py", "tests/test_safe_pickle.py"),
-        "array_files": ("tests/test_array_files.py",),
-        "safe_pickle": _READERS,
-        "pickle_scan": ("tests/test_pickle_scan.py", *_READERS, "tests/test_hostile_checkpoints.py"),
-        "pickle_stand_ins": (*_READERS, "tests/test_hostile_checkpoints.py"),
-        "checkpoint_scan": ("tests/test_hostile_checkpoints.py",),
+        "io/reading": ("tests/test_reading.py", "tests/test_array_files.py", "tests/test_safe_pickle.py"),
+        "io/arrays": ("tests/test_array_files.py",),
+        "untrusted/safe_pickle": _READERS,
+        "untrusted/pickle_scan": ("tests/test_pickle_scan.py", *_READERS, "tests/test_hostile_checkpoints.py"),
+        "untrusted/stand_ins": (*_READERS, "tests/test_hostile_checkpoints.py"),
+        "untrusted/checkpoint_scan": ("tests/test_hostile_checkpoints.py",),
         "evaluation/scores": ("tests/test_scores.py", "-k", "not mmaction2s_own and not dump_files"),
     },
 }

@@ -2,7 +2,7 @@
 
     export OMP_NUM_THREADS=1; python -m pip install cosmic-ray==8.7.0
     python tests/mutation/run_mutants.py --out mutants.csv                # a sample of every module
-    python tests/mutation/run_mutants.py --out mutants.csv --sample 0 --modules reading metrics    # all of two modules
+    python tests/mutation/run_mutants.py --out mutants.csv --sample 0 --modules io/reading       # all of a module
     python tests/mutation/run_mutants.py --out mutants.csv --again        # those that survived, once more
     python tests/mutation/run_mutants.py --out mutants.csv --table        # nothing is run
 
