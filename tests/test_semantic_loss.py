@@ -7,7 +7,16 @@ import pytest
 import torch
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.semantic.loss import SemanticBranch, semantic_mse, semantic_scores
+from pyskl_semloss.semantic.loss import (
+    LOSSES,
+    SemanticBranch,
+    name_probabilities,
+    register_loss,
+    semantic_contrastive,
+    semantic_cosine,
+    semantic_mse,
+    semantic_scores,
+)
 
 
 def test_mse_is_the_mean_over_batch_and_dimensions():
@@ -118,3 +127,117 @@ def test_equals_the_release(shared_dir):
     assert float(loss) == pytest.approx(20 * float(golden["loss_emb"]), abs=1e-4)
     loss.backward()
     np.testing.assert_allclose(branch.fc.weight.grad.numpy(), golden["grad_emb_fc_weight"], atol=1e-5)
+
+
+def some(seed=0, count=6, classes=4, dimensions=5):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(count, dimensions)), rng.integers(0, classes, count), rng.normal(size=(classes, dimensions))
+
+
+def test_cosine_and_contrastive_are_what_their_formulas_say():
+    embedding, label, vectors = some()
+    cosine = np.array([[e @ v / np.linalg.norm(e) / np.linalg.norm(v) for v in vectors] for e in embedding])
+    own = cosine[np.arange(6), label]
+    given = torch.tensor(embedding), torch.tensor(label), torch.tensor(vectors)
+    assert float(semantic_cosine(*given)) == pytest.approx(np.mean(1 - own), rel=1e-5)
+    for temperature in (0.05, 0.1, 2.0):
+        expected = np.mean(np.log(np.exp(cosine / temperature).sum(1)) - own / temperature)
+        assert float(semantic_contrastive(*given, temperature)) == pytest.approx(expected, rel=1e-4)
+    probabilities = name_probabilities(torch.tensor(cosine), 0.5).numpy()
+    np.testing.assert_allclose(probabilities, np.exp(cosine * 2) / np.exp(cosine * 2).sum(1, keepdims=True), rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_every_loss_is_least_at_the_vectors_of_the_classes_and_refuses_what_would_broadcast(loss):
+    embedding, label, vectors = (torch.tensor(value) for value in some())
+    best = float(loss(vectors[label], label, vectors))
+    for step in (0.1, 1.0, 10.0):
+        assert float(loss(vectors[label] + step * embedding, label, vectors)) > best
+    with pytest.raises(InputError, match="expected embeddings"):
+        loss(embedding[:1], label, vectors)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert loss(embedding.bfloat16(), label, vectors.bfloat16()).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("loss", "log_name"), [("mse", "emb_mse"), ("cosine", "emb_cosine"), ("contrastive", "emb_contrastive")]
+)
+def test_a_branch_with_another_loss_trains_and_is_logged_by_its_name(loss, log_name):
+    embedding, label, vectors = some(count=8)
+    branch = SemanticBranch(5, 4, vectors, alpha=3.0, loss=loss, temperature=0.3)
+    assert branch.log_name == f"emb_{loss}" and "loss" not in branch.log_name
+    pooled, label = torch.tensor(embedding, dtype=torch.float32), torch.tensor(label)
+    optimizer = torch.optim.SGD(branch.parameters(), lr=0.05)
+    errors = []
+    for _ in range(60):
+        weighted, error = branch.loss(pooled, label)
+        assert float(weighted) == pytest.approx(3 * float(error)) and not error.requires_grad
+        optimizer.zero_grad()
+        weighted.backward()
+        optimizer.step()
+        errors.append(float(error))
+    assert errors[-1] < 0.8 * errors[0]
+    if loss == "contrastive":
+        expected = semantic_contrastive(branch(pooled), label, branch.label_vectors, 0.3)
+        assert float(branch.loss(pooled, label)[1]) == pytest.approx(float(expected))
+
+
+def test_a_loss_of_ones_own():
+    def huber_loss(embedding, label, label_vectors):
+        return torch.nn.functional.huber_loss(embedding, label_vectors[label])
+
+    embedding, label, vectors = some()
+    branch = SemanticBranch(5, 4, vectors, loss=huber_loss)
+    pooled = torch.tensor(embedding, dtype=torch.float32)
+    expected = huber_loss(branch(pooled), torch.tensor(label), branch.label_vectors)
+    assert branch.log_name == "emb_huber"
+    assert float(branch.loss(pooled, torch.tensor(label))[1]) == pytest.approx(float(expected))
+    with pytest.raises(InputError, match="without 'loss'"):
+        register_loss("huber_loss", huber_loss)
+    try:
+        register_loss("huber", huber_loss)
+        register_loss("huber", huber_loss)  # a config that is read twice registers it twice
+        assert SemanticBranch(5, 4, vectors, loss="huber").log_name == "emb_huber"
+        with pytest.raises(InputError, match="there is another loss of the name 'huber'"):
+            register_loss("huber", semantic_mse)
+    finally:
+        LOSSES.pop("huber", None)
+
+
+def test_what_cannot_be_chosen_is_refused():
+    vectors = np.ones((4, 5), np.float32)
+    for arguments, words in (
+        ({"loss": "cosin"}, "there is no loss 'cosin'; did you mean 'cosine'"),
+        ({"loss": 3}, "expected the name of a loss or a function, got 3"),
+        ({"branch": "conv"}, "expected 'linear' or 'mlp', got 'conv'"),
+        ({"temperature": 0}, "expected a finite number above 0, got 0"),
+        ({"temperature": float("nan")}, "expected a finite number above 0, got nan"),
+    ):
+        with pytest.raises(InputError, match=words):
+            SemanticBranch(8, 4, vectors, **arguments)
+
+
+def test_the_mlp_is_linear_tanh_linear_and_starts_in_the_tanhs_range():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    branch = SemanticBranch(64, 4, np.ones((4, 5), np.float32), branch="mlp")
+    assert torch.equal(torch.get_rng_state(), before)
+    first, last = branch.fc[0], branch.fc[2]
+    pooled = torch.randn(7, 64)
+    hidden = torch.tanh(pooled @ first.weight.T + first.bias)
+    torch.testing.assert_close(branch(pooled), hidden @ last.weight.T + last.bias)
+    assert first.weight.shape == (64, 64) and 0.3 < float(hidden.std()) < 0.9
+    assert float(last.weight.std()) < 0.02
+    again = SemanticBranch(64, 4, np.ones((4, 5), np.float32), branch="mlp")
+    assert not torch.equal(first.weight, last.weight[:1].expand_as(first.weight))
+    torch.manual_seed(5)
+    again.init_weights()
+    assert torch.equal(again.fc[0].weight, first.weight)
+
+
+def test_rescaled_vectors_have_the_papers_mean_square_and_by_default_stay_to_the_bit():
+    vectors = some()[2].astype(np.float32) * 7
+    assert torch.equal(SemanticBranch(8, 4, vectors).label_vectors, torch.tensor(vectors))
+    scaled = SemanticBranch(8, 4, vectors, rescale=True).label_vectors
+    assert float(scaled.double().square().mean()) == pytest.approx(0.0769, rel=1e-5)
+    torch.testing.assert_close(scaled / torch.tensor(vectors), (scaled / torch.tensor(vectors))[:1, :1].expand(4, 5))

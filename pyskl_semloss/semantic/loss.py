@@ -1,14 +1,17 @@
-"""The semantic objective: the pooled skeletal embedding must land near the word vector of its class name.
+"""The semantic objective: losses between embeddings and label vectors, and the branch.
 
 Li et al., "Joint Skeletal and Semantic Embedding Loss for Micro-gesture Classification", MiGA@IJCAI 2023:
-``loss = cross_entropy + alpha * mse(W z + b, E[y])`` with z the globally pooled feature, before dropout.
+``loss = cross_entropy + alpha * mse(W z + b, E[y])`` with z the globally pooled feature, before dropout. Beside their
+mean squared error there are the cosine and the contrastive loss, and whatever :func:`register_loss` adds.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.reading import did_you_mean
 from pyskl_semloss.semantic.label_vectors import load_matrix
+from pyskl_semloss.semantic.targets import rescaled
+
+SemanticLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(N, D) embeddings, (N,) classes, (C, D) label vectors -> a scalar that is smallest at the vectors of the classes."""
 
 
 def semantic_mse(embedding: Tensor, label: Tensor, label_vectors: Tensor) -> Tensor:
-    """Mean squared error between embeddings and the vectors of their classes, over batch and dimensions.
+    r"""Mean squared error between embeddings and the vectors of their classes.
+
+    .. math:: \frac{1}{N D} \sum_{n, d} (e_{nd} - E_{y_n d})^2
+
+    The loss of the paper.
 
     Args:
         embedding: (N, D) predicted embeddings.
@@ -39,13 +51,96 @@ def semantic_mse(embedding: Tensor, label: Tensor, label_vectors: Tensor) -> Ten
         >>> semantic_mse(torch.zeros(2, 3), torch.tensor([1, 0]), torch.tensor([[1.0, 1, 1], [3, 3, 3]]))
         tensor(5.)
     """
+    _check(embedding, label, label_vectors)
+    return functional.mse_loss(embedding.float(), label_vectors[label].float())
+
+
+def semantic_cosine(embedding: Tensor, label: Tensor, label_vectors: Tensor) -> Tensor:
+    r"""Mean cosine distance between embeddings and the vectors of their classes, from 0 to 2.
+
+    .. math:: \frac{1}{N} \sum_n 1 - \cos(e_n, E_{y_n})
+
+    Args:
+        embedding: (N, D) predicted embeddings.
+        label: (N,) integer classes.
+        label_vectors: (C, D) vector of each class name; their lengths do not matter.
+
+    Returns:
+        Scalar, float32.
+
+    Raises:
+        InputError: Shapes that do not fit together.
+
+    Example:
+        >>> semantic_cosine(torch.tensor([[2.0, 0], [0, 1]]), torch.tensor([0, 0]), torch.tensor([[1.0, 0]]))
+        tensor(0.5000)
+    """
+    _check(embedding, label, label_vectors)
+    return (1 - functional.cosine_similarity(embedding.float(), label_vectors[label].float(), dim=-1)).mean()
+
+
+def semantic_contrastive(embedding: Tensor, label: Tensor, label_vectors: Tensor, temperature: float = 0.1) -> Tensor:
+    r"""Cross entropy over the cosines to all label vectors.
+
+    .. math:: -\frac{1}{N} \sum_n \log
+        \frac{\exp(\cos(e_n, E_{y_n}) / \tau)}{\sum_c \exp(\cos(e_n, E_c) / \tau)}
+
+    Unlike the distances to a class's own vector it also drives embeddings away from the vectors of other classes.
+
+    Args:
+        embedding: (N, D) predicted embeddings.
+        label: (N,) integer classes.
+        label_vectors: (C, D) vector of each class name; their lengths do not matter.
+        temperature: The smaller, the more the nearest wrong class counts.
+
+    Returns:
+        Scalar, float32.
+
+    Raises:
+        InputError: Shapes that do not fit together.
+
+    Example:
+        >>> vectors = torch.eye(2)
+        >>> semantic_contrastive(vectors, torch.tensor([0, 1]), vectors, temperature=1.0)  # log(1 + exp(-1))
+        tensor(0.3133)
+    """
+    _check(embedding, label, label_vectors)
+    return functional.cross_entropy(semantic_scores(embedding, label_vectors)[0] / temperature, label)
+
+
+LOSSES: dict[str, SemanticLoss] = {
+    "mse": semantic_mse,
+    "cosine": semantic_cosine,
+    "contrastive": semantic_contrastive,
+}
+"""The losses that a config can name."""
+
+
+def register_loss(name: str, loss: SemanticLoss) -> None:
+    """Make a loss known by name, so that configs can choose it.
+
+    Args:
+        name: Its name; what is logged is ``emb_NAME``.
+        loss: See ``SemanticLoss``; a parameter ``temperature`` is given the branch's.
+
+    Raises:
+        InputError: The name is taken by another loss, or contains "loss": the hosts would add what is logged to the
+            total.
+    """
+    if not name.isidentifier() or "loss" in name:
+        raise InputError(f"expected an identifier without 'loss', got {name!r}", field="name")
+    if LOSSES.get(name, loss) is not loss:
+        raise InputError(f"there is another loss of the name {name!r}", field="name")
+    LOSSES[name] = loss
+
+
+def _check(embedding: Tensor, label: Tensor, label_vectors: Tensor) -> None:
     if label.ndim != 1 or embedding.shape != (len(label), label_vectors.shape[1]):
         raise InputError(
             f"expected embeddings ({len(label_vectors)} classes known) of shape (N, {label_vectors.shape[1]}) and "
             f"labels (N,), got {tuple(embedding.shape)} and {tuple(label.shape)}",
             field="label",
         )
-    return functional.mse_loss(embedding.float(), label_vectors[label].float())
 
 
 def semantic_scores(embedding: Tensor, label_vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,10 +175,29 @@ def semantic_scores(embedding: Tensor, label_vectors: Tensor) -> tuple[Tensor, T
     return cosine, distance
 
 
-class SemanticBranch(nn.Module):
-    """Linear map from the pooled feature to the label vectors' space, and its loss.
+def name_probabilities(cosine: Tensor, temperature: float = 0.1) -> Tensor:
+    r"""How probable each class is by the nearness of its name alone.
 
-    ``loss = alpha * mse(W z + b, E[y])`` for pooled features z (N, in_channels) and classes y (N,).
+    .. math:: p_c = \mathrm{softmax}_c(\cos(e, E_c) / \tau)
+
+    Args:
+        cosine: (..., C) cosines of embeddings to the label vectors, see :func:`semantic_scores`.
+        temperature: The smaller, the more the nearest name counts.
+
+    Returns:
+        (..., C) probabilities, float32.
+
+    Example:
+        >>> name_probabilities(torch.tensor([1.0, 0.0]), temperature=1.0)
+        tensor([0.7311, 0.2689])
+    """
+    return functional.softmax(cosine.float() / temperature, dim=-1)
+
+
+class SemanticBranch(nn.Module):
+    """Map from the pooled feature to the label vectors' space, and its loss.
+
+    ``loss = alpha * error(W z + b, E[y])`` for pooled features z (N, in_channels) and classes y (N,).
 
     The label vectors are a buffer of the state dict, so that a checkpoint is whole. Building and initialising draws no
     number from torch's global generator: a model with this branch starts from the very weights of one without.
@@ -92,11 +206,17 @@ class SemanticBranch(nn.Module):
         in_channels: Length of the pooled feature.
         num_classes: Number of classes.
         label_vectors: (C, D) array, or the path of an npz or npy file.
-        alpha: Weight of the loss; it depends on the vectors' scale.
+        alpha: Weight of the loss; with ``"mse"`` it depends on the vectors' scale.
         init_std: Standard deviation of the initial weights.
+        loss: A name in ``LOSSES``, or a function like them.
+        branch: ``"linear"`` (the paper's), or ``"mlp"``: Linear, tanh, Linear, as MA-52's baseline has it; the hidden
+            layer is as wide as the feature.
+        temperature: Of the contrastive loss.
+        rescale: Scale the vectors to the mean square of the paper's, so that one alpha weighs alike for any vectors.
 
     Raises:
-        InputError: Vectors of a wrong shape, for other classes, or not finite; a negative or non-finite alpha.
+        InputError: Vectors of a wrong shape, for other classes, or not finite; a negative or non-finite alpha; no such
+            loss or branch.
 
     Example:
         >>> branch = SemanticBranch(in_channels=512, num_classes=2, label_vectors=np.eye(2, 300))
@@ -114,24 +234,41 @@ class SemanticBranch(nn.Module):
         label_vectors: str | Path | np.ndarray,
         alpha: float = 20.0,
         init_std: float = 0.01,
+        *,
+        loss: str | SemanticLoss = "mse",
+        branch: str = "linear",
+        temperature: float = 0.1,
+        rescale: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(alpha, (int, float, np.number)) or not (math.isfinite(alpha) and alpha >= 0):
             raise InputError(f"expected a finite number of at least 0, got {alpha!r}", field="alpha")
+        if not isinstance(temperature, (int, float, np.number)) or not (math.isfinite(temperature) and temperature > 0):
+            raise InputError(f"expected a finite number above 0, got {temperature!r}", field="temperature")
         matrix = torch.from_numpy(np.array(load_matrix(label_vectors, num_classes), np.float32))
+        if rescale:
+            matrix = torch.from_numpy(rescaled(matrix.numpy()))
         self.alpha = float(alpha)
         self.init_std = init_std
+        self.temperature = float(temperature)
+        self.log_name, self._loss = _choose_loss(loss, self.temperature)
         with torch.random.fork_rng(devices=[]):
-            self.fc = nn.Linear(in_channels, matrix.shape[1])
+            self.fc = _layers(branch, in_channels, matrix.shape[1])
         self.register_buffer("label_vectors", matrix)
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Normal weights and zero bias, from a generator of their own that follows the global seed."""
+        """Normal weights and zero bias, from a generator of their own that follows the global seed.
+
+        The first layer of an MLP has Glorot's standard deviation, so that the tanh sees numbers of its range.
+        """
         generator = torch.Generator().manual_seed(torch.initial_seed() % 2**63)
+        linear = [layer for layer in self.fc.modules() if isinstance(layer, nn.Linear)]
         with torch.no_grad():
-            self.fc.weight.copy_(torch.randn(self.fc.weight.shape, generator=generator) * self.init_std)
-            self.fc.bias.zero_()
+            for layer in linear:
+                std = self.init_std if layer is linear[-1] else math.sqrt(2 / sum(layer.weight.shape))
+                layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * std)
+                layer.bias.zero_()
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args: Any) -> None:
         """Load as any module does, but say so when a checkpoint brings other label vectors than the config named."""
@@ -145,7 +282,7 @@ class SemanticBranch(nn.Module):
         return self.fc(pooled)
 
     def loss(self, pooled: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """The weighted loss, and the unweighted mean squared error without gradient for the log.
+        """The weighted loss, and the unweighted one without gradient for the log, where it is named ``log_name``.
 
         Args:
             pooled: (N, in_channels) pooled features.
@@ -154,8 +291,8 @@ class SemanticBranch(nn.Module):
         Raises:
             InputError: Not one label for each feature.
         """
-        mse = semantic_mse(self(pooled), label, self.label_vectors)
-        return self.alpha * mse, mse.detach()
+        error = self._loss(self(pooled), label, self.label_vectors)
+        return self.alpha * error, error.detach()
 
     def scores(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Cosine similarity and distance (N, C) of the features' embeddings to each class name.
@@ -167,3 +304,27 @@ class SemanticBranch(nn.Module):
             InputError: Features that are no matrix.
         """
         return semantic_scores(self(pooled), self.label_vectors)
+
+
+def _choose_loss(loss: str | SemanticLoss, temperature: float) -> tuple[str, SemanticLoss]:
+    """The name for the log, and the function."""
+    if isinstance(loss, str):
+        if loss not in LOSSES:
+            raise InputError(f"there is no loss {loss!r}{did_you_mean(loss, LOSSES)}", field="loss",
+                             fix=f"There are {', '.join(LOSSES)}.")  # fmt: skip
+        name, function = loss, LOSSES[loss]
+    elif callable(loss):
+        name, function = getattr(loss, "__name__", "custom").replace("loss", "").strip("_") or "custom", loss
+    else:
+        raise InputError(f"expected the name of a loss or a function, got {loss!r}", field="loss")
+    if "temperature" in inspect.signature(function).parameters:
+        function = functools.partial(function, temperature=temperature)
+    return f"emb_{name.removeprefix('semantic_')}", function
+
+
+def _layers(branch: str, in_channels: int, dimension: int) -> nn.Module:
+    if branch == "linear":
+        return nn.Linear(in_channels, dimension)
+    if branch == "mlp":
+        return nn.Sequential(nn.Linear(in_channels, in_channels), nn.Tanh(), nn.Linear(in_channels, dimension))
+    raise InputError(f"expected 'linear' or 'mlp', got {branch!r}", field="branch")

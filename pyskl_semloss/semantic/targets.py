@@ -1,0 +1,175 @@
+"""Targets of the semantic loss made of label vectors: centred, whitened, orthonormal, simplex.
+
+Word vectors share a common component: the mean cosine between two class names of iMiGUE is 0.36 with GloVe. The
+transforms take it away, or make all classes equally far from each other. Each keeps the mean square of the given vectors,
+so that one alpha weighs alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.reading import did_you_mean
+from pyskl_semloss.semantic.label_vectors import PAPER_MEAN_SQUARE, LabelVectors
+
+_RANK = 1e-5
+"""Singular values below this share of the largest are none: the vectors are float32."""
+
+
+def rescaled(vectors: np.ndarray, mean_square: float = PAPER_MEAN_SQUARE) -> np.ndarray:
+    """Vectors with a given mean square per dimension, by one factor for all.
+
+    Args:
+        vectors: (C, D) label vectors, not all zero.
+        mean_square: What the mean of the squared components becomes; the default is that of the paper's vectors.
+
+    Returns:
+        (C, D) float32.
+
+    Example:
+        >>> rescaled(np.array([[3.0, 4.0]]), mean_square=0.125)
+        array([[0.3, 0.4]], dtype=float32)
+    """
+    exact = np.asarray(vectors, np.float64)
+    return (exact * np.sqrt(mean_square / np.mean(np.square(exact)))).astype(np.float32)
+
+
+def centred(vectors: np.ndarray) -> np.ndarray:
+    r"""Vectors without their mean: :math:`E_c - \frac{1}{C} \sum_k E_k`.
+
+    Args:
+        vectors: (C, D) label vectors.
+
+    Returns:
+        (C, D) float64.
+
+    Raises:
+        InputError: A class has the mean itself, so that no direction is left for it.
+
+    Example:
+        >>> centred(np.array([[3.0, 1.0], [1.0, 1.0]]))
+        array([[ 1.,  0.],
+               [-1.,  0.]])
+    """
+    exact = np.asarray(vectors, np.float64)
+    result = exact - exact.mean(0)
+    lengths, scale = np.linalg.norm(result, axis=1), np.abs(exact).max()
+    if (lengths <= _RANK * scale).any():
+        row = int(np.argmin(lengths))
+        raise InputError(
+            f"the vector of class {row} is the mean of all, so that nothing of it is left without the mean",
+            field="transform",
+        )
+    return result
+
+
+def whitened(vectors: np.ndarray) -> np.ndarray:
+    r"""Centred vectors whose directions all have the same variance.
+
+    With the singular value decomposition :math:`E - \bar E = U S V^T` the result is :math:`\sqrt C\, U V^T` over the
+    singular values that are not zero. Where the C centred vectors are linearly independent but for their sum, as for
+    C classes in D > C dimensions, that is the simplex.
+
+    Args:
+        vectors: (C, D) label vectors.
+
+    Returns:
+        (C, D) float64.
+
+    Raises:
+        InputError: A class has the mean itself.
+    """
+    left, _, right = _directions(centred(vectors))
+    return np.sqrt(len(vectors)) * left @ right
+
+
+def orthonormal(vectors: np.ndarray) -> np.ndarray:
+    r"""The nearest vectors of length 1 that are perpendicular to each other.
+
+    :math:`U V^T` of :math:`E = U S V^T` (polar factor) minimises :math:`\lVert E / s - Q \rVert` over all frames Q with
+    :math:`Q Q^T = 1` (Schönemann 1966): every class is as far from every other, and keeps what it can of its place.
+
+    Args:
+        vectors: (C, D) label vectors.
+
+    Returns:
+        (C, D) float64.
+
+    Raises:
+        InputError: The vectors are not linearly independent: more classes than dimensions, or classes of one vector.
+    """
+    left, rank, right = _directions(np.asarray(vectors, np.float64))
+    if rank < len(vectors):
+        raise InputError(
+            f"the vectors of {len(vectors)} classes span {rank} dimensions, so that no {len(vectors)} perpendicular "
+            "ones are near them",
+            field="transform",
+            fix="Give classes that share a vector names of different words.",
+        )
+    return left @ right
+
+
+def simplex(vectors: np.ndarray) -> np.ndarray:
+    r"""The nearest vectors of length 1 that all have the same angle, the largest possible.
+
+    The cosine between any two is :math:`-1 / (C - 1)`: the corners of a regular simplex around the origin.
+
+    Args:
+        vectors: (C, D) label vectors, C at least 2.
+
+    Returns:
+        (C, D) float64.
+
+    Raises:
+        InputError: The centred vectors span fewer than C - 1 dimensions.
+    """
+    left, rank, right = _directions(centred(vectors))
+    if rank < len(vectors) - 1:
+        raise InputError(
+            f"the vectors of {len(vectors)} classes span {rank} dimensions around their mean, a simplex needs "
+            f"{len(vectors) - 1}",
+            field="transform",
+            fix="Give classes that share a vector names of different words.",
+        )
+    corners = left @ right
+    return corners / np.linalg.norm(corners, axis=1, keepdims=True)
+
+
+TARGETS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "centred": centred,
+    "whitened": whitened,
+    "orthonormal": orthonormal,
+    "simplex": simplex,
+}
+"""Name -> function of (C, D) label vectors."""
+
+
+def transform(labels: LabelVectors, names: Sequence[str]) -> LabelVectors:
+    """Label vectors after the transforms of ``TARGETS``, in order, with the mean square that they had.
+
+    Args:
+        labels: The vectors; their words, source and checksum are kept.
+        names: Names in ``TARGETS``; ``notes["transform"]`` of the result lists them.
+
+    Raises:
+        InputError: There is no such transform, or it is not defined for these vectors.
+    """
+    vectors = labels.vectors.astype(np.float64)
+    for name in names:
+        if name not in TARGETS:
+            problem = f"there is no transform {name!r}{did_you_mean(name, TARGETS)}"
+            raise InputError(problem, field="transform", fix=f"There are {', '.join(TARGETS)}.")
+        vectors = TARGETS[name](vectors)
+    scaled = rescaled(vectors, float(np.mean(np.square(labels.vectors, dtype=np.float64))))
+    notes = {**labels.notes, "transform": [*labels.notes.get("transform", []), *names]}
+    return LabelVectors(labels.class_names, scaled, labels.words, labels.source, labels.checksum, notes)
+
+
+def _directions(vectors: np.ndarray) -> tuple[np.ndarray, int, np.ndarray]:
+    """U (C, R) and V^T (R, D) over the R singular values that are not zero, and R."""
+    left, values, right = np.linalg.svd(vectors, full_matrices=False)
+    rank = int((values > _RANK * values[0]).sum())
+    return left[:, :rank], rank, right[:rank]
