@@ -23,6 +23,7 @@ from pyskl_semloss.semantic.class_names import (
     refuse_numbered,
     split_words,
 )
+from pyskl_semloss.semantic.sentence_vectors import PREFIX, encode
 from pyskl_semloss.semantic.word_vectors import DEFAULT_SOURCE, FoundVectors, find_word_vectors
 
 __all__ = [
@@ -194,6 +195,7 @@ def build_label_vectors(
     *,
     aliases: Mapping[str, str | Sequence[str]] | None = None,
     oov: str = "error",
+    descriptions: Mapping[str, Sequence[str]] | None = None,
 ) -> LabelVectors:
     """Average the word vectors of each class name: E[c] = mean of v[w] over the words w of name c, not normalised.
 
@@ -202,11 +204,14 @@ def build_label_vectors(
 
     Args:
         class_names: C names.
-        source: See :func:`pyskl_semloss.semantic.word_vectors.find_word_vectors`.
+        source: See :func:`pyskl_semloss.semantic.word_vectors.find_word_vectors`; or ``sentence:`` and a text encoder,
+            see :func:`pyskl_semloss.semantic.sentence_vectors.encode`.
         aliases: Word -> the word or words that stand for it, as a string (comma between words) or a sequence.
         oov: What to do about words without a vector: ``"error"``, or ``"skip"`` to leave them out of their means.
+        descriptions: Sentences of each class, for a text encoder; the names themselves without it.
 
     Raises:
+        HostError: A text encoder is asked for, and sentence-transformers is not installed.
         InputError: Words have no vector (all are listed), a name has no words, names begin with their labels, or the
             source is wrong.
 
@@ -218,6 +223,13 @@ def build_label_vectors(
     if oov not in ("error", "skip"):
         raise InputError(f"expected 'error' or 'skip', got {oov!r}", field="oov")
     refuse_numbered(class_names)
+    if os.fspath(source).startswith(PREFIX):
+        return _of_sentences(class_names, os.fspath(source), descriptions, aliases)
+    if descriptions is not None:
+        raise InputError(
+            f"word vectors know no sentences, and the source is {os.fspath(source)!r}",
+            field="descriptions", fix=f"Give a text encoder as the source, {PREFIX}NAME_OR_FOLDER.",
+        )  # fmt: skip
     pairs = [f"{word}={to if isinstance(to, str) else ','.join(to)}" for word, to in (aliases or {}).items()]
     stand_ins = parse_aliases(pairs)
     raw = [split_words(name) for name in class_names]
@@ -244,12 +256,36 @@ def build_label_vectors(
     if found.side_files:
         notes["side_files"] = found.side_files
     result = LabelVectors(tuple(class_names), vectors, tuple(kept), found.source, found.checksum, notes)
-    twins = identical_classes(result)
+    _warn_of_twins(identical_classes(result))
+    return result
+
+
+def _warn_of_twins(twins: Sequence[Sequence[str]]) -> None:
     if twins:
         listed = "; ".join(" = ".join(repr(name) for name in group) for group in twins)
         warnings.warn(
-            f"{len(twins)} groups of classes have the same vector, so no loss tells them apart: {listed}", stacklevel=2
+            f"{len(twins)} groups of classes have the same vector, so no loss tells them apart: {listed}", stacklevel=3
         )
+
+
+def _of_sentences(
+    class_names: Sequence[str],
+    source: str,
+    descriptions: Mapping[str, Sequence[str]] | None,
+    aliases: Mapping[str, str | Sequence[str]] | None,
+) -> LabelVectors:
+    if aliases:
+        fix = "Give descriptions, which may say anything."
+        raise InputError("a text encoder takes sentences, not words that stand for others", field="aliases", fix=fix)
+    texts = {name: list((descriptions or {}).get(name, (name,))) for name in class_names}
+    vectors, checksum = encode(source.removeprefix(PREFIX), texts)
+    words = tuple(tuple(split_words(name)) for name in class_names)
+    notes = {} if descriptions is None else {"descriptions": texts}
+    result = LabelVectors(tuple(class_names), vectors, words, source, checksum, notes)
+    twins: dict[bytes, list[str]] = {}
+    for name, vector in zip(class_names, vectors, strict=True):
+        twins.setdefault(vector.tobytes(), []).append(name)
+    _warn_of_twins([tuple(names) for names in twins.values() if len(names) > 1])
     return result
 
 

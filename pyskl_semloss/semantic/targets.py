@@ -1,8 +1,8 @@
 """Targets of the semantic loss made of label vectors: centred, whitened, orthonormal, simplex.
 
 Word vectors share a common component: the mean cosine between two class names of iMiGUE is 0.36 with GloVe. The
-transforms take it away, or make all classes equally far from each other. Each keeps the mean square of the given vectors,
-so that one alpha weighs alike.
+transforms take it away, or make all classes equally far from each other. Each keeps the mean square of the given
+vectors, so that one alpha weighs alike.
 """
 
 from __future__ import annotations

@@ -1,0 +1,143 @@
+"""Sentence vectors of class names and descriptions, by sentence-transformers."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.io.reading import did_you_mean, reason
+from pyskl_semloss.io.tables import read_spreadsheet
+
+PREFIX = "sentence:"
+_INSTALL = "pip install 'pyskl_semloss[text]'"
+
+
+def read_descriptions(path: str | os.PathLike[str], class_names: Sequence[str]) -> dict[str, list[str]]:
+    """Descriptions of classes from a table with the columns ``class`` and ``sentence``.
+
+    Args:
+        path: The table; a class may have several rows.
+        class_names: The C names; each must have a row.
+
+    Returns:
+        Class name -> its sentences, in the order of the file.
+
+    Raises:
+        InputError: The table has not these columns, a row lacks its sentence or names no class, a class lacks rows.
+    """
+    table = read_spreadsheet(path)
+    places = table.places(("class", "sentence"))
+    absent = [name for name in ("class", "sentence") if name not in places]
+    if absent:
+        raise InputError(table.missing(absent), file=path, fix="Give a row for each description: class, sentence.")
+    descriptions: dict[str, list[str]] = {name: [] for name in class_names}
+    for line, cells in table.rows:
+        name, sentence = (cells[places[key]] if places[key] < len(cells) else "" for key in ("class", "sentence"))
+        if name not in descriptions:
+            hint = did_you_mean(name, class_names)
+            raise InputError(f"line {line}: there is no class {name!r}{hint}", file=path, field="class")
+        if not sentence:
+            raise InputError(f"line {line}: the class {name!r} has no sentence", file=path, field="sentence")
+        descriptions[name].append(sentence)
+    bare = [name for name, sentences in descriptions.items() if not sentences]
+    if bare:
+        raise InputError(
+            f"{len(bare)} of {len(descriptions)} classes have no description", file=path, items=bare,
+            fix="Give each class a row, if need be with its name as the sentence.",
+        )  # fmt: skip
+    return descriptions
+
+
+def fill_template(template: str, class_names: Sequence[str]) -> dict[str, list[str]]:
+    """One sentence for each class: the template with the name in the place of ``{}``.
+
+    Raises:
+        InputError: The template has not exactly one ``{}``.
+
+    Example:
+        >>> fill_template("a person {}", ["waving"])
+        {'waving': ['a person waving']}
+    """
+    if template.count("{}") != 1:
+        raise InputError(f"expected one {{}} for the class name, got {template!r}", field="template")
+    return {name: [template.replace("{}", name)] for name in class_names}
+
+
+def encode(model: str, descriptions: Mapping[str, Sequence[str]]) -> tuple[np.ndarray, str]:
+    """The mean of the vectors of each class's sentences, each sentence scaled to length 1 before.
+
+    Args:
+        model: A folder of a sentence-transformers model, or the name of one that is in the library's own cache. Text
+            towers of CLIP that the library loads work the same way. Nothing is fetched, and no code of the model runs.
+        descriptions: Class name -> sentences, for C classes.
+
+    Returns:
+        (C, D) float32, and the SHA-256 of the model's weights.
+
+    Raises:
+        HostError: sentence-transformers is not installed.
+        InputError: There is no such model on this machine, or it is no text encoder.
+    """
+    encoder = _load(model)
+    sentences = [sentence for texts in descriptions.values() for sentence in texts]
+    with _quiet():
+        vectors = np.asarray(
+            encoder.encode(sentences, convert_to_numpy=True, show_progress_bar=False, normalize_embeddings=True),
+            dtype=np.float64,
+        )
+    if vectors.ndim != 2 or not np.isfinite(vectors).all():
+        raise InputError(f"the encoder {model!r} gave no finite vector for each sentence", field="vectors")
+    ends = np.cumsum([len(texts) for texts in descriptions.values()])
+    means = [part.mean(0) for part in np.split(vectors, ends[:-1])]
+    return np.stack(means).astype(np.float32), _checksum(encoder)
+
+
+def _load(model: str) -> Any:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise HostError(f"sentence vectors need sentence-transformers: {_INSTALL}") from None
+    if not model:
+        problem = f"expected {PREFIX}NAME or {PREFIX}FOLDER, got {PREFIX!r} alone"
+        raise InputError(problem, field="vectors")
+    try:
+        with _quiet():
+            return SentenceTransformer(model, device="cpu", local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # the library raises errors of many kinds, some of them of other libraries
+        where = "is no sentence-transformers model" if os.path.isdir(model) else "is not on this machine"
+        raise InputError(
+            f"the text encoder {model!r} {where} ({type(error).__name__}: {reason(error)})",
+            field="vectors",
+            fix="Save it in a folder where there is a network, SentenceTransformer(NAME).save(FOLDER), and give "
+            f"{PREFIX}FOLDER; or load it there once, and give its name.",
+        ) from None
+
+
+def _checksum(encoder: Any) -> str:
+    """SHA-256 over the names and numbers of all weights: the same for each file format."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The library's bars, hints and warnings are not the user's."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
