@@ -107,9 +107,8 @@ def test_several_descriptions_are_averaged_and_recorded(encoder):
     each, _ = encode(encoder, {f"{name}{index}": [text] for name in texts for index, text in enumerate(texts[name])})
     np.testing.assert_allclose(np.linalg.norm(each, axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(both, [each[:2].mean(0), each[2]], atol=1e-6)
-    labels = build_label_vectors(
-        ["a b", "c d"], f"sentence:{encoder}", descriptions={"a b": texts["a"], "c d": texts["b"]}
-    )
+    given = {"a b": texts["a"], "c d": texts["b"]}
+    labels = build_label_vectors(["a b", "c d"], f"sentence:{encoder}", descriptions=given)
     np.testing.assert_allclose(labels.vectors, both, atol=1e-6)
     assert labels.notes == {"descriptions": given}
 
