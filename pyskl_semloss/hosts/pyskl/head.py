@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pyskl.models.builder import HEADS
 from pyskl.models.heads import I3DHead
@@ -14,46 +12,29 @@ from torch import Tensor
 from torch.nn import functional
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.semantic.label_vectors import load_matrix
-from pyskl_semloss.semantic.loss import SemanticBranch
+from pyskl_semloss.semantic.head import SemanticHeadMixin, check_one_class
 
 
 @HEADS.register_module()
-class SemanticEmbeddingHead(I3DHead):
+class SemanticEmbeddingHead(SemanticHeadMixin, I3DHead):
     """I3D head whose pooled feature must also land near the word vector of its class name.
 
-    Losses: the host's ``loss_cls``, and ``loss_emb`` (already weighted by alpha); ``emb_mse`` is the unweighted error,
-    for the log alone. The host's recogniser hands ``loss`` the scores alone, so ``forward`` keeps the pooled feature
-    of its last call for it.
+    Losses: the host's ``loss_cls``, and ``loss_emb`` (already weighted by alpha); the unweighted error is logged by the
+    loss's name, as ``emb_mse``. The host's recogniser hands ``loss`` the scores alone, so ``forward`` keeps the pooled
+    feature of its last call for it.
 
-    Args:
-        num_classes: Number of classes C; None: as many as there are label vectors.
-        in_channels: Channels of the backbone's feature.
-        label_vectors: (C, D) array, or the path of a file of label vectors.
-        alpha: Weight of the semantic loss.
-        **kwargs: The arguments of PySKL's ``I3DHead``.
-
-    Raises:
-        InputError: Label vectors of a wrong shape, for other classes, or not finite.
+    The arguments are those of :class:`pyskl_semloss.semantic.head.SemanticHeadMixin` and of PySKL's ``I3DHead``.
     """
 
-    def __init__(
-        self,
-        num_classes: int | None,
-        in_channels: int,
-        label_vectors: str | Path | np.ndarray,
-        alpha: float = 20.0,
-        **kwargs: Any,
-    ) -> None:
-        vectors = load_matrix(label_vectors, num_classes)
-        super().__init__(len(vectors), in_channels, **kwargs)
-        self.semantic_branch = SemanticBranch(in_channels, len(vectors), vectors, alpha, self.init_std)
-        self._pooled: Tensor | None = None
+    _pooled: Tensor | None = None
 
-    def init_weights(self) -> None:
-        """Initialise the classifier as the host does, then the branch."""
-        super().init_weights()
-        self.semantic_branch.init_weights()
+    def pooled(self, feats: Tensor | Sequence[Tensor]) -> Tensor:
+        """The global mean (N, in_channels) of whatever the host's head takes."""
+        if isinstance(feats, list):
+            return torch.stack([item.mean(dim=0) for item in feats])
+        if isinstance(feats, tuple):
+            feats = torch.cat(feats, dim=1)
+        return feats if feats.ndim == 2 else functional.adaptive_avg_pool3d(feats, 1).flatten(1)
 
     def forward(self, x: Tensor | Sequence[Tensor]) -> Tensor:
         """Class scores (N, C), as the host's head gives them.
@@ -62,12 +43,12 @@ class SemanticEmbeddingHead(I3DHead):
             x: Features (N, in_channels, T, H, W) or, already pooled, (N, in_channels); or a list of N arrays
                 (S, in_channels), whose mean is taken.
         """
-        self._pooled = _pool(x)
+        self._pooled = self.pooled(x)
         # The host turns scores into numpy arrays, which know no bfloat16.
         return super().forward(self._pooled).float()
 
     def loss(self, cls_score: Tensor, label: Tensor, **kwargs: Any) -> dict[str, Tensor]:
-        """The host's losses and accuracies, ``loss_emb`` and ``emb_mse``.
+        """The host's losses and accuracies, ``loss_emb`` and the unweighted error.
 
         Raises:
             InputError: The labels are not one class for each clip, or not below the number of classes, or the scores
@@ -78,12 +59,7 @@ class SemanticEmbeddingHead(I3DHead):
             raise InputError(
                 f"the scores of {len(cls_score)} clips are not those that forward gave last", field="cls_score"
             )
-        if label.numel() != len(cls_score):
-            raise InputError(
-                f"expected one class index for each of {len(cls_score)} clips, got {label.numel()} numbers",
-                field="label",
-                fix="The semantic loss works with one class for each clip.",
-            )
+        check_one_class(label.numel(), len(cls_score))
         # A data set whose config leaves the number of classes open cannot tell.
         if int(label.max()) >= self.num_classes:
             raise InputError(
@@ -93,14 +69,4 @@ class SemanticEmbeddingHead(I3DHead):
                 fix="Build the label vectors from the list of all class names, in order.",
             )
         losses = super().loss(cls_score, label, **kwargs)
-        losses["loss_emb"], losses["emb_mse"] = self.semantic_branch.loss(pooled, label.reshape(-1))
-        return losses
-
-
-def _pool(x: Tensor | Sequence[Tensor]) -> Tensor:
-    """The global mean (N, in_channels) of whatever the host's head takes."""
-    if isinstance(x, list):
-        return torch.stack([item.mean(dim=0) for item in x])
-    if isinstance(x, tuple):
-        x = torch.cat(x, dim=1)
-    return x if x.ndim == 2 else functional.adaptive_avg_pool3d(x, 1).flatten(1)
+        return {**losses, **self.semantic_losses(pooled, label.reshape(-1))}

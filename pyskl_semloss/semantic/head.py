@@ -1,0 +1,90 @@
+"""The semantic branch on a head of a host, by one mixin for any head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.semantic.label_vectors import load_matrix
+from pyskl_semloss.semantic.loss import SemanticBranch, SemanticLoss
+
+
+class SemanticHeadMixin:
+    """A classification head whose pooled feature must also land near the label vector of its class.
+
+    Stands before the host's head among the bases. The head it is mixed into gives what differs between heads,
+    :meth:`pooled`, and hands pooled features and labels to :meth:`semantic_losses`.
+
+    Args:
+        num_classes: Number of classes C; None: as many as there are label vectors.
+        in_channels: Channels of the pooled feature.
+        label_vectors: (C, D) array, or the path of a file of label vectors.
+        alpha: Weight of the semantic loss.
+        loss: A name in :data:`pyskl_semloss.semantic.loss.LOSSES`, or a function like them.
+        branch: ``"linear"`` or ``"mlp"``.
+        temperature: Of the contrastive loss.
+        rescale: Scale the vectors to the mean square of the paper's, so that alpha weighs alike for any vectors.
+        **kwargs: The arguments of the host's head.
+
+    Raises:
+        InputError: Label vectors of a wrong shape, for other classes, or not finite; no such loss or branch.
+    """
+
+    semantic_branch: SemanticBranch
+
+    def __init__(
+        self,
+        num_classes: int | None,
+        in_channels: int,
+        label_vectors: str | Path | np.ndarray,
+        alpha: float = 20.0,
+        loss: str | SemanticLoss = "mse",
+        branch: str = "linear",
+        temperature: float = 0.1,
+        rescale: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        vectors = load_matrix(label_vectors, num_classes)
+        super().__init__(len(vectors), in_channels, **kwargs)  # type: ignore[call-arg]
+        self.semantic_branch = SemanticBranch(
+            in_channels, len(vectors), vectors, alpha, getattr(self, "init_std", 0.01),
+            loss=loss, branch=branch, temperature=temperature, rescale=rescale,
+        )  # fmt: skip
+
+    def init_weights(self) -> None:
+        """Initialise the classifier as the host does, then the branch."""
+        super().init_weights()  # type: ignore[misc]
+        self.semantic_branch.init_weights()
+
+    def pooled(self, feats: Any) -> Tensor:
+        """Pooled features (N, in_channels), before dropout, of whatever the host's head takes."""
+        raise NotImplementedError
+
+    def semantic_losses(self, pooled: Tensor, label: Tensor) -> dict[str, Tensor]:
+        """``loss_emb``, weighted by alpha, and the error under the loss's own name, for the log alone.
+
+        Args:
+            pooled: (N, in_channels) pooled features.
+            label: (N,) integer classes.
+
+        Raises:
+            InputError: Not one label for each feature.
+        """
+        weighted, error = self.semantic_branch.loss(pooled, label)
+        return {"loss_emb": weighted, self.semantic_branch.log_name: error}
+
+
+def check_one_class(numbers: int, clips: int, clip: str | None = None, field: str = "label") -> None:
+    """Refuse labels that are not one class for each clip: which name a soft label stands for is not defined.
+
+    Raises:
+        InputError: There are more or fewer numbers than clips.
+    """
+    if numbers != clips:
+        expected = "expected one class index" if clips == 1 else f"expected one class index for each of {clips} clips"
+        fix = "The semantic loss works with one class for each clip."
+        raise InputError(f"{expected}, got {numbers} numbers", clip=clip, field=field, fix=fix)
