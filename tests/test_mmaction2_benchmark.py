@@ -49,7 +49,7 @@ def test_operations_are_those_that_torch_counts(name, shape, tmp_path):
     meta = model.to("meta").train()
     volume = torch.empty(shape, device="meta")
     with FlopCounterMode(display=False) as counter:
-        pooled = meta.cls_head._pool(meta.backbone(volume))
+        pooled = meta.cls_head.pooled(meta.backbone(volume))
         branch = next(m for m in meta.cls_head.semantic_branch.modules() if isinstance(m, torch.nn.Linear))
         loss = meta.cls_head._classify(pooled).sum() + branch(pooled.flatten(1)).sum()
     assert cost.flops_forward == pytest.approx(counter.get_total_flops(), rel=0.01)
