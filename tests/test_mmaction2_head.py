@@ -180,3 +180,16 @@ def test_wrong_label_vectors_are_refused_when_the_model_is_built():
             head(label_vectors=wrong)
     with pytest.raises(InputError, match="nowhere.npz"):
         head(label_vectors="nowhere.npz")
+
+
+@pytest.mark.parametrize(("loss", "branch"), [("cosine", "linear"), ("contrastive", "mlp")])
+def test_another_loss_and_branch_are_logged_by_name_and_trained(loss, branch):
+    given = head(loss=loss, branch=branch, temperature=0.2, alpha=3.0)
+    label = torch.tensor([1, 0, 2])
+    losses = given.loss(features(3), samples(label.tolist()))
+    assert {name for name in losses if "loss" in name} == {"loss_cls", "loss_emb"} and f"emb_{loss}" in losses
+    assert float(losses["loss_emb"]) == pytest.approx(3 * float(losses[f"emb_{loss}"]))
+    pooled = given.pooled(features(3))
+    torch.testing.assert_close(losses["loss_emb"], given.semantic_branch.loss(pooled, label)[0])
+    losses["loss_emb"].backward()
+    assert all(parameter.grad is not None for parameter in given.semantic_branch.parameters())

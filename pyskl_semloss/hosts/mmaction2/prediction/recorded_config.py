@@ -120,7 +120,13 @@ _head = {
     **_initial,
 }
 # Without a number of its own, the host's training tool records None: it is that of the label vectors.
-_semantic_head = {**_head, "num_classes": optional(_channels), "label_vectors": unread, "alpha": unread}
+_semantic_head = {
+    **_head,
+    "num_classes": optional(_channels),
+    "branch": one_of("linear", "mlp"),
+    # The label vectors come from the weights, as they were after rescaling.
+    **dict.fromkeys(("label_vectors", "alpha", "loss", "temperature", "rescale"), unread),
+}
 _preprocessor = Part(
     {
         "PoseHeatmapPreprocessor": {
