@@ -42,7 +42,7 @@ def read_layout_fields(path: str | os.PathLike[str]) -> Mapping[str, Any]:
 def _read_yaml(path: str | os.PathLike[str]) -> Any:
     text = read_text(path, _YAML_LIMIT)
     try:
-        import yaml  # type: ignore[import-untyped]
+        import yaml
     except ImportError:
         problem = "reading a layout from YAML needs PyYAML: pip install pyyaml, or write the layout as JSON"
         raise HostError(problem) from None

@@ -86,7 +86,7 @@ class SemanticEmbeddingHead(I3DHead):
         return losses
 
 
-def _pool(x: Tensor | Sequence[Tensor]) -> Tensor:
+def _pool(x: Any) -> Tensor:
     """The global mean (N, in_channels) of whatever the host's head takes."""
     if isinstance(x, list):
         return torch.stack([item.mean(dim=0) for item in x])
