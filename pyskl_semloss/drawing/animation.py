@@ -154,7 +154,7 @@ def contact_sheet(rows: list[list[Image.Image]]) -> Image.Image:
     return sheet
 
 
-def _pillow():  # type: ignore[no-untyped-def]
+def _pillow() -> tuple[Any, Any]:
     try:
         from PIL import Image, ImageDraw
     except ImportError:

@@ -107,7 +107,7 @@ def _is_sparse(x: Tensor) -> bool:
 
 @torch.compiler.disable
 def _convolve(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    return _SparseConvolution.apply(x, weight, stride, padding)
+    return _SparseConvolution.apply(x, weight, stride, padding)  # type: ignore[no-untyped-call]
 
 
 class _SparseConvolution(torch.autograd.Function):

@@ -60,7 +60,7 @@ def compare_names(kind: type, given: Iterable[Any]) -> tuple[list[str], list[Any
 def _read_yaml(path: str | os.PathLike[str], thing: str) -> Any:
     text = read_text(path, _YAML_LIMIT)
     try:
-        import yaml  # type: ignore[import-untyped, unused-ignore]
+        import yaml
     except ImportError:
         problem = f"reading a {thing} from YAML needs PyYAML: pip install pyyaml, or write the {thing} as JSON"
         raise HostError(problem) from None

@@ -95,7 +95,7 @@ class KeypointDataset(PoseDataset):
                 )
         self.layout = None if skeleton is None else get_layout(skeleton)
         self.off_image, self.binary_score, self.strict = off_image, binary_score, strict
-        self.cached_at = tuple(mc_cfg) if memcached else None
+        self.cached_at: Any = tuple(mc_cfg) if memcached else None
         self.cache: KeypointCache | None = None
         self.full = False
         if memcached and importlib.util.find_spec("pymemcache") is None:

@@ -28,7 +28,7 @@ class SemanticEmbeddingHead(SemanticHeadMixin, I3DHead):
 
     _pooled: Tensor | None = None
 
-    def pooled(self, feats: Tensor | Sequence[Tensor]) -> Tensor:
+    def pooled(self, feats: Any) -> Tensor:
         """The global mean (N, in_channels) of whatever the host's head takes."""
         if isinstance(feats, list):
             return torch.stack([item.mean(dim=0) for item in feats])

@@ -15,4 +15,4 @@ class GeneratePoseHeatmap(HeatmapTransform):
     """
 
     def __init__(self, *args: Any, score_threshold: float = 1e-3, **kwargs: Any) -> None:
-        super().__init__(*args, score_threshold=score_threshold, **kwargs)
+        super().__init__(*args, score_threshold=score_threshold, **kwargs)  # type: ignore[misc]

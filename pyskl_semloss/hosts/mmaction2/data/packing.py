@@ -23,7 +23,10 @@ def field(sample: Any, name: str) -> Tensor:
 
     MMAction2 1.1 wraps it as ``gt_labels.item``, 1.2 holds it as ``gt_label``.
     """
-    get = sample.get if isinstance(sample, Mapping) else lambda key: getattr(sample, key, None)
+
+    def get(key: str) -> Any:
+        return sample.get(key) if isinstance(sample, Mapping) else getattr(sample, key, None)
+
     value = get(name)
     if value is not None:
         return value

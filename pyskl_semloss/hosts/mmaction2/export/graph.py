@@ -161,7 +161,7 @@ def _traced(
 ) -> Any:
     """A module as an ONNX model; the names inside begin with the prefix."""
     onnx = _onnx()
-    stream = io.BytesIO()
+    stream: Any = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter warns of each constant of a trace, and of its own age.
         warnings.simplefilter("ignore")
@@ -250,7 +250,7 @@ def as_inputs(clips: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     keypoint = np.zeros((len(clips), persons, frames, joints, 2), np.float32)
     score = np.zeros(keypoint.shape[:-1], np.float32)
     for number, clip in enumerate(clips):
-        here = (number, *(slice(size) for size in clip["keypoint"].shape[:2]))
+        here: tuple[Any, ...] = (number, *(slice(size) for size in clip["keypoint"].shape[:2]))
         keypoint[here] = clip["keypoint"]
         given = clip.get("keypoint_score")
         score[here] = 1 if given is None else given

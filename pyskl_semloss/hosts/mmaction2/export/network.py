@@ -116,6 +116,9 @@ class FramesConvolution(nn.Module):
 
     def __init__(self, original: nn.Conv3d) -> None:
         super().__init__()
+        kernel: Any
+        stride: Any
+        dilation: Any = original.dilation
         (self.taps, *kernel), (self.stride, *stride) = original.kernel_size, original.stride
         padding: Any = original.padding
         plain = original.groups == 1 and original.dilation[0] == 1 and original.padding_mode == "zeros"
@@ -129,11 +132,11 @@ class FramesConvolution(nn.Module):
             tuple(kernel),
             tuple(stride),
             tuple(padding[1:]),
-            tuple(original.dilation[1:]),
+            tuple(dilation[1:]),
             bias=original.bias is not None,
         )
         self.image.weight.data = weight.transpose(1, 2).flatten(1, 2).contiguous()
-        if original.bias is not None:
+        if original.bias is not None and self.image.bias is not None:
             self.image.bias.data = original.bias.detach().clone()
 
     def forward(self, x: Tensor) -> Tensor:

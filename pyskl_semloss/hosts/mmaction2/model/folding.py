@@ -32,8 +32,9 @@ def fused(model: nn.Module) -> nn.Module:
     if next(model.parameters()).device.type != "cpu":
         return model
     dtype = torch.bfloat16 if getattr(model, "fast", False) else torch.float32
+    parts: Any = model
     try:
-        backbone = _fused_backbone(model.backbone, len(model.data_preprocessor.channels), dtype)
+        backbone = _fused_backbone(parts.backbone, len(parts.data_preprocessor.channels), dtype)
     except (NotImplementedError, AttributeError, IndexError, RuntimeError, TypeError, ValueError):
         # The operations are those of torch's own compiler, and not every build of it has them.
         return model
@@ -141,7 +142,7 @@ def _folded(part: Any) -> tuple[Tensor, Tensor]:
     if part.conv.padding_mode != "zeros" or part.order != ("conv", "norm", "act"):
         raise NotImplementedError("another padding or order")
     norm = part.norm
-    if not isinstance(norm, nn.modules.batchnorm._BatchNorm):
+    if not isinstance(part.norm, nn.modules.batchnorm._BatchNorm):
         raise NotImplementedError(f"{type(norm).__name__} in the place of batch normalisation")
     weight, bias = fuse_conv_bn_weights(
         part.conv.weight, part.conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias

@@ -169,10 +169,10 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
             return torch.stack(images, dim=1) if images[1:] else images[0].unsqueeze(1)
         # From calloc, which clears memory twice as fast as a loop does.
         volume = torch.zeros((clips, len(mirrored), views, frames, *size, len(self.channels)))
-        for clip, image, view in np.ndindex(clips, len(mirrored), views):
+        for clip, kind, view in np.ndindex(clips, len(mirrored), views):
             points, peaks = check_points(keypoint[clip, view].numpy(), score[clip, view].numpy(), self.channels)
-            drawn = volume[clip, image, view].numpy().transpose(0, 3, 1, 2)
-            draw(points, peaks, self.channels, drawn, mirror=mirrored[image], **options)
+            drawn = volume[clip, kind, view].numpy().transpose(0, 3, 1, 2)
+            draw(points, peaks, self.channels, drawn, mirror=mirrored[kind], **options)
         return volume.to(dtype)
 
 

@@ -69,7 +69,7 @@ class PoseRecognizer3D(Recognizer3D):
                 fix=f"Set it to {len(drawn)}.",
             )
         check_feature_width(self)
-        first = getattr(self.backbone, "conv1", None)
+        first: Any = getattr(self.backbone, "conv1", None)
         if isinstance(getattr(first, "conv", None), torch.nn.Conv3d):
             # The host's convolutions are mmcv's, which differ from torch's for empty volumes and old torch alone.
             first.conv = HeatmapConv3d.of(first.conv, (torch.nn.Conv3d, Conv3d))

@@ -42,8 +42,8 @@ def check_agreement(models: Mapping[str, TrainedModel]) -> None:
         place = next(n for n, (a, b) in enumerate(zip(*names, strict=True)) if a != b)
         problem = f"its class {place} is {names[1][place]!r}, that of {first.checkpoint} is {names[0][place]!r}"
         raise InputError(problem, file=second.checkpoint, field="class_names", fix="Give two models of one data set.")
-    vectors = [model.label_vectors for model in (first, second)]
-    if all(one is not None for one in vectors) and not np.array_equal(*vectors):
+    ours, theirs = first.label_vectors, second.label_vectors
+    if ours is not None and theirs is not None and not np.array_equal(ours, theirs):
         raise InputError(
             f"it was trained with other label vectors than {first.checkpoint}, so that their classes may differ",
             file=second.checkpoint,
@@ -67,10 +67,13 @@ def names_of_classes(given: Sequence[str] | AnyPath | None, models: Mapping[str,
         return next((model.class_names for model in models.values() if model.class_names), ()) or tuple(
             f"class {number}" for number in range(first.classes)
         )
-    from_file = isinstance(given, (str, os.PathLike))
-    names = tuple(read_class_names(given) if from_file else map(str, given))
+    file: AnyPath | None = None
+    if isinstance(given, (str, os.PathLike)):
+        file, names = given, tuple(read_class_names(given))
+    else:
+        names = tuple(map(str, given))
     check_class_names(names)
     if len(names) != first.classes:
         problem = f"expected {first.classes} names, one for each class of {first.checkpoint}, got {len(names)}"
-        raise InputError(problem, file=given if from_file else None, field="class_names")
+        raise InputError(problem, file=file, field="class_names")
     return names

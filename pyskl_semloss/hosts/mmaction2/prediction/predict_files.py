@@ -103,7 +103,7 @@ def _each(
     options: dict[str, Any],
 ) -> Iterator[Outcome]:
     with hold(out, "writes into"):
-        for source in map(os.fspath, inputs):
+        for source in (os.fspath(path) for path in inputs):
             if on_start is not None:
                 on_start(source)
             try:
@@ -220,7 +220,7 @@ def _check_folder(out: Path) -> None:
 
 def _check_names(inputs: Sequence[AnyPath]) -> None:
     first: dict[str, str] = {}
-    for source in map(os.fspath, inputs):
+    for source in (os.fspath(path) for path in inputs):
         before = first.setdefault(Path(source).stem, source)
         if before != source or [os.fspath(one) for one in inputs].count(source) > 1:
             fix = "Predict them one after the other, into different folders."

@@ -78,7 +78,7 @@ def ranked(score: np.ndarray, names: Sequence[str], count: int) -> list[tuple[tu
 def scores_of(samples: Sequence[Any], class_names: tuple[str, ...]) -> Scores:
     """The predictions of a batch, as :class:`ScoreMetric` keeps them."""
     semantic = [sample.get("pred_semantic") for sample in samples]
-    columns = {} if semantic[0] is None else {
+    columns: dict[str, Any] = {} if semantic[0] is None else {
         f"semantic_{name}": np.stack([one.get(name).float().cpu().numpy() for one in semantic])
         for name in ("cosine", "distance")
     }  # fmt: skip
@@ -302,7 +302,7 @@ class Predictor:
         self,
         batch: Sequence[Entry],
         groups: Sequence[_Group],
-        networks: Mapping[str, torch.nn.Module],
+        networks: Mapping[str, Any],
         report: Report,
     ) -> dict[str, Scores]:
         scores = {}

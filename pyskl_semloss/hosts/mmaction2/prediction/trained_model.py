@@ -40,7 +40,7 @@ class TrainedModel:
     """A model in evaluation mode, and how the clips of its test came to it.
 
     Attributes:
-        model: On its device.
+        model: The host's module, on its device.
         checkpoint: Where it is from.
         pipeline: The steps of the config's test pipeline, as the config has them.
         collate: Makes a batch of what the pipeline gives.
@@ -52,7 +52,7 @@ class TrainedModel:
         clip_frames: Median length of the training clips in frames, or nothing where it is unknown.
     """
 
-    model: torch.nn.Module
+    model: Any
     checkpoint: str
     pipeline: list[dict[str, Any]]
     collate: Callable[[Sequence[Any]], Any]
@@ -119,7 +119,7 @@ def load_model(source: Source, device: str | torch.device, fast: bool = False) -
                 outline = _build(config.model, matrix, fast=False, compiled=False)
             check_weights(outline, state, checkpoint)
             check_outline(outline, test["pipeline"])
-        model = _build(config.model, matrix, fast)
+        model: Any = _build(config.model, matrix, fast)
         check_feature_width(model)
     _check_kind(model, test, checkpoint)
     check_weights(model, state, checkpoint)

@@ -58,7 +58,7 @@ class ScoreMetric(BaseMetric):
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Accuracies from 0 to 1 over all clips of all processes; those without a known label are left out."""
-        columns = {name: np.stack([result[name] for result in results]) for name in results[0]}
+        columns: dict[str, Any] = {name: np.stack([result[name] for result in results]) for name in results[0]}
         wrong = ~np.isfinite(columns["score"]).all(1)
         if wrong.any():
             raise InputError(

@@ -197,7 +197,8 @@ def _hook(config: Config) -> Mapping[str, Any]:
 
 def _folder(config: Config) -> Path:
     """Where the checkpoints are: in the work dir, or in a folder of its name below the hook's own."""
-    folder, other = Path(config.work_dir), _hook(config).get("out_dir")
+    folder = Path(config.work_dir)
+    other: Any = _hook(config).get("out_dir")
     return folder if other in (None, config.work_dir) else Path(other) / folder.name
 
 

@@ -197,8 +197,8 @@ def _pairs(wrapper: Any, state: Any) -> Iterator[tuple[OptimWrapper, Any]]:
 
 
 def _fit_optimizer(wrapper: OptimWrapper, state: Any) -> None:
-    groups = state.get("param_groups") if isinstance(state, Mapping) else None
-    kept = state.get("state") if isinstance(state, Mapping) else None
+    groups: Any = state.get("param_groups") if isinstance(state, Mapping) else None
+    kept: Any = state.get("state") if isinstance(state, Mapping) else None
     _expect(isinstance(kept, Mapping), "state", "a dict", kept)
     ours = wrapper.optimizer.param_groups
     _expect(isinstance(groups, list) and all(isinstance(group, Mapping) for group in groups), "param_groups",
@@ -277,7 +277,7 @@ def _tensors(entry: Any) -> Iterator[torch.Tensor]:
 
 
 def _fit_schedules(settings: Any, wrapper: Any, content: Mapping[str, Any]) -> None:
-    found = content.get("param_schedulers")
+    found: Any = content.get("param_schedulers")
     configured = settings.param_scheduler
     if isinstance(wrapper, OptimWrapperDict):
         _expect(isinstance(found, Mapping) and set(found) == set(wrapper.keys()), "it", "schedules by name", found)

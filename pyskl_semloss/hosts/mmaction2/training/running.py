@@ -163,7 +163,8 @@ def refuse_other_model(model: torch.nn.Module, checkpoint: str) -> None:
     """
     state = read_state_dict(checkpoint)
     wrong = []
-    for name, value in (model.module if is_model_wrapper(model) else model).state_dict().items():
+    whole: Any = model.module if is_model_wrapper(model) else model
+    for name, value in whole.state_dict().items():
         if name not in state:
             wrong.append(f"{name} is absent in it")
         elif state[name].shape != value.shape:
