@@ -13,7 +13,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -318,7 +318,7 @@ def _choose_loss(loss: str | SemanticLoss, temperature: float) -> tuple[str, Sem
     else:
         raise InputError(f"expected the name of a loss or a function, got {loss!r}", field="loss")
     if "temperature" in inspect.signature(function).parameters:
-        function = functools.partial(function, temperature=temperature)
+        function = functools.partial(cast(Any, function), temperature=temperature)
     return f"emb_{name.removeprefix('semantic_')}", function
 
 
