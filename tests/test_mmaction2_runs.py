@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,13 @@ import pyskl_semloss.hosts.mmaction2  # noqa: E402, F401
 ROOT = Path(__file__).resolve().parents[1]
 HOST = Path(mmaction.__file__).parent
 HOST_TOOLS = HOST / ".mim" / "tools" if (HOST / ".mim").is_dir() else HOST.parent / "tools"
+
+
+def free_port():
+    """A port that no other run on this machine listens on."""
+    with socket.socket() as listener:
+        listener.bind(("", 0))
+        return str(listener.getsockname()[1])
 
 
 def run(*command, code=0, **environment):
@@ -152,14 +160,14 @@ def test_the_best_result_so_far_stands_in_each_line_of_the_training(folder, tmp_
 def test_two_processes_train_and_test_every_clip_once(folder, trained):
     work = folder / "two"
     out = run(
-        "bash", "tools/dist_train.sh", CONFIG, 2, "--epochs", 1, "--work-dir", work, *overrides(folder), PORT="29617"
+        "bash", "tools/dist_train.sh", CONFIG, 2, "--epochs", 1, "--work-dir", work, *overrides(folder), PORT=free_port()
     )
     assert "Scaling the original LR by 1.0" in log_of(work), "two processes of 16 clips: the rate is given for 32"
     assert len(re.findall("^epoch 1/1 ", out, re.M)) == 1, "the first process alone writes"
     single = run(sys.executable, "tools/test.py", CONFIG, work / "epoch_1.pth", "--work-dir", work, "--out",
                  work / "one.npz", *overrides(folder))  # fmt: skip
     run("bash", "tools/dist_test.sh", CONFIG, work / "epoch_1.pth", 2, "--work-dir", work, "--out", work / "two.npz",
-        *overrides(folder), PORT="29618")  # fmt: skip
+        *overrides(folder), PORT=free_port())  # fmt: skip
     one, two = Scores.load(work / "one.npz"), Scores.load(work / "two.npz")
     assert sorted(one.sample_id) == sorted(two.sample_id) and len(two.sample_id) == 30
     place = {name: row for row, name in enumerate(two.sample_id)}
