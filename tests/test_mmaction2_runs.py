@@ -160,8 +160,9 @@ def test_the_best_result_so_far_stands_in_each_line_of_the_training(folder, tmp_
 def test_two_processes_train_and_test_every_clip_once(folder, trained):
     work = folder / "two"
     out = run(
-        "bash", "tools/dist_train.sh", CONFIG, 2, "--epochs", 1, "--work-dir", work, *overrides(folder), PORT=free_port()
-    )
+        "bash", "tools/dist_train.sh", CONFIG, 2, "--epochs", 1, "--work-dir", work, *overrides(folder),
+        PORT=free_port(),
+    )  # fmt: skip
     assert "Scaling the original LR by 1.0" in log_of(work), "two processes of 16 clips: the rate is given for 32"
     assert len(re.findall("^epoch 1/1 ", out, re.M)) == 1, "the first process alone writes"
     single = run(sys.executable, "tools/test.py", CONFIG, work / "epoch_1.pth", "--work-dir", work, "--out",
