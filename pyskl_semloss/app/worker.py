@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from typing import Any
 
-from pyskl_semloss.cpu.workers import end_with_parent
+from pyskl_semloss.cpu import workers
 from pyskl_semloss.errors import InputError
 
 StageCallback = Callable[[str, float], None]
@@ -35,8 +32,7 @@ class Worker:
         self._make = make
         self.prepared = False
         self._free = asyncio.Lock()
-        self._process: Any = None
-        self._pipe: Connection | None = None
+        self._worker: workers.Worker | None = None
 
     async def prepare(self) -> None:
         """Make the function of a task before there is one.
@@ -63,82 +59,68 @@ class Worker:
 
     async def _ask(self, question: tuple[str, Any], progress: StageCallback) -> Any:
         async with self._free:
-            pipe = self._started()
+            worker = self._started()
             try:
-                pipe.send(question)
+                worker.pipe.send(question)
                 while True:
-                    kind, value = await asyncio.to_thread(pipe.recv)
-                    if kind == "done":
+                    kind, value = await asyncio.to_thread(worker.pipe.recv)
+                    if kind == workers.DONE:
                         self.prepared = True
                         return value
-                    if kind == "failed":
+                    if kind == workers.FAILED:
                         raise value
+                    if kind == workers.IMPOSSIBLE:
+                        raise InputError(value)
                     progress(*value)
             except asyncio.CancelledError:
                 # A thread still waits at the pipe; it ends with the process.
-                self._pipe = None
-                self._process.kill()
-                await asyncio.to_thread(self._process.join)
+                self._worker = None
+                worker.process.kill()
+                await asyncio.to_thread(worker.process.join)
                 raise
             except (EOFError, OSError):
-                raise InputError(f"the process that worked on it {self._end()}", fix=_DEATH) from None
+                problem = f"the process that worked on it was ended {self._end(worker)}"
+                raise InputError(problem, fix=_DEATH) from None
 
     def stop(self) -> None:
         """End the process; a task that it is working on fails."""
-        if self._process is not None and self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        if self._worker is not None and self._worker.process.is_alive():
+            self._worker.process.kill()
+            self._worker.process.join()
 
-    def _started(self) -> Connection:
-        if self._pipe is None or not self._process.is_alive():
-            self._end()
-            # Not forked: the server's threads may hold locks.
-            context = multiprocessing.get_context("spawn")
-            self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs, self._make), daemon=True)
-            self._process.start()
-            theirs.close()
-        return self._pipe
+    def _started(self) -> workers.Worker:
+        if self._worker is not None and not self._worker.process.is_alive():
+            self._end(self._worker)
+        if self._worker is None:
+            self._worker = workers.Worker(_Lazy(self._make))
+        return self._worker
 
-    def _end(self) -> str:
+    def _end(self, worker: workers.Worker) -> str:
         """Clean up after a process, and say how it ended."""
-        if self._pipe is None:
-            return "is not there"
-        self._pipe.close()
-        self._process.join(5)
-        code = self._process.exitcode
-        self._pipe = None
-        if code is not None and code < 0:
-            return f"was ended by {signal.Signals(-code).name}"
-        return f"ended with status {code}"
+        self._worker = None
+        worker.pipe.close()
+        worker.process.join(5)
+        return workers.how_it_ended(worker.process.exitcode)
 
 
 _DEATH = "Try it again, with a shorter recording if the memory is short; the other files are not concerned."
 
 
-def _serve(pipe: Connection, make: Callable[[], Task]) -> None:
-    # Ctrl-C in a terminal goes to all processes; the server ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
+class _Lazy:
+    """The work of the process, whose function is made for its first task."""
 
-    def report(stage: str, share: float) -> None:
-        pipe.send(("progress", (stage, share)))
+    def __init__(self, make: Callable[[], Task]) -> None:
+        self._make = make
+        self._work: Task | None = None
 
-    work: Task | None = None
-    while True:
+    def __call__(self, question: tuple[str, Any], tell: workers.Tell) -> Any:
+        kind, task = question
         try:
-            kind, task = pipe.recv()
-        except EOFError:
-            return
-        try:
-            if work is None:
-                report("loading the models", 0.0)
-                work = make()
-            answer = ("done", work(task, report) if kind == _WORK else None)
+            if self._work is None:
+                tell(("loading the models", 0.0))
+                self._work = self._make()
+            return self._work(task, lambda *stage: tell(stage)) if kind == _WORK else None
         except InputError as error:
             # The folder is one of the server's.
             name = None if error.file is None else os.path.basename(os.fspath(error.file))
-            answer = ("failed", error.replaced(file=name))
-        except Exception as error:
-            answer = ("failed", InputError(f"it failed ({type(error).__name__}: {error})"[:500]))
-        pipe.send(answer)
+            raise error.replaced(file=name, clip=None if error.clip is None else str(error.clip)) from None

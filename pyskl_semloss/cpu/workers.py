@@ -25,7 +25,7 @@ _OF_THE_TERMINAL = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") 
 _TERMINATED = 128 + signal.SIGTERM
 _PATIENCE = 5.0
 """Seconds that a process has to end by itself."""
-_TOLD, _DONE, _FAILED, _IMPOSSIBLE = "told", "done", "failed", "impossible"
+TOLD, DONE, FAILED, IMPOSSIBLE = "told", "done", "failed", "impossible"
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,17 @@ class Event:
     value: Any
 
 
-class _Worker:
-    """A process with its end of a pipe and the task that it has."""
+class Worker:
+    """A process that takes tasks from a pipe and answers with the kinds and values of events.
+
+    Args:
+        work: Called there with a task and a function that tells something; importable by its name.
+
+    Attributes:
+        pipe: This end of the pipe.
+        task: The task that it has, for its owner to note.
+        process: The process.
+    """
 
     def __init__(self, work: Work) -> None:
         context = get_context("spawn")
@@ -93,7 +102,7 @@ def _mask(how: str, signals: Iterable[int]) -> Iterable[int]:
     return signal.pthread_sigmask(getattr(signal, how), signals)
 
 
-def _end(crew: list[_Worker]) -> None:
+def _end(crew: list[Worker]) -> None:
     for worker in crew:
         worker.pipe.close()
         worker.process.terminate()
@@ -121,13 +130,13 @@ def work_through(work: Work, tasks: deque[Any], workers: int) -> Iterator[Event]
     Raises:
         HostError: A task cannot be done on this machine, and so no other.
     """
-    crew: list[_Worker] = []
+    crew: list[Worker] = []
     try:
         while tasks or any(worker.task is not None for worker in crew):
             idle = [worker for worker in crew if worker.task is None]
             while tasks and (idle or len(crew) < workers):
                 if not idle:
-                    crew.append(_Worker(work))
+                    crew.append(Worker(work))
                     idle.append(crew[-1])
                 worker = idle.pop()
                 worker.task = tasks.popleft()
@@ -142,7 +151,7 @@ def work_through(work: Work, tasks: deque[Any], workers: int) -> Iterator[Event]
         _end(crew)
 
 
-def _heard(worker: _Worker, crew: list[_Worker]) -> Event:
+def _heard(worker: Worker, crew: list[Worker]) -> Event:
     task = worker.task
     try:
         kind, value = worker.pipe.recv()
@@ -150,16 +159,17 @@ def _heard(worker: _Worker, crew: list[_Worker]) -> Event:
         crew.remove(worker)
         worker.process.join(_PATIENCE)
         fix = "Linux kills a process when memory is short (dmesg tells): take fewer workers."
-        problem = f"the process that had it in hand was ended {_how(worker.process.exitcode)}"
-        return Event(task, _FAILED, InputError(problem, fix=fix))
-    if kind == _IMPOSSIBLE:
+        problem = f"the process that had it in hand was ended {how_it_ended(worker.process.exitcode)}"
+        return Event(task, FAILED, InputError(problem, fix=fix))
+    if kind == IMPOSSIBLE:
         raise HostError(value)
-    if kind != _TOLD:
+    if kind != TOLD:
         worker.task = None
     return Event(task, kind, value)
 
 
-def _how(status: int | None) -> str:
+def how_it_ended(status: int | None) -> str:
+    """The end of a process by its exit code, such as ``"by SIGKILL"``."""
     if status == _TERMINATED:
         return "by SIGTERM"
     return f"by {signal.Signals(-status).name}" if status and status < 0 else f"with status {status}"
@@ -173,37 +183,32 @@ def _serve(work: Work, pipe: Connection) -> None:
     # So that temporary files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     _mask("SIG_UNBLOCK", (*_OF_THE_TERMINAL, signal.SIGTERM))
-    end_with_parent()
+    if (parent := parent_process()) is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     # Libraries in C write to stderr what they think of a damaged video; Python's stderr stays.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            pipe.send(_result(work, pipe.recv(), lambda value: pipe.send((_TOLD, value))))
+            pipe.send(_result(work, pipe.recv(), lambda value: pipe.send((TOLD, value))))
 
 
 def _result(work: Work, task: Any, tell: Tell) -> tuple[str, Any]:
     """Kind and value."""
     try:
-        return _DONE, work(task, tell)
+        return DONE, work(task, tell)
     except InputError as error:
-        return _FAILED, error
+        return FAILED, error
     except HostError as error:
-        return _IMPOSSIBLE, str(error)
-    except (BrokenPipeError, EOFError):
+        return IMPOSSIBLE, str(error)
+    except BrokenPipeError:
         raise
     except Exception as error:
-        return _FAILED, InputError(f"it failed ({type(error).__name__}: {reason(error)})")
-
-
-def end_with_parent() -> None:
-    """Let this process, a child of multiprocessing, end when its parent has ended, even where that was killed."""
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+        return FAILED, InputError(f"it failed ({type(error).__name__}: {reason(error)})")
 
 
 def _follow(parent: Any) -> None:
+    """End this process when its parent has ended, even where that was killed."""
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_PATIENCE)
