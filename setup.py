@@ -17,7 +17,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["pyskl_semloss", "pyskl_semloss.*"]),
-    package_data={"pyskl_semloss.report": ["assets/*"], "pyskl_semloss.app": ["assets/*"]},
+    package_data={f"pyskl_semloss.{name}": ["assets/*"] for name in ("drawing", "report", "app")},
     install_requires=["numpy>=1.23", "numba>=0.58", "filelock>=3.12"],
     extras_require={
         "mmaction2": [
