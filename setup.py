@@ -20,8 +20,7 @@ setup(
     package_data={
         # Configs and data are links to the folders of the checkout, and files in the wheel and the sdist.
         "pyskl_semloss": ["py.typed", ".mim/*.yml", ".mim/configs/*/*.yml", ".mim/configs/*/*/*.py", ".mim/data/*.txt"],
-        "pyskl_semloss.report": ["assets/*"],
-        "pyskl_semloss.app": ["assets/*"],
+        **{f"pyskl_semloss.{name}": ["assets/*"] for name in ("drawing", "report", "app")},
     },
     entry_points={"console_scripts": ["semloss = pyskl_semloss.cli.main:main"]},
     install_requires=["numpy>=1.23", "numba>=0.58", "packaging>=21", "scipy>=1.9"],

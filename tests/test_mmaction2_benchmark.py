@@ -2,6 +2,7 @@
 
 import json
 import math
+import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from mmengine.registry import DefaultScope
 from sides import Setup, host_pipeline, side_config
 from table import markdown, targets, write
 from torch.utils.flop_counter import FlopCounterMode
-from turns import PARTS, Plan, compare, run
+from turns import PARTS, Plan, Side, compare, run
 
 import pyskl_semloss.hosts.mmaction2  # noqa: F401
 from pyskl_semloss.errors import InputError
@@ -112,6 +113,17 @@ def test_ratios_are_of_neighbouring_turns():
     assert found["ratios"]["ours"]["turns"] == [10.0, 15.0, 5.0]
     assert found["ratios"]["ours"]["median"] == 10.0 and found["spread"]["host"]["median"] == 20.0
     assert found["ratios"]["ours"]["p10"] == pytest.approx(6.0) and found["ratios"]["ours"]["p90"] == pytest.approx(14)
+
+
+def test_an_error_of_a_side_arrives_whole_and_its_death_is_told(tmp_path):
+    with Side(Setup("ours", str(tmp_path / "gone.py"), "", "", "")) as side:
+        with pytest.raises(InputError, match="gone.py: there is no such config file") as error:
+            side.ask("about")
+        assert not str(error.value).endswith("..")
+        (process,) = multiprocessing.active_children()
+        process.kill()
+        with pytest.raises(RuntimeError, match="side 'ours' ended in about"):
+            side.ask("about")
 
 
 def gpu_result(epoch, inference, host, share):

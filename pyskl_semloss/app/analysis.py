@@ -16,12 +16,12 @@ import numpy as np
 from pyskl_semloss.app.limits import Limits
 from pyskl_semloss.app.sessions import shown_name, split_name
 from pyskl_semloss.app.worker import StageCallback, Task
+from pyskl_semloss.drawing.stick_figure import figure
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.files import WRITERS, write_segments
 from pyskl_semloss.segments.find import SegmentRules, background_classes
 from pyskl_semloss.segments.windows import Timeline, frame_probability
-from pyskl_semloss.skeletons import SkeletonLayout
 from pyskl_semloss.video.containers import container
 from pyskl_semloss.video.frames import Video, import_cv2, open_capture
 
@@ -250,7 +250,6 @@ def write_view(
         What ``viewer.js`` takes. The files hold (T, M, V, 2) int16 little-endian, in px, and (W, C) uint8, 255 for 1.
     """
     layout, (height, width) = recording.layout, recording.image_shape
-    sides = _sides(layout)
     persons, frames, joints = recording.keypoint_score.shape
     with (folder / "keypoints.bin").open("wb") as stream:
         for start in range(0, frames, 4096):
@@ -262,15 +261,9 @@ def write_view(
     return {
         "keypoints": "keypoints.bin", "scores": "scores.bin", "video": video, "width": width, "height": height,
         "fps": recording.fps, "frames": frames, "persons": persons, "joints": joints, "seconds": recording.seconds,
-        "rows": len(probability), "row_seconds": row_seconds, "class_names": class_names, "sides": sides,
-        "limbs": [[a, b, sides[a] or sides[b]] for a, b in layout.limbs],
+        "rows": len(probability), "row_seconds": row_seconds, "class_names": class_names,
+        **figure(layout),
     }  # fmt: skip
-
-
-def _sides(layout: SkeletonLayout) -> list[int]:
-    """0 for a central joint, 1 for a left and 2 for a right one."""
-    left, right = set(layout.left_kp), set(layout.right_kp)
-    return [1 if joint in left else 2 if joint in right else 0 for joint in range(layout.num_joints)]
 
 
 _ENDINGS = {"mov": "mp4", "webm": "webm"}

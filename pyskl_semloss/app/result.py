@@ -14,6 +14,7 @@ import numpy as np
 from nicegui import ui
 
 from pyskl_semloss.app.sessions import split_name
+from pyskl_semloss.drawing.palette import SERIES
 
 _ASSETS = resources.files("pyskl_semloss.app") / "assets"
 _PAGE = 12
@@ -114,8 +115,6 @@ def _figure(found: dict[str, Any], folder: Path) -> Any:
     return plot
 
 
-COLORS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626")
-"""Of the five classes that are drawn."""
 _GREY = "#94a3b8"
 _MOST_POINTS = 4000
 
@@ -156,7 +155,7 @@ def timeline_figure(
         A figure as a dict; each bar's ``customdata`` is its segment's start in s.
     """
     drawn = strongest(probability, leave_out)
-    color = {class_names[index]: COLORS[place] for place, index in enumerate(drawn)}
+    color = {class_names[index]: SERIES[place] for place, index in enumerate(drawn)}
     named = list(dict.fromkeys(one["name"] for one in segments))
     rows = {name: len(named) - 1 - place for place, name in enumerate(named)}
     data: list[dict[str, Any]] = [

@@ -20,6 +20,8 @@ from pyskl_semloss.app.limits import UPLOADS, Limits
 from pyskl_semloss.app.result import show_result
 from pyskl_semloss.app.sessions import Sessions, shown_name
 from pyskl_semloss.app.worker import Worker
+from pyskl_semloss.drawing import stick_figure
+from pyskl_semloss.drawing.palette import ON_DARK
 from pyskl_semloss.errors import InputError, one_line
 
 _ASSETS = resources.files("pyskl_semloss.app") / "assets"
@@ -87,8 +89,10 @@ class Tab:
         self._numbers = itertools.count()
         self._opened: Entry | None = None
         self._over = False
-        ui.add_css((_ASSETS / "viewer.css").read_text(encoding="utf-8"))
-        ui.add_body_html(f"<script>{(_ASSETS / 'viewer.js').read_text(encoding='utf-8')}</script>")
+        # The figure is drawn over a video or on a dark ground.
+        ui.add_css(f":root {{ {ON_DARK.css()} }}\n" + (_ASSETS / "viewer.css").read_text(encoding="utf-8"))
+        viewer = (_ASSETS / "viewer.js").read_text(encoding="utf-8")
+        ui.add_body_html(f"<script>{stick_figure.script()}{viewer}</script>")
         ui.add_body_html(f"<script>semlossLeave({json.dumps(f'/leave/{self.token}')})</script>")
         with ui.column().classes("semloss-page").props('role="main"'):
             ui.label("Gestures in a recording").classes("text-h5").props('role="heading" aria-level="1"')

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyskl_semloss.annotations.clip import Clip
+from pyskl_semloss.drawing.palette import ON_LIGHT, TEXT
+from pyskl_semloss.drawing.stick_figure import joint_sides, limb_sides
 from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.io.results import result_file, result_path
 from pyskl_semloss.skeletons import SkeletonLayout
@@ -16,7 +18,6 @@ from pyskl_semloss.skeletons import SkeletonLayout
 if TYPE_CHECKING:
     from PIL import Image
 
-LEFT, RIGHT, MIDDLE, TEXT = "#1f77b4", "#d6532c", "#555555", "#222222"
 SMOOTHING = 2
 """Frames are drawn larger by this factor and reduced, because Pillow draws without anti-aliasing."""
 
@@ -74,20 +75,18 @@ def _draw_frame(
     points: np.ndarray, present: np.ndarray, layout: SkeletonLayout, shape: tuple[int, ...], text: str
 ) -> Image.Image:
     image_module, draw_module = _pillow()
-    left, right = set(layout.left_kp), set(layout.right_kp)
+    joints, limbs = joint_sides(layout), limb_sides(layout)
     large = (shape[0] * SMOOTHING, shape[1] * SMOOTHING)
     image = image_module.new("RGB", large, "white")
     draw = draw_module.Draw(image)
     width = max(2, max(large) // 130)
     for person, there in zip(points, present, strict=True):
-        for a, b in layout.limbs:
+        for (a, b), side in zip(layout.limbs, limbs, strict=True):
             if there[a] and there[b]:
-                colour = LEFT if {a, b} & left else RIGHT if {a, b} & right else MIDDLE
-                draw.line([tuple(person[a]), tuple(person[b])], fill=colour, width=width)
+                draw.line([tuple(person[a]), tuple(person[b])], fill=ON_LIGHT[side], width=width)
         for joint in np.flatnonzero(there):
             x, y = person[joint]
-            colour = LEFT if joint in left else RIGHT if joint in right else MIDDLE
-            draw.ellipse([x - width, y - width, x + width, y + width], fill=colour)
+            draw.ellipse([x - width, y - width, x + width, y + width], fill=ON_LIGHT[joints[joint]])
     image = image.resize(shape, image_module.Resampling.LANCZOS)
     draw_module.Draw(image).text((4, 2), text, fill=TEXT)
     return image

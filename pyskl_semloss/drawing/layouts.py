@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyskl_semloss.drawing.palette import ON_LIGHT, TEXT, WRONG
+from pyskl_semloss.drawing.stick_figure import joint_sides
 from pyskl_semloss.errors import HostError
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.skeletons.layout import SkeletonLayout
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEFT, RIGHT, CENTRE, WRONG = "#1f5fb4", "#d9730d", "#6b6b6b", "#c81e1e"
 WIDTH = 6.0  # inches; 600 px wide, a point is 1.4 px
 MARGIN = 0.05
 LINE = 0.19  # inches between two lines of the table
@@ -87,7 +88,7 @@ def circle_pose(layout: SkeletonLayout) -> tuple[tuple[float, float], ...]:
 def _draw_skeleton(axes: Axes, layout: SkeletonLayout, pose: tuple[tuple[float, float], ...]) -> None:
     left, right, broken = set(layout.left_limb), set(layout.right_limb), set(layout.unmirrored_limbs)
     for index, (a, b) in enumerate(layout.limbs):
-        colour = LEFT if index in left else RIGHT if index in right else CENTRE
+        colour = ON_LIGHT.left if index in left else ON_LIGHT.right if index in right else ON_LIGHT.central
         wrong = (a, b) in broken
         ends = [pose[a][0], pose[b][0]], [pose[a][1], pose[b][1]]
         axes.plot(*ends, color=WRONG if wrong else colour, linestyle="--" if wrong else "-", linewidth=2.2, zorder=1)
@@ -95,8 +96,9 @@ def _draw_skeleton(axes: Axes, layout: SkeletonLayout, pose: tuple[tuple[float, 
     area, edge, letters = (
         (230, 1.2, 8.5) if layout.num_joints <= MANY else (62, 0.4, 4.4 if layout.num_joints < 100 else 3.7)
     )
+    sides = joint_sides(layout)
     for joint, (x, y) in enumerate(pose):
-        axes.scatter(x, y, s=area, color=_colour(layout, joint), edgecolors="white", linewidths=edge, zorder=2)
+        axes.scatter(x, y, s=area, color=ON_LIGHT[sides[joint]], edgecolors="white", linewidths=edge, zorder=2)
         label: dict[str, Any] = {"color": "white", "fontsize": letters, "fontweight": "bold"}
         axes.text(x, y, str(joint), ha="center", va="center", zorder=3, **label)
     (x_low, x_high), (y_low, y_high) = _limits(pose)
@@ -113,10 +115,6 @@ def _limits(pose: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float],
     return (middle - half, middle + half), (y_low, y_high)
 
 
-def _colour(layout: SkeletonLayout, joint: int) -> str:
-    return LEFT if joint in layout.left_kp else RIGHT if joint in layout.right_kp else CENTRE
-
-
 Line = list[tuple[float, str, dict[str, Any]]]  # (x in inches, text, matplotlib text properties)
 
 
@@ -124,7 +122,7 @@ def _heading(layout: SkeletonLayout) -> list[Line]:
     counts = f"{layout.num_joints} joints, {layout.num_limbs} limbs, {len(layout.mirror_pairs)} mirror pairs"
     bold = {"fontsize": 11, "fontweight": "bold"}
     lines: list[Line] = [[(0.15, text, bold)] for text in textwrap.wrap(f"{layout.name}: {counts}", 62)]
-    note = {"fontsize": 8.5, "color": "#333333"}
+    note = {"fontsize": 8.5, "color": TEXT}
     lines += [[(0.15, text, note)] for text in textwrap.wrap(layout.source, 90)]
     if not layout.rest_pose:
         lines.append([(0.15, "It has no rest_pose: pairs face each other on a circle.", note)])
@@ -138,9 +136,9 @@ def _table(layout: SkeletonLayout) -> list[Line]:
     many = layout.num_joints > MANY
     small = {"fontsize": 6.5 if many else 8.5}
     legend: Line = [
-        (0.15, "left", {**small, "color": LEFT, "fontweight": "bold"}),
-        (0.55, "right", {**small, "color": RIGHT, "fontweight": "bold"}),
-        (1.05, "central", {**small, "color": CENTRE, "fontweight": "bold"}),
+        (0.15, "left", {**small, "color": ON_LIGHT.left, "fontweight": "bold"}),
+        (0.55, "right", {**small, "color": ON_LIGHT.right, "fontweight": "bold"}),
+        (1.05, "central", {**small, "color": ON_LIGHT.central, "fontweight": "bold"}),
     ]
     if layout.unmirrored_limbs:
         text = f"dashed: the {len(layout.unmirrored_limbs)} limbs whose mirror image is no limb"
@@ -149,7 +147,8 @@ def _table(layout: SkeletonLayout) -> list[Line]:
     entries = [f"{joint} {name}" for joint, name in enumerate(layout.joints)]
     central = [entry for joint, entry in enumerate(entries) if layout.joint_mirror[joint] == joint]
     lines += [
-        [(0.15, text, {**small, "color": CENTRE})] for text in textwrap.wrap("   ".join(central), 120 if many else 90)
+        [(0.15, text, {**small, "color": ON_LIGHT.central})]
+        for text in textwrap.wrap("   ".join(central), 120 if many else 90)
     ]
     columns = 2 if many or max(map(len, entries)) <= SHORT else 1
     rows = math.ceil(len(layout.mirror_pairs) / columns)
@@ -157,9 +156,9 @@ def _table(layout: SkeletonLayout) -> list[Line]:
         line: Line = []
         for column, (left, right) in enumerate(layout.mirror_pairs[row::rows]):
             start, half = 0.15 + column * WIDTH / columns, WIDTH / columns / 2
-            line.append((start, entries[left], {**small, "color": LEFT}))
-            line.append((start + half - 0.3, "\N{LEFT RIGHT ARROW}", {**small, "color": CENTRE}))
-            line.append((start + half - 0.08, entries[right], {**small, "color": RIGHT}))
+            line.append((start, entries[left], {**small, "color": ON_LIGHT.left}))
+            line.append((start + half - 0.3, "\N{LEFT RIGHT ARROW}", {**small, "color": ON_LIGHT.central}))
+            line.append((start + half - 0.08, entries[right], {**small, "color": ON_LIGHT.right}))
         lines.append(line)
     return lines
 

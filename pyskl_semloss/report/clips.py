@@ -12,7 +12,6 @@ import numpy as np
 
 from pyskl_semloss.annotations import Clip
 from pyskl_semloss.report.collect import Material
-from pyskl_semloss.skeletons import SkeletonLayout
 
 MISSING = 255
 """The byte of a point that is not there."""
@@ -160,15 +159,6 @@ def disagreement(scores: Sequence[np.ndarray]) -> np.ndarray:
     if not pairs:
         return np.zeros(len(scores[0]))
     return np.mean([np.abs(a.astype(np.float64) - b).sum(1) / 2 for a, b in pairs], axis=0)
-
-
-def skeleton(layout: SkeletonLayout) -> dict[str, Any]:
-    """What the player needs of a layout: limbs, and each joint's side, -1 left, 0 middle, 1 right."""
-    sides = [0] * layout.num_joints
-    for left, right in layout.mirror_pairs:
-        sides[left], sides[right] = -1, 1
-    return {"name": layout.name, "limbs": [list(limb) for limb in layout.limbs], "sides": sides,
-            "joints": list(layout.joints)}  # fmt: skip
 
 
 def _parts_of_10000(values: np.ndarray) -> list[int]:

@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 
 from pyskl_semloss import __version__
 from pyskl_semloss.annotations import Clip
+from pyskl_semloss.drawing import stick_figure
+from pyskl_semloss.drawing.palette import ON_DARK, ON_LIGHT
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.report import headline
-from pyskl_semloss.report.clips import PackedClips, clip_table, pack_clips, skeleton
+from pyskl_semloss.report.clips import PackedClips, clip_table, pack_clips
 from pyskl_semloss.report.collect import Material
 from pyskl_semloss.report.figures import figures, name_figures
 from pyskl_semloss.skeletons import SkeletonLayout
@@ -106,7 +108,7 @@ def page_data(
         "nearness": headline.nearness(material),
         "figures": {**figures(material), **name_figures(material)},
         "clips": {**clip_table(material), "index": packed.index},
-        "skeleton": skeleton(layout) if layout and material.clips else {"limbs": [], "sides": [], "joints": []},
+        "skeleton": stick_figure.figure(layout) if layout and material.clips else {"limbs": [], "sides": []},
         "fps": fps,
         "precision": precision,
         "footer": f"Made {made} by pyskl_semloss {__version__}. The file is complete: it loads nothing.",
@@ -125,7 +127,7 @@ def render(data: Mapping[str, Any], keypoints: str, plotly_js: str) -> bytes:
         return (assets / name).read_text(encoding="utf-8")
 
     scripts = {
-        "page_js": "\n".join(read(name) for name in SCRIPTS),
+        "page_js": "\n".join([stick_figure.script(), *map(read, SCRIPTS)]),
         "plotly_js": plotly_js,
         "charts_js": read("charts.js"),
     }
@@ -136,7 +138,7 @@ def render(data: Mapping[str, Any], keypoints: str, plotly_js: str) -> bytes:
         **scripts,
         "policy": html.escape(content_policy(list(scripts.values()))),
         "title": html.escape(str(data["title"])),
-        "style": read("page.css"),
+        "style": f':root {{ {ON_LIGHT.css()} }}\n:root[data-shade="dark"] {{ {ON_DARK.css()} }}\n{read("page.css")}',
         "data": json_text(data),
         "keypoints": keypoints,
     }

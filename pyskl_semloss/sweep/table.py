@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyskl_semloss.drawing.palette import FAINT, SERIES
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align, fuse
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
@@ -240,14 +241,13 @@ def _as_json(row: Row) -> dict[str, Any]:
     }  # fmt: skip
 
 
-# Okabe and Ito's colours, which differ for every kind of colour vision; markers differ too, for print.
+# Markers differ, too, for print.
 _LOOK = {
-    "given": ("#0072B2", "o", "-"),
-    "hash": ("#E69F00", "s", "--"),
-    "shuffled": ("#CC79A7", "^", "-."),
-    "random": ("#009E73", "D", ":"),
+    "given": (SERIES[0], "o", "-"),
+    "hash": (SERIES[1], "s", "--"),
+    "shuffled": (SERIES[3], "^", "-."),
+    "random": (SERIES[2], "D", ":"),
 }
-_BASELINE = "#555555"
 
 
 def write_plot(table: Sequence[Row], out: Path, metric: str = "top1") -> list[Path]:
@@ -289,8 +289,8 @@ def _draw(rows: Sequence[Row], panel: Any, metric: str) -> None:
     for row in rows:
         if row.alpha is None:
             mean, spread = 100 * (row.mean(metric) or 0), 100 * (row.deviation(metric) or 0)
-            panel.axhspan(mean - spread, mean + spread, color=_BASELINE, alpha=0.15, linewidth=0)
-            panel.axhline(mean, color=_BASELINE, linewidth=1.2, label="baseline")
+            panel.axhspan(mean - spread, mean + spread, color=FAINT, alpha=0.15, linewidth=0)
+            panel.axhline(mean, color=FAINT, linewidth=1.2, label="baseline")
     curves = [row for row in rows if row.alpha is not None]
     alphas = sorted({row.alpha for row in curves if row.alpha is not None})
     kinds = list(dict.fromkeys(row.vectors for row in curves))

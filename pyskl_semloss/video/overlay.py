@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pyskl_semloss.drawing.layouts import CENTRE, LEFT, RIGHT
+from pyskl_semloss.drawing.palette import ON_LIGHT, rgb
+from pyskl_semloss.drawing.stick_figure import joint_sides, limb_sides
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.results import result_path
 from pyskl_semloss.recordings.recording import Recording
@@ -32,24 +33,22 @@ def draw_over(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, layout
         layout: What the V joints are.
     """
     cv2 = import_cv2()
-    left, right = set(layout.left_kp), set(layout.right_kp)
-    blue, orange, grey = (_bgr(colour) for colour in (LEFT, RIGHT, CENTRE))
-    colours = [blue if joint in left else orange if joint in right else grey for joint in range(layout.num_joints)]
+    colours = [rgb(colour)[::-1] for colour in ON_LIGHT]
+    joints, limbs = joint_sides(layout), limb_sides(layout)
     width = max(1, round(max(frame.shape[:2]) / (320 if layout.num_joints <= 40 else 640)))
     size = max(frame.shape[:2])
     for points, scores in zip(keypoint, score, strict=True):
         # OpenCV takes no coordinates beyond 16 bits and more.
         places = [(int(x), int(y)) for x, y in np.clip(np.round(points), -4 * size, 4 * size)]
-        for a, b in layout.limbs:
+        for (a, b), side in zip(layout.limbs, limbs, strict=True):
             if min(scores[a], scores[b]) >= SURE:
-                side = next((colours[joint] for joint in (a, b) if joint in left or joint in right), grey)
                 cv2.line(frame, places[a], places[b], (255, 255, 255), width + 2, cv2.LINE_AA)
-                cv2.line(frame, places[a], places[b], side, width, cv2.LINE_AA)
+                cv2.line(frame, places[a], places[b], colours[side], width, cv2.LINE_AA)
         for joint in np.flatnonzero(scores > 0):
             sure = scores[joint] >= SURE
             if sure:
                 cv2.circle(frame, places[joint], width + 2, (255, 255, 255), -1, cv2.LINE_AA)
-            cv2.circle(frame, places[joint], width + 1, colours[joint], -1 if sure else 1, cv2.LINE_AA)
+            cv2.circle(frame, places[joint], width + 1, colours[joints[joint]], -1 if sure else 1, cv2.LINE_AA)
 
 
 def draw_lines(frame: np.ndarray, lines: Sequence[str]) -> None:
@@ -189,8 +188,3 @@ def write_overlay(video: Video | None, recording: Recording, path: str | os.Path
         if claimed != count:
             raise OSError(f"{claimed} of {count} frames were written")
     return count
-
-
-def _bgr(colour: str) -> tuple[int, int, int]:
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return blue, green, red

@@ -175,35 +175,15 @@ window.SemlossViewer = class {
     const pen = canvas.getContext("2d");
     pen.clearRect(0, 0, canvas.width, canvas.height);
     if (!this.find("skeleton").checked) return;
-    const style = getComputedStyle(this.box);
-    const colors = ["--central", "--left", "--right"].map((name) => style.getPropertyValue(name).trim());
     // Lines keep their width on the screen, however many px the video has.
     const unit = canvas.width / Math.max(1, canvas.clientWidth);
-    pen.lineWidth = 3 * unit;
-    pen.lineCap = "round";
     for (let person = 0; person < about.persons; person += 1) {
       const first = (frame * about.persons + person) * about.joints * 2;
       const place = (joint) => {
         const [x, y] = [points[first + 2 * joint], points[first + 2 * joint + 1]];
         return x === SemlossViewer.MISSING ? null : [x, y];
       };
-      about.limbs.forEach(([from, to, side]) => {
-        const [a, b] = [place(from), place(to)];
-        if (!a || !b) return;
-        pen.strokeStyle = colors[side];
-        pen.beginPath();
-        pen.moveTo(...a);
-        pen.lineTo(...b);
-        pen.stroke();
-      });
-      for (let joint = 0; joint < about.joints; joint += 1) {
-        const at = place(joint);
-        if (!at) continue;
-        pen.fillStyle = colors[about.sides[joint]];
-        pen.beginPath();
-        pen.arc(at[0], at[1], 3.5 * unit, 0, 7);
-        pen.fill();
-      }
+      drawFigure(pen, about, place, 3 * unit);
     }
   }
 

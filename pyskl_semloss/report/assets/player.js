@@ -45,34 +45,13 @@
     if (!clip) return;
     const [x, y, width, height] = clip.view;
     const scale = (size * 0.84) / Math.max(width, height, 1e-3);
-    const place = (at) => [
-      size / 2 + (clip.xy[at] - x - width / 2) * scale, size / 2 + (clip.xy[at + 1] - y - height / 2) * scale,
-    ];
-    const joints = bones.sides.length;
-    const colors = { "-1": app.color("left"), 0: app.color("ink"), 1: app.color("right") };
-    const thick = Math.max(1.5, size / 150);
-    pen.lineCap = "round";
     for (let person = 0; person < clip.persons; person += 1) {
-      const start = (frame * clip.persons + person) * joints;
-      for (const [a, b] of bones.limbs) {
-        const [from, to] = [place((start + a) * 2), place((start + b) * 2)];
-        if ([...from, ...to].some(Number.isNaN)) continue;
-        const sides = [bones.sides[a], bones.sides[b]];
-        pen.strokeStyle = colors[Math.sign(sides[0] + sides[1])];
-        pen.lineWidth = thick;
-        pen.beginPath();
-        pen.moveTo(...from);
-        pen.lineTo(...to);
-        pen.stroke();
-      }
-      for (let joint = 0; joint < joints; joint += 1) {
-        const [cx, cy] = place((start + joint) * 2);
-        if (Number.isNaN(cx)) continue;
-        pen.fillStyle = colors[bones.sides[joint]];
-        pen.beginPath();
-        pen.arc(cx, cy, thick * 1.25, 0, 7);
-        pen.fill();
-      }
+      const place = (joint) => {
+        const [px, py] = app.player.point(person, joint);
+        if (Number.isNaN(px) || Number.isNaN(py)) return null;
+        return [size / 2 + (px - x - width / 2) * scale, size / 2 + (py - y - height / 2) * scale];
+      };
+      drawFigure(pen, bones, place, Math.max(1.5, size / 150));
     }
   };
 
@@ -83,7 +62,7 @@
     scrub.setAttribute("aria-valuetext", `frame ${frame * clip.step + 1} of ${clip.total}`);
     const every = clip.step === 1 ? "" : `, every ${clip.step}${clip.step === 2 ? "nd" : clip.step === 3 ? "rd" : "th"} is kept`;
     byId("frame").textContent =
-      `Frame ${frame * clip.step + 1} of ${clip.total}${every}; 1× is ${data.fps} frames a second. Colours: left and right.`;
+      `Frame ${frame * clip.step + 1} of ${clip.total}${every}; 1× is ${data.fps} frames a second. Left is blue, right is orange.`;
     draw();
   };
   const tick = (now) => {
