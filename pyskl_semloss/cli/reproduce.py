@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pyskl_semloss.cli.commands import COMMANDS
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.stages import Runner, Stage, files_below, newest, shown
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import hold
+from pyskl_semloss.io.shipped import shipped
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODALITIES = ("joint", "limb")
@@ -105,8 +107,12 @@ class Plan:
 
 
 def tool(name: str, *arguments: str) -> list[str]:
-    """The command line of a tool."""
-    return [sys.executable, _shipped(f"tools/{name}.py"), *arguments]
+    """The command line of a tool: its script in a checkout, else the command of the package."""
+    script = f"tools/{name}.py"
+    if (CHECKOUT / script).is_file():
+        return [sys.executable, _shipped(script), *arguments]
+    command = next(command for command, about in COMMANDS.items() if about.module == name)
+    return [sys.executable, "-m", "pyskl_semloss", command, *arguments]
 
 
 def _tool_on(gpus: int, name: str, *arguments: str) -> list[str]:
@@ -121,7 +127,9 @@ def _tool_on(gpus: int, name: str, *arguments: str) -> list[str]:
 
 def _shipped(path: str) -> str:
     """A file that comes with the package; as it is typed in the checkout, where that is the current folder."""
-    return path if Path.cwd() == CHECKOUT else str(CHECKOUT / path)
+    if Path.cwd() == CHECKOUT:
+        return path
+    return str(CHECKOUT / path if (CHECKOUT / path).exists() else shipped(path))
 
 
 def recipe(plan: Plan) -> Iterator[Stage]:
@@ -194,8 +202,8 @@ def tested_checkpoint(plan: Plan, modality: str) -> str:
 
 def _config_key(plan: Plan, modality: str) -> str:
     """The name of a config and a hash of it with those below it, also where a user wrote it."""
-    shipped = Path(_shipped("configs/mmaction2"))
-    below = [*sorted(shipped.glob("_base_/*.py")), *sorted(shipped.glob(f"{plan.key}/{modality}*.py"))]
+    known = Path(_shipped("configs/mmaction2"))
+    below = [*sorted(known.glob("_base_/*.py")), *sorted(known.glob(f"{plan.key}/{modality}*.py"))]
     own = [Path(plan.configs, f"{name}.py") for name in ("joint", modality, f"{modality}{plan.paper}")]
     content = b"".join(path.read_bytes() for path in [*below, *own] if path.is_file())
     return f"{plan.config(modality)} {hashlib.sha256(content).hexdigest()}  -"
