@@ -41,7 +41,7 @@ MISSING = {
     "test": ("nothing nothing", True),
     "train": ("nothing", True),
 }
-WITHOUT_FILES = {"benchmark/throughput", "benchmark/store", "check_environment"}
+WITHOUT_FILES = {"benchmark/folding", "benchmark/throughput", "benchmark/store", "check_environment"}
 GOES_ON = {"estimate_poses"}
 """With the other videos, and says so: tests/test_video_estimate.py."""
 

@@ -9,8 +9,6 @@ in iMiGUE's class names, as in the paper; they come with the package.
 """
 
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from pathlib import Path
 from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.cpu.workers import run_program
 from pyskl_semloss.io.files import writing
 from pyskl_semloss.io.reading import read_text
 from pyskl_semloss.io.shipped import shipped
@@ -66,28 +65,8 @@ def run_command(words: list[str], folder: Path) -> None:
     Raises:
         SystemExit: It failed; the status is its own.
     """
-    came: list[int] = []
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    heard = {number: signal.getsignal(number) for number in numbers}
-    heard = {number: before for number, before in heard.items() if before is not signal.SIG_IGN}
-    # What is raised while a process is being started would leave it running, unknown to us.
-    for number in heard:
-        signal.signal(number, lambda number, _: came.append(number))
-    try:
-        command = [sys.executable, "-m", "pyskl_semloss", *words]
-        process = subprocess.Popen(command, cwd=folder, env={**os.environ, "PYTHONWARNINGS": "ignore"})
-    finally:
-        for number, before in heard.items():
-            signal.signal(number, before)
-    try:
-        for number in came:
-            signal.raise_signal(number)
-        status = process.wait()
-    except BaseException:
-        # Ctrl-C has reached it too, other signals have not; it ends in good order by itself.
-        process.terminate()
-        process.wait()
-        raise
+    command = [sys.executable, "-m", "pyskl_semloss", *words]
+    status = run_program(command, cwd=folder, env={**os.environ, "PYTHONWARNINGS": "ignore"})
     if status:
         raise SystemExit(status if status > 0 else 128 - status)
 

@@ -1,12 +1,12 @@
 """From a data set as it was downloaded to the submission: data, label vectors, training, tests, 2 : 3 fusion.
 
-bash tools/reproduce.sh imigue SRC [OPTIONS] [-- OPTIONS OF tools/train.py]
-bash tools/reproduce.sh smg SRC [OPTIONS] [-- OPTIONS OF tools/train.py]
+semloss reproduce imigue SRC [OPTIONS] [-- OPTIONS OF semloss train]
+semloss reproduce smg SRC [OPTIONS] [-- OPTIONS OF semloss train]
 
 SRC is the folder of the raw CSV files, or that of the challenge kit's arrays (it has train_data.npy). The same command
 again continues where it stopped: a stage that ended is skipped as long as its command and the content of what it was
-made from are the same. bash tools/reproduce.sh makes or reuses the environment .venv, unless PYTHON names another
-interpreter; python -m pyskl_semloss.cli.reproduce uses its own.
+made from are the same. In a checkout the script reproduce.sh makes or reuses the environment .venv before, unless
+PYTHON names another interpreter.
 """
 
 from __future__ import annotations

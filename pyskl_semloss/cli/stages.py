@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shlex
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.cli.outputs import say
+from pyskl_semloss.cpu.workers import run_program
 from pyskl_semloss.io.files import atomic_write, sha256
 
 # What libraries say to programmers; our own warnings are shown.
@@ -123,20 +122,8 @@ class Runner:
         started.replace(done)
 
     def _call(self, stage: Stage, output: Any = None) -> None:
-        process = subprocess.Popen(
-            stage.command, stdout=output, pass_fds=[self._lock], env={**os.environ, **_QUIET, **stage.environment}
-        )
-        try:
-            status = process.wait()
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(_PATIENCE)
-                finally:
-                    process.kill()
-                    process.wait()
+        environment = {**os.environ, **_QUIET, **stage.environment}
+        status = run_program(stage.command, _PATIENCE, stdout=output, pass_fds=[self._lock], env=environment)
         if status:
             raise SystemExit(status if status > 0 else 128 - status)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -22,6 +23,7 @@ Tell = Callable[[Any], None]
 Work = Callable[[Any, Tell], Any]
 # Windows has no SIGHUP, and no signals that are blocked.
 _OF_THE_TERMINAL = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
+_HANDLED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
 _TERMINATED = 128 + signal.SIGTERM
 _PATIENCE = 5.0
 """Seconds that a process has to end by itself."""
@@ -213,3 +215,50 @@ def _follow(parent: Any) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_PATIENCE)
     os._exit(_TERMINATED)
+
+
+def run_program(command: Sequence[str], patience: float | None = None, **options: Any) -> int:
+    """Run a program to its end; it is ended before anything that is raised here, such as a signal, goes on.
+
+    Args:
+        command: Its command line.
+        patience: Seconds that it has to end by itself before it is killed; None waits for ever.
+        **options: Of :class:`subprocess.Popen`.
+
+    Returns:
+        Its exit status; below 0 the number of the signal that ended it.
+    """
+    process = None
+    try:
+        # What is raised while it is being started would leave it running, unknown to us.
+        with _put_off():
+            process = subprocess.Popen(command, **options)
+        return process.wait()
+    except BaseException:
+        if process is not None:
+            # Ctrl-C has reached it too, other signals have not; it ends in good order by itself.
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+            process.kill()
+            process.wait()
+        raise
+
+
+@contextlib.contextmanager
+def _put_off() -> Iterator[None]:
+    """Call the handlers of signals that come in between, and of the alarm, when it ends."""
+    mine = threading.current_thread() is threading.main_thread()
+    numbers = [getattr(signal, name) for name in _HANDLED if mine and hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: handler for number, handler in before.items() if callable(handler)}
+    came: list[int] = []
+    for number in before:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyskl_semloss.cpu.workers import run_program
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.metrics import summary
 from pyskl_semloss.evaluation.scores import Scores
@@ -166,19 +166,10 @@ def _call(step: str, command: Sequence[str], folder: Path, lock: int) -> None:
     with open(log, "ab") as stream:
         stream.write(f"\n$ {' '.join(command)}\n".encode())
         stream.flush()
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, pass_fds=[lock] * (lock >= 0),
-            env={**os.environ, HELD: str(lock)},
+        status = run_program(
+            command, 30, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
+            pass_fds=[lock] * (lock >= 0), env={**os.environ, HELD: str(lock)},
         )  # fmt: skip
-        try:
-            status = process.wait()
-        except BaseException:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
-            process.kill()
-            process.wait()
-            raise
     if status:
         raise RunError(f"{step} ended with status {status}: {_last_line(log)} (all of it in {log})")
 
