@@ -54,7 +54,7 @@ def write_models(folder):
 def tool(*words, code=0):
     """Run a tool to its end; returns what it wrote to stdout and stderr."""
     command = [sys.executable, *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=600)
     assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout, done.stderr
 
@@ -117,7 +117,7 @@ class App:
 
     def ask(self, method, path, body=None, **headers):
         """Status and body of an answer; names of headers with _ for -."""
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)) as connection:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, named)
             answer = connection.getresponse()

@@ -67,7 +67,7 @@ class Chromium:
         data = json.dumps(message).encode() + b"\0"
         while data:
             data = data[os.write(self.to, data) :]
-        wanted, end = self.number, time.monotonic() + 60
+        wanted, end = self.number, time.monotonic() + 600
         while True:
             answer = self._read(end)
             if answer.get("id") == wanted:

@@ -199,7 +199,7 @@ def test_classes_with_the_same_words_are_warned_about():
 
 def _tool(*arguments):
     command = [sys.executable, str(ROOT / "tools" / "build_label_vectors.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=ROOT)
 
 
 def test_the_tool(tmp_path):

@@ -24,7 +24,7 @@ SLOW = {"train", "test"}
 def semloss(*words, cwd, code=0):
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pyskl_semloss", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=600)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 
@@ -33,7 +33,7 @@ def in_fresh_process(words, code):
     """What the code prints after a command has run."""
     lines = f"import sys\nfrom pyskl_semloss.cli.main import main\nsys.argv = {['semloss', *words]!r}\n"
     lines += f"try:\n    main()\nexcept SystemExit:\n    pass\n{code}"
-    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, cwd=ROOT, timeout=600)
     return done.stdout.splitlines()[-1]
 
 

@@ -265,7 +265,7 @@ def test_reading_lists_and_subjects(tmp_path):
 
 def tool(*arguments):
     command = [sys.executable, ROOT / "tools" / "prepare_data.py", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=ROOT)
 
 
 def test_the_tool(tmp_path):

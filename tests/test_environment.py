@@ -34,7 +34,7 @@ def run(code, folder):
     lines = f"import sys; sys.path[:0] = {[str(folder), str(ROOT)]!r}\n{code}"
     command = [sys.executable, "-S", "-c", lines]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=env, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=env, timeout=600)
 
 
 def check(host, folder):

@@ -284,7 +284,7 @@ def tool(*command):
     """Run a tool that must fail; returns its one line."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
-        [sys.executable, *map(str, command)], capture_output=True, text=True, env=env, cwd=ROOT, timeout=300
+        [sys.executable, *map(str, command)], capture_output=True, text=True, env=env, cwd=ROOT, timeout=600
     )
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = (line for line in done.stderr.splitlines() if line.startswith("error: "))

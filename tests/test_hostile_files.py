@@ -87,7 +87,7 @@ def test_bombs_take_little_memory(tmp_path):
     code = "import test_hostile_files; test_hostile_files.read_bombs()"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=300, cwd=ROOT, env=env
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=600, cwd=ROOT, env=env
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
 

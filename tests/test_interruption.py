@@ -66,7 +66,7 @@ def test_a_signal_is_never_lost(where, name, tmp_path):
     command = [sys.executable, str(tool)]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": path},
+        command, capture_output=True, text=True, timeout=600, env={**os.environ, "PYTHONPATH": path},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     assert done.returncode == 128 + getattr(signal, name) and time.monotonic() - begin < 15, done.stderr

@@ -50,7 +50,7 @@ def tool(name, words, folder, **environment):
     """Run a tool as a user would, in a folder of its own."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
     command = [sys.executable, str(ROOT / "tools" / f"{name}.py"), *words.split()]
-    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=folder, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=folder, timeout=600)
 
 
 def test_no_tool_is_forgotten():

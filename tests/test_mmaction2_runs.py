@@ -38,7 +38,7 @@ def run(*command, code=0, **environment):
     """Run a command as a user would; returns its output."""
     env = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", **environment}
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, env=env, timeout=300, cwd=ROOT
+        [str(part) for part in command], capture_output=True, text=True, env=env, timeout=600, cwd=ROOT
     )
     assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr

@@ -98,7 +98,7 @@ SYSTEMS = pytest.mark.parametrize("system", ["windows", "macos"])
 def run(system, code, *args, others=OTHERS):
     script = BEGIN.format(system=system, others=others) + code
     command = [sys.executable, "-W", "ignore", "-c", script, *map(str, args)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 

@@ -24,7 +24,7 @@ SHOWN = r"\x1b]0;owned\x07\x1b[2J\nerror: a second line"
 def run(command, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environment):
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
     return subprocess.run(
-        [sys.executable, *map(str, command)], stdout=stdout, stderr=stderr, env=env, cwd=cwd, timeout=120
+        [sys.executable, *map(str, command)], stdout=stdout, stderr=stderr, env=env, cwd=cwd, timeout=600
     )
 
 
@@ -146,7 +146,7 @@ def test_a_full_disk_below_the_output_is_told_when_the_work_is_done(tmp_path):
 def test_closed_streams_are_as_dev_null(tmp_path, closed):
     words = " ".join(["prepare_data.py", *keypoints(tmp_path, "talk.csv")])
     line = f'exec "{sys.executable}" "{ROOT}/tools/"{words} {closed}'
-    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, timeout=60)
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, timeout=600)
     assert done.returncode == 0 and (done.stdout == b"") == (">&-" in closed.replace("2>&-", ""))
     # Nothing that was printed went into a file.
     assert read_recording(tmp_path / "out" / "talk.npz").frames == 30

@@ -30,7 +30,7 @@ HD = ("--image-size", "1920x1080", "--fps", "25")
 def run(*arguments, cwd):
     return subprocess.run(
         [sys.executable, ROOT / "tools" / "prepare_data.py", "keypoints", *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300,
+        capture_output=True, text=True, cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=600,
     )  # fmt: skip
 
 

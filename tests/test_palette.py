@@ -113,7 +113,7 @@ def test_the_script_draws_limbs_and_joints_in_the_colours_of_the_page():
     drawFigure(pen, {json.dumps(figure(ARMS))}, (joint) => points[joint], 3);
     console.log(JSON.stringify({{ calls, width: pen.lineWidth }}));
     """
-    done = subprocess.run([node, "-e", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([node, "-e", program], capture_output=True, text=True, check=True, timeout=600)
     drawn = json.loads(done.stdout)
     assert drawn["width"] == 3
     lines = [[call[1], *call[3:]] for call in drawn["calls"] if call[0] in ("moveTo", "lineTo")]

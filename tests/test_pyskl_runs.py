@@ -36,7 +36,7 @@ def run(*command, processes=0, cwd=None, code=0):
         launch = ["-m", "torch.distributed.launch", f"--nproc_per_node={processes}", f"--master_port={port}"]
         command = [sys.executable, *launch, ON_CPU, *command, "--launcher", "pytorch"]
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, env=env, timeout=300, cwd=cwd
+        [str(part) for part in command], capture_output=True, text=True, env=env, timeout=600, cwd=cwd
     )
     assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr

@@ -63,7 +63,7 @@ def write_raw(folder):
 
 def tool(*arguments, cwd=ROOT):
     command = [sys.executable, ROOT / "tools" / "prepare_data.py", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=cwd)
 
 
 def test_the_tool_converts_it_from_the_file_alone(tmp_path):

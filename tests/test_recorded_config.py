@@ -328,7 +328,7 @@ def test_an_own_network_works_with_its_config_beside_it(folder, tmp_path):
         f"print(type(Predictor(({str(tmp_path / 'config.py')!r}, {str(path)!r})).models['joint'].model.backbone))\n"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)]), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=300)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "the type 'MyNetwork' is not built from a record, only ResNet3dSlowOnly. Give the config" in done.stdout
     assert "my_network.MyNetwork" in done.stdout
@@ -406,7 +406,7 @@ def test_the_tools_run_nothing_of_a_record(folder, tmp_path, tool):
     kept = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     env = {**kept, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, f"tools/{tool}.py", *map(str, words), "--joint", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, timeout=600)
     assert not canary.exists() and done.returncode == 2, done.stdout + done.stderr
     last = done.stderr.splitlines()[-1]
     named = path.name if tool == "app" else path
@@ -484,7 +484,7 @@ def test_numbers_of_a_record_are_refused_in_little_time_and_memory(folder, tmp_p
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, str(tmp_path / "sources.json")]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
 
 

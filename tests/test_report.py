@@ -312,8 +312,8 @@ def test_the_tool_says_where_the_report_is(runs, tmp_path):
     pytest.importorskip("plotly")
     tool = [sys.executable, str(ROOT / "tools" / "report.py")]
     command = [*tool, str(runs / "joint"), str(runs / "limb"), "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert str(tmp_path / "out" / "index.html") in done.stdout.splitlines()[-1]
-    wrong = subprocess.run([*tool, str(tmp_path)], capture_output=True, text=True, timeout=120)
+    wrong = subprocess.run([*tool, str(tmp_path)], capture_output=True, text=True, timeout=600)
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: ") and wrong.stderr.count("\n") == 1

@@ -223,7 +223,7 @@ def test_print_is_light_without_controls_and_with_every_chart(page, tmp_path):
 def test_the_pdf_has_the_title_as_text(page, tmp_path):
     page.pdf(tmp_path / "page.pdf")
     try:
-        done = subprocess.run(["pdftotext", tmp_path / "page.pdf", "-"], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["pdftotext", tmp_path / "page.pdf", "-"], capture_output=True, text=True, timeout=600)
     except FileNotFoundError:
         pytest.skip("needs pdftotext")
     assert "</title><script>" in done.stdout and "Calibration" in done.stdout

@@ -189,7 +189,7 @@ def test_the_script_runs_it_in_the_checkout_with_paths_from_its_users_folder(sou
     environment |= {"PYTHON": python} if python else {}
     done = subprocess.run(
         ["bash", SCRIPT, "imigue", "raw", "--vectors", "hash", "--dry-run", "--", "--epochs", "1"],
-        capture_output=True, text=True, cwd=source, env=environment, timeout=60,
+        capture_output=True, text=True, cwd=source, env=environment, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -202,6 +202,6 @@ def test_the_script_runs_it_in_the_checkout_with_paths_from_its_users_folder(sou
 def test_the_script_tells_mistakes_before_it_makes_an_environment(source):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHON"}
     command = ["bash", SCRIPT, "imigue", "nowhere"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=source, env=environment, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=source, env=environment, timeout=600)
     assert done.returncode == 2 and not done.stdout
     assert done.stderr == f"error: {source}/nowhere: there is no such folder.\n"

@@ -66,7 +66,7 @@ def test_a_real_run_is_killed_gone_on_with_and_repeated(small):
         time.sleep(0.01)
     assert first.poll() is None, first.communicate()[0][-3000:]
     second = start(small)
-    assert "another process works in it" in second.communicate(timeout=60)[0] and second.returncode == 2
+    assert "another process works in it" in second.communicate(timeout=600)[0] and second.returncode == 2
     os.killpg(first.pid, signal.SIGKILL)
     printed = first.communicate()[0]
     assert first.returncode == -signal.SIGKILL, printed[-3000:]
@@ -75,7 +75,7 @@ def test_a_real_run_is_killed_gone_on_with_and_repeated(small):
     official = [f"{number:04}_0" for number in reversed(range(32, 36))]
     ids.write_text("\n".join(official))
     run = start(small, "--ids", "ids.txt")
-    printed = run.communicate(timeout=300)[0]
+    printed = run.communicate(timeout=600)[0]
     assert run.returncode == 0, printed[-3000:]
     assert printed.count("finished before, skipped") == 2 and "resumed epoch: " in printed
     assert printed.count("fusion  ") == 1 and f"ids of {ids}, in their order." in printed
@@ -87,10 +87,10 @@ def test_a_real_run_is_killed_gone_on_with_and_repeated(small):
     assert lines == [f"{one},{predicted[one]}" for one in official]
 
     again = start(small, "--ids", "ids.txt")
-    printed = again.communicate(timeout=60)[0]
+    printed = again.communicate(timeout=600)[0]
     assert again.returncode == 0 and printed.count("finished before, skipped") == 7
 
     ids.write_text("\n".join([*official, "0099_0"]))
     refused = start(small, "--ids", "ids.txt")
-    printed = refused.communicate(timeout=60)[0]
+    printed = refused.communicate(timeout=600)[0]
     assert refused.returncode == 2 and "1 missing: '0099_0'" in printed and "(the official ids)" in printed

@@ -36,7 +36,7 @@ def write(path, text):
 def tool(*words, cwd, status=0):
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(ROOT / "tools" / f"{words[0]}.py"), *map(str, words[1:])]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=600)
     assert done.returncode == status, done.stderr
     return done.stdout + done.stderr
 

@@ -81,7 +81,7 @@ def test_two_trainings_in_one_folder(tmp_path):
         before = (work / "run.json").read_bytes()
         for words in ([], ["--resume"]):
             second = start(config, "--work-dir", work, *words)
-            out, err = second.communicate(timeout=120)
+            out, err = second.communicate(timeout=600)
             assert second.returncode == 2, out[-1000:] + err[-1000:]
             assert err == f"error: {work}: another process trains in it. Wait for its end, or name another place.\n"
         assert (work / "run.json").read_bytes() == before and len([*work.glob("2*_*")]) == 1
@@ -92,7 +92,7 @@ def test_two_trainings_in_one_folder(tmp_path):
     # At once; the killed run's workers live on for some seconds.
     epoch = int(re.findall(r"\d+", (work / "last_checkpoint").read_text())[-1])
     third = start(config, "--work-dir", work, "--resume", "--epochs", epoch + 2)
-    out, err = third.communicate(timeout=120)
+    out, err = third.communicate(timeout=600)
     assert third.returncode == 0, err[-1000:]
     assert f"Trained. Test it with: python tools/test.py {config} {work}/epoch_{epoch + 2}.pth" in out
 
@@ -104,6 +104,6 @@ def test_two_tests_do_not_write_one_score_file(tmp_path):
     assert first.wait(120) == 0
     command = [sys.executable, str(ROOT / "tools/test.py"), config, tmp_path / "run/epoch_1.pth", "--out", out]
     with hold(out, "tests into"):
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=ROOT, timeout=120)
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=ROOT, timeout=600)
     assert done.returncode == 2 and f"error: {out}: another process tests into it." in done.stderr
     assert not out.exists() and not Path(tmp_path, ".scores.npz.lock").exists()

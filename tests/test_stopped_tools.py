@@ -89,14 +89,14 @@ def test_a_conversion_that_is_stopped_leaves_nothing_and_goes_on(raw, tmp_path, 
             process.send_signal(number)
         else:
             os.killpg(process.pid, number)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=600)
         if "100 %" in said:
             break  # it was done, and the signal came while Python ended, or after it
         assert process.returncode == 128 + number, said
         assert f"stopped by {number.name}; go on with: " in said.splitlines()[-1] and "Traceback" not in said
         assert all_gone(process.pid, 1) and half(tmp_path) == []
     process = conversion(raw, tmp_path)
-    out, said = process.communicate(timeout=60)
+    out, said = process.communicate(timeout=600)
     assert process.returncode == 0, said
     assert sorted(path.suffix for path in tmp_path.glob("a.*")) == [".json", ".md", ".pkl"]
     assert len(read_annotations(tmp_path / "a.pkl", unknown_labels=True)[0].clips) == 120
@@ -108,10 +108,10 @@ def test_the_processes_of_a_killed_conversion_end_and_the_next_run_removes_what_
         process.stderr.readline()
         time.sleep(0.4 * attempt)
         process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=600)
         assert all_gone(process.pid)
     process = conversion(raw, tmp_path)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said
     assert sorted(path.suffix for path in tmp_path.glob("a.*")) == [".json", ".md", ".pkl"] and half(tmp_path) == []
 
@@ -120,7 +120,7 @@ def test_below_nohup_a_tool_goes_on(raw, tmp_path):
     process = conversion(raw, tmp_path, before=signal.SIG_IGN)
     process.stderr.readline()
     os.killpg(process.pid, signal.SIGHUP)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 0 and "stopped" not in said and (tmp_path / "a.pkl").exists()
 
 
@@ -131,7 +131,7 @@ def test_a_process_that_is_killed_is_told_with_its_video(raw, tmp_path):
         time.sleep(0.02)
     workers = [pid for pid in living(process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(workers[0], signal.SIGKILL)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 2 and "_light_hand.csv: the process that had it in hand was ended by SIGKILL" in said
     assert all_gone(process.pid, 1)
 
@@ -151,7 +151,7 @@ def test_a_second_one_into_the_same_place_is_refused(raw, tmp_path, words):
         first.stderr.readline()
         first.send_signal(signal.SIGSTOP)  # a slow machine would start the second when the first is done
         second = start(TOOLS / "prepare_data.py", *words, cwd=tmp_path)
-        _, said = second.communicate(timeout=60)
+        _, said = second.communicate(timeout=600)
         first.send_signal(signal.SIGCONT)
         assert second.returncode == 2
         assert said == "error: a.pkl: another process writes it. Wait for its end, or name another place.\n"
@@ -159,7 +159,7 @@ def test_a_second_one_into_the_same_place_is_refused(raw, tmp_path, words):
         wait_until_it_heeds(signal.SIGTERM, first)
         time.sleep(0.8)  # in the midst of its work
     first.send_signal(signal.SIGTERM)
-    _, said = first.communicate(timeout=30)
+    _, said = first.communicate(timeout=600)
     assert first.returncode == 143 and said.splitlines()[-1].startswith("stopped by SIGTERM; go on with:")
     assert half(tmp_path) == []
 
@@ -187,7 +187,7 @@ def test_what_any_tool_is_writing_is_removed(tmp_path, number):
     process = start("tool.py", cwd=tmp_path)
     assert process.stdout.readline() == "ready\n" and len(half(tmp_path)) == 3
     process.send_signal(number)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=600)
     assert (process.returncode, said) == (128 + number, f"stopped by {number.name}\n")
     assert [path.name for path in tmp_path.iterdir()] == ["tool.py"]
 
@@ -201,7 +201,7 @@ def test_a_system_that_shuts_down_sends_several(tmp_path):
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
         process.send_signal(number)
         time.sleep(0.2)
-    out, said = process.communicate(timeout=20)
+    out, said = process.communicate(timeout=600)
     assert (process.returncode, out, said) == (143, "clean\n", "stopped by SIGTERM\n")
     assert [path.name for path in tmp_path.iterdir()] == ["tool.py"]
 
@@ -218,7 +218,7 @@ def test_what_is_printed_when_the_signal_comes_is_printed_once(tmp_path):
             time.sleep(0.01)
         time.sleep(0.01 * attempt)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=600)
         assert process.returncode == 143
         numbers = printed.read_text().splitlines()
         assert numbers == [str(number) for number in range(len(numbers))]
@@ -234,5 +234,5 @@ def test_a_reader_that_waits_does_not_keep_it_alive(tmp_path):
     process.send_signal(signal.SIGTERM)
     time.sleep(1)
     process.stdout.close()
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 143 and said == "stopped by SIGTERM\n"

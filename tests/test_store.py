@@ -174,7 +174,7 @@ def test_tool(both):
     def tool(*arguments, code=0):
         command = [sys.executable, str(ROOT / "tools" / "prepare_data.py"), *map(str, arguments)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
 

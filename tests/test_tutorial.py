@@ -50,7 +50,7 @@ def test_the_tutorial_from_top_to_bottom(tmp_path):
         for much, little in LESS.items():
             body = body.replace(much, little)
         command = ["bash", "-euo", "pipefail", "-c", body]
-        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, body + done.stdout[-2000:] + done.stderr[-2000:]
         said += done.stdout
     assert re.search(r"^\d+ of 6 annotated segments found, \d+ of \d+ false\nF1 \d\.\d{3}, ", said, re.M)

@@ -172,7 +172,7 @@ def test_what_the_environment_says_opens_nothing_more(tmp_path, before):
     command += "print(os.environ['OPENCV_FFMPEG_CAPTURE_OPTIONS'])"
     environment = {**os.environ, "OPENCV_FFMPEG_CAPTURE_OPTIONS": before}
     done = subprocess.run(
-        [sys.executable, "-c", command, str(path)], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", command, str(path)], env=environment, capture_output=True, text=True, timeout=600
     )
     ours = "protocol_whitelist;file|format_whitelist;mov,matroska,avi,asf,flv,ogg,mpeg,mpegts"
     ours += "|enable_drefs;0|max_pixels;67108864"

@@ -204,7 +204,7 @@ def test_the_tool_says_who_it_is(short, tmp_path):
     command = tool(
         short, "--out", tmp_path, "--estimator", "dot_videos:crowd", "--layout", "openpose22", "--person", "all"
     )
-    told, errors = command.communicate(timeout=120)
+    told, errors = command.communicate(timeout=600)
     assert command.returncode == 0 and "; person 0, 1 of 2 persons; missing joints" in told, errors
     assert read_recording(tmp_path / "short.npz").keypoint.shape[:2] == (2, 40)
 
@@ -384,7 +384,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(tmp_path, long, wor
     time.sleep(1)  # its processes notice that it is gone
     log.unlink()
     again = tool(*arguments, "--workers", workers, DOTS_LOG=str(log))
-    out, errors = again.communicate(timeout=120)
+    out, errors = again.communicate(timeout=600)
     assert again.returncode == 0, errors
     assert f"{LONG} frames" in out
     # The first part was not made again.
@@ -401,7 +401,7 @@ def test_ctrl_c_ends_with_one_line_and_leaves_no_process(tmp_path, long):
         time.sleep(0.05)
     time.sleep(2)
     process.send_signal(2)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "stopped by SIGINT; go on with:" in errors and "Traceback" not in errors
     time.sleep(0.5)
@@ -414,7 +414,7 @@ def test_ctrl_c_ends_with_one_line_and_leaves_no_process(tmp_path, long):
 def test_the_tool_says_what_it_wrote_and_its_status_that_one_failed(tmp_path, short):
     (tmp_path / "bad.mp4").write_bytes(b"none")
     process = tool(tmp_path / "bad.mp4", short, "--out", tmp_path, "--estimator", "dot_videos:dots", "--overlay")
-    out, errors = process.communicate(timeout=120)
+    out, errors = process.communicate(timeout=600)
     assert process.returncode == 1
     assert f"error: {tmp_path / 'bad.mp4'}: it cannot be opened as a video" in errors and "of 40 frames" in errors
     seen = "somebody seen in 100% of them (left hand 0%, right hand 0%); missing joints: left_elbow, "
@@ -425,7 +425,7 @@ def test_the_tool_says_what_it_wrote_and_its_status_that_one_failed(tmp_path, sh
 
 def test_a_video_of_nobody_is_made_and_said(tmp_path, short):
     process = tool(short, "--out", tmp_path, "--estimator", "dot_videos:nobody")
-    out, errors = process.communicate(timeout=120)
+    out, errors = process.communicate(timeout=600)
     assert process.returncode == 0 and "somebody seen in 0% of them" in out
     assert f"warning: {tmp_path / 'short.npz'}: nobody is seen in it; look at the video\n" in errors
 

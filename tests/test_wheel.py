@@ -17,7 +17,7 @@ LIMIT = 1800
 """Seconds for the whole short recipe, on two cores that have other work."""
 
 
-def run(command, folder, timeout=300, **environment):
+def run(command, folder, timeout=600, **environment):
     """Run a command without a checkout on the path; it must succeed."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONSAFEPATH")}
     done = subprocess.run(
