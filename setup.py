@@ -34,6 +34,7 @@ setup(
         ],
         "pyskl": ["torch>=2.6", "numpy<2", "mmcv>=1.4.8,<2"],
         "glove": ["gensim>=4.3"],
+        "text": ["sentence-transformers>=3"],
         "elan": ["pympi-ling>=1.71,<2"],
         "video": ["mediapipe==0.10.21", "numpy<2", "opencv-contrib-python<4.12"],
         "app": ["nicegui>=3,<4", "plotly>=6,<8", "pympi-ling>=1.71,<2"],

@@ -1,5 +1,8 @@
 """Targets made of label vectors: what each promises of lengths, angles and neighbours."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -117,3 +120,20 @@ def test_class_names_of_imigue_before_and_after(shared_dir):
     assert cosines(vectors)[off].mean() == pytest.approx(0.363, abs=0.001)
     assert abs(cosines(centred(vectors))[off].mean()) < 0.05
     assert np.abs(cosines(orthonormal(vectors))[off]).max() < 1e-5
+
+
+def test_the_command_transforms_and_says_so(tmp_path):
+    (tmp_path / "labels.txt").write_text("arm wave\nleg kick\nhand clap\n")
+    command = [sys.executable, "-m", "pyskl_semloss", "label-vectors", "--labels", "labels.txt", "--vectors", "hash:20"]
+    done = subprocess.run(
+        [*command, "--transform", "centred", "simplex", "--out", "v.npz"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    labels = LabelVectors.load(tmp_path / "v.npz")
+    assert "transformed: centred, simplex" in done.stdout and labels.notes["transform"] == ["centred", "simplex"]
+    np.testing.assert_allclose(cosines(labels.vectors), np.where(np.eye(3, dtype=bool), 1, -0.5), atol=1e-6)
+    done = subprocess.run(
+        [*command, "--template", "a {}", "--out", "w.npz"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "word vectors know no sentences" in done.stderr
+    assert not (tmp_path / "w.npz").exists()

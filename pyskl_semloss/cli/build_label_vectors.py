@@ -1,11 +1,17 @@
-"""Build the label vectors of a list of class names from word vectors.
+"""Build the label vectors of a list of class names, from word vectors or by a text encoder.
 
     semloss label-vectors --labels data/imigue_labels.txt --out data/imigue_glove.npz
     semloss label-vectors --labels labels.txt --vectors glove.6B.300d.txt --out vectors.npz
     semloss label-vectors --labels labels.txt --vectors hash --out vectors.npz
+    semloss label-vectors --labels labels.txt --vectors sentence:all-MiniLM-L6-v2 --template "a person {}" --out v.npz
+    semloss label-vectors --labels labels.txt --vectors glove.6B.300d.txt --transform centred --out vectors.npz
 
 SOURCE is a name of gensim's downloader, a local file (GloVe text, word2vec text or binary, each also gzipped, gensim
 .kv), or hash, hash:DIM, hash:DIM:SEED: seeded random word vectors, which need no file and know no meaning.
+sentence:NAME or sentence:FOLDER is a text encoder of sentence-transformers that is on this machine; --descriptions
+gives it a table with the columns class and sentence, whose sentences are averaged, --template a sentence with {} for
+the name.
+--transform makes targets of the vectors: centred, whitened, orthonormal (the nearest perpendicular ones), simplex.
 """
 
 from pyskl_semloss.cli.commands import argument_parser
@@ -14,6 +20,8 @@ from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.io.results import add_overwrite, guarded
 from pyskl_semloss.semantic.class_names import parse_aliases, read_class_names
 from pyskl_semloss.semantic.label_vectors import build_label_vectors, summary
+from pyskl_semloss.semantic.sentence_vectors import fill_template, read_descriptions
+from pyskl_semloss.semantic.targets import TARGETS, transform
 from pyskl_semloss.semantic.word_vectors import DEFAULT_SOURCE
 
 
@@ -34,12 +42,23 @@ def main() -> None:
     parser.add_argument(
         "--oov", choices=("error", "skip"), default="error", help="words without a vector (default: %(default)s)"
     )
+    texts = parser.add_mutually_exclusive_group()
+    texts.add_argument("--descriptions", metavar="FILE.csv", help="sentences of the classes: columns class, sentence")
+    texts.add_argument("--template", metavar="TEXT", help='a sentence for each class, as "a person {}"')
+    parser.add_argument("--transform", nargs="+", default=[], metavar="NAME", help=f"of {', '.join(TARGETS)}, in order")
     add_overwrite(parser)
     args = parser.parse_args()
 
+    names = read_class_names(args.labels)
+    descriptions = None
+    if args.descriptions is not None:
+        descriptions = read_descriptions(args.descriptions, names)
+    elif args.template is not None:
+        descriptions = fill_template(args.template, names)
     labels = build_label_vectors(
-        read_class_names(args.labels), args.vectors, aliases=parse_aliases(args.alias), oov=args.oov
+        names, args.vectors, aliases=parse_aliases(args.alias), oov=args.oov, descriptions=descriptions
     )
+    labels = transform(labels, args.transform) if args.transform else labels
     with guarded(args.out):
         labels.save(args.out)
     print(summary(labels))

@@ -278,10 +278,12 @@ def _of_sentences(
         fix = "Give descriptions, which may say anything."
         raise InputError("a text encoder takes sentences, not words that stand for others", field="aliases", fix=fix)
     texts = {name: list((descriptions or {}).get(name, (name,))) for name in class_names}
-    vectors, checksum = encode(source.removeprefix(PREFIX), texts)
+    model = source.removeprefix(PREFIX)
+    vectors, checksum = encode(model, texts)
     words = tuple(tuple(split_words(name)) for name in class_names)
     notes = {} if descriptions is None else {"descriptions": texts}
-    result = LabelVectors(tuple(class_names), vectors, words, source, checksum, notes)
+    name = os.path.basename(os.path.abspath(model)) if os.path.isdir(model) else model
+    result = LabelVectors(tuple(class_names), vectors, words, f"{PREFIX}{name}", checksum, notes)
     twins: dict[bytes, list[str]] = {}
     for name, vector in zip(class_names, vectors, strict=True):
         twins.setdefault(vector.tobytes(), []).append(name)
@@ -361,6 +363,8 @@ def summary(labels: LabelVectors) -> str:
         *(f"cosine {cosine:.3f}  {one} | {other}" for cosine, one, other in nearest_classes(labels)),
         *(f"alias {word} = {', '.join(to)}" for word, to in labels.notes.get("aliases", {}).items()),
     ]
+    if targets := labels.notes.get("transform"):
+        lines.append(f"transformed: {', '.join(targets)}")
     if skipped := labels.notes.get("skipped"):
         lines.append(f"skipped, without a vector: {', '.join(skipped)}")
     return "\n".join(map(one_line, lines))

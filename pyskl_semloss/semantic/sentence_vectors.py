@@ -108,6 +108,10 @@ def _load(model: str) -> Any:
     if not model:
         problem = f"expected {PREFIX}NAME or {PREFIX}FOLDER, got {PREFIX!r} alone"
         raise InputError(problem, field="vectors")
+    from transformers.utils import logging as transformers_logging
+
+    # A bar for the weights is nobody's news here.
+    transformers_logging.disable_progress_bar()
     try:
         with _quiet():
             return SentenceTransformer(model, device="cpu", local_files_only=True, trust_remote_code=False)
