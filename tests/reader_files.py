@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import gzip
-import importlib.util
+import importlib
 import json
 import os
 import pickle
@@ -38,7 +38,6 @@ from pyskl_semloss.semantic.label_vectors import LabelVectors, load_matrix
 from pyskl_semloss.semantic.word_vectors import find_word_vectors
 from pyskl_semloss.skeletons import get_layout
 
-TOOLS = Path(__file__).resolve().parents[1] / "tools"
 KEYED_VECTORS = b"\x80\x02cgensim.models.keyedvectors\nKeyedVectors\n)\x81"
 
 FORMAT = """name: Mine
@@ -60,11 +59,8 @@ class Reader(NamedTuple):
 
 
 def tool(name):
-    """A module of tools/, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The module of a command."""
+    return importlib.import_module(f"pyskl_semloss.cli.{name}")
 
 
 def contents(files):

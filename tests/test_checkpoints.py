@@ -69,7 +69,7 @@ def test_there_and_back_is_the_same(tmp_path):
             VECTORS,
             "the semantic branch under two names .cls_head.emb_fc.bias, cls_head.semantic_branch.fc.bias",
         ),
-        (lambda state: None, None, "lacks the label vectors.*build_label_vectors"),
+        (lambda state: None, None, "lacks the label vectors.*semloss label-vectors"),
         (lambda state: None, VECTORS[:3], "4"),
         (lambda state: None, VECTORS[:, :3], "5 dimensions, the label vectors have 3"),
     ],

@@ -93,7 +93,7 @@ def test_load_matrix_refuses_files(tmp_path):
     np.save(tmp_path / "pickled.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     for name, message in [
         ("absent.npz", "no such file"),
-        ("names.txt", "build_label_vectors.py makes one"),
+        ("names.txt", "semloss label-vectors makes one"),
         ("other.npz", "expected a member 'vectors', got score"),
         ("pickled.npy", "cannot be read"),
         (".", "cannot be read"),

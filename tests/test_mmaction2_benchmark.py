@@ -85,8 +85,8 @@ def test_bytes_of_layers_by_hand(tmp_path):
 
 
 def test_the_hosts_config_is_what_its_users_write(tmp_path):
-    for name in ("a.pkl", "v.npy"):
-        (tmp_path / name).touch()
+    (tmp_path / "a.pkl").touch()
+    np.save(tmp_path / "v.npy", np.ones((32, 4), np.float32))
     paths = (str(CONFIGS / "imigue/limb.py"), str(tmp_path / "a.pkl"), str(tmp_path / "v.npy"), "")
     host = side_config(Setup("host", *paths))
     names = [step["type"] for step in host.train_dataloader.dataset.pipeline]

@@ -35,6 +35,8 @@ def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
                 message = explain(error)
                 if message is None or os.environ.get(TRACEBACK):
                     raise
+                # What was made by half, such as a loader without its workers, complains in its destructor.
+                sys.unraisablehook = lambda _: None
                 print(as_typed(f"error: {message}"), file=sys.stderr)
                 raise SystemExit(2) from None
             except KeyboardInterrupt:
