@@ -1,6 +1,6 @@
 """The whole recipe on the embedded synthetic set: data, label vectors, joint and limb training, test, fusion, report.
 
-    semloss quickstart            about 10 minutes on two CPU cores; results below quickstart/
+    semloss quickstart            about 8 minutes on two CPU cores; results below quickstart/
     semloss quickstart FOLDER     the same below FOLDER
     semloss quickstart --short    a tenth of the data for one epoch: shows that all runs, learns nothing
 
