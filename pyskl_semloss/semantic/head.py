@@ -78,13 +78,19 @@ class SemanticHeadMixin:
         return {"loss_emb": weighted, self.semantic_branch.log_name: error}
 
 
-def check_one_class(numbers: int, clips: int, clip: str | None = None, field: str = "label") -> None:
+def check_one_class(numbers: int, clips: int | None = None, clip: str | None = None, field: str = "label") -> None:
     """Refuse labels that are not one class for each clip: which name a soft label stands for is not defined.
+
+    Args:
+        numbers: How many numbers the labels are.
+        clips: How many clips they are of; None for the label of a single clip.
+        clip: Its id.
+        field: Where the labels come from.
 
     Raises:
         InputError: There are more or fewer numbers than clips.
     """
-    if numbers != clips:
-        expected = "expected one class index" if clips == 1 else f"expected one class index for each of {clips} clips"
+    if numbers != (1 if clips is None else clips):
+        expected = "expected one class index" + ("" if clips is None else f" for each of {clips} clips")
         fix = "The semantic loss works with one class for each clip."
         raise InputError(f"{expected}, got {numbers} numbers", clip=clip, field=field, fix=fix)

@@ -67,5 +67,5 @@ class SemanticEmbeddingHead(SemanticHeadMixin, I3DHead):
 def _class_index(sample: Any) -> Tensor:
     """The class (1,) of a sample; which name a soft or multi-class label stands for is not defined."""
     label = field(sample, "gt_label")
-    check_one_class(label.numel(), 1, sample.get("sample_id"), "gt_label")
+    check_one_class(label.numel(), None, sample.get("sample_id"), "gt_label")
     return label.reshape(1)
