@@ -11,6 +11,25 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).resolve().parents[1]
 
 
+SLOW = """
+endurance exit_on_signal faults full_disk full_disk_training fuzz_corpus hostile_checkpoints hostile_files hostile_hosts
+hostile_names hostile_text interruption messages mmaction2_benchmark mmaction2_ddp mmaction2_messages mmaction2_runs
+other_systems pyskl_runs recorded_config repeatability reproduce reproduce_real reproduce_stages resume resume_deaths
+resume_kills resume_malformed run_lock screen shipped stopped_tools sweep_real tutorial wheel
+""".split()
+"""Test files of real trainings, of processes that are started and killed, and of all readers with hostile files.
+
+What they look at depends on no version of numpy, so that one environment is enough for them.
+"""
+
+
+def pytest_collection_modifyitems(items):
+    """Mark as slow what is; a contributor runs the others with ``-m "not slow"``."""
+    for item in items:
+        if item.path.stem.removeprefix("test_") in SLOW:
+            item.add_marker("slow")
+
+
 def pytest_configure():
     """A missing host skips its tests, except in the environment that promises it (PYSKL_SEMLOSS_HOST)."""
     hosts = {"mmaction2": ("MMAction2", "mmaction"), "pyskl": ("PySKL", "pyskl"), "video": ("MediaPipe", "mediapipe")}

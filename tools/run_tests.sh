@@ -38,13 +38,13 @@ esac
 # In this environment these are promised: a test that would skip for want of them fails.
 # Two processes, each with a thread of its own for sums; -n among the arguments overrules it.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} PYSKL_SEMLOSS_HOST="$host"
-[ $# -eq 0 ] || exec "$PYTHON" -m pytest -n 2 --dist worksteal "$@"
+case " $* " in *" --lf "* | *" --last-failed "* | *" --ff "* | *" --sw "*) exec "$PYTHON" -m pytest -n 2 "$@" ;; esac
 
-# Some tests kill, stop and time real processes: where a few of a whole run fail, they are repeated alone and named.
+# Some tests kill, stop and time real processes: where a few fail, they are repeated alone and named.
 cache=$(mktemp -d)
 trap 'rm -rf "$cache"' EXIT
 status=0
-"$PYTHON" -m pytest -n 2 --dist worksteal -o cache_dir="$cache" || status=$?
+"$PYTHON" -m pytest -n 2 --dist worksteal -o cache_dir="$cache" "$@" || status=$?
 if [ "$status" = 1 ] && failed=$("$PYTHON" -c 'import json, sys
 names = list(json.load(open(sys.argv[1])))
 print("\n".join(names))
