@@ -11,6 +11,7 @@ import pytest
 from raw_formats import imigue_clips, write_imigue_raw
 
 from pyskl_semloss.annotations import read_annotations
+from pyskl_semloss.cpu import workers
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ROOT / "tools"
@@ -236,3 +237,18 @@ def test_a_reader_that_waits_does_not_keep_it_alive(tmp_path):
     process.stdout.close()
     _, said = process.communicate(timeout=600)
     assert process.returncode == 143 and said == "stopped by SIGTERM\n"
+
+
+@pytest.mark.parametrize("context", [workers._held_back, workers._put_off])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGALRM])
+def test_what_is_raised_while_a_process_is_started_waits(context, number):
+    """An alarm raises what a signal raised and lost: it must not come between a start and the knowledge of it."""
+    order = []
+    before = signal.signal(number, lambda *_: order.append("signal"))
+    try:
+        with context():
+            signal.raise_signal(number)
+            order.append("started")
+    finally:
+        signal.signal(number, before)
+    assert order == ["started", "signal"]

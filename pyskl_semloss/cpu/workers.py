@@ -77,24 +77,13 @@ def _held_back() -> Iterator[None]:
 
         # It lets signals through again when it is started.
         resource_tracker.ensure_running()
-    signals = (*_OF_THE_TERMINAL, signal.SIGTERM)
-    came: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in signals}
-    mine = threading.current_thread() is threading.main_thread()
-    changed = [number for number in signals if mine and handlers[number] is not signal.SIG_IGN]
-    for number in changed:
-        # Another thread may take what this one does not let through.
-        signal.signal(number, lambda number, frame: came.append(number))
-    # For the new process, which inherits it: it does not know yet what to do about them.
-    before = _mask("SIG_BLOCK", signals)
-    try:
-        yield
-    finally:
-        _mask("SIG_SETMASK", before)
-        for number in changed:
-            signal.signal(number, handlers[number])
-        for late in came:
-            signal.raise_signal(late)
+    with _put_off():
+        # For the new process, which inherits it: it does not know yet what to do about them.
+        before = _mask("SIG_BLOCK", (*_OF_THE_TERMINAL, signal.SIGTERM))
+        try:
+            yield
+        finally:
+            _mask("SIG_SETMASK", before)
 
 
 def _mask(how: str, signals: Iterable[int]) -> Iterable[int]:
@@ -251,9 +240,10 @@ def _put_off() -> Iterator[None]:
     mine = threading.current_thread() is threading.main_thread()
     numbers = [getattr(signal, name) for name in _HANDLED if mine and hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
-    before = {number: handler for number, handler in before.items() if callable(handler)}
+    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
     came: list[int] = []
     for number in before:
+        # Another thread may take what this one does not let through.
         signal.signal(number, lambda number, _: came.append(number))
     try:
         yield
