@@ -35,12 +35,12 @@ class KeypointOptions:
     Attributes:
         form: Format of the sources; guessed from each name without it.
         layout: What the joints of the sources are, where they do not say it.
-        making: How recordings are made of them.
+        recording: How recordings are made of them.
     """
 
     form: str | None = None
     layout: SkeletonLayout | None = None
-    making: RecordingOptions = field(default_factory=RecordingOptions)
+    recording: RecordingOptions = field(default_factory=RecordingOptions)
 
 
 def convert_recordings(
@@ -162,7 +162,7 @@ def _convert_task(task: tuple[str, str, KeypointOptions, str]) -> dict[str, Any]
     path, folder, options, key = task
     try:
         found = read_keypoints(path, options.form, options.layout)
-        recording, facts, report = make_recording(found, options.making)
+        recording, facts, report = make_recording(found, options.recording)
         about = {"key": key, "source": path, **facts, "mended": dict(report.counts)}
         recording.save(Path(folder) / f"{recording.name}.npz")
         # Last: where it is, the recording is whole.
