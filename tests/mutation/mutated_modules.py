@@ -11,14 +11,14 @@ _READERS = (
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "semantic loss": {"semantic/loss": ("unit/semantic/test_semantic_loss.py",)},
     "heat maps": {
-        "heatmap/channels": ("unit/heatmap/test_heatmap.py", "hosts/test_heatmap_transform.py"),
-        "heatmap/numba_engine": ("unit/heatmap/test_heatmap.py", "hosts/test_heatmap_transform.py"),
+        "heatmap/channels": ("unit/heatmap/test_heatmap.py", "hosts/both/test_heatmap_transform.py"),
+        "heatmap/numba_engine": ("unit/heatmap/test_heatmap.py", "hosts/both/test_heatmap_transform.py"),
         "heatmap/torch_engine": (
             "unit/heatmap/test_heatmap.py",
             "-k",
             "not render_heatmaps and not channels_last",
         ),
-        "heatmap/transform": ("hosts/test_heatmap_transform.py",),
+        "heatmap/transform": ("hosts/both/test_heatmap_transform.py",),
     },
     "fusion": {
         "evaluation/fusion": ("unit/evaluation/test_fusion.py", "unit/evaluation/test_submission.py"),

@@ -1,6 +1,6 @@
 """A real training is killed again and again, also while it writes, and ends as one that nobody disturbed.
 
-Three kills by default; the long version is ``PYSKL_SEMLOSS_KILLS=30 pytest -s tests/test_resume_kills.py``.
+Three kills by default; the long version is ``PYSKL_SEMLOSS_KILLS=30 pytest -s tests/reliability/test_resume_kills.py``.
 """
 
 import os

@@ -41,7 +41,7 @@ MISSING = {
 }
 WITHOUT_FILES = {"benchmark/folding", "benchmark/throughput", "benchmark/store", "check_environment"}
 GOES_ON = {"estimate_poses"}
-"""With the other videos, and says so: tests/test_video_estimate.py."""
+"""With the other videos, and says so: tests/unit/video/test_video_estimate.py."""
 
 
 def tool(name, words, folder, **environment):

@@ -228,7 +228,7 @@ def test_the_tool_reports_on_the_host_that_is_there(tmp_path, versions, options,
 def test_the_job_that_promises_a_host_fails_without_it(promised, module):
     code = (
         f"import sys; sys.modules[{module!r}] = None; import pytest; "
-        "sys.exit(pytest.main(['-q', 'tests/test_imports.py', '-k', 'light']))"
+        "sys.exit(pytest.main(['-q', 'tests/unit/test_imports.py', '-k', 'light']))"
     )
     env = {**os.environ, "PYSKL_SEMLOSS_HOST": promised}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True)
