@@ -10,9 +10,9 @@ from typing import Any, overload
 
 import numpy as np
 
-from pyskl_semloss.annotations.mending import Rules, read_clip
+from pyskl_semloss.annotations.findings import ReadReport
+from pyskl_semloss.annotations.mending import ClipRules, read_clip
 from pyskl_semloss.annotations.pickles import read_annotations
-from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.annotations.store import MENDED_CLIP, ZERO, ZERO_INSIDE, KeypointStore
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import SkeletonLayout
@@ -49,7 +49,7 @@ def dataset_clips(
     """
     num_joints = None if layout is None else layout.num_joints
     if os.path.isdir(ann_file):
-        rules = Rules(num_classes, num_joints, unknown_labels=test_mode, off_image=off_image)
+        rules = ClipRules(num_classes, num_joints, unknown_labels=test_mode, off_image=off_image)
         return stored_clips(
             KeypointStore(ann_file), rules, split=split, keep_zero=test_mode, binary_score=binary_score, strict=strict
         )
@@ -85,7 +85,7 @@ class StoredClips(Sequence[dict[str, Any]]):
 
     store: KeypointStore
     numbers: np.ndarray
-    rules: Rules
+    rules: ClipRules
     binary_score: bool = False
 
     def __len__(self) -> int:
@@ -100,7 +100,7 @@ class StoredClips(Sequence[dict[str, Any]]):
         if isinstance(index, slice):
             return replace(self, numbers=self.numbers[index])
         entry = self.store.entry(self.numbers[index].item())
-        report = Report()
+        report = ReadReport()
         try:
             clip = read_clip(entry, self.rules, report)
         except InputError as error:
@@ -129,7 +129,7 @@ class StoredClips(Sequence[dict[str, Any]]):
 
 
 def stored_clips(
-    store: KeypointStore, rules: Rules, *, split: str | None, keep_zero: bool, binary_score: bool, strict: bool
+    store: KeypointStore, rules: ClipRules, *, split: str | None, keep_zero: bool, binary_score: bool, strict: bool
 ) -> StoredClips:
     """The clips of a split of a store, in the order of the store, as a pickle of them would be served.
 
@@ -144,7 +144,7 @@ def stored_clips(
     Raises:
         InputError: A clip, or the split, is not as asked.
     """
-    report = Report(file=store.path, strict=strict)
+    report = ReadReport(file=store.path, strict=strict)
     try:
         numbers = _numbers(store, split)
         if strict:

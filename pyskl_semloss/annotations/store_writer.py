@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.annotations.clip import Clip
-from pyskl_semloss.annotations.mending import Rules, read_clip
+from pyskl_semloss.annotations.findings import MENDED, ReadReport
+from pyskl_semloss.annotations.mending import ClipRules, read_clip
 from pyskl_semloss.annotations.pickles import read_annotations, write_annotations
-from pyskl_semloss.annotations.report import MENDED, Report
 from pyskl_semloss.annotations.store import (
     FORMAT,
     HEAD,
@@ -32,11 +32,13 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import atomic_folder, hold, sha256
 from pyskl_semloss.untrusted import safe_pickle
 
-IN_SPLITS = ("duplicate_ids", "ids_without_clip")
+SPLIT_DEFECTS = ("duplicate_ids", "ids_without_clip")
 """The kinds of mending that concern a split, not a clip."""
 
 
-def pickle_to_store(source: str | os.PathLike[str], path: str | os.PathLike[str], *, strict: bool = False) -> Report:
+def pickle_to_store(
+    source: str | os.PathLike[str], path: str | os.PathLike[str], *, strict: bool = False
+) -> ReadReport:
     """Make a store of an annotation pickle. The whole pickle is read and checked, all splits of it.
 
     Args:
@@ -55,13 +57,13 @@ def pickle_to_store(source: str | os.PathLike[str], path: str | os.PathLike[str]
         return _convert(source, path, strict)
 
 
-def _convert(source: str | os.PathLike[str], path: str | os.PathLike[str], strict: bool) -> Report:
+def _convert(source: str | os.PathLike[str], path: str | os.PathLike[str], strict: bool) -> ReadReport:
     annotations, report = read_annotations(source, unknown_labels=True, strict=strict)
     mended_splits = []
-    if any(report.counts[kind] for kind in IN_SPLITS):
+    if any(report.counts[kind] for kind in SPLIT_DEFECTS):
         before = safe_pickle.load(source)["split"]
         mended_splits = [name for name, ids in annotations.splits.items() if len(ids) != len(before[name])]
-    mended = {name for kind in MENDED if kind not in IN_SPLITS for name in report.names.get(kind, ())}
+    mended = {name for kind in MENDED if kind not in SPLIT_DEFECTS for name in report.names.get(kind, ())}
     notes = {
         "source": {"name": Path(source).name, "sha256": sha256(source)},
         "mended": {kind: report.counts[kind] for kind in MENDED if report.counts[kind]},
@@ -193,9 +195,9 @@ def _write_files(
 
 
 def _add_clip(columns: dict[str, _Column], clip: Clip, mended: bool) -> None:
-    report = Report()
+    report = ReadReport()
     # The very rules by which the clip will be served; with them, what is left of it inside its image.
-    inside = read_clip(clip.to_dict(), Rules(unknown_labels=True, off_image="drop"), report)
+    inside = read_clip(clip.to_dict(), ClipRules(unknown_labels=True, off_image="drop"), report)
     if report.warning:
         defects = "; ".join(report.lines(MENDED))
         fix = "Write a pickle of the clips and convert that: reading it mends them."

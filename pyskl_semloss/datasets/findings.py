@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyskl_semloss.annotations.report import MENDED as CLIP_MENDED
-from pyskl_semloss.annotations.report import NOTED as CLIP_NOTED
-from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.annotations.findings import MENDED as CLIP_MENDED
+from pyskl_semloss.annotations.findings import NOTED as CLIP_NOTED
+from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.errors import InputError
 
 MENDED = {
@@ -107,7 +107,7 @@ class Findings:
             where += [] if clip is None else [f"clip {clip!r}"]
             places.append(": ".join([*where, problem]))
 
-    def add_report(self, report: Report, *, file: str | os.PathLike[str], clip: str, detail: str) -> None:
+    def add_report(self, report: ReadReport, *, file: str | os.PathLike[str], clip: str, detail: str) -> None:
         """Count what the rules for one clip found."""
         for kind, count in report.counts.items():
             defect = {**CLIP_MENDED, **CLIP_NOTED}[kind].counted(count)

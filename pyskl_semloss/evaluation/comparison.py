@@ -9,7 +9,7 @@ import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align
-from pyskl_semloss.evaluation.resampling import Units, accuracy, bootstrap, units_of
+from pyskl_semloss.evaluation.resampling import SamplingUnits, bootstrap, resampled_accuracy, sampling_units
 from pyskl_semloss.evaluation.scores import Scores
 
 METRICS = ("top1", "mean_class")
@@ -88,19 +88,23 @@ def paired_bootstrap(
         level: Of the interval, between 0 and 1.
         seed: Of the draws.
         persons: Person of each clip by id; one for all clips is as none, see
-            :func:`pyskl_semloss.evaluation.resampling.units_of`.
+            :func:`pyskl_semloss.evaluation.resampling.sampling_units`.
 
     Raises:
         InputError: The score files do not belong together (see :func:`pyskl_semloss.evaluation.fusion.align`), no label
             is known, or an argument is out of range.
     """
-    _check(metric, resamples, level, seed)
+    _check_options(metric, resamples, level, seed)
     label, hits, units = _hits([*a, *b], len(a), len(b), persons)
     side = np.stack([hits[: len(a)].mean(axis=0), hits[len(a) :].mean(axis=0)])
     by_class = label if metric == "mean_class" else None
-    both = accuracy(np.ones((1, len(label))), side, by_class)[0]
+    both = resampled_accuracy(np.ones((1, len(label))), side, by_class)[0]
     low, high = bootstrap(
-        units, lambda times: np.diff(accuracy(times, side, by_class))[:, 0], resamples=resamples, level=level, seed=seed
+        units,
+        lambda times: np.diff(resampled_accuracy(times, side, by_class))[:, 0],
+        resamples=resamples,
+        level=level,
+        seed=seed,
     )
     return Difference(
         metric=metric,
@@ -138,7 +142,7 @@ def mcnemar(a: Scores, b: Scores) -> McNemar:
     return McNemar(table, p_value)
 
 
-def _check(metric: str, resamples: int, level: float, seed: int) -> None:
+def _check_options(metric: str, resamples: int, level: float, seed: int) -> None:
     if seed < 0:
         raise InputError(f"expected a whole number from 0, got {seed}", field="seed")
     if metric not in METRICS:
@@ -151,7 +155,7 @@ def _check(metric: str, resamples: int, level: float, seed: int) -> None:
 
 def _hits(
     every: Sequence[Scores], count_a: int, count_b: int, persons: Mapping[str, str] | None = None
-) -> tuple[np.ndarray, np.ndarray, Units]:
+) -> tuple[np.ndarray, np.ndarray, SamplingUnits]:
     """Labels (N,) of the clips with a known one, which model (M, N) is right on them, and what is resampled."""
     if not count_a or not count_b:
         raise InputError(f"expected score files on both sides, got {count_a} and {count_b}")
@@ -161,4 +165,4 @@ def _hits(
         raise InputError("no clip has a label, so that nothing can be compared", file=every[0].source or None)
     label = aligned[0].label[known]
     hits = np.stack([part.score[known].argmax(axis=1) == label for part in aligned]).astype(np.float64)
-    return label, hits, units_of(aligned[0].sample_id[known], persons)
+    return label, hits, sampling_units(aligned[0].sample_id[known], persons)

@@ -51,7 +51,7 @@ def as_semantic(scores: Scores) -> Scores:
             field="semantic_cosine",
             fix="They are written by a test of a model with the semantic head.",
         )
-    return replace(scores, score=softmaxed(scores.semantic_cosine / SEMANTIC_TEMPERATURE))
+    return replace(scores, score=softmax_rows(scores.semantic_cosine / SEMANTIC_TEMPERATURE))
 
 
 def align(parts: Sequence[Scores]) -> list[Scores]:
@@ -81,14 +81,14 @@ def align(parts: Sequence[Scores]) -> list[Scores]:
     return [replace(part, label=label) for part in aligned]
 
 
-def normalised(weights: Sequence[float], parts: int) -> tuple[float, ...]:
+def normalise_weights(weights: Sequence[float], parts: int) -> tuple[float, ...]:
     """The weights scaled to sum 1.
 
     Raises:
         InputError: There are not as many as parts, one is negative, NaN or infinite, or all are zero.
 
     Example:
-        >>> normalised([1, 3], parts=2)
+        >>> normalise_weights([1, 3], parts=2)
         (0.25, 0.75)
     """
     values = [float(weight) for weight in weights]
@@ -126,7 +126,7 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float], softmax: bool = Fals
         >>> fuse([joint, limb], weights=[1, 1]).score.tolist()
         [[0.75, 0.25], [0.5, 0.5]]
     """
-    share = normalised(weights, len(parts))
+    share = normalise_weights(weights, len(parts))
     aligned = align(parts)
     cosines = [part.semantic_cosine for part in aligned if part.semantic_cosine is not None]
     return Scores(
@@ -264,7 +264,7 @@ def _comparable(aligned: Sequence[Scores], softmax: bool) -> list[np.ndarray]:
     fine_rows = [_probability_rows(part, number) for number, part in enumerate(aligned)]
     probable = [bool(rows.all()) for rows in fine_rows]
     if softmax:
-        return [part.score if fine else softmaxed(part.score) for part, fine in zip(aligned, probable, strict=True)]
+        return [part.score if fine else softmax_rows(part.score) for part, fine in zip(aligned, probable, strict=True)]
     if any(probable) and not all(probable):
         odd, fine = probable.index(False), probable.index(True)
         clip = int(np.flatnonzero(~fine_rows[odd])[0])
@@ -299,13 +299,13 @@ def _probability_rows(part: Scores, number: int) -> np.ndarray:
     return fine
 
 
-def softmaxed(score: np.ndarray) -> np.ndarray:
+def softmax_rows(score: np.ndarray) -> np.ndarray:
     """Scores (N, C), such as logits, as probabilities in float64.
 
     ``exp(s_c) / sum_k exp(s_k)`` in each row.
 
     Example:
-        >>> softmaxed(np.log([[3.0, 1.0]])).round(6).tolist()
+        >>> softmax_rows(np.log([[3.0, 1.0]])).round(6).tolist()
         [[0.75, 0.25]]
     """
     power = np.exp(score.astype(np.float64) - score.max(axis=1, keepdims=True))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion_plan import FusionPlan, Part
+from pyskl_semloss.evaluation.fusion_plan import FusionInput, FusionPlan
 from pyskl_semloss.io.reading import AnyPath, read_text, shown
 from pyskl_semloss.io.shipped import find_config
 
@@ -139,14 +139,14 @@ class _DictCalls(ast.NodeTransformer):
         return ast.Dict(keys=keys, values=[keyword.value for keyword in node.keywords])
 
 
-def _part(path: AnyPath, name: str, value: object) -> Part:
+def _part(path: AnyPath, name: str, value: object) -> FusionInput:
     where = f"parts.{name}"
     if not isinstance(value, dict) or "scores" not in value:
         raise InputError("expected dict(scores=…, weight=…)", file=path, field=where)
     _check_keys(path, where, value, list(_PART))
     for key, option in value.items():
         _check_type(path, f"{where}.{key}", option, _PART[key])
-    return replace(Part(**{"name": name, **value}), name=f"{name} ({value['scores']})")
+    return replace(FusionInput(**{"name": name, **value}), name=f"{name} ({value['scores']})")
 
 
 def _check_keys(path: AnyPath, where: str, mapping: Mapping[Any, Any], known: list[str]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalised, search_weights
+from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalise_weights, search_weights
 from pyskl_semloss.evaluation.metrics import accuracy_table
 from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
@@ -22,7 +22,7 @@ PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
 
 
 @dataclass(frozen=True)
-class Part:
+class FusionInput:
     """One model of a fusion.
 
     Args:
@@ -54,7 +54,7 @@ class FusionPlan:
         ids: The official list of ids: the order of the submission, which must have these and no others.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[FusionInput, ...]
     ann_file: str | None = None
     split: str | None = None
     search_split: str | None = None
@@ -95,7 +95,7 @@ class FusionPlan:
                     field="weight",
                 )
         if not searched:
-            normalised([part.weight for part in self.parts if part.weight is not None], len(self.parts))
+            normalise_weights([part.weight for part in self.parts if part.weight is not None], len(self.parts))
         for part in searched:
             both = (part.scores, part.search_on or "")
             kinds = {modality(spec) for spec in both} - {None}
@@ -122,7 +122,7 @@ class FusionPlan:
 
 
 @dataclass(frozen=True)
-class FusionReport:
+class FusionResult:
     """What a fusion gave.
 
     Args:
@@ -140,9 +140,9 @@ class FusionReport:
     written: list[str] = field(default_factory=list)
 
 
-def plan_parts(
+def fusion_inputs(
     files: Sequence[str], weights: Sequence[float] | None = None, search_on: Sequence[str] | None = None
-) -> tuple[Part, ...]:
+) -> tuple[FusionInput, ...]:
     """Parts from lists that belong together by position; the names come from the paths.
 
     Without weights and validation scores, two files get the paper's 2 : 3 if their paths say ``joint`` and ``limb``, in
@@ -164,7 +164,7 @@ def plan_parts(
     unique_kinds = [kind if kind and kinds.count(kind) == 1 else None for kind in kinds]
     names = [f"{kind} ({file})" if kind else file for kind, file in zip(unique_kinds, files, strict=True)]
     return tuple(
-        Part(names[n], files[n], weights[n] if weights else None, search_on[n] if search_on else None)
+        FusionInput(names[n], files[n], weights[n] if weights else None, search_on[n] if search_on else None)
         for n in range(len(files))
     )
 
@@ -179,7 +179,7 @@ def modality(spec: str) -> str | None:
     return None
 
 
-def run_fusion(plan: FusionPlan) -> FusionReport:
+def run_fusion(plan: FusionPlan) -> FusionResult:
     """Read, fuse, measure, write.
 
     Raises:
@@ -212,7 +212,7 @@ def run_fusion(plan: FusionPlan) -> FusionReport:
         write_submission(fused, plan.submission, ids)
         if ids is not None:
             notes.append(f"The submission has the {len(ids)} ids of {plan.ids}, in their order.")
-    return FusionReport(fused, weights, table, notes, [path for path in (plan.out, plan.submission) if path])
+    return FusionResult(fused, weights, table, notes, [path for path in (plan.out, plan.submission) if path])
 
 
 def _default_weights(files: Sequence[str], kinds: Sequence[str | None]) -> list[float]:

@@ -225,7 +225,7 @@ def calibration(score: np.ndarray, label: np.ndarray, bins: int = CALIBRATION_BI
     return Calibration(float(gap), edges, count, confidence, accuracy)
 
 
-def summary(scores: Scores) -> dict[str, float]:
+def all_metrics(scores: Scores) -> dict[str, float]:
     """The numbers of a test: ``top1``, ``top5``, ``mean_class``, ``macro_f1``, as fractions.
 
     With the semantic scores also ``nearest_name_top1``: the share of the clips whose predicted embedding is nearest, by
@@ -286,7 +286,7 @@ def accuracy_table(rows: Sequence[tuple[str, str, Scores]]) -> str:
     Args:
         rows: Name, weight as text (empty everywhere if weights have no meaning here), scores.
     """
-    numbers = [summary(scores) for *_, scores in rows]
+    numbers = [all_metrics(scores) for *_, scores in rows]
     weighted = any(weight for _, weight, _ in rows)
     named = any(scores.semantic_cosine is not None for *_, scores in rows)
     shown = [key for key in _COLUMNS if named or key != "nearest_name_top1"]

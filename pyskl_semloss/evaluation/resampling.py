@@ -14,7 +14,7 @@ _BLOCK = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Units:
+class SamplingUnits:
     """What is drawn with replacement.
 
     Clips of one person resemble each other, so that drawing clips one by one makes intervals too narrow. Where persons
@@ -32,7 +32,7 @@ class Units:
     count: int
 
 
-def units_of(sample_id: Sequence[str] | np.ndarray, persons: Mapping[str, str] | None = None) -> Units:
+def sampling_units(sample_id: Sequence[str] | np.ndarray, persons: Mapping[str, str] | None = None) -> SamplingUnits:
     """The units of clips: their persons, or the clips themselves where no persons, or only one, are known.
 
     Args:
@@ -50,11 +50,11 @@ def units_of(sample_id: Sequence[str] | np.ndarray, persons: Mapping[str, str] |
         raise InputError(f"{len(missing)} of {len(ids)} clips have no person", field="subjects", items=missing, fix=fix)
     number = {person: n for n, person in enumerate(dict.fromkeys(person_of))}
     if len(number) < 2:
-        return Units("clips", np.arange(len(ids)), len(ids))
-    return Units("persons", np.array([number[person] for person in person_of]), len(number))
+        return SamplingUnits("clips", np.arange(len(ids)), len(ids))
+    return SamplingUnits("persons", np.array([number[person] for person in person_of]), len(number))
 
 
-def persons_of(sample_id: Sequence[str] | np.ndarray, subjects: Mapping[str, str]) -> dict[str, str]:
+def match_persons(sample_id: Sequence[str] | np.ndarray, subjects: Mapping[str, str]) -> dict[str, str]:
     """The person of each clip by id, from a table that names persons of clips or of videos.
 
     A clip belongs to the entry of its own id, else to the longest one that its id begins with.
@@ -80,7 +80,7 @@ def persons_of(sample_id: Sequence[str] | np.ndarray, subjects: Mapping[str, str
     return persons
 
 
-def resampled(units: Units, resamples: int, seed: int) -> Iterator[np.ndarray]:
+def draw_counts(units: SamplingUnits, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """How often each clip was drawn, (R, N), in blocks of resamples."""
     rng = np.random.default_rng(seed)
     block = max(1, _BLOCK // max(units.count, len(units.member)))
@@ -92,7 +92,7 @@ def resampled(units: Units, resamples: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def bootstrap(
-    units: Units, statistic: Callable[[np.ndarray], np.ndarray], *, resamples: int, level: float, seed: int
+    units: SamplingUnits, statistic: Callable[[np.ndarray], np.ndarray], *, resamples: int, level: float, seed: int
 ) -> np.ndarray:
     """Ends (2, …) of the percentile bootstrap interval of a statistic.
 
@@ -103,11 +103,11 @@ def bootstrap(
         level: Of the interval.
         seed: Of the draws.
     """
-    drawn = np.concatenate([statistic(times) for times in resampled(units, resamples, seed)])
+    drawn = np.concatenate([statistic(times) for times in draw_counts(units, resamples, seed)])
     return np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
 
 
-def accuracy(times: np.ndarray, hits: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+def resampled_accuracy(times: np.ndarray, hits: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
     """Accuracy (R, M) of models where clip n counts ``times[r, n]`` times; with labels mean-class accuracy.
 
     Args:
@@ -125,7 +125,7 @@ def accuracy(times: np.ndarray, hits: np.ndarray, label: np.ndarray | None = Non
     return ((recall * present).sum(axis=2) / present.sum(axis=1)).T
 
 
-def wilson(share: np.ndarray, count: np.ndarray, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
+def wilson_interval(share: np.ndarray, count: np.ndarray, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
     """Wilson's score interval of shares of ``count`` clips; Wilson, JASA 1927.
 
     Unlike a bootstrap's it does not collapse where all or none of the clips are right.

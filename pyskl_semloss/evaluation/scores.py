@@ -155,7 +155,7 @@ class Scores:
         return cls(**known, class_names=tuple(names.tolist()), source=os.fspath(path))
 
 
-def check_there(path: str | os.PathLike[str]) -> None:
+def check_score_file(path: str | os.PathLike[str]) -> None:
     """Refuse the path of a score file where there is none.
 
     Raises:
@@ -184,7 +184,7 @@ def read_scores(
     Raises:
         InputError: The file is absent, of another kind, damaged, or does not fit the annotations.
     """
-    check_there(path)
+    check_score_file(path)
     suffix = Path(path).suffix.lower()
     if suffix == ".npz":
         return Scores.load(path)

@@ -53,7 +53,7 @@ def read_results(
     return ids, _stack(path, ids, scores), np.asarray(dumped, dtype=np.int64)
 
 
-def read_clips(ann_file: AnyPath, split: str | None) -> tuple[list[str], list[int]]:
+def read_clip_labels(ann_file: AnyPath, split: str | None) -> tuple[list[str], list[int]]:
     """The ids and labels of a PySKL annotation file in the order in which both toolboxes test them.
 
     Raises:
@@ -108,7 +108,7 @@ def _clips_of(path: AnyPath, ann_file: AnyPath | None, split: str | None, count:
             file=path,
             fix="Give the annotation file and the split that were tested (--ann-file and --split).",
         )
-    ids, labels = read_clips(ann_file, split)
+    ids, labels = read_clip_labels(ann_file, split)
     if len(ids) != count:
         where = os.fspath(ann_file) if split is None else f"split {split!r} of {os.fspath(ann_file)}"
         raise InputError(

@@ -15,7 +15,7 @@ from pyskl_semloss.io.arrays import read_npz
 from pyskl_semloss.io.reading import did_you_mean, shown
 from pyskl_semloss.io.tables import Spreadsheet, is_index, read_spreadsheet, title_key
 from pyskl_semloss.recordings.detections import MOST_FRAMES, MOST_PERSONS, Collector, Detections
-from pyskl_semloss.recordings.recording import fps_of, image_shape_of, layout_of, name_of
+from pyskl_semloss.recordings.recording import decode_fps, decode_image_shape, decode_layout, decode_name
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
 
@@ -42,7 +42,7 @@ def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
         if "layout" not in members:
             fix = "Name the layout, or a file that describes it, with --layout."
             raise InputError("there is no such member", file=path, field="layout", fix=fix)
-        layout = _of_file(lambda: layout_of(members["layout"]), path, "layout")
+        layout = _of_file(lambda: decode_layout(members["layout"]), path, "layout")
     persons, frames, joints = scores.shape
     if joints != layout.num_joints:
         problem = f"layout {layout.name!r} has {layout.num_joints} joints, got {joints}"
@@ -53,9 +53,9 @@ def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
     visible = (scores > 0).any(-1).T
     frame, person = np.nonzero(visible)
     return Detections(
-        _optional(members, "name", lambda member: name_of(member, "name"), path) or Path(path).stem,
+        _optional(members, "name", lambda member: decode_name(member, "name"), path) or Path(path).stem,
         layout, frame, person, points[person, frame], scores[person, frame], frames, os.fspath(path),
-        _optional(members, "image_shape", image_shape_of, path), _optional(members, "fps", fps_of, path),
+        _optional(members, "image_shape", decode_image_shape, path), _optional(members, "fps", decode_fps, path),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ MOST_POINTS = 150_000_000
 """Points of a recording, persons x frames x joints (1.8 GB)."""
 MOST_TRACKS = 1000
 """Persons that are looked for in a frame at a time: those that were seen last."""
-WAYS = ("largest", "longest", "central", "frame-largest", "all")
+SELECTIONS = ("largest", "longest", "central", "frame-largest", "all")
 _INERTIA = 0.7
 
 
@@ -40,7 +40,7 @@ class Person:
     centre: tuple[float, float]
 
 
-def track(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, pause: int = 25) -> np.ndarray:
+def track_persons(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, pause: int = 25) -> np.ndarray:
     """Give the N persons found in the frames numbers, the same number to what is the same person.
 
     From frame to frame persons are matched so that the joints move least in total: the distance of two bodies is the
@@ -125,7 +125,7 @@ def _boxes(keypoint: np.ndarray, score: np.ndarray) -> np.ndarray:
     return np.c_[np.hypot(*(high - low).T), (low + high) / 2]
 
 
-def ranked(frame: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+def rank_persons(frame: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """(N,) numbers of persons, whatever they are, as 0 to P - 1: 0 is seen in most frames, then in the first frame."""
     _, first, index, counts = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     order = np.lexsort((first, frame[first], -counts))
@@ -134,14 +134,14 @@ def ranked(frame: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     return rank[index]
 
 
-def describe(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, numbers: np.ndarray) -> list[Person]:
+def describe_persons(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, numbers: np.ndarray) -> list[Person]:
     """The persons of a recording, by their numbers.
 
     Args:
         frame: (N,) ascending.
         keypoint: (N, V, 2) px.
         score: (N, V).
-        numbers: (N,) as :func:`ranked` gives them.
+        numbers: (N,) as :func:`rank_persons` gives them.
     """
     if not len(numbers):
         return []
@@ -154,11 +154,11 @@ def describe(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, numbers
     return people
 
 
-def choose(people: list[Person], how: str, image_shape: tuple[int, int], most: int = 2) -> list[int]:
+def select_persons(people: list[Person], how: str, image_shape: tuple[int, int], most: int = 2) -> list[int]:
     """Numbers of the persons that a recording is about.
 
     Args:
-        people: As :func:`describe` gives them.
+        people: As :func:`describe_persons` gives them.
         how: ``"largest"`` and ``"central"`` look at those seen in at least half as many frames as the longest:
             the largest median size, or the median place nearest to the image's centre. ``"longest"`` is seen in most
             frames, ``"all"`` are up to ``most``, the longest first, and a number is that place in the order of length.
@@ -175,8 +175,8 @@ def choose(people: list[Person], how: str, image_shape: tuple[int, int], most: i
             last = f"0 to {len(people) - 1}" if people else "none"
             raise InputError(f"there is no person {how}, they are {last}", field="person")
         return [int(how)]
-    if how not in WAYS:
-        raise InputError(f"expected {', '.join(WAYS)} or a number, got {how!r}", field="person")
+    if how not in SELECTIONS:
+        raise InputError(f"expected {', '.join(SELECTIONS)} or a number, got {how!r}", field="person")
     seen = [each for each in people if 2 * each.frames >= people[0].frames]
     height, width = image_shape
     rank = {
@@ -187,7 +187,7 @@ def choose(people: list[Person], how: str, image_shape: tuple[int, int], most: i
     return [min(seen, key=rank).number] if seen else []
 
 
-def arrange(
+def stack_persons(
     frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, slot: np.ndarray, persons: int, frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Put persons into the arrays of a recording.
@@ -232,8 +232,7 @@ class PersonChoice:
     """Whom a recording is about.
 
     Attributes:
-        person: See :func:`pyskl_semloss.recordings.persons.choose`; ``"frame-largest"`` takes the largest person of
-            each frame, whoever that is.
+        person: See :func:`select_persons`; ``"frame-largest"`` takes the largest person of each frame, whoever that is.
         max_persons: For ``"all"``.
         pause: Frames for which a person may be gone and still be the same; None: one second.
 
@@ -246,8 +245,8 @@ class PersonChoice:
     pause: int | None = None
 
     def __post_init__(self) -> None:
-        if self.person not in WAYS and not (self.person.isascii() and self.person.isdecimal()):
-            raise InputError(f"expected {', '.join(WAYS)} or a number, got {self.person!r}", field="person")
+        if self.person not in SELECTIONS and not (self.person.isascii() and self.person.isdecimal()):
+            raise InputError(f"expected {', '.join(SELECTIONS)} or a number, got {self.person!r}", field="person")
         for name, least in (("max_persons", 1), ("pause", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -283,16 +282,16 @@ class PersonChoice:
             InputError: There is no such person, a file has one twice in a frame, or the result would be too large.
         """
         pause = round(fps) if self.pause is None else self.pause
-        followed = ranked(frame, _followed(frame, person, points, scores, pause))
-        people = describe(frame, points, scores, followed)
+        followed = rank_persons(frame, _followed(frame, person, points, scores, pause))
+        people = describe_persons(frame, points, scores, followed)
         if self.person == "frame-largest":
             slot, chosen = largest_of_each_frame(frame, points, scores), []
         else:
-            chosen = choose(people, self.person, image_shape, self.max_persons)
+            chosen = select_persons(people, self.person, image_shape, self.max_persons)
             slots = np.full(len(people), -1, np.int64)
             slots[chosen] = np.arange(len(chosen))
             slot = slots[followed]
-        keypoint, score = arrange(frame, points, scores, slot, max(1, len(chosen)), frames)
+        keypoint, score = stack_persons(frame, points, scores, slot, max(1, len(chosen)), frames)
         facts = {
             "persons": [asdict(each) for each in people[:20]],
             "persons_found": len(people),
@@ -305,7 +304,7 @@ class PersonChoice:
 def _followed(frame: np.ndarray, person: np.ndarray, points: np.ndarray, scores: np.ndarray, pause: int) -> np.ndarray:
     """Numbers of the persons: those of the file where it has them for all, else by following them."""
     if not len(person) or person.min() < 0:
-        return track(frame, points, scores, pause)
+        return track_persons(frame, points, scores, pause)
     pairs, counts = np.unique(np.c_[frame, person], axis=0, return_counts=True)
     if counts.max() > 1:
         twice = pairs[counts.argmax()]

@@ -126,7 +126,7 @@ def check_fps(value: float, **where: Any) -> None:
         raise InputError(problem, **{"field": "fps", **where})
 
 
-def fps_of(member: np.ndarray) -> float:
+def decode_fps(member: np.ndarray) -> float:
     """The frame rate in an archive's member ``fps``.
 
     Raises:
@@ -139,7 +139,7 @@ def fps_of(member: np.ndarray) -> float:
     return float(value)
 
 
-def image_shape_of(member: np.ndarray) -> tuple[int, int]:
+def decode_image_shape(member: np.ndarray) -> tuple[int, int]:
     """The size of the image in an archive's member ``image_shape``.
 
     Raises:
@@ -155,7 +155,7 @@ def image_shape_of(member: np.ndarray) -> tuple[int, int]:
     raise InputError(problem, field="image_shape")
 
 
-def name_of(member: np.ndarray, field: str) -> str:
+def decode_name(member: np.ndarray, field: str) -> str:
     """The text in an archive's member ``name`` or ``video``, which become names of files and links to them.
 
     Raises:
@@ -194,19 +194,19 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
         )
     try:
         return Recording(
-            name_of(members.get("name", _NOTHING), "name") or Path(path).stem,
+            decode_name(members.get("name", _NOTHING), "name") or Path(path).stem,
             members["keypoint"],
             members["keypoint_score"],
-            layout_of(members["layout"]),
-            image_shape_of(members["image_shape"]),
-            fps_of(members["fps"]),
-            name_of(members.get("video", _NOTHING), "video"),
+            decode_layout(members["layout"]),
+            decode_image_shape(members["image_shape"]),
+            decode_fps(members["fps"]),
+            decode_name(members.get("video", _NOTHING), "video"),
         )
     except InputError as error:
         raise error.located(file=path) from None
 
 
-def layout_of(member: np.ndarray) -> SkeletonLayout:
+def decode_layout(member: np.ndarray) -> SkeletonLayout:
     """The layout in an archive's member ``layout``.
 
     Raises:

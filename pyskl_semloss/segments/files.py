@@ -6,21 +6,24 @@ import html
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import AnyPath
+from pyskl_semloss.io.reading import AnyPath, shown
 from pyskl_semloss.io.results import result_file
-from pyskl_semloss.segments.eaf import write_eaf
-from pyskl_semloss.segments.segment import Segmentation
+from pyskl_semloss.io.tables import Spreadsheet, read_spreadsheet
+from pyskl_semloss.segments.elan_reading import Tiers, read_eaf
+from pyskl_semloss.segments.elan_writing import import_pympi, write_eaf
+from pyskl_semloss.segments.segment import Segment, Segmentation
 
 FURTHER = 4
 """Classes after the first one that a CSV file has columns for."""
 CSV_COLUMNS = ("start", "end", "name", "confidence", "person", "nearest_name") + tuple(
     f"{field}_{rank}" for rank in range(2, FURTHER + 2) for field in ("name", "probability")
 )
+_NEEDED = CSV_COLUMNS[:3]
 _FORMULA = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Where a semicolon separates, a cell begins behind each.
 _CELL = re.compile(f';(?=[\\s"]*[{re.escape("".join(_FORMULA))}])')
@@ -66,7 +69,7 @@ def _plain(name: str) -> str:
     return f"'{name}" if name.startswith(_FORMULA) else name
 
 
-def unquoted(name: str) -> str:
+def unescape_name(name: str) -> str:
     """The name that :func:`write_csv` wrote."""
     name = name[1:] if name.startswith("'") and name[1:].startswith(_FORMULA) else name
     return _WRITTEN_CELL.sub(";", name)
@@ -133,10 +136,74 @@ def check_formats(formats: Sequence[str]) -> None:
     Raises:
         InputError: Names the format, and what installs the library.
     """
-    from pyskl_semloss.segments.eaf import import_pympi
-
     for name in formats:
         if name not in WRITERS:
             raise InputError(f"expected {', '.join(WRITERS)}, got {name!r}", field="format")
     if "eaf" in formats:
         import_pympi()
+
+
+def read_segments(path: AnyPath, tiers: Tiers = (), video: str = "") -> Segmentation:
+    """Read a CSV file with the columns start, end (s) and name, or the tiers of an ELAN file.
+
+    Args:
+        path: The file.
+        tiers: Of an ELAN file, see :func:`pyskl_semloss.segments.elan_reading.read_eaf`.
+        video: Of an ELAN file.
+
+    Raises:
+        InputError: The file is absent, of another kind, or damaged; names the line.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".eaf":
+        return read_eaf(path, tiers, video)
+    if suffix not in (".csv", ".tsv"):
+        fix = "A spreadsheet saves its table as CSV."
+        raise InputError("expected annotations in a .csv or .eaf file", file=path, fix=fix)
+    if tiers or video:
+        raise InputError("tiers and linked videos are those of ELAN files, this is a table", file=path)
+    return read_csv(path)
+
+
+def read_csv(path: AnyPath) -> Segmentation:
+    """Read a CSV file as :func:`write_csv` writes it; start, end and name suffice.
+
+    What spreadsheets make of it is read as well, see :mod:`pyskl_semloss.io.tables`; times may be ``m:ss``.
+
+    Raises:
+        InputError: The file is absent or damaged, a column is missing, or a value is wrong; names the line.
+    """
+    table = read_spreadsheet(path)
+    places = table.places(CSV_COLUMNS)
+    missing = [name for name in _NEEDED if name not in places]
+    if missing:
+        raise InputError(table.missing(missing), file=path, fix=f"Expected the columns {', '.join(_NEEDED)}.")
+    segments = tuple(_segment(places, cells, line, table) for line, cells in table.rows)
+    try:
+        return Segmentation(segments, name=Path(path).stem)
+    except InputError as error:
+        raise error.located(file=path) from None
+
+
+def _segment(places: Mapping[str, int], cells: Sequence[str], line: int, table: Spreadsheet) -> Segment:
+    if len(cells) > len(table.titles):
+        problem = f"line {line}: it has more cells than the first line names"
+        raise InputError(problem, file=table.path, fix="Put a name that holds the separator into quotation marks.")
+    row = {name: cells[at] if at < len(cells) else "" for name, at in places.items()}
+    try:
+        name, confidence = unescape_name(row["name"]), table.number(row.get("confidence") or "1")
+        further = [
+            (unescape_name(row[f"name_{n}"]), table.number(row[f"probability_{n}"]))
+            for n in range(2, FURTHER + 2)
+            if row.get(f"name_{n}") and row.get(f"probability_{n}")
+        ]
+        return Segment(
+            table.seconds(row["start"]), table.seconds(row["end"]), name, confidence,
+            ((name, confidence), *further) if further else (),
+            unescape_name(row.get("nearest_name") or ""), int(row.get("person") or 1) - 1,
+        )  # fmt: skip
+    except InputError as error:
+        raise error.located(f"line {line}", file=table.path) from None
+    except ValueError:
+        values = ", ".join(shown(row.get(key)) for key in ("start", "end", "confidence", "person"))
+        raise InputError(f"line {line}: expected numbers, got {values}", file=table.path) from None

@@ -118,7 +118,7 @@ class Segmentation:
         return result
 
 
-def table(segments: Sequence[Segment]) -> str:
+def format_segments(segments: Sequence[Segment]) -> str:
     """Segments as text: start, end, confidence, name."""
     lines = [f"{'start s':>9} {'end s':>9}  conf.  name"]
     several = len({segment.person for segment in segments}) > 1

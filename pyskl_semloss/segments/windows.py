@@ -68,7 +68,7 @@ def plan_windows(frames: int, fps: float, window: float, stride: float) -> Windo
     return Windows(start.astype(np.int64), length, frames)
 
 
-def in_blocks(count: int, size: int) -> Iterator[slice]:
+def block_slices(count: int, size: int) -> Iterator[slice]:
     """Slices of at most ``size`` that cover ``count`` things in order."""
     for first in range(0, count, size):
         yield slice(first, min(first + size, count))
@@ -90,7 +90,7 @@ def movement(keypoint: np.ndarray, score: np.ndarray, windows: Windows) -> tuple
         Movement (W,) in body sizes, 0 where nothing is seen, and the share of the points that are known (W,).
     """
     moved, seen = np.zeros(len(windows)), np.zeros(len(windows))
-    for block in in_blocks(len(windows), 256):
+    for block in block_slices(len(windows), 256):
         start, stop = windows.start[block], windows.stop[block]
         frames = (start[:, None] + (stop - start)[:, None] * (np.arange(_SAMPLES) + 0.5) / _SAMPLES).astype(np.int64)
         known = score[frames] >= _FAINT
@@ -115,9 +115,9 @@ def _relative_range(points: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.divide(reach, size, out=np.zeros(len(size)), where=size > 0)
 
 
-Entry = Mapping[str, Any]
+ClipEntry = Mapping[str, Any]
 """A clip as the annotation files have it."""
-ScoreClips = Callable[[Iterable[Entry]], Iterator[Scores]]
+ScoreClips = Callable[[Iterable[ClipEntry]], Iterator[Scores]]
 """Takes clips one by one and gives their probabilities, batch by batch, in order."""
 """Called with how many windows are scored, and how many will be."""
 
@@ -173,7 +173,7 @@ class WindowRules:
         return plan_windows(recording.frames, recording.fps, self.window, self.stride_seconds)
 
 
-def timelines_of(
+def score_windows(
     recording: Recording,
     score: ScoreClips,
     class_names: tuple[str, ...],
@@ -232,7 +232,7 @@ def _movement(recording: Recording, person: slice, windows: Windows) -> tuple[np
     return np.max([moved for moved, _ in each], axis=0), np.max([seen for _, seen in each], axis=0)
 
 
-def _entries(recording: Recording, person: slice, windows: Windows, numbers: np.ndarray) -> Iterator[Entry]:
+def _entries(recording: Recording, person: slice, windows: Windows, numbers: np.ndarray) -> Iterator[ClipEntry]:
     for start, stop in zip(windows.start[numbers].tolist(), windows.stop[numbers].tolist(), strict=True):
         yield {
             "frame_dir": f"{recording.name}_{start}_{stop}",

@@ -46,7 +46,7 @@ class Agreement(NamedTuple):
         return Agreement(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-def overlap(segment: Segment, other: Segment) -> float:
+def temporal_iou(segment: Segment, other: Segment) -> float:
     """Intersection over union of two stretches of time, 0 to 1."""
     common = min(segment.end, other.end) - max(segment.start, other.start)
     return max(common, 0.0) / (max(segment.end, other.end) - min(segment.start, other.start)) if common > 0 else 0.0
@@ -92,7 +92,7 @@ def _pairs(predicted: Sequence[Segment], annotated: Sequence[Segment], names: bo
             b = groups[key][index]
             if annotated[b].start >= segment.end:
                 break
-            share = overlap(segment, annotated[b])
+            share = temporal_iou(segment, annotated[b])
             if share > 0:
                 yield share, a, b
 

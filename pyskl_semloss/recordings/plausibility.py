@@ -35,7 +35,7 @@ _OTHERS = {
 # fmt: on
 
 
-def orders_of(joints: int) -> Iterator[tuple[str, tuple[Point, ...]]]:
+def joint_orders(joints: int) -> Iterator[tuple[str, tuple[Point, ...]]]:
     """Name, and the point of each joint, of every public order of so many joints."""
     for name, layout in KNOWN_LAYOUTS.items():
         if layout.num_joints == joints and not layout.mistakes:
@@ -70,7 +70,7 @@ _OF_SIDES = (("shoulder", "elbow"), ("elbow", "wrist"), ("wrist", "hand"), ("hip
 _TO_THE_CENTRE = (("shoulder", "neck"), ("hip", "mid_hip"), ("eye", "nose"))
 
 
-def anatomical_doubts(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> list[str]:
+def anatomy_issues(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> list[str]:
     """What no body looks like, in words; and whose order of joints would fit.
 
     Args:
@@ -86,7 +86,7 @@ def anatomical_doubts(points: np.ndarray, scores: np.ndarray, layout: SkeletonLa
         return []
     fitting = [
         name
-        for name, other in orders_of(layout.num_joints)
+        for name, other in joint_orders(layout.num_joints)
         if other != order and not _doubts(_Bodies(points, scores, other), _limbs(other))
     ]
     hint = f"are these the joints of {layout.name}, in its order?"
@@ -95,7 +95,7 @@ def anatomical_doubts(points: np.ndarray, scores: np.ndarray, layout: SkeletonLa
     return [f"{'; '.join(issues[:3])}: {hint}"]
 
 
-def sides_doubts(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> list[str]:
+def side_issues(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> list[str]:
     """Whether the left of persons who face the camera is where their right must be; arguments as above."""
     return list(_turned(_Bodies(points, scores, points_of(layout)), layout))
 
@@ -239,13 +239,15 @@ _STEEP = 0.12
 _FEW = 10
 
 
-def outside_of(points: np.ndarray, shape: tuple[int, int]) -> float:
+def share_outside(points: np.ndarray, shape: tuple[int, int]) -> float:
     """Share of the points (N, 2) px that are outside an image of (height, width)."""
     height, width = shape
     return float(((points < 0) | (points > (width, height))).any(-1).mean()) if len(points) else 0.0
 
 
-def doubts_about(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout, shape: tuple[int, int]) -> list[str]:
+def plausibility_issues(
+    points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout, shape: tuple[int, int]
+) -> list[str]:
     """What a person should look at, in words.
 
     Args:
@@ -256,11 +258,11 @@ def doubts_about(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout,
     """
     doubts = []
     known = points[scores > 0]
-    share = outside_of(known, shape)
+    share = share_outside(known, shape)
     if share > _OUTSIDE:
         height, width = shape
         size = f"an image of {width}x{height}"
-        if outside_of(known, (width, height)):
+        if share_outside(known, (width, height)):
             doubts.append(f"{share:.0%} of the points are outside {size}: is that its size?")
         else:
             doubts.append(f"{share:.0%} of the points are outside {size}, none of {height}x{width}: are its width and "
@@ -268,8 +270,8 @@ def doubts_about(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout,
     if _lies(points, scores, layout):
         doubts.append("one shoulder is above the other: are x and y exchanged, or does the person lie?")
     else:
-        doubts += sides_doubts(points, scores, layout)
-    return [*doubts, *anatomical_doubts(points, scores, layout)]
+        doubts += side_issues(points, scores, layout)
+    return [*doubts, *anatomy_issues(points, scores, layout)]
 
 
 def _lies(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> bool:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
+from pyskl_semloss.segments.localization import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.segments.windows import Timeline, WindowRules, frame_blocks
 
 
-def why_nothing(timelines: Sequence[Timeline], windows: WindowRules, rules: SegmentRules) -> str:
+def explain_no_segments(timelines: Sequence[Timeline], windows: WindowRules, rules: SegmentRules) -> str:
     """The reason why there is no segment, in one or two sentences: the first rule that nothing passes.
 
     Args:

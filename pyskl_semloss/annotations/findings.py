@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pyskl_semloss.errors import InputError, one_line
 
 
-class Kind(NamedTuple):
+class FindingKind(NamedTuple):
     """What is counted: one and many of it, what is the matter with it, and what becomes of it."""
 
     singular: str
@@ -27,31 +27,31 @@ class Kind(NamedTuple):
 
 
 MENDED = {
-    "points_not_finite": Kind("point", "points", "with NaN or infinity", "now missing"),
-    "points_absurd": Kind("point", "points", "far outside the image", "now missing"),
-    "scores_not_finite": Kind("score", "scores", "of NaN or infinity", "now 0"),
-    "scores_negative": Kind("score", "scores", "below 0", "now 0"),
-    "scores_above_one": Kind("score", "scores", "slightly above 1", "now 1"),
-    "without_score": Kind("clip", "clips", "without keypoint_score", "now all 1"),
-    "without_original_shape": Kind("clip", "clips", "without original_shape", "now img_shape"),
-    "zero_clips_dropped": Kind("clip", "clips", "of zeros only", "left out"),
-    "duplicate_clips": Kind("clip", "clips", "repeating an earlier one", "left out"),
-    "duplicate_ids": Kind("id", "ids", "listed twice in a split", "now once"),
-    "ids_without_clip": Kind("id", "ids", "in a split without a clip", "left out"),
+    "points_not_finite": FindingKind("point", "points", "with NaN or infinity", "now missing"),
+    "points_absurd": FindingKind("point", "points", "far outside the image", "now missing"),
+    "scores_not_finite": FindingKind("score", "scores", "of NaN or infinity", "now 0"),
+    "scores_negative": FindingKind("score", "scores", "below 0", "now 0"),
+    "scores_above_one": FindingKind("score", "scores", "slightly above 1", "now 1"),
+    "without_score": FindingKind("clip", "clips", "without keypoint_score", "now all 1"),
+    "without_original_shape": FindingKind("clip", "clips", "without original_shape", "now img_shape"),
+    "zero_clips_dropped": FindingKind("clip", "clips", "of zeros only", "left out"),
+    "duplicate_clips": FindingKind("clip", "clips", "repeating an earlier one", "left out"),
+    "duplicate_ids": FindingKind("id", "ids", "listed twice in a split", "now once"),
+    "ids_without_clip": FindingKind("id", "ids", "in a split without a clip", "left out"),
 }
 NOTED = {
-    "points_off_image": Kind("point", "points", "outside the image", "dropped as asked"),
-    "zero_frames": Kind("frame", "frames", "of zeros only", "kept"),
-    "zero_clips": Kind("clip", "clips", "of zeros only", "kept"),
-    "one_frame_clips": Kind("clip", "clips", "of one frame", "kept"),
-    "clips_without_split": Kind("clip", "clips", "in no split", "kept"),
-    "unused_keys": Kind("further key", "further keys", "in clips", "not used"),
+    "points_off_image": FindingKind("point", "points", "outside the image", "dropped as asked"),
+    "zero_frames": FindingKind("frame", "frames", "of zeros only", "kept"),
+    "zero_clips": FindingKind("clip", "clips", "of zeros only", "kept"),
+    "one_frame_clips": FindingKind("clip", "clips", "of one frame", "kept"),
+    "clips_without_split": FindingKind("clip", "clips", "in no split", "kept"),
+    "unused_keys": FindingKind("further key", "further keys", "in clips", "not used"),
 }
 EXAMPLES = 3
 
 
 @dataclass
-class Report:
+class ReadReport:
     """Counts of what was mended and noted while a file was read.
 
     Attributes:
@@ -87,7 +87,7 @@ class Report:
         if not names or names[-1] != clip:
             names.append(clip)
 
-    def lines(self, kinds: dict[str, Kind]) -> list[str]:
+    def lines(self, kinds: dict[str, FindingKind]) -> list[str]:
         """One phrase for each kind that occurred, such as ``"3 scores below 0, now 0 (2 clips: 'a', 'b')"``."""
         return [
             f"{kind.counted(self.counts[name])}, {kind.outcome} ({self._examples(name)})"
