@@ -1,4 +1,4 @@
-"""Annotation files: the clip record, its rules, reading and writing, and the synthetic set."""
+"""Annotation files: clip records, repair rules, pickles and keypoint stores."""
 
 from pyskl_semloss.annotations.clip import AnnotationSet, Clip
 from pyskl_semloss.annotations.findings import ReadReport

@@ -1,4 +1,4 @@
-"""What was found in an annotation file: counts by kind, and the first few clips of each."""
+"""Findings in annotation files: counts and examples by kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyskl_semloss.errors import InputError, one_line
 
 
 class FindingKind(NamedTuple):
-    """What is counted: one and many of it, what is the matter with it, and what becomes of it."""
+    """Kind of finding: what is counted, its defect, and the consequence."""
 
     singular: str
     plural: str
@@ -88,7 +88,10 @@ class ReadReport:
             names.append(clip)
 
     def lines(self, kinds: dict[str, FindingKind]) -> list[str]:
-        """One phrase for each kind that occurred, such as ``"3 scores below 0, now 0 (2 clips: 'a', 'b')"``."""
+        """Phrases for the kinds that occurred.
+
+        Such as ``"3 scores below 0, now 0 (2 clips: 'a', 'b')"``.
+        """
         return [
             f"{kind.counted(self.counts[name])}, {kind.outcome} ({self._examples(name)})"
             for name, kind in kinds.items()

@@ -1,4 +1,4 @@
-"""The rules for one clip of a real file: what is mended and counted, and what is refused."""
+"""Validation and repair of a single clip from a real file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KNOWN = {*REQUIRED, "original_shape", "keypoint_score"}
 
 @dataclass(frozen=True)
 class ClipRules:
-    """What the reader of a file asks for.
+    """Requirements on the clips of a file.
 
     Attributes:
         num_classes: Labels must be below it; None for any.
@@ -51,7 +51,9 @@ class ClipRules:
 
 
 def read_clip(raw: Mapping[str, Any], rules: ClipRules, report: ReadReport) -> Clip:
-    """Make a valid clip of an entry of an annotation file; the entry's arrays are not changed.
+    """Valid clip from an entry of an annotation file.
+
+    The entry's arrays are not changed.
 
     Args:
         raw: The entry.
@@ -89,7 +91,7 @@ def read_clip(raw: Mapping[str, Any], rules: ClipRules, report: ReadReport) -> C
 
 
 def clip_id(raw: object) -> str:
-    """The id of an entry.
+    """Clip id of an entry.
 
     Raises:
         InputError: The entry is no dict, or its ``frame_dir`` is absent or no string.
@@ -150,7 +152,10 @@ def _check_extent(keypoint: np.ndarray, total_frames: object, rules: ClipRules, 
 
 
 def mend_scores(score: np.ndarray, name: str, report: ReadReport, limit: float = SCORE_LIMIT) -> np.ndarray:
-    """Scores (…, V) from 0 to 1; those that are not are counted, and above ``limit`` refused."""
+    """Scores (…, V) clipped to 0 to 1.
+
+    Scores out of this range are counted; one above ``limit`` is an error.
+    """
     low, high = score.min(), score.max()
     if low >= 0 and high <= 1:  # false for NaN
         return score
@@ -169,7 +174,7 @@ def mend_scores(score: np.ndarray, name: str, report: ReadReport, limit: float =
 def mend_points(
     keypoint: np.ndarray, score: np.ndarray, img_shape: tuple[int, int], name: str, report: ReadReport
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points (…, V, 2) and their scores without what is no place; counted."""
+    """Points (…, V, 2) and scores without invalid coordinates, which are counted."""
     limit = OFF_IMAGE_FACTOR * max(img_shape)
     size = np.abs(keypoint)
     if size.max() <= limit:  # false for NaN
@@ -185,7 +190,10 @@ def mend_points(
 
 
 def _check_pixels(keypoint: np.ndarray, img_shape: tuple[int, int], name: str) -> None:
-    """Heat maps of shares of the image, or of metres, would be one blot in its corner."""
+    """Check that coordinates are px, not metres or shares of the image.
+
+    Heat maps of such coordinates would be a blot in the image's corner.
+    """
     if max(img_shape) < MIN_IMAGE_SIDE or np.count_nonzero(keypoint.any(-1)) < MIN_POINTS:
         return
     if np.abs(keypoint).max() <= 1 or (keypoint < 0).mean() > 0.2:
@@ -209,5 +217,8 @@ def _drop_off_image(
 
 
 def without_points(keypoint: np.ndarray, score: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Copies in which the points of the mask (M, T, V) are (0, 0) with score 0."""
+    """Copies in which the masked points (M, T, V) are missing.
+
+    A missing point is (0, 0) with score 0.
+    """
     return np.where(missing[..., None], np.float32(0), keypoint), np.where(missing, np.float32(0), score)

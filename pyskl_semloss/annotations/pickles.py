@@ -1,4 +1,4 @@
-"""Reading and writing PySKL annotation pickles, with the rules for the defects of real files."""
+"""Reading, repairing and writing PySKL annotation pickles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def read_annotations(
     off_image: str = "keep",
     strict: bool = False,
 ) -> tuple[AnnotationSet, ReadReport]:
-    """Read an annotation file; mend what can be mended, with one warning, and refuse the rest.
+    """Clips and splits of an annotation file, repaired where possible.
+
+    All repairs are told in one warning. Other defects are errors.
 
     Args:
         path: A pickle of ``{"split": {name: [id, …]}, "annotations": [entry, …]}`` or of the list of entries alone.
@@ -74,7 +76,9 @@ def read_annotations(
 
 
 def write_annotations(path: str | os.PathLike[str], annotations: AnnotationSet) -> None:
-    """Write a file that both hosts and plain ``pickle.load`` read, on numpy 1.21 to 2.x; whole or not at all.
+    """Write an annotation pickle, whole or not at all.
+
+    Both hosts and plain ``pickle.load`` read it, on numpy 1.21 to 2.x.
 
     Raises:
         InputError: Two clips share an id, an id in a split has no clip, or somebody changed the file that is there.
@@ -179,7 +183,10 @@ def _check_not_empty(clips: list[Clip], splits: dict[str, list[str]], split: str
 
 
 def _fits_exchanged(clip: Clip) -> bool:
-    """Whether a tenth of the points, or more, lie beyond the image, and none where its sides are exchanged."""
+    """Whether the points fit only an image with exchanged sides.
+
+    A tenth of the points or more lie outside the image, and none lies outside the exchanged one.
+    """
     height, width = clip.img_shape
     points = clip.keypoint.reshape(-1, 2)
     right, bottom = points.max(0).tolist()

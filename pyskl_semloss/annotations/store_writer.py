@@ -1,4 +1,4 @@
-"""Making a keypoint store: of a pickle, or of clips one by one as they come; and back to a pickle."""
+"""Conversion of pickles and clips to keypoint stores, and back."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SPLIT_DEFECTS = ("duplicate_ids", "ids_without_clip")
 def pickle_to_store(
     source: str | os.PathLike[str], path: str | os.PathLike[str], *, strict: bool = False
 ) -> ReadReport:
-    """Make a store of an annotation pickle. The whole pickle is read and checked, all splits of it.
+    """Convert an annotation pickle with all its splits to a store.
 
     Args:
         source: The pickle.
@@ -74,7 +74,7 @@ def _convert(source: str | os.PathLike[str], path: str | os.PathLike[str], stric
 
 
 def store_to_pickle(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
-    """Write a store's clips and splits as an annotation pickle; returns the number of clips.
+    """Convert a store to an annotation pickle; returns the number of clips.
 
     Raises:
         InputError: There is no store, it is damaged, or ``target`` is a folder.
@@ -94,7 +94,9 @@ def write_store(
     mended: Collection[str] = (),
     notes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a store, clip by clip, so that a set need not fit into memory; whole or not at all.
+    """Write a store clip by clip, whole or not at all.
+
+    The set need not fit into memory.
 
     Args:
         path: The folder to make; a store that is there is replaced when the new one is whole.
@@ -128,7 +130,7 @@ def _write(
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
-    """Refuse to replace what is neither a store, with nothing but its own files, nor an empty folder."""
+    """Check that a path is free, an empty folder, or a store."""
     there = Path(path)
     if is_store(there):
         own = {HEAD, *(f"{name}.npy" for name in LAYOUT)}
@@ -141,7 +143,7 @@ def check_target(path: str | os.PathLike[str]) -> None:
 
 
 class _Column:
-    """An npy file that grows row by row."""
+    """Npy file that grows row by row."""
 
     def __init__(self, folder: Path, name: str, stack: contextlib.ExitStack) -> None:
         self.dtype, self.axes = LAYOUT[name]

@@ -1,4 +1,4 @@
-"""Is one model better than another on the same clips? Paired bootstrap intervals, and McNemar's exact test."""
+"""Paired bootstrap intervals and McNemar's exact test for two models."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def paired_bootstrap(
     seed: int = 0,
     persons: Mapping[str, str] | None = None,
 ) -> Difference:
-    """Difference of a metric between two models, or two groups of models, with its percentile bootstrap interval.
+    """Difference of a metric between two sides, with its bootstrap interval.
+
+    A side is a model, or a group of models; the interval is the percentile one.
 
     Clips are drawn with replacement, the same ones for both sides, and all clips of a person together where persons are
     given. For several models (seeds) of a side the metric is the mean over them, in each resample as well: the interval
@@ -93,6 +95,14 @@ def paired_bootstrap(
     Raises:
         InputError: The score files do not belong together (see :func:`pyskl_semloss.evaluation.fusion.align`), no label
             is known, or an argument is out of range.
+
+    Example:
+        >>> ids, label = np.array(["a", "b", "c"]), np.array([0, 1, 1])
+        >>> a = Scores(ids, np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]]), label)
+        >>> b = Scores(ids, np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]), label)
+        >>> difference = paired_bootstrap([a], [b], resamples=1000)
+        >>> round(difference.estimate, 4), difference.low, difference.high
+        (0.6667, 0.0, 1.0)
     """
     _check_options(metric, resamples, level, seed)
     label, hits, units = _hits([*a, *b], len(a), len(b), persons)
@@ -124,13 +134,23 @@ def paired_bootstrap(
 
 
 def mcnemar(a: Scores, b: Scores) -> McNemar:
-    """McNemar's exact test of two models on the same clips: of the clips that one alone has right, is half each one's?
+    """McNemar's exact test of two models on the same clips.
+
+    The null hypothesis: of the clips that only one model has right, half are each model's.
 
     McNemar, "Note on the sampling error of the difference between correlated proportions", Psychometrika 1947, with the
     exact binomial distribution. Without such clips the p-value is 1.
 
     Raises:
         InputError: As :func:`paired_bootstrap`.
+
+    Example:
+        >>> ids, label = np.array(["a", "b", "c"]), np.array([0, 1, 1])
+        >>> a = Scores(ids, np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]]), label)
+        >>> b = Scores(ids, np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]), label)
+        >>> test = mcnemar(a, b)
+        >>> test.table.tolist(), test.p_value
+        ([[1, 0], [2, 0]], 0.5)
     """
     from scipy.stats import binomtest
 
@@ -156,7 +176,7 @@ def _check_options(metric: str, resamples: int, level: float, seed: int) -> None
 def _hits(
     every: Sequence[Scores], count_a: int, count_b: int, persons: Mapping[str, str] | None = None
 ) -> tuple[np.ndarray, np.ndarray, SamplingUnits]:
-    """Labels (N,) of the clips with a known one, which model (M, N) is right on them, and what is resampled."""
+    """Known labels (N,), hits of each model (M, N), and sampling units."""
     if not count_a or not count_b:
         raise InputError(f"expected score files on both sides, got {count_a} and {count_b}")
     aligned = align(every)

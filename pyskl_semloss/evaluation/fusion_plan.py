@@ -1,4 +1,4 @@
-"""A fusion as a whole: which files, with which weights, written where; from arguments or from a config."""
+"""Fusion plans: inputs, weights and outputs; and their execution."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
 
 @dataclass(frozen=True)
 class FusionInput:
-    """One model of a fusion.
+    """Score file of a model, with its weight in a fusion.
 
     Args:
         name: What the table calls it.
@@ -40,7 +40,7 @@ class FusionInput:
 
 @dataclass(frozen=True)
 class FusionPlan:
-    """What to fuse, how, and what to write.
+    """Inputs, weights and outputs of a fusion.
 
     Args:
         parts: The models.
@@ -123,7 +123,7 @@ class FusionPlan:
 
 @dataclass(frozen=True)
 class FusionResult:
-    """What a fusion gave.
+    """Result of a fusion.
 
     Args:
         scores: The fused scores.
@@ -143,7 +143,7 @@ class FusionResult:
 def fusion_inputs(
     files: Sequence[str], weights: Sequence[float] | None = None, search_on: Sequence[str] | None = None
 ) -> tuple[FusionInput, ...]:
-    """Parts from lists that belong together by position; the names come from the paths.
+    """Fusion inputs from parallel lists; the names come from the paths.
 
     Without weights and validation scores, two files get the paper's 2 : 3 if their paths say ``joint`` and ``limb``, in
     this order.
@@ -170,7 +170,10 @@ def fusion_inputs(
 
 
 def modality(spec: str) -> str | None:
-    """``joint`` or ``limb``, whichever word stands in the name of the file, else of its nearest folder; else None."""
+    """Modality, ``joint`` or ``limb``, that a path names, else None.
+
+    The name of the file counts first, then that of the nearest folder.
+    """
     path = Path(_path(spec))
     for component in (path.stem, *reversed(path.parent.parts)):
         words = set(re.split("[^a-z]+", component.lower())) & PAPER_WEIGHTS.keys()

@@ -1,4 +1,4 @@
-"""What the toolboxes themselves write after a test: PySKL's ``result.pkl``, MMAction2's ``--dump`` file.
+"""Test results of the toolboxes: PySKL's ``result.pkl``, MMAction2's ``--dump`` file.
 
 Neither is keyed by clip. Both keep the order of the toolbox's PoseDataset, which is the order of the annotation file,
 reduced to the clips of one split.
@@ -54,7 +54,7 @@ def read_results(
 
 
 def read_clip_labels(ann_file: AnyPath, split: str | None) -> tuple[list[str], list[int]]:
-    """The ids and labels of a PySKL annotation file in the order in which both toolboxes test them.
+    """Ids and labels of an annotation file, in the toolboxes' test order.
 
     Raises:
         InputError: The file is no annotation file, or has no such split.
@@ -178,7 +178,7 @@ def _kind(value: object) -> str:
 
 
 class _Storage:
-    """The numbers of a tensor as they lie in the file; nothing of it can be set."""
+    """Storage of a tensor, without settable attributes."""
 
     __slots__ = ("flat",)
 

@@ -1,4 +1,4 @@
-"""From what was found in a video to a recording: mended, persons chosen, gaps filled, in the layout that is wanted."""
+"""Assembly of recordings from detections: repair, choice of persons, gaps, layout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FILLED_SCORE_FACTOR = 0.5
 
 
 def fill_gaps(keypoint: np.ndarray, score: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Fill gaps of each joint on a straight line between the points before and after.
+    """Fill gaps of each joint by linear interpolation.
 
     Args:
         keypoint: (M, T, V, 2) px.
@@ -65,7 +65,7 @@ _OUTSIDE = 0.5
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """What a recording is made with.
+    """Options of the assembly of a recording.
 
     Attributes:
         image_shape: (height, width) px, where the file does not say it.
@@ -96,7 +96,7 @@ class RecordingOptions:
 
 
 def make_recording(detections: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], ReadReport]:
-    """Make a recording of what was found in a video.
+    """Assemble a recording from detections.
 
     Returns:
         The recording; facts as plain data (``persons`` followed, numbers ``chosen`` among them, ``frames_seen`` with
@@ -147,7 +147,7 @@ def _make(detections: Detections, options: RecordingOptions) -> tuple[Recording,
 
 
 def _file_name(name: str) -> str:
-    """The name of a recording is that of the file it is written to."""
+    """Check that a recording's name can be that of its file."""
     if Path(name).name != name or name[:1] in ("", ".") or "\\" in name or spoiled(name) is not None:
         raise InputError(f"{name!r} cannot be the name of a recording, and of a file", field="name")
     return name

@@ -1,4 +1,4 @@
-"""Reading keypoints from a plain npz archive, and from a CSV table with a row for each person of each frame."""
+"""Keypoints from npz archives and CSV tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EXPECTED = "Expected keypoint, (M persons, T frames, V joints, 2) or (T, V, 2),
 
 
 def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
-    """Read an npz archive, that of a recording or a plain one.
+    """Detections from an npz archive, a recording's or a plain one.
 
     Its members: ``keypoint`` (M persons, T frames, V joints, 2) or (T, V, 2), x and y in px; optional
     ``keypoint_score`` (M, T, V) or (T, V), without which every point that is not (0, 0) scores 1; optional
@@ -89,7 +89,7 @@ def _optional(members: dict[str, np.ndarray], name: str, read: Any, path: str | 
 
 
 def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
-    """Read a CSV table with a row for each person of each frame.
+    """Detections from a CSV table: a row per person and frame.
 
     Its first line names the columns: ``frame`` from 0; optional ``person``, a whole number; and for each joint of the
     layout ``x_<joint>``, ``y_<joint>`` in px and, for all joints or none, ``score_<joint>``. An empty cell is a missing
@@ -115,7 +115,7 @@ def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
 def _columns(
     table: Spreadsheet, layout: SkeletonLayout | None, path: str | os.PathLike[str]
 ) -> tuple[SkeletonLayout, list[int]]:
-    """The layout, and for x, y, score of each joint its column, -1 for no scores."""
+    """Layout, and columns of x, y, score of each joint, -1 without."""
     keys = [title_key(title) for title in table.titles]
     named = {key[2:] for key in keys if key.startswith(("x_", "y_"))}
     named |= {key[6:] for key in keys if key.startswith("score_")}

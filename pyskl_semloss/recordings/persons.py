@@ -1,4 +1,4 @@
-"""Who is who: following persons from frame to frame, and choosing those that a recording is about."""
+"""Tracking of persons, and choice of those that a recording keeps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INERTIA = 0.7
 
 @dataclass(frozen=True)
 class Person:
-    """One person as it was followed through a recording.
+    """Person tracked through a recording.
 
     Attributes:
         number: 0 for the person seen in most frames, 1 for the next.
@@ -41,7 +41,7 @@ class Person:
 
 
 def track_persons(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, pause: int = 25) -> np.ndarray:
-    """Give the N persons found in the frames numbers, the same number to what is the same person.
+    """Track N detections: equal numbers for the same person.
 
     From frame to frame persons are matched so that the joints move least in total: the distance of two bodies is the
     mean distance of the joints that both have, weighted by their scores, in diagonals of the larger body's box. Where a
@@ -77,7 +77,7 @@ def track_persons(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, pa
 
 
 class _Track:
-    """A person as it was seen last, and how it moved."""
+    """Last position and velocity of a tracked person."""
 
     def __init__(self, number: int) -> None:
         self.number, self.seen = number, -1
@@ -96,7 +96,7 @@ class _Track:
 
 
 def _match(tracks: list[_Track], keypoint: np.ndarray, score: np.ndarray, sizes: np.ndarray, now: int) -> list[int]:
-    """For each person of a frame its place among the tracks, -1 for a new one."""
+    """Track index of each person of a frame, -1 if new."""
     if not tracks:
         return [-1] * len(keypoint)
     cost = np.full((len(keypoint), len(tracks) + len(keypoint)), FARTHEST)
@@ -116,7 +116,10 @@ def _match(tracks: list[_Track], keypoint: np.ndarray, score: np.ndarray, sizes:
 
 
 def _boxes(keypoint: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """(N, 3): diagonal and centre x, y of the box of each person's known joints, px; zeros where none is known."""
+    """(N, 3): diagonal and centre x, y of each person's box, px.
+
+    Zeros where no joint is known.
+    """
     known = np.greater(score, 0)
     low = np.where(known[..., None], keypoint, np.inf).min(1)
     high = np.where(known[..., None], keypoint, -np.inf).max(1)
@@ -126,7 +129,10 @@ def _boxes(keypoint: np.ndarray, score: np.ndarray) -> np.ndarray:
 
 
 def rank_persons(frame: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """(N,) numbers of persons, whatever they are, as 0 to P - 1: 0 is seen in most frames, then in the first frame."""
+    """(N,) numbers of persons as ranks 0 to P - 1.
+
+    Rank 0 is seen in most frames; of equals, the first to appear comes first.
+    """
     _, first, index, counts = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     order = np.lexsort((first, frame[first], -counts))
     rank = np.empty(len(order), np.int64)
@@ -155,7 +161,7 @@ def describe_persons(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray,
 
 
 def select_persons(people: list[Person], how: str, image_shape: tuple[int, int], most: int = 2) -> list[int]:
-    """Numbers of the persons that a recording is about.
+    """Numbers of the persons that a recording keeps.
 
     Args:
         people: As :func:`describe_persons` gives them.
@@ -190,7 +196,7 @@ def select_persons(people: list[Person], how: str, image_shape: tuple[int, int],
 def stack_persons(
     frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, slot: np.ndarray, persons: int, frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Put persons into the arrays of a recording.
+    """Stack persons into the arrays of a recording.
 
     Args:
         frame: (N,).
@@ -218,7 +224,7 @@ def stack_persons(
 
 
 def largest_of_each_frame(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """(N,) 0 for the largest person of each frame and -1 for the others."""
+    """(N,) 0 for the largest person of each frame, else -1."""
     size = _boxes(keypoint, score)[:, 0]
     order = np.lexsort((-size, frame))
     first = order[np.r_[True, np.diff(frame[order]) > 0]] if len(frame) else order
@@ -229,7 +235,7 @@ def largest_of_each_frame(frame: np.ndarray, keypoint: np.ndarray, score: np.nda
 
 @dataclass(frozen=True)
 class PersonChoice:
-    """Whom a recording is about.
+    """Selection of the persons that a recording keeps.
 
     Attributes:
         person: See :func:`select_persons`; ``"frame-largest"`` takes the largest person of each frame, whoever that is.
@@ -262,7 +268,7 @@ class PersonChoice:
         fps: float,
         image_shape: tuple[int, int],
     ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """Follow the N persons found in the frames, and keep those that are chosen.
+        """Track N detections, and keep the chosen persons.
 
         Args:
             frame: (N,) ascending.
@@ -302,7 +308,7 @@ class PersonChoice:
 
 
 def _followed(frame: np.ndarray, person: np.ndarray, points: np.ndarray, scores: np.ndarray, pause: int) -> np.ndarray:
-    """Numbers of the persons: those of the file where it has them for all, else by following them."""
+    """Numbers of persons: those of the file, if complete, else from tracking."""
     if not len(person) or person.min() < 0:
         return track_persons(frame, points, scores, pause)
     pairs, counts = np.unique(np.c_[frame, person], axis=0, return_counts=True)

@@ -1,4 +1,4 @@
-"""A recording: the keypoints of a whole video, from which clips are cut and in which gestures are found."""
+"""Recordings: the keypoints of whole videos."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Recording:
         return self.frames / self.fps
 
     def clip(self, start: int, end: int, label: int = -1, name: str | None = None) -> Clip:
-        """The frames ``start`` to ``end`` - 1 as a clip; the arrays are views.
+        """Frames ``start`` to ``end`` - 1 as a clip of views.
 
         Raises:
             InputError: There are no such frames.
@@ -112,7 +112,7 @@ class Recording:
 
 
 def check_fps(value: float, **where: Any) -> None:
-    """Refuse a frame rate that is none.
+    """Check a frame rate.
 
     Args:
         value: Frames per second.
@@ -127,7 +127,7 @@ def check_fps(value: float, **where: Any) -> None:
 
 
 def decode_fps(member: np.ndarray) -> float:
-    """The frame rate in an archive's member ``fps``.
+    """Frame rate in an archive's member ``fps``.
 
     Raises:
         InputError: It is none.
@@ -140,7 +140,7 @@ def decode_fps(member: np.ndarray) -> float:
 
 
 def decode_image_shape(member: np.ndarray) -> tuple[int, int]:
-    """The size of the image in an archive's member ``image_shape``.
+    """Image size in an archive's member ``image_shape``.
 
     Raises:
         InputError: It is none.
@@ -156,7 +156,9 @@ def decode_image_shape(member: np.ndarray) -> tuple[int, int]:
 
 
 def decode_name(member: np.ndarray, field: str) -> str:
-    """The text in an archive's member ``name`` or ``video``, which become names of files and links to them.
+    """Text in an archive's member ``name`` or ``video``.
+
+    It becomes the name of files and links.
 
     Raises:
         InputError: It is no text, or holds what no such name may.
@@ -180,7 +182,7 @@ def _float32(keypoint: np.ndarray, name: str) -> np.ndarray:
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:
-    """Read what :meth:`Recording.save` wrote.
+    """Recording from a file of :meth:`Recording.save`.
 
     Raises:
         InputError: The file is absent, damaged, or a member is missing or wrong; names the file and the member.
@@ -207,7 +209,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
 
 
 def decode_layout(member: np.ndarray) -> SkeletonLayout:
-    """The layout in an archive's member ``layout``.
+    """Layout in an archive's member ``layout``.
 
     Raises:
         InputError: It is none.
@@ -218,7 +220,7 @@ def decode_layout(member: np.ndarray) -> SkeletonLayout:
 
 
 def parse_layout(text: str) -> SkeletonLayout:
-    """A layout as :meth:`Recording.save` keeps it: its name, or its fields as JSON.
+    """Layout from its name or its fields as JSON.
 
     Raises:
         InputError: It is neither.

@@ -1,4 +1,4 @@
-"""In how many frames the body, each hand and the face are seen."""
+"""Visibility of body, hands and face, in frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FINGERS = tuple(tip.removesuffix("4") for tip in FINGERTIPS)
 
 
 def visible_frames(score: np.ndarray, layout: SkeletonLayout) -> dict[str, int]:
-    """Frames in which a point of ``body``, ``left_hand``, ``right_hand`` and ``face`` is seen.
+    """Number of frames with a visible point, by body part.
 
     Nose, eyes, ears, wrists and the roots of hands are the body's. Hands and the face are there where the layout has
     points of them; left and right are as the layout names them.
@@ -35,7 +35,10 @@ def visible_frames(score: np.ndarray, layout: SkeletonLayout) -> dict[str, int]:
 
 
 def visibility_text(parts: dict[str, int], frames: int) -> str:
-    """``" (left hand 40%, right hand 98%)"`` for the end of a line; nothing where there is the body alone."""
+    """Text such as ``" (left hand 40%, right hand 98%)"``.
+
+    Empty without hands and face.
+    """
     listed = [
         f"{name.replace('_', ' ')} {count / max(1, frames):.0%}" for name, count in parts.items() if name != "body"
     ]

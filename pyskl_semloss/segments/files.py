@@ -1,4 +1,4 @@
-"""Segments in files: CSV, JSON and WebVTT here, ELAN beside; each is written whole or not at all."""
+"""Files of segments: CSV, JSON, WebVTT and ELAN."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ _WRITTEN_CELL = re.compile(_CELL.pattern.replace(";", ";'", 1))
 
 
 def write_segments(segmentation: Segmentation, path: AnyPath) -> None:
-    """Write a segmentation in the format that the name ends in: .csv, .json, .vtt or .eaf.
+    """Write a segmentation as .csv, .json, .vtt or .eaf.
+
+    The name's ending chooses the format. A file is written whole or not at all.
 
     Raises:
         InputError: Another ending, or the file cannot be written.
@@ -43,7 +45,9 @@ def write_segments(segmentation: Segmentation, path: AnyPath) -> None:
 
 
 def write_csv(segmentation: Segmentation, path: AnyPath) -> None:
-    """Write a line a segment under the header :data:`CSV_COLUMNS`; times in s with three decimals, persons from 1.
+    """Write a CSV table with the columns :data:`CSV_COLUMNS`.
+
+    Times are in s with three decimals; persons count from 1.
 
     What a spreadsheet would take for a formula, at the beginning of a name or behind a semicolon, gets an apostrophe in
     front, which our reader takes off. A name with a separator or quotes is in quotes.
@@ -70,13 +74,13 @@ def _plain(name: str) -> str:
 
 
 def unescape_name(name: str) -> str:
-    """The name that :func:`write_csv` wrote."""
+    """Name without the apostrophes of :func:`write_csv`."""
     name = name[1:] if name.startswith("'") and name[1:].startswith(_FORMULA) else name
     return _WRITTEN_CELL.sub(";", name)
 
 
 def write_json(segmentation: Segmentation, path: AnyPath) -> None:
-    """Write everything that is known: recording, settings, class names, and the segments with their best classes."""
+    """Write a JSON object of recording, settings, class names and segments."""
     segments = [
         {
             "start": start / 1000,
@@ -104,7 +108,10 @@ def write_json(segmentation: Segmentation, path: AnyPath) -> None:
 
 
 def write_vtt(segmentation: Segmentation, path: AnyPath) -> None:
-    """Write WebVTT subtitles: a cue a segment with its name and confidence; of several persons each is a voice."""
+    """Write WebVTT subtitles, a cue per segment with name and confidence.
+
+    Each of several persons is a voice.
+    """
     several = len(segmentation.persons) > 1
     cues = sorted(segmentation.in_milliseconds(), key=lambda cue: (cue[0], cue[1]))
     with result_file(path, "w", encoding="utf-8", newline="\n") as stream:
@@ -131,7 +138,7 @@ WRITERS: dict[str, Callable[[Segmentation, AnyPath], None]] = {
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Refuse a format that is not known, or whose library is missing, before any work is done.
+    """Check that formats are known and their libraries installed.
 
     Raises:
         InputError: Names the format, and what installs the library.
@@ -144,7 +151,7 @@ def check_formats(formats: Sequence[str]) -> None:
 
 
 def read_segments(path: AnyPath, tiers: Tiers = (), video: str = "") -> Segmentation:
-    """Read a CSV file with the columns start, end (s) and name, or the tiers of an ELAN file.
+    """Segments from a CSV table or an ELAN file.
 
     Args:
         path: The file.
@@ -166,7 +173,7 @@ def read_segments(path: AnyPath, tiers: Tiers = (), video: str = "") -> Segmenta
 
 
 def read_csv(path: AnyPath) -> Segmentation:
-    """Read a CSV file as :func:`write_csv` writes it; start, end and name suffice.
+    """Segments from a CSV table with at least start, end and name.
 
     What spreadsheets make of it is read as well, see :mod:`pyskl_semloss.io.tables`; times may be ``m:ss``.
 
