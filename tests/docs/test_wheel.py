@@ -139,7 +139,7 @@ def test_its_configs_are_bases_by_the_name_of_the_package(installed, tmp_path):
         '_base_ = "pyskl_semloss::mmaction2/imigue/joint.py"\nmodel = dict(cls_head=dict(alpha=3.0))\n'
     )
     code = (
-        "from pyskl_semloss.hosts.mmaction2.training.running import load_config\n"
+        "from pyskl_semloss.hosts.mmaction2.training.run_config import load_config\n"
         "from mmengine.hub import get_config\n"
         "config = load_config('mine.py', uses=[])\n"
         "print(config.model.cls_head.alpha, config.model.backbone.in_channels, '_scope_' in config.model)\n"

@@ -68,9 +68,11 @@ def mmaction2(name, data):
         return model(batch["inputs"].contiguous(), batch["data_samples"], mode="loss")
 
     def scores(batch):
-        from pyskl_semloss.hosts.mmaction2.data.packing import field
+        from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
 
-        return field(model(batch["inputs"].contiguous(), batch["data_samples"], mode="predict")[0], "pred_score")
+        return get_sample_field(
+            model(batch["inputs"].contiguous(), batch["data_samples"], mode="predict")[0], "pred_score"
+        )
 
     return model, batches, losses, scores, lambda batch: batch["inputs"]
 

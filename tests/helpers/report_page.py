@@ -8,7 +8,7 @@ import pytest
 
 from pyskl_semloss.evaluation.fusion import fuse
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.report.collect import History, Material, Model
+from pyskl_semloss.report.inputs import History, Model, ReportInputs
 from pyskl_semloss.report.page import write_report
 from pyskl_semloss.synthetic.clips import generate
 
@@ -43,7 +43,7 @@ def make_material():
     parts = [_scores(ids, label, seed) for seed in (0, 1)]
     history = History({"loss_cls": [(1.0, 3.0), (2.0, 1.0)], "acc/top1": [(1.0, 0.2), (2.0, 0.5)]})
     names = tuple(NAMES + [f"class {n}" for n in range(len(NAMES), CLASSES)])
-    return Material(
+    return ReportInputs(
         parts=tuple(
             Model(name, name, part, weight, history)
             for name, part, weight in zip(("joint", "limb"), parts, (0.4, 0.6), strict=True)

@@ -221,7 +221,7 @@ def test_loader_workers_read_the_store(mmaction2, both, start):
 
 
 def test_mmaction2_run_takes_a_store(mmaction2, both):
-    from pyskl_semloss.hosts.mmaction2.training.running import load_config
+    from pyskl_semloss.hosts.mmaction2.training.run_config import load_config
 
     config = str(ROOT / "configs" / "mmaction2" / "imigue" / "joint.py")
     key = "train_dataloader.dataset.ann_file"

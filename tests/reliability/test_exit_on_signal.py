@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pyskl_semloss.cli.interruption import exit_on_signal, going_on
+from pyskl_semloss.cli.interruption import command_to_resume, exit_on_signal
 
 
 @pytest.fixture(autouse=True)
@@ -140,10 +140,12 @@ def test_of_several_processes_the_first_speaks(rank, says, variable, monkeypatch
 )
 def test_the_command_that_goes_on(line, expected, monkeypatch):
     monkeypatch.setattr(sys, "orig_argv", line.split())
-    assert going_on("--resume") == expected
-    assert going_on() == line
+    assert command_to_resume("--resume") == expected
+    assert command_to_resume() == line
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    assert going_on("--resume") == "the same command and --resume" and going_on() == "the same command"
+    assert (
+        command_to_resume("--resume") == "the same command and --resume" and command_to_resume() == "the same command"
+    )
 
 
 def test_a_console_script_is_named_as_it_was_typed(tmp_path, monkeypatch):
@@ -152,8 +154,8 @@ def test_a_console_script_is_named_as_it_was_typed(tmp_path, monkeypatch):
     script.chmod(0o755)
     monkeypatch.setattr(sys, "orig_argv", ["/env/bin/python", str(script), "train", "a b.py"])
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert going_on("--resume") == "semloss train 'a b.py' --resume"
+    assert command_to_resume("--resume") == "semloss train 'a b.py' --resume"
     monkeypatch.setenv("PATH", "")
-    assert going_on() == f"{script} train 'a b.py'"
+    assert command_to_resume() == f"{script} train 'a b.py'"
     monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "pyskl_semloss", "train"])
-    assert going_on("--resume") == "python -m pyskl_semloss train --resume"
+    assert command_to_resume("--resume") == "python -m pyskl_semloss train --resume"

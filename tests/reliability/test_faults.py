@@ -226,14 +226,14 @@ def packed(name):
 def test_a_worker_puts_its_batch_into_shared_memory_itself(monkeypatch):
     pytest.importorskip("mmaction")
     from pyskl_semloss.hosts.mmaction2.data import packing
-    from pyskl_semloss.hosts.mmaction2.data.packing import field
+    from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
 
     batch = [packed("a"), packed("b")]
     assert not packing.stack_keypoints(batch)["inputs"]["keypoint"].is_shared()
     monkeypatch.setattr(packing, "get_worker_info", lambda: SimpleNamespace(id=0))
     found = packing.stack_keypoints(batch)
     assert found["inputs"]["keypoint"].is_shared() and found["inputs"]["keypoint_score"].is_shared()
-    assert all(field(sample, "gt_label").is_shared() for sample in found["data_samples"])
+    assert all(get_sample_field(sample, "gt_label").is_shared() for sample in found["data_samples"])
     batch[1]["inputs"]["keypoint"] = torch.ones(4, 3)
     assert all(tensor.is_shared() for tensor in packing.stack_keypoints(batch)["inputs"]["keypoint"])
 

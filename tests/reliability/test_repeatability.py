@@ -22,8 +22,8 @@ from torch.utils.data import DataLoader  # noqa: E402
 import pyskl_semloss.hosts.mmaction2 as host  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.data.packing import stack_keypoints  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.run_config import load_config  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.training.run_record import git_state, record_start  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.training.running import load_config  # noqa: E402
 from pyskl_semloss.io.files import sha256  # noqa: E402
 
 

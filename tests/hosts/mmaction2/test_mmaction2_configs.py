@@ -25,7 +25,7 @@ try:
     from mmengine.runner import Runner
 
     from pyskl_semloss.hosts.mmaction2.model.config_files import fill_num_classes
-    from pyskl_semloss.hosts.mmaction2.training.running import check_label_vectors, load_config, set_epochs
+    from pyskl_semloss.hosts.mmaction2.training.run_config import check_label_vectors, load_config, set_epochs
 except ImportError:
     pytest.importorskip("mmaction")
     raise

@@ -17,7 +17,7 @@ from prediction import PARTS, parts_of, table  # noqa: E402
 
 from helpers.onnx_models import ROOT, predictor_of  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model import folding as module  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.model.folding import FusedSlowOnly, fused  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.model.folding import FusedSlowOnly, fold_batch_norm  # noqa: E402
 from pyskl_semloss.segments.windows import WindowRules  # noqa: E402
 
 SMALL, RELEASED = "synthetic", "imigue"
@@ -55,7 +55,7 @@ def maps(dense):
 @torch.inference_mode()
 def test_features_are_those_of_the_trained_backbone(folder, dense):
     model = built(folder)
-    ours = fused(model)
+    ours = fold_batch_norm(model)
     assert isinstance(ours.backbone, FusedSlowOnly) and ours.cls_head is model.cls_head
     wanted, given = model.backbone(maps(dense)), ours.backbone(maps(dense))
     assert given.shape == wanted.shape and given.dtype == torch.float32
@@ -66,7 +66,7 @@ def test_features_are_those_of_the_trained_backbone(folder, dense):
 @torch.inference_mode()
 def test_fast_is_bfloat16_throughout(folder):
     model = built(folder, fast=True)
-    ours = fused(model)
+    ours = fold_batch_norm(model)
     assert {value.dtype for value in ours.backbone.parameters()} == {torch.bfloat16}
     with torch.autocast("cpu", torch.bfloat16):
         given = ours.backbone(maps(False).bfloat16())
@@ -79,7 +79,7 @@ def test_fast_is_bfloat16_throughout(folder):
 def test_the_model_itself_stays_as_it_was():
     model = built()
     before, state = model.backbone(maps(True)), {name: value.clone() for name, value in model.state_dict().items()}
-    fused(model)
+    fold_batch_norm(model)
     assert torch.equal(model.backbone(maps(True)), before) and not isinstance(model.backbone, FusedSlowOnly)
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
@@ -96,20 +96,20 @@ def test_what_is_not_known_is_left_as_it_is(other):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = built(**other)
-    assert fused(model) is model
+    assert fold_batch_norm(model) is model
 
 
 def test_a_backbone_of_several_outputs_is_left_as_it_is():
     model = built()
     model.backbone.out_indices = (1, 2)
-    assert fused(model) is model
+    assert fold_batch_norm(model) is model
 
 
 def test_a_backbone_that_comes_out_otherwise_is_not_used(monkeypatch):
     model = built()
     right = module._folded
     monkeypatch.setattr(module, "_folded", lambda part: (right(part)[0], right(part)[1] + 0.01))
-    assert fused(model) is model
+    assert fold_batch_norm(model) is model
 
 
 def test_a_build_of_torch_without_the_operations_is_served(monkeypatch):
@@ -118,7 +118,7 @@ def test_a_build_of_torch_without_the_operations_is_served(monkeypatch):
 
     model = built()
     monkeypatch.setattr(module._Convolution, "forward", absent)
-    assert fused(model) is model
+    assert fold_batch_norm(model) is model
 
 
 def test_recordings_are_scored_with_it_and_clips_are_not(tmp_path, monkeypatch):

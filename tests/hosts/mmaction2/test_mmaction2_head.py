@@ -12,7 +12,7 @@ try:
     from mmaction.structures import ActionDataSample
 
     import pyskl_semloss.hosts.mmaction2  # noqa: F401
-    from pyskl_semloss.hosts.mmaction2.data.packing import field
+    from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
 except ImportError:
     pytest.importorskip("mmaction")
     raise
@@ -150,7 +150,7 @@ def test_multi_clip_prediction_as_the_host_and_with_semantic_scores(average):
     cosine = e @ v.T
     distance = (embedding[:, :, None] - torch.tensor(vectors())).norm(dim=-1)
     for n in range(2):
-        assert torch.equal(field(ours[n], "pred_score"), field(theirs[n], "pred_score"))
+        assert torch.equal(get_sample_field(ours[n], "pred_score"), get_sample_field(theirs[n], "pred_score"))
         near, far = ours[n].pred_semantic.cosine, ours[n].pred_semantic.distance
         expected = (cosine[n], distance[n]) if average is None else (cosine[n].mean(0), distance[n].mean(0))
         torch.testing.assert_close(near, expected[0], atol=1e-5, rtol=1e-5)

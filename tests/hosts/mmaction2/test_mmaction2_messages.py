@@ -11,7 +11,7 @@ from mmaction.registry import MODELS, TRANSFORMS  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 
 from pyskl_semloss.errors import InputError  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.model.building import building  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.model.build_errors import naming_config_entry  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.config_files import (  # noqa: E402
     OverrideAction,
     check_seed,
@@ -19,7 +19,7 @@ from pyskl_semloss.hosts.mmaction2.model.config_files import (  # noqa: E402
     read_config,
 )
 from pyskl_semloss.hosts.mmaction2.training.metric import ScoreMetric  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.training.running import load_config, refuse_other_model  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.run_config import load_config, refuse_other_model  # noqa: E402
 
 GOOD = """
 model = dict(type="Recognizer3D")
@@ -129,17 +129,17 @@ def test_a_launcher_without_processes(good, monkeypatch):
 def test_a_part_that_cannot_be_built_is_named():
     head = dict(type="I3DHead", num_classes=3, in_channels=4, alfa=1)
     with pytest.raises(InputError, match=r"c.py: field .*type='I3DHead'.*: .*unexpected keyword argument 'alfa'"):
-        with building("c.py"):
+        with naming_config_entry("c.py"):
             MODELS.build(head)
     with pytest.raises(InputError, match="c.py: field 'type': there is no 'I3DHed'. Did you mean I3DHead"):
-        with building("c.py"):
+        with naming_config_entry("c.py"):
             MODELS.build(dict(type="I3DHed"))
     with pytest.raises(InputError, match="there is no 'mmaction.PoseDecod'. Did you mean PoseDecode"):
-        with building("c.py"):
+        with naming_config_entry("c.py"):
             TRANSFORMS.build(dict(type="mmaction.PoseDecod"))
     # What fails later is no matter of the config.
     with pytest.raises(ValueError, match="later"):
-        with building("c.py"):
+        with naming_config_entry("c.py"):
             raise ValueError("later")
 
 

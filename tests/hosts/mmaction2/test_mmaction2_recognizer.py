@@ -23,7 +23,7 @@ try:
     import pyskl_semloss.hosts.mmaction2  # noqa: F401
     from pyskl_semloss.heatmap import sparse_convolution
     from pyskl_semloss.heatmap.sparse_convolution import HeatmapConv3d
-    from pyskl_semloss.hosts.mmaction2.data.packing import field
+    from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
 except ImportError:
     pytest.importorskip("mmaction")
     raise
@@ -85,11 +85,13 @@ def test_chunks_of_views_change_no_score(config, batch, average):
             model.test_memory = memory
             assert model._views_at_a_time(model.data_preprocessor.views(data)) == views
             for one, other in zip(model.test_step(data), all_at_once, strict=True):
-                torch.testing.assert_close(field(one, "pred_score"), field(other, "pred_score"), atol=1e-6, rtol=1e-5)
+                torch.testing.assert_close(
+                    get_sample_field(one, "pred_score"), get_sample_field(other, "pred_score"), atol=1e-6, rtol=1e-5
+                )
                 torch.testing.assert_close(one.pred_semantic.cosine, other.pred_semantic.cosine, atol=1e-5, rtol=1e-5)
                 assert one.sample_id == other.sample_id
-    assert float(field(all_at_once[0], "pred_score").std()) > 0.003
-    assert field(all_at_once[0], "pred_score").shape == ((32,) if average else (8, 32))
+    assert float(get_sample_field(all_at_once[0], "pred_score").std()) > 0.003
+    assert get_sample_field(all_at_once[0], "pred_score").shape == ((32,) if average else (8, 32))
 
 
 def test_validation_goes_in_chunks_too(config, batch):
@@ -138,7 +140,7 @@ def test_fast_computes_in_bfloat16_and_keeps_weights_and_losses_in_float32(confi
     with torch.no_grad():
         model.eval()
         (sample,) = model.test_step(batch("test", 1))
-    assert field(sample, "pred_score").dtype == torch.float32
+    assert get_sample_field(sample, "pred_score").dtype == torch.float32
 
 
 def test_fast_trains_and_tests_the_head_of_the_host(config, batch):
@@ -150,7 +152,7 @@ def test_fast_trains_and_tests_the_head_of_the_host(config, batch):
     with torch.no_grad():
         fast.eval()
         tested = fast.test_step(batch("test", 2))
-    scores = np.stack([np.asarray(field(sample, "pred_score")) for sample in tested])
+    scores = np.stack([np.asarray(get_sample_field(sample, "pred_score")) for sample in tested])
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores.sum(1), 1, atol=1e-5)
 

@@ -14,7 +14,7 @@ from mmaction.registry import TRANSFORMS
 
 import pyskl_semloss.hosts.mmaction2.data.transforms  # noqa: F401  (registers ours)
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.hosts.mmaction2.data.packing import field
+from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
 from pyskl_semloss.skeletons import get_layout
 from pyskl_semloss.untrusted import safe_pickle
 
@@ -104,7 +104,7 @@ def assert_equal_outputs(pipelines, clip, num_clips=1, seed=0, same_draws=True):
         np.testing.assert_array_equal(ours["inputs"][key].numpy(), expected.swapaxes(0, 1))
     host_sample, our_sample = host["data_samples"], ours["data_samples"]
     assert our_sample.img_shape == tuple(host_sample.img_shape)
-    assert torch.equal(field(our_sample, "gt_label"), field(host_sample, "gt_label"))
+    assert torch.equal(get_sample_field(our_sample, "gt_label"), get_sample_field(host_sample, "gt_label"))
     if same_draws:
         assert our_draws == host_draws
 
@@ -219,7 +219,7 @@ def test_packed_clip_is_small_and_names_its_sample():
     sample = packed["data_samples"]
     assert sample.sample_id == sample.frame_dir == "clip5"
     assert sample.img_shape == (56, 56) and all(type(edge) is int for edge in sample.img_shape)
-    assert field(sample, "gt_label").tolist() == [5]
+    assert get_sample_field(sample, "gt_label").tolist() == [5]
     assert packed["inputs"]["keypoint"].shape == (1, 1, 48, 22, 2)
     assert packed["inputs"]["keypoint_score"].shape == (1, 1, 48, 22)
     assert len(pickle.dumps(packed)) < 16_000

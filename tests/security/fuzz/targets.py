@@ -23,7 +23,7 @@ from pyskl_semloss.annotations import AnnotationSet, Clip
 from pyskl_semloss.datasets import IMIGUE, SMG, convert_raw
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.parts import Part, read_part, write_part
-from pyskl_semloss.report.collect import find_history
+from pyskl_semloss.report.inputs import find_history
 from pyskl_semloss.sweep.table import best_so_far, collect, csv_text, markdown, rows
 
 MOST_SEED = 10_000

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from helpers import app_tasks
-from pyskl_semloss.app.analysis import MISSING, write_view
-from pyskl_semloss.app.limits import Limits, UploadLimit, is_loopback, is_name_of, why_not
+from pyskl_semloss.app.analysis import NO_POINT, write_view
+from pyskl_semloss.app.limits import Limits, UploadLimit, is_loopback, is_name_of, refusal_reason
 from pyskl_semloss.app.result import strongest, timeline_figure
 from pyskl_semloss.app.sessions import Sessions, shown_name, split_name
-from pyskl_semloss.app.worker import Worker
+from pyskl_semloss.app.worker import AsyncWorker
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings.recording import Recording
 
 
 def test_one_task_after_another_in_one_process():
     async def both():
-        worker, told = Worker(app_tasks.make), []
+        worker, told = AsyncWorker(app_tasks.make), []
         try:
             first = asyncio.create_task(worker.run("a", lambda *what: told.append(what)))
             second = asyncio.create_task(worker.run("b", lambda *what: told.append(what)))
@@ -43,7 +43,7 @@ def test_one_task_after_another_in_one_process():
 )
 def test_a_task_that_fails_leaves_the_next(task, said):
     async def run():
-        worker = Worker(app_tasks.make)
+        worker = AsyncWorker(app_tasks.make)
         try:
             with pytest.raises(InputError) as caught:
                 await worker.run(task, lambda *_: None)
@@ -59,7 +59,7 @@ def test_a_task_that_fails_leaves_the_next(task, said):
 
 def test_models_that_cannot_be_loaded_are_tried_again():
     async def run():
-        worker, said = Worker(app_tasks.make_nothing), []
+        worker, said = AsyncWorker(app_tasks.make_nothing), []
         try:
             for asked in (worker.prepare(), worker.run("a", lambda *_: None)):
                 with pytest.raises(InputError) as caught:
@@ -74,7 +74,7 @@ def test_models_that_cannot_be_loaded_are_tried_again():
 
 def test_what_is_cancelled_ends_alone():
     async def run():
-        worker, told = Worker(app_tasks.make), asyncio.Event()
+        worker, told = AsyncWorker(app_tasks.make), asyncio.Event()
         try:
             assert not worker.prepared
             await worker.prepare()
@@ -100,7 +100,7 @@ def test_what_is_cancelled_ends_alone():
 
 def test_stopping_ends_the_task():
     async def run():
-        worker, told = Worker(app_tasks.make), asyncio.Event()
+        worker, told = AsyncWorker(app_tasks.make), asyncio.Event()
         task = asyncio.create_task(worker.run("wait", lambda stage, _: told.set() if stage == "working" else None))
         await asyncio.wait_for(told.wait(), 30)
         worker.stop()
@@ -183,14 +183,14 @@ def test_who_may_ask():
 
 def test_why_a_request_is_refused():
     own = {b"host": "192.168.0.3:8080", b"origin": "http://192.168.0.3:8080", b"sec-fetch-site": "same-origin"}
-    assert why_not(own, "0.0.0.0") is None
-    assert why_not({b"host": "192.168.0.3:8080"}, "0.0.0.0") is None
-    assert why_not({**own, b"origin": "https://192.168.0.3:8080"}, "0.0.0.0") is None
-    assert "not known by this name" in why_not({**own, b"host": "lab.example:8080"}, "0.0.0.0")
-    assert "not known by this name" in why_not({**own, b"host": "[::1"}, "127.0.0.1")
-    assert "not known by this name" in why_not({}, "127.0.0.1")
+    assert refusal_reason(own, "0.0.0.0") is None
+    assert refusal_reason({b"host": "192.168.0.3:8080"}, "0.0.0.0") is None
+    assert refusal_reason({**own, b"origin": "https://192.168.0.3:8080"}, "0.0.0.0") is None
+    assert "not known by this name" in refusal_reason({**own, b"host": "lab.example:8080"}, "0.0.0.0")
+    assert "not known by this name" in refusal_reason({**own, b"host": "[::1"}, "127.0.0.1")
+    assert "not known by this name" in refusal_reason({}, "127.0.0.1")
     for change in ({b"origin": "null"}, {b"origin": "http://192.168.0.3:81"}, {b"sec-fetch-site": "same-site"}):
-        assert why_not({**own, **change}, "0.0.0.0") == "another page asks here"
+        assert refusal_reason({**own, **change}, "0.0.0.0") == "another page asks here"
 
 
 def test_a_session_leaves_nothing(tmp_path):
@@ -271,7 +271,7 @@ def test_what_the_browser_gets(tmp_path):
     about = write_view(recording, np.array([[0, 1], [0.5, 0.5], [1.0, 0]]), 0.2, ["x", "y"], tmp_path, "a.webm")
     points = np.fromfile(tmp_path / "keypoints.bin", "<i2").reshape(5, 2, 3, 2)
     assert points[3, 1, 2].tolist() == np.rint(keypoint[1, 3, 2]).tolist()
-    assert points[2, 1, 0].tolist() == [MISSING, MISSING]
+    assert points[2, 1, 0].tolist() == [NO_POINT, NO_POINT]
     assert points[0, 0, 0].tolist() == [32767, -32767]
     assert np.fromfile(tmp_path / "scores.bin", np.uint8).tolist() == [0, 255, 128, 128, 255, 0]
     assert about["sides"] == [0, 1, 2]

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV")
 
 from helpers.dot_videos import DOTS, FPS, dots, places, write_video  # noqa: E402
-from pyskl_semloss.app.analysis import Work, _recording, _shown_video, analyse  # noqa: E402
+from pyskl_semloss.app.analysis import AnalysisTask, _recording, _shown_video, analyse  # noqa: E402
 from pyskl_semloss.app.limits import Limits  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
 from pyskl_semloss.segments.localization import SegmentRules  # noqa: E402
@@ -20,7 +20,7 @@ NAMES = ["preview.webm", "\u8bbf" * 80 + ".MP4", "a'b\"c 50%d #1?.mov", "VIDEO00
 
 def work(folder, name, content, limits=None):
     (folder / "upload").write_bytes(content)
-    return Work(folder / "upload", name, folder, limits or Limits())
+    return AnalysisTask(folder / "upload", name, folder, limits or Limits())
 
 
 @pytest.fixture(params=[(".webm", "VP80"), (".mp4", "mp4v"), (".avi", "MJPG")], ids=lambda kind: kind[1])

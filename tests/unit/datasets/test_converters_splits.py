@@ -217,7 +217,7 @@ def test_a_split_that_comes_out_empty_says_what_to_do():
         assert f"the split '{name}' is empty: of 'a' alone" in line.replace("'b' alone", "'a' alone")
         assert f"--{name}-fraction 0" in line and "column split" in line
         with pytest.raises(InputError, match=f"field '{name}-fraction': the split '{name}' is empty"):
-            split(SplitOptions(**options, asked=[name]), dict.fromkeys(clips.values(), ""), clips)
+            split(SplitOptions(**options, required=[name]), dict.fromkeys(clips.values(), ""), clips)
     options = SplitOptions(subjects={"a": "P", "b": "P"})
     findings = Findings()
     split(options, {"a": "", "b": ""}, two, findings=findings)

@@ -154,7 +154,7 @@ def test_it_refuses_in_one_line(talks, arguments, message):
 
 
 def options(**making):
-    return KeypointOptions(making=RecordingOptions((1080, 1920), 25.0, **making))
+    return KeypointOptions(recording=RecordingOptions((1080, 1920), 25.0, **making))
 
 
 def convert(folder, text, splits=None, strict=False):

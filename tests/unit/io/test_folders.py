@@ -46,7 +46,7 @@ def test_folders_of_keypoints(tmp_path):
     assert guess_format(tmp_path / "talk") == "openpose" and guess_format(tmp_path / "walk") == "mmpose"
     assert [path.rsplit("/", 1)[1] for path in find_sources(tmp_path)] == ["sit.json", "talk", "walk"]
     assert read_keypoints(tmp_path / "talk").frame.tolist() == read_keypoints(tmp_path / "walk").frame.tolist()
-    options = KeypointOptions(making=RecordingOptions((1080, 1920), 25.0))
+    options = KeypointOptions(recording=RecordingOptions((1080, 1920), 25.0))
     convert_recordings([tmp_path / "talk"], tmp_path / "out", options)
     # A picture of the folder that a system makes anew is no other source.
     (tmp_path / "talk" / "Thumbs.db").write_bytes(b"another one")

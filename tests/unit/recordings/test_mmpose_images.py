@@ -12,7 +12,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings.keypoint_files import RecordingOptions, find_sources, guess_format, read_keypoints
 from pyskl_semloss.recordings.recording import read_recording
 
-OPTIONS = KeypointOptions(making=RecordingOptions(image_shape=(1080, 1920), fps=25.0))
+OPTIONS = KeypointOptions(recording=RecordingOptions(image_shape=(1080, 1920), fps=25.0))
 
 
 @pytest.mark.parametrize("nested", [False, True])

@@ -16,10 +16,10 @@ from pyskl_semloss.evaluation.metrics import top_k_accuracy
 from pyskl_semloss.evaluation.resampling import wilson_interval
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.report.clips import clip_table, pack_clips
-from pyskl_semloss.report.collect import collect, find_history, read_history
 from pyskl_semloss.report.figures import figures, name_figures, scaled, weight_curve
-from pyskl_semloss.report.headline import headline, intervals, neighbours, resampling_note
+from pyskl_semloss.report.inputs import find_history, read_history, read_inputs
 from pyskl_semloss.report.page import json_text, page_data
+from pyskl_semloss.report.statistics import headline_table, intervals, nearest_names, resampling_note
 from pyskl_semloss.synthetic.clips import generate
 
 CLASSES = 32
@@ -57,7 +57,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def material(runs):
-    return collect(
+    return read_inputs(
         [str(runs / "joint"), str(runs / "limb")],
         ann_file=str(runs / "clips.pkl"),
         split="test",
@@ -77,10 +77,10 @@ def test_models_are_aligned_by_id_and_weighted(material, runs):
 
 
 def test_default_weights_follow_the_modality_and_not_the_position(runs):
-    turned = collect([str(runs / "limb"), str(runs / "joint")])
+    turned = read_inputs([str(runs / "limb"), str(runs / "joint")])
     assert [part.name for part in turned.parts] == ["limb", "joint"]
     assert [part.weight for part in turned.parts] == pytest.approx([0.6, 0.4])
-    same = collect([str(runs / "joint"), str(runs / "joint_baseline" / "test_scores.npz")])
+    same = read_inputs([str(runs / "joint"), str(runs / "joint_baseline" / "test_scores.npz")])
     assert [part.weight for part in same.parts] == [0.5, 0.5]
     assert [part.role for part in same.parts] == ["part3", "part4"]
 
@@ -89,7 +89,7 @@ def test_logits_are_shown_as_probabilities_with_a_note(tmp_path, material):
     scores = material.parts[0].scores
     path = tmp_path / "logits.npz"
     dataclasses.replace(scores, score=np.log(scores.score) + 3).save(path)
-    made = collect([str(path)])
+    made = read_inputs([str(path)])
     np.testing.assert_allclose(made.final.scores.score, scores.score, atol=1e-6)
     assert "logits.npz" in made.notes[0]
 
@@ -124,7 +124,7 @@ def test_wrong_inputs_are_named(runs, change, message):
         for key, value in given.items()
     }  # fmt: skip
     with pytest.raises(InputError, match=message):
-        collect(filled.pop("inputs"), **filled)
+        read_inputs(filled.pop("inputs"), **filled)
 
 
 def test_a_resumed_run_keeps_the_later_row():
@@ -210,7 +210,7 @@ def test_the_page_says_what_was_resampled(material):
     known = dataclasses.replace(material, persons=who)
     data = page_data(known, pack_clips([None] * 150), None, title="t", fps=25)
     assert "together (7 persons). With so few" in data["resampling"]
-    assert data["headline"]["rows"][0]["cells"][0] != headline(material)["rows"][0]["cells"][0]
+    assert data["headline"]["rows"][0]["cells"][0] != headline_table(material)["rows"][0]["cells"][0]
     assert data["comparison"][0]["top1"][1:] != page_data(material, pack_clips([None] * 150), None, title="t", fps=25)[
         "comparison"][0]["top1"][1:]  # fmt: skip
     assert "one by one (150 clips)" in resampling_note(material)
@@ -220,11 +220,11 @@ def test_the_page_says_what_was_resampled(material):
 def test_subjects_come_from_a_table_of_videos(runs, tmp_path):
     table = tmp_path / "subjects.csv"
     table.write_text("".join(f"s{n:03d},{n}\n" for n in range(40)))
-    made = collect([str(runs / "joint")], subjects=str(table))
+    made = read_inputs([str(runs / "joint")], subjects=str(table))
     assert made.persons == {one: str(int(one[1:4])) for one in made.final.scores.sample_id.tolist()}
     table.write_text("s001,1\n")
     with pytest.raises(InputError, match="subjects.csv.*clips belong to no video of the table"):
-        collect([str(runs / "joint")], subjects=str(table))
+        read_inputs([str(runs / "joint")], subjects=str(table))
 
 
 def test_an_axis_on_which_equal_sizes_lie_side_by_side_says_so(material):
@@ -266,7 +266,7 @@ def test_the_ends_of_the_weight_curve_are_the_parts(material):
 def test_nearest_names(material):
     units = material.vectors / np.linalg.norm(material.vectors, axis=1, keepdims=True)
     cosine = units @ units.T - 2 * np.eye(CLASSES)
-    assert [row[0][0] for row in neighbours(material)] == cosine.argmax(1).tolist()
+    assert [row[0][0] for row in nearest_names(material)] == cosine.argmax(1).tolist()
 
 
 def test_plotly_accepts_every_figure(material):
@@ -299,12 +299,12 @@ def test_two_classes_and_one_clip_make_a_report(tmp_path):
     for n, name in enumerate(("a", "b")):
         Scores(np.array(["x"]), np.array([[0.4, 0.6]]), np.array([n * 0])).save(tmp_path / f"{name}.npz")
     np.save(tmp_path / "v.npy", np.eye(2))
-    made = collect([str(tmp_path / "a.npz"), str(tmp_path / "b.npz")], label_vectors=str(tmp_path / "v.npy"))
+    made = read_inputs([str(tmp_path / "a.npz"), str(tmp_path / "b.npz")], label_vectors=str(tmp_path / "v.npy"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         data = page_data(made, pack_clips([None]), None, title="t", fps=25)
     json_text(data)
-    assert headline(made)["rows"][0]["cells"][0]["value"] == 0
+    assert headline_table(made)["rows"][0]["cells"][0]["value"] == 0
 
 
 def test_the_tool_says_where_the_report_is(runs, tmp_path):

@@ -14,7 +14,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import get_layout
 from pyskl_semloss.synthetic.body import MIRRORED, Actor, bend, draw_subject
 from pyskl_semloss.synthetic.clips import CLASS_NAMES, OFFICIAL_COUNTS, class_counts, generate
-from pyskl_semloss.synthetic.gestures import BODY_PLACES, GESTURES, HEAD_PLACES, OTHER_PLACES
+from pyskl_semloss.synthetic.gestures import BODY_TARGETS, GESTURES, HEAD_TARGETS, OTHER_ARM_TARGETS
 
 TOOL = ROOT / "tools" / "prepare_data.py"
 
@@ -29,7 +29,7 @@ def test_classes_are_the_papers_in_its_order(shared_dir):
 
 
 def test_gestures_name_known_places():
-    known = {*HEAD_PLACES, *BODY_PLACES, *OTHER_PLACES}
+    known = {*HEAD_TARGETS, *BODY_TARGETS, *OTHER_ARM_TARGETS}
     for gesture in GESTURES:
         for arm in (gesture.arm, gesture.other):
             assert arm is None or (arm.places and known.issuperset(arm.places))

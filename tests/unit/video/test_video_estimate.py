@@ -42,7 +42,7 @@ from pyskl_semloss.video import (  # noqa: E402
     write_overlay,
 )
 from pyskl_semloss.video.batch import PartFiles, are_complete  # noqa: E402
-from pyskl_semloss.video.estimate import PART, Part, assemble, find_parts  # noqa: E402
+from pyskl_semloss.video.estimate import PART, VideoPart, assemble, estimate_parts  # noqa: E402
 from pyskl_semloss.video.overlay import draw_lines, lines_at, overlay_frames  # noqa: E402
 
 LONG = 2 * PART + 150
@@ -174,7 +174,7 @@ def made_parts(places_of):
     bodies = np.stack([expected(frames), expected(frames) * 0.8 + SECOND]).astype(np.float32)
     scores = np.full(bodies.shape[:3], 0.5, np.float32)
     return bodies, [
-        Part(number, bodies[order][:, place], scores[order][:, place])
+        VideoPart(number, bodies[order][:, place], scores[order][:, place])
         for number, (order, place) in enumerate(zip(places_of, (slice(PART), slice(PART, None)), strict=True))
     ]
 
@@ -288,10 +288,10 @@ def test_options_out_of_range_are_refused(wrong):
 def test_parts_do_not_depend_on_who_makes_them(long):
     """An estimator that follows gives the same in one go and part by part, and nearly what it gives without parts."""
     options, video = EstimationOptions(DOTS, "own"), open_video(long)
-    whole = list(find_parts(video, options, smooth_dots()))
+    whole = list(estimate_parts(video, options, smooth_dots()))
     assert [part.score.shape[1] for part in whole] == [PART, PART, 150]
     for lane in range(2):
-        own = list(find_parts(video, options, smooth_dots(), lambda number, lane=lane: number % 2 == lane))
+        own = list(estimate_parts(video, options, smooth_dots(), lambda number, lane=lane: number % 2 == lane))
         assert [part.number for part in own] == [number for number in range(3) if number % 2 == lane]
         for part in own:
             np.testing.assert_array_equal(part.keypoint, whole[part.number].keypoint)
@@ -305,9 +305,9 @@ def test_parts_do_not_depend_on_who_makes_them(long):
 def test_a_video_of_a_whole_number_of_parts_ends_with_an_empty_one(long):
     options, video = EstimationOptions(DOTS, "own", end=PART / FPS), open_video(long)
     for estimator in (dots(), smooth_dots()):
-        assert [part.score.shape[1] for part in find_parts(video, options, estimator)] == [PART, 0]
-        assert [part.number for part in find_parts(video, options, estimator, lambda number: number == 1)] == [1]
-        assert [part.number for part in find_parts(video, options, estimator, lambda number: number == 0)] == [0]
+        assert [part.score.shape[1] for part in estimate_parts(video, options, estimator)] == [PART, 0]
+        assert [part.number for part in estimate_parts(video, options, estimator, lambda number: number == 1)] == [1]
+        assert [part.number for part in estimate_parts(video, options, estimator, lambda number: number == 0)] == [0]
 
 
 def test_many_files_one_of_them_broken(tmp_path, short, long):
@@ -351,8 +351,8 @@ def test_only_whole_parts_of_the_same_video_and_options_count(tmp_path, short):
     def files(**other):
         return PartFiles(tmp_path / "parts", str(short), EstimationOptions(DOTS, "own", **other))
 
-    full = Part(0, np.ones((1, PART, 5, 2), np.float32), np.ones((1, PART, 5), np.float32))
-    last = Part(1, full.keypoint[:, :30], full.score[:, :30])
+    full = VideoPart(0, np.ones((1, PART, 5, 2), np.float32), np.ones((1, PART, 5), np.float32))
+    last = VideoPart(1, full.keypoint[:, :30], full.score[:, :30])
     for part in (full, last):
         files().save(part)
     assert files().lengths() == {0: PART, 1: 30} and are_complete(files().lengths())

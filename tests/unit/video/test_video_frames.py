@@ -9,7 +9,7 @@ from helpers.dot_videos import FPS, HEIGHT, WIDTH, find_dots, places, turned, wi
 from pyskl_semloss.errors import HostError, InputError  # noqa: E402
 from pyskl_semloss.video import frames as module  # noqa: E402
 from pyskl_semloss.video import open_video  # noqa: E402
-from pyskl_semloss.video.estimate import ahead  # noqa: E402
+from pyskl_semloss.video.estimate import prefetch  # noqa: E402
 
 
 def numbered(number, size):
@@ -147,13 +147,13 @@ def test_what_is_fetched_ahead_is_in_order_bounded_closed_and_keeps_its_error():
         finally:
             closed.append(True)
 
-    items = ahead(source(), steps=3)
+    items = prefetch(source(), steps=3)
     assert [next(items) for _ in range(5)] == [0, 1, 2, 3, 4]
     assert len(fetched) <= 5 + 3 + 1
     items.close()
     assert closed == [True]
     with pytest.raises(InputError, match="the end"):
-        assert list(ahead(source())) is None
+        assert list(prefetch(source())) is None
     assert len(closed) == 2
 
 

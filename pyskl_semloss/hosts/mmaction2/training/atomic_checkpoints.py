@@ -26,7 +26,7 @@ def point_to(folder: str | os.PathLike[str], checkpoint: str | os.PathLike[str])
 
 
 @register_backend("whole_files", force=True)
-class WholeFiles(LocalBackend):
+class AtomicFiles(LocalBackend):
     """Local files that are whole or absent."""
 
     def put(self, obj: bytes, filepath: str | os.PathLike[str]) -> None:
@@ -35,7 +35,7 @@ class WholeFiles(LocalBackend):
             stream.write(obj)
 
 
-class _LateRemoval:
+class _DeferredDeletes:
     """A storage backend whose removals are noted for later."""
 
     def __init__(self, backend: Any) -> None:
@@ -92,7 +92,7 @@ class WholeCheckpointHook(CheckpointHook):
         super().after_val_epoch(runner, metrics)
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict[str, float]) -> None:
-        backend, late = self.file_backend, _LateRemoval(self.file_backend)
+        backend, late = self.file_backend, _DeferredDeletes(self.file_backend)
         self.file_backend = late
         try:
             super()._save_best_checkpoint(runner, metrics)

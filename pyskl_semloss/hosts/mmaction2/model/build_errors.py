@@ -18,7 +18,7 @@ _MISTAKES = (TypeError, ValueError, LookupError, AttributeError, AssertionError,
 
 
 @contextlib.contextmanager
-def building(path: str) -> Iterator[None]:
+def naming_config_entry(path: str) -> Iterator[None]:
     """Around what the host makes of a config: where a part of it cannot be made, the message names that part.
 
     Args:
@@ -40,14 +40,14 @@ def building(path: str) -> Iterator[None]:
         if isinstance(error, KeyError) and isinstance(kind, str) and "is not in the" in str(error):
             raise unknown_type(kind, registry, path) from error
         raise InputError(
-            f"this part of the config cannot be built ({said(error)})",
+            f"this part of the config cannot be built ({describe_error(error)})",
             file=path,
             field=_name(kind),
             fix=f"{TRACEBACK}=1 shows the whole traceback.",
         ) from error
 
 
-def name_of_part(error: BaseException) -> str | None:
+def failed_config_entry(error: BaseException) -> str | None:
     """The innermost part of a config that could not be made, as ``dict(type='NAME', …)``."""
     frame = _frame_of_part(error)
     settings = None if frame is None else frame.f_locals["cfg"]
@@ -78,20 +78,20 @@ def unknown_type(kind: str, registry: Any, path: str) -> InputError:
     return InputError(f"there is no {kind!r}", file=path, field="type", fix=fix)
 
 
-def cause_of(error: BaseException) -> BaseException:
+def import_error_cause(error: BaseException) -> BaseException:
     """What failed to be imported; the host's own words are the whole of sys.path."""
     while isinstance(error, ImportError) and isinstance(error.__context__, ImportError):
         error = error.__context__
     return error
 
 
-def said(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Kind and words of an error, and where the config's own text failed, the line."""
     if isinstance(error, SyntaxError) and error.lineno is not None:
         return f"line {error.lineno}: {error.msg}"
     if isinstance(error, FileNotFoundError):
         return f"there is no file {error.filename}, which it names"
-    error = cause_of(error)
+    error = import_error_cause(error)
     where, place = "", error.__traceback__
     while place is not None:
         code, line, place = place.tb_frame.f_code, place.tb_lineno, place.tb_next

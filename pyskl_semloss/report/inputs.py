@@ -46,7 +46,7 @@ class Model:
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class ReportInputs:
     """All that a report shows.
 
     Args:
@@ -82,7 +82,7 @@ class Material:
         return [*self.parts, *(one for one in (self.fusion, self.baseline) if one is not None)]
 
 
-def collect(
+def read_inputs(
     inputs: Sequence[str],
     *,
     names: str | None = None,
@@ -92,7 +92,7 @@ def collect(
     baseline: Sequence[str] = (),
     weights: Sequence[float] | None = None,
     subjects: str | None = None,
-) -> Material:
+) -> ReportInputs:
     """Read the inputs of a report and bring all clips into one order.
 
     Args:
@@ -123,7 +123,7 @@ def collect(
     compared, told = _baseline(baseline, scores[0], share, ann_file, split)
     vectors, vector_names = _vectors(label_vectors, scores[0].score.shape[1])
     clips, sizes, more = _clips(ann_file, split, scores[0])
-    return Material(
+    return ReportInputs(
         parts=parts,
         fusion=fusion,
         baseline=compared,

@@ -7,7 +7,7 @@ from mmcv.parallel import MMDistributedDataParallel, _functions
 from torch.nn.parallel import DistributedDataParallel
 
 
-def mend_distributed() -> None:
+def patch_distributed() -> None:
     """Let mmcv's distributed wrapper test, and scatter batches to a GPU; on older torch nothing changes.
 
     torch 2.1 took out a switch that the wrapper reads before each test batch, and took to naming a GPU by a device

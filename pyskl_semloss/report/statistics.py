@@ -14,7 +14,7 @@ from pyskl_semloss.evaluation.metrics import all_metrics, class_numbers, confusi
 from pyskl_semloss.evaluation.neighbours import name_nearness
 from pyskl_semloss.evaluation.resampling import bootstrap, resampled_accuracy, sampling_units, wilson_interval
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.report.collect import Material
+from pyskl_semloss.report.inputs import ReportInputs
 from pyskl_semloss.semantic.label_vectors import cosines
 
 RESAMPLES = 2_000
@@ -84,11 +84,11 @@ def _one_sided(right: np.ndarray, count: int, level: float) -> tuple[float, floa
     return max(0.0, float(low[0])), min(1.0, float(high[0]))
 
 
-def headline(material: Material) -> dict[str, Any]:
+def headline_table(inputs: ReportInputs) -> dict[str, Any]:
     """The headline table, in percent: column titles, and a row for each model with values and interval ends."""
-    models = material.models
+    models = inputs.models
     numbers = [all_metrics(model.scores) for model in models]
-    spans = intervals([model.scores for model in models], persons=material.persons)
+    spans = intervals([model.scores for model in models], persons=inputs.persons)
     shown = [name for name in COLUMNS if any(name in row for row in numbers)]
     rows = []
     for model, values, span in zip(models, numbers, spans, strict=True):
@@ -101,16 +101,16 @@ def headline(material: Material) -> dict[str, Any]:
     return {"columns": [COLUMNS[name] for name in shown], "keys": shown, "rows": rows}
 
 
-def comparison(material: Material) -> list[dict[str, Any]]:
+def comparison(inputs: ReportInputs) -> list[dict[str, Any]]:
     """The final model against baseline and parts: differences with intervals (percent points), clips, p-value."""
-    if material.final.scores.label.max() < 0:
+    if inputs.final.scores.label.max() < 0:
         return []
-    final = material.final
-    rivals = [*([material.baseline] if material.baseline else []), *(material.parts if material.fusion else ())]
+    final = inputs.final
+    rivals = [*([inputs.baseline] if inputs.baseline else []), *(inputs.parts if inputs.fusion else ())]
     rows = []
     for rival in rivals:
         exact = mcnemar(rival.scores, final.scores)
-        spans = {metric: _difference(rival.scores, final.scores, metric, material) for metric in ("top1", "mean_class")}
+        spans = {metric: _difference(rival.scores, final.scores, metric, inputs) for metric in ("top1", "mean_class")}
         rows.append(
             {
                 "name": rival.name,
@@ -124,21 +124,21 @@ def comparison(material: Material) -> list[dict[str, Any]]:
     return rows
 
 
-def _difference(a: Scores, b: Scores, metric: str, material: Material) -> list[float | None]:
+def _difference(a: Scores, b: Scores, metric: str, inputs: ReportInputs) -> list[float | None]:
     """Estimate and interval ends in percent points; no interval where no clip tells the models apart."""
-    one = paired_bootstrap([a], [b], metric, resamples=RESAMPLES, persons=material.persons)
+    one = paired_bootstrap([a], [b], metric, resamples=RESAMPLES, persons=inputs.persons)
     if one.low == one.high:
         return [_percent(one.estimate), None, None]
     return [_percent(one.estimate), _percent(one.low), _percent(one.high)]
 
 
-def resampling_note(material: Material) -> str:
+def resampling_note(inputs: ReportInputs) -> str:
     """Which clips were drawn together for the intervals, in a sentence; empty where no label is known."""
-    scores = material.final.scores
+    scores = inputs.final.scores
     known = scores.label >= 0
     if not known.any():
         return ""
-    units = sampling_units(scores.sample_id[known], material.persons)
+    units = sampling_units(scores.sample_id[known], inputs.persons)
     if units.kind == "persons":
         few = " With so few persons they are rough." if units.count < FEW_PERSONS else ""
         return f"Intervals: clips of one person are resampled together ({units.count} persons).{few}"
@@ -148,11 +148,11 @@ def resampling_note(material: Material) -> str:
     )
 
 
-def classes(material: Material) -> list[dict[str, Any]]:
+def classes(inputs: ReportInputs) -> list[dict[str, Any]]:
     """Name, clips in test and training, recall and precision (percent; None without clips) of each class."""
-    final = material.final.scores
+    final = inputs.final.scores
     numbers = class_numbers(final.score, final.label)
-    sizes = material.train_sizes
+    sizes = inputs.train_sizes
     return [
         {
             "name": name,
@@ -161,31 +161,31 @@ def classes(material: Material) -> list[dict[str, Any]]:
             "recall": _percent(numbers.recall[n]),
             "precision": _percent(numbers.precision[n]),
         }
-        for n, name in enumerate(material.class_names)
+        for n, name in enumerate(inputs.class_names)
     ]
 
 
-def matrix(material: Material) -> list[list[int]]:
+def matrix(inputs: ReportInputs) -> list[list[int]]:
     """Clips of each true class (row) by predicted class (column), for the final model."""
-    return confusion_matrix(material.final.scores.score, material.final.scores.label).tolist()
+    return confusion_matrix(inputs.final.scores.score, inputs.final.scores.label).tolist()
 
 
-def neighbours(material: Material, count: int = 3) -> list[list[tuple[int, float]]]:
+def nearest_names(inputs: ReportInputs, count: int = 3) -> list[list[tuple[int, float]]]:
     """The nearest other names of each class, as (class, cosine), the nearest first; empty without label vectors."""
-    if material.vectors is None:
+    if inputs.vectors is None:
         return []
-    table = cosines(material.vectors)
+    table = cosines(inputs.vectors)
     np.fill_diagonal(table, -np.inf)
     order = np.argsort(-table, axis=1, kind="stable")[:, : min(count, len(table) - 1)]
     return [[(int(one), round(float(table[n, one]), 3)) for one in row] for n, row in enumerate(order)]
 
 
-def nearness(material: Material) -> dict[str, Any] | None:
+def nearness(inputs: ReportInputs) -> dict[str, Any] | None:
     """The neighbour test of the final model's mistakes; None without label vectors or anything to test."""
-    if material.vectors is None:
+    if inputs.vectors is None:
         return None
     try:
-        found = name_nearness([material.final.scores], material.vectors)
+        found = name_nearness([inputs.final.scores], inputs.vectors)
     except InputError:
         return None  # no mistake, no label, or fewer than three classes
     return found._asdict()
