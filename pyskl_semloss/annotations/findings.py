@@ -15,15 +15,15 @@ class FindingKind(NamedTuple):
 
     singular: str
     plural: str
-    matter: str
-    outcome: str
+    defect: str
+    consequence: str
 
     def counted(self, count: int) -> str:
         """The defect, such as ``"3 scores below 0"``."""
-        return f"{count} {self.singular if count == 1 else self.plural} {self.matter}"
+        return f"{count} {self.singular if count == 1 else self.plural} {self.defect}"
 
     def __str__(self) -> str:
-        return f"{self.plural} {self.matter}, {self.outcome}"
+        return f"{self.plural} {self.defect}, {self.consequence}"
 
 
 MENDED = {
@@ -51,25 +51,40 @@ EXAMPLES = 3
 
 
 @dataclass
-class ReadReport:
+class FindingCounter:
+    """Counter of findings by kind, with examples of each.
+
+    Attributes:
+        strict: Whether a defect is refused instead of mended.
+        counts: Number of points, rows, clips, … by kind. Absent kinds count 0.
+        examples: Examples of each kind, in the order in which they were added.
+    """
+
+    strict: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def count(self, kind: str, count: int) -> list[str]:
+        """Add to the count of a kind; returns its examples, to be extended."""
+        self.counts[kind] += count
+        return self.examples.setdefault(kind, [])
+
+
+@dataclass
+class ReadReport(FindingCounter):
     """Counts of what was mended and noted while a file was read.
+
+    The kinds are the keys of ``MENDED`` and ``NOTED``; the examples are all distinct clips (or ids) concerned.
 
     Attributes:
         file: The file.
-        strict: Whether a defect is refused instead of mended.
         clips_read: Clips looked at (those of the requested split).
         clips_kept: Clips handed on.
-        counts: Number of points, scores, frames, clips or ids by kind; the kinds are the keys of ``MENDED`` and
-            ``NOTED``. Absent kinds count 0.
-        names: The distinct clips (or ids) by kind, in the order of the file.
     """
 
     file: str | os.PathLike[str] = ""
-    strict: bool = False
     clips_read: int = 0
     clips_kept: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    names: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, kind: str, clip: str, count: int = 1, *, where: str | None = None) -> None:
         """Count a finding.
@@ -82,9 +97,8 @@ class ReadReport:
         if self.strict and kind in MENDED:
             fix = "Without strict it would be mended."
             raise InputError(MENDED[kind].counted(count), clip=clip, field=where, fix=fix)
-        self.counts[kind] += count
-        names = self.names.setdefault(kind, [])
-        if not names or names[-1] != clip:
+        names = self.count(kind, count)
+        if names[-1:] != [clip]:
             names.append(clip)
 
     def lines(self, kinds: dict[str, FindingKind]) -> list[str]:
@@ -93,13 +107,13 @@ class ReadReport:
         Such as ``"3 scores below 0, now 0 (2 clips: 'a', 'b')"``.
         """
         return [
-            f"{kind.counted(self.counts[name])}, {kind.outcome} ({self._examples(name)})"
+            f"{kind.counted(self.counts[name])}, {kind.consequence} ({self._examples(name)})"
             for name, kind in kinds.items()
             if self.counts[name]
         ]
 
     def _examples(self, kind: str) -> str:
-        names = self.names[kind]
+        names = self.examples[kind]
         shown = ", ".join(repr(name) for name in names[:EXAMPLES]) + (", …" if len(names) > EXAMPLES else "")
         return shown if self.counts[kind] == len(names) else f"in {len(names)} clip{'s' * (len(names) > 1)}: {shown}"
 

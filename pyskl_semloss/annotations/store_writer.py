@@ -63,7 +63,7 @@ def _convert(source: str | os.PathLike[str], path: str | os.PathLike[str], stric
     if any(report.counts[kind] for kind in SPLIT_DEFECTS):
         before = safe_pickle.load(source)["split"]
         mended_splits = [name for name, ids in annotations.splits.items() if len(ids) != len(before[name])]
-    mended = {name for kind in MENDED if kind not in SPLIT_DEFECTS for name in report.names.get(kind, ())}
+    mended = {name for kind in MENDED if kind not in SPLIT_DEFECTS for name in report.examples.get(kind, ())}
     notes = {
         "source": {"name": Path(source).name, "sha256": sha256(source)},
         "mended": {kind: report.counts[kind] for kind in MENDED if report.counts[kind]},

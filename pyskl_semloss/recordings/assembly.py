@@ -117,7 +117,7 @@ def _make(detections: Detections, options: RecordingOptions) -> tuple[Recording,
     name = _file_name(detections.name)
     shape = _agreed(detections.image_shape, options.image_shape, "image-size", "Give it as --image-size WIDTHxHEIGHT.")
     fps = _agreed(detections.fps, options.fps, "fps", "Give it as --fps.")
-    report = ReadReport(detections.file)
+    report = ReadReport(file=detections.file)
     points, scores = _mended(detections, shape, report)
     doubts = plausibility_issues(points, scores, detections.layout, shape)
     seen = scores.any(1)
