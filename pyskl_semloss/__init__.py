@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor as Predictor
     from pyskl_semloss.recordings.recording import Recording as Recording
     from pyskl_semloss.recordings.recording import read_recording as read_recording
+    from pyskl_semloss.segments.files import read_segments as read_segments
     from pyskl_semloss.segments.files import write_segments as write_segments
-    from pyskl_semloss.segments.find import SegmentRules as SegmentRules
-    from pyskl_semloss.segments.find import find_segments as find_segments
-    from pyskl_semloss.segments.reading import read_segments as read_segments
+    from pyskl_semloss.segments.localization import SegmentRules as SegmentRules
+    from pyskl_semloss.segments.localization import find_segments as find_segments
     from pyskl_semloss.segments.segment import Segment as Segment
     from pyskl_semloss.segments.segment import Segmentation as Segmentation
     from pyskl_semloss.segments.windows import Timeline as Timeline
@@ -81,9 +81,8 @@ _NAMES = {
     "hosts.mmaction2.prediction.predictor": "Predictor",
     "keypoint_ops": "keypoint_ops",
     "recordings.recording": "Recording read_recording",
-    "segments.files": "write_segments",
-    "segments.find": "SegmentRules find_segments",
-    "segments.reading": "read_segments",
+    "segments.files": "read_segments write_segments",
+    "segments.localization": "SegmentRules find_segments",
     "segments.segment": "Segment Segmentation",
     "segments.windows": "Timeline WindowRules",
     "semantic.class_names": "read_class_names",

@@ -1,4 +1,4 @@
-"""One validated clip of keypoints, and a set of them with its splits."""
+"""Validated clips of keypoints, and annotation sets with splits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyskl_semloss.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A sequence of 2-D keypoints of one or more persons with one label.
+    """Labelled sequence of the 2-D keypoints of one or more persons.
 
     The arrays are held, not copied: whoever scales keypoints in place copies them first.
 
@@ -68,7 +68,7 @@ class Clip:
         return self.keypoint.shape[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """The clip as an entry of a PySKL annotation file; the arrays are shared with the clip."""
+        """Entry of a PySKL annotation file that shares the clip's arrays."""
         return {
             "frame_dir": self.frame_dir,
             "label": self.label,
@@ -80,14 +80,14 @@ class Clip:
         }
 
     def same_as(self, other: Clip) -> bool:
-        """Whether every field, and every value of the arrays, is equal."""
+        """Equality of all fields and array values."""
         mine, theirs = self.to_dict(), other.to_dict()
         return all(np.array_equal(mine[name], theirs[name]) for name in mine)
 
 
 @dataclass
 class AnnotationSet:
-    """Clips in the order of their file, and named lists of clip ids."""
+    """Clips in file order, with named lists of clip ids (splits)."""
 
     splits: dict[str, list[str]] = field(default_factory=dict)
     clips: list[Clip] = field(default_factory=list)
@@ -106,7 +106,7 @@ class AnnotationSet:
 
 
 def check_keypoint_shape(shape: tuple[int, ...], clip: object) -> None:
-    """Refuse a keypoint array that is not (M, T, V, 2) with at least one of each.
+    """Check that a keypoint array is a full (M, T, V, 2).
 
     Raises:
         InputError: Says what came and how it can be brought to that shape.

@@ -10,9 +10,9 @@ from typing import Any, overload
 
 import numpy as np
 
-from pyskl_semloss.annotations.mending import Rules, read_clip
+from pyskl_semloss.annotations.findings import ReadReport
+from pyskl_semloss.annotations.mending import ClipRules, read_clip
 from pyskl_semloss.annotations.pickles import read_annotations
-from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.annotations.store import MENDED_CLIP, ZERO, ZERO_INSIDE, KeypointStore
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import SkeletonLayout
@@ -29,7 +29,7 @@ def dataset_clips(
     binary_score: bool,
     strict: bool,
 ) -> Sequence[dict[str, Any]]:
-    """Find and check the clips that a dataset serves, in the order of the file.
+    """Checked clips of a dataset in file order.
 
     Args:
         ann_file: The annotation pickle, or the folder of a keypoint store.
@@ -49,7 +49,7 @@ def dataset_clips(
     """
     num_joints = None if layout is None else layout.num_joints
     if os.path.isdir(ann_file):
-        rules = Rules(num_classes, num_joints, unknown_labels=test_mode, off_image=off_image)
+        rules = ClipRules(num_classes, num_joints, unknown_labels=test_mode, off_image=off_image)
         return stored_clips(
             KeypointStore(ann_file), rules, split=split, keep_zero=test_mode, binary_score=binary_score, strict=strict
         )
@@ -72,7 +72,7 @@ def dataset_clips(
 
 @dataclass(frozen=True, eq=False)
 class StoredClips(Sequence[dict[str, Any]]):
-    """Clips of a store, each read, and checked as those of a pickle, when it is asked for.
+    """Sequence that reads and checks a clip of a store on access.
 
     Nothing is held for a clip but its number, so that loader workers share all of it.
 
@@ -85,7 +85,7 @@ class StoredClips(Sequence[dict[str, Any]]):
 
     store: KeypointStore
     numbers: np.ndarray
-    rules: Rules
+    rules: ClipRules
     binary_score: bool = False
 
     def __len__(self) -> int:
@@ -100,7 +100,7 @@ class StoredClips(Sequence[dict[str, Any]]):
         if isinstance(index, slice):
             return replace(self, numbers=self.numbers[index])
         entry = self.store.entry(self.numbers[index].item())
-        report = Report()
+        report = ReadReport()
         try:
             clip = read_clip(entry, self.rules, report)
         except InputError as error:
@@ -120,7 +120,7 @@ class StoredClips(Sequence[dict[str, Any]]):
         return entry
 
     def take(self, indices: Iterable[int]) -> StoredClips:
-        """The clips at these places, in this order."""
+        """The clips at these indices, in this order."""
         return replace(self, numbers=self.numbers[np.fromiter(indices, np.int64)])
 
     def info(self, index: int) -> dict[str, Any]:
@@ -129,9 +129,11 @@ class StoredClips(Sequence[dict[str, Any]]):
 
 
 def stored_clips(
-    store: KeypointStore, rules: Rules, *, split: str | None, keep_zero: bool, binary_score: bool, strict: bool
+    store: KeypointStore, rules: ClipRules, *, split: str | None, keep_zero: bool, binary_score: bool, strict: bool
 ) -> StoredClips:
-    """The clips of a split of a store, in the order of the store, as a pickle of them would be served.
+    """Clips of a split of a store, in store order.
+
+    They are served as those of a pickle would be.
 
     Args:
         store: The open store.
@@ -144,7 +146,7 @@ def stored_clips(
     Raises:
         InputError: A clip, or the split, is not as asked.
     """
-    report = Report(file=store.path, strict=strict)
+    report = ReadReport(file=store.path, strict=strict)
     try:
         numbers = _numbers(store, split)
         if strict:
@@ -188,7 +190,7 @@ def _refuse_mended(store: KeypointStore, numbers: np.ndarray, split: str | None)
 
 
 def _refuse_first_wrong(clips: StoredClips) -> None:
-    """Read the first clip that is not as asked, so that it is refused in the words of the rules."""
+    """Raise the error of the first clip that breaks the rules."""
     store, rules, numbers = clips.store, clips.rules, clips.numbers
     labels = store.labels[numbers]
     wrong = np.zeros(len(numbers), bool) if rules.unknown_labels else labels == -1
@@ -201,5 +203,5 @@ def _refuse_first_wrong(clips: StoredClips) -> None:
 
 
 def score_known_points(entry: dict[str, Any]) -> None:
-    """Give every known point of an entry the score 1, and every missing one, (0, 0), the score 0."""
+    """Set the scores of known points to 1, of others to 0."""
     entry["keypoint_score"] = entry["keypoint"].any(-1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The rules for one clip of a real file: what is mended and counted, and what is refused."""
+"""Validation and repair of a single clip from a real file."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.annotations.clip import Clip, check_keypoint_shape
-from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import shown
 
-ABSURD = 10.0
-"""A coordinate beyond this multiple of the longer image side is not a place but a code for "missing"."""
+OFF_IMAGE_FACTOR = 10.0
+"""A coordinate beyond this multiple of the longer image side is a code for "missing", not a position."""
 SCORE_LIMIT = 1.5
 """OpenPose's scores may exceed 1 a little; beyond this they are on another scale."""
-METRES, SMALL_IMAGE, FEW_POINTS = 10.0, 100, 10
-"""Coordinates below the first, in an image and a clip that are not below the others, may be no px."""
-LARGEST = 2**31 - 1
-"""Labels and image sides beyond it fit no tensor."""
+MAX_METRES = 10.0
+"""Smaller coordinates of a whole clip are probably metres or shares of the image, if the next two do not hold."""
+MIN_IMAGE_SIDE = 100
+"""Px; small coordinates are plausible in an image whose sides are all shorter."""
+MIN_POINTS = 10
+"""Small coordinates are plausible in a clip with fewer points."""
+MAX_INT32 = 2**31 - 1
+"""Labels and image sides beyond it do not fit a tensor."""
 REQUIRED = ("frame_dir", "label", "img_shape", "total_frames", "keypoint")
 KNOWN = {*REQUIRED, "original_shape", "keypoint_score"}
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What the reader of a file asks for.
+class ClipRules:
+    """Requirements on the clips of a file.
 
     Attributes:
         num_classes: Labels must be below it; None for any.
@@ -46,8 +50,10 @@ class Rules:
             raise InputError(f"expected 'keep' or 'drop', got {self.off_image!r}", field="off_image")
 
 
-def read_clip(raw: Mapping[str, Any], rules: Rules, report: Report) -> Clip:
-    """Make a valid clip of an entry of an annotation file; the entry's arrays are not changed.
+def read_clip(raw: Mapping[str, Any], rules: ClipRules, report: ReadReport) -> Clip:
+    """Valid clip from an entry of an annotation file.
+
+    The entry's arrays are not changed.
 
     Args:
         raw: The entry.
@@ -85,7 +91,7 @@ def read_clip(raw: Mapping[str, Any], rules: Rules, report: Report) -> Clip:
 
 
 def clip_id(raw: object) -> str:
-    """The id of an entry.
+    """Clip id of an entry.
 
     Raises:
         InputError: The entry is no dict, or its ``frame_dir`` is absent or no string.
@@ -101,13 +107,13 @@ def clip_id(raw: object) -> str:
     return str(name)
 
 
-def _label(value: object, rules: Rules, name: str) -> int:
+def _label(value: object, rules: ClipRules, name: str) -> int:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise InputError(f"expected a whole number, got {shown(value)}", clip=name, field="label")
     label = int(value)
     if label == -1 and not rules.unknown_labels:
         raise InputError("the label is unknown (-1), which is not allowed here", clip=name, field="label")
-    if not -1 <= label <= LARGEST or (rules.num_classes is not None and label >= rules.num_classes):
+    if not -1 <= label <= MAX_INT32 or (rules.num_classes is not None and label >= rules.num_classes):
         below = "" if rules.num_classes is None else f" below {rules.num_classes}"
         raise InputError(f"expected a class index{below}, counted from 0, got {shown(label)}", clip=name, field="label")
     return label
@@ -117,7 +123,7 @@ def _image_shape(value: Any, name: str, field: str) -> tuple[int, int]:
     try:
         height, width = value
         shape = int(height), int(width)
-        if shape == (height, width) and 0 < min(shape) and max(shape) <= LARGEST:
+        if shape == (height, width) and 0 < min(shape) and max(shape) <= MAX_INT32:
             return shape
     except (TypeError, ValueError, OverflowError):
         pass
@@ -132,7 +138,7 @@ def _floats(value: object, name: str, field: str) -> np.ndarray:
         return value.astype(np.float32, copy=False)
 
 
-def _check_extent(keypoint: np.ndarray, total_frames: object, rules: Rules, name: str) -> None:
+def _check_extent(keypoint: np.ndarray, total_frames: object, rules: ClipRules, name: str) -> None:
     check_keypoint_shape(keypoint.shape, name)
     frames, joints = keypoint.shape[1:3]
     if not isinstance(total_frames, (int, float, np.number)) or total_frames != frames:
@@ -145,8 +151,11 @@ def _check_extent(keypoint: np.ndarray, total_frames: object, rules: Rules, name
         raise InputError(f"expected {rules.num_joints} joints, got {joints}", clip=name, field="keypoint", fix=fix)
 
 
-def mend_scores(score: np.ndarray, name: str, report: Report, limit: float = SCORE_LIMIT) -> np.ndarray:
-    """Scores (…, V) from 0 to 1; those that are not are counted, and above ``limit`` refused."""
+def mend_scores(score: np.ndarray, name: str, report: ReadReport, limit: float = SCORE_LIMIT) -> np.ndarray:
+    """Scores (…, V) clipped to 0 to 1.
+
+    Scores out of this range are counted; one above ``limit`` is an error.
+    """
     low, high = score.min(), score.max()
     if low >= 0 and high <= 1:  # false for NaN
         return score
@@ -163,13 +172,13 @@ def mend_scores(score: np.ndarray, name: str, report: Report, limit: float = SCO
 
 
 def mend_points(
-    keypoint: np.ndarray, score: np.ndarray, img_shape: tuple[int, int], name: str, report: Report
+    keypoint: np.ndarray, score: np.ndarray, img_shape: tuple[int, int], name: str, report: ReadReport
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points (…, V, 2) and their scores without what is no place; counted."""
-    limit = ABSURD * max(img_shape)
+    """Points (…, V, 2) and scores without invalid coordinates, which are counted."""
+    limit = OFF_IMAGE_FACTOR * max(img_shape)
     size = np.abs(keypoint)
     if size.max() <= limit:  # false for NaN
-        if size.max() < METRES:
+        if size.max() < MAX_METRES:
             _check_pixels(keypoint, img_shape, name)
         return keypoint, score
     size = size.max(-1)
@@ -181,8 +190,11 @@ def mend_points(
 
 
 def _check_pixels(keypoint: np.ndarray, img_shape: tuple[int, int], name: str) -> None:
-    """Heat maps of shares of the image, or of metres, would be one blot in its corner."""
-    if max(img_shape) < SMALL_IMAGE or np.count_nonzero(keypoint.any(-1)) < FEW_POINTS:
+    """Check that coordinates are px, not metres or shares of the image.
+
+    Heat maps of such coordinates would be a blot in the image's corner.
+    """
+    if max(img_shape) < MIN_IMAGE_SIDE or np.count_nonzero(keypoint.any(-1)) < MIN_POINTS:
         return
     if np.abs(keypoint).max() <= 1 or (keypoint < 0).mean() > 0.2:
         problem = (
@@ -194,7 +206,7 @@ def _check_pixels(keypoint: np.ndarray, img_shape: tuple[int, int], name: str) -
 
 
 def _drop_off_image(
-    keypoint: np.ndarray, score: np.ndarray, img_shape: tuple[int, int], name: str, report: Report
+    keypoint: np.ndarray, score: np.ndarray, img_shape: tuple[int, int], name: str, report: ReadReport
 ) -> tuple[np.ndarray, np.ndarray]:
     height, width = img_shape
     x, y = keypoint[..., 0], keypoint[..., 1]
@@ -205,5 +217,8 @@ def _drop_off_image(
 
 
 def without_points(keypoint: np.ndarray, score: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Copies in which the points of the mask (M, T, V) are (0, 0) with score 0."""
+    """Copies in which the masked points (M, T, V) are missing.
+
+    A missing point is (0, 0) with score 0.
+    """
     return np.where(missing[..., None], np.float32(0), keypoint), np.where(missing, np.float32(0), score)

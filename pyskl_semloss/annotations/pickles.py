@@ -1,4 +1,4 @@
-"""Reading and writing PySKL annotation pickles, with the rules for the defects of real files."""
+"""Reading, repairing and writing PySKL annotation pickles."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import warnings
 from typing import Any
 
 from pyskl_semloss.annotations.clip import AnnotationSet, Clip
-from pyskl_semloss.annotations.mending import Rules, clip_id, read_clip
-from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.annotations.findings import ReadReport
+from pyskl_semloss.annotations.mending import ClipRules, clip_id, read_clip
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import shown
 from pyskl_semloss.untrusted import safe_pickle
@@ -24,8 +24,10 @@ def read_annotations(
     zero_clips: str = "keep",
     off_image: str = "keep",
     strict: bool = False,
-) -> tuple[AnnotationSet, Report]:
-    """Read an annotation file; mend what can be mended, with one warning, and refuse the rest.
+) -> tuple[AnnotationSet, ReadReport]:
+    """Clips and splits of an annotation file, repaired where possible.
+
+    All repairs are told in one warning. Other defects are errors.
 
     Args:
         path: A pickle of ``{"split": {name: [id, …]}, "annotations": [entry, …]}`` or of the list of entries alone.
@@ -45,11 +47,11 @@ def read_annotations(
     Raises:
         InputError: A defect that is not mended; names file, clip and field.
     """
-    report = Report(file=path, strict=strict)
+    report = ReadReport(file=path, strict=strict)
     try:
         if zero_clips not in ("keep", "drop"):
             raise InputError(f"expected 'keep' or 'drop', got {zero_clips!r}", field="zero_clips")
-        rules = Rules(num_classes, num_joints, unknown_labels, off_image)
+        rules = ClipRules(num_classes, num_joints, unknown_labels, off_image)
         splits, entries = _parts(safe_pickle.load(path), split)
         splits = {name: _distinct(ids, name, report) for name, ids in splits.items()}
         wanted = None if split is None else set(splits[split])
@@ -74,7 +76,9 @@ def read_annotations(
 
 
 def write_annotations(path: str | os.PathLike[str], annotations: AnnotationSet) -> None:
-    """Write a file that both hosts and plain ``pickle.load`` read, on numpy 1.21 to 2.x; whole or not at all.
+    """Write an annotation pickle, whole or not at all.
+
+    Both hosts and plain ``pickle.load`` read it, on numpy 1.21 to 2.x.
 
     Raises:
         InputError: Two clips share an id, an id in a split has no clip, or somebody changed the file that is there.
@@ -117,7 +121,7 @@ def _parts(content: object, split: str | None) -> tuple[dict[str, list[Any]], li
     return {split: splits[split]}, content["annotations"]
 
 
-def _distinct(ids: list[Any], split: str, report: Report) -> list[str]:
+def _distinct(ids: list[Any], split: str, report: ReadReport) -> list[str]:
     seen: dict[str, None] = {}
     for item in ids:
         if not isinstance(item, str):
@@ -128,7 +132,7 @@ def _distinct(ids: list[Any], split: str, report: Report) -> list[str]:
     return list(seen)
 
 
-def _read_clips(entries: list[Any], wanted: set[str] | None, rules: Rules, report: Report) -> list[Clip]:
+def _read_clips(entries: list[Any], wanted: set[str] | None, rules: ClipRules, report: ReadReport) -> list[Clip]:
     clips: dict[str, Clip] = {}
     joints: int | None = None
     for entry in entries:
@@ -150,7 +154,7 @@ def _read_clips(entries: list[Any], wanted: set[str] | None, rules: Rules, repor
     return list(clips.values())
 
 
-def _with_clips(splits: dict[str, list[str]], clips: list[Clip], report: Report) -> dict[str, list[str]]:
+def _with_clips(splits: dict[str, list[str]], clips: list[Clip], report: ReadReport) -> dict[str, list[str]]:
     known = {clip.frame_dir for clip in clips}
     for ids in splits.values():
         for item in ids:
@@ -160,7 +164,7 @@ def _with_clips(splits: dict[str, list[str]], clips: list[Clip], report: Report)
 
 
 def _without_zero_clips(
-    clips: list[Clip], splits: dict[str, list[str]], report: Report
+    clips: list[Clip], splits: dict[str, list[str]], report: ReadReport
 ) -> tuple[list[Clip], dict[str, list[str]]]:
     zero = {clip.frame_dir for clip in clips if not clip.keypoint.any()}
     for name in sorted(zero):
@@ -169,7 +173,7 @@ def _without_zero_clips(
     return kept, {name: [item for item in ids if item not in zero] for name, ids in splits.items()}
 
 
-def _check_not_empty(clips: list[Clip], splits: dict[str, list[str]], split: str | None, report: Report) -> None:
+def _check_not_empty(clips: list[Clip], splits: dict[str, list[str]], split: str | None, report: ReadReport) -> None:
     zero = report.counts["zero_clips_dropped"]
     if clips and (split is None or splits[split]):
         return
@@ -179,7 +183,10 @@ def _check_not_empty(clips: list[Clip], splits: dict[str, list[str]], split: str
 
 
 def _fits_exchanged(clip: Clip) -> bool:
-    """Whether a tenth of the points, or more, lie beyond the image, and none where its sides are exchanged."""
+    """Whether the points fit only an image with exchanged sides.
+
+    A tenth of the points or more lie outside the image, and none lies outside the exchanged one.
+    """
     height, width = clip.img_shape
     points = clip.keypoint.reshape(-1, 2)
     right, bottom = points.max(0).tolist()
@@ -188,7 +195,7 @@ def _fits_exchanged(clip: Clip) -> bool:
     return bool((points >= (width, height)).any(1).mean() >= 0.1)
 
 
-def _note(clips: list[Clip], splits: dict[str, list[str]], report: Report) -> None:
+def _note(clips: list[Clip], splits: dict[str, list[str]], report: ReadReport) -> None:
     report.clips_kept = len(clips)
     placed = {item for ids in splits.values() for item in ids}
     for clip in clips:

@@ -1,4 +1,4 @@
-"""A folder of plain numpy files that serves clips without reading the set: the layout, opening, reading.
+"""Keypoint stores: folders of npy files that serve single clips.
 
 ``store.json`` has the version and the counts, and beside it lies one ``.npy`` file for each of ``LAYOUT``. The clips
 follow one another; clip ``i`` has the points ``offsets[i]`` to ``offsets[i + 1]``, in the order (M, T, V).
@@ -42,13 +42,15 @@ BLOCK = 1 << 20
 
 
 def is_store(path: str | os.PathLike[str]) -> bool:
-    """Whether there is a keypoint store, whole or damaged."""
+    """True if the folder is a keypoint store, whole or damaged."""
     restore_folder(path)
     return os.path.isfile(os.path.join(path, HEAD))
 
 
 class KeypointStore:
-    """An open store: its index is in memory, and the points and scores of a clip are read when they are asked for.
+    """Open keypoint store with an index in memory.
+
+    Points and scores of a clip are read on access.
 
     Opening reads the index, some 100 bytes for each clip, and checks that the files fit together, in time proportional
     to the number of clips. Forked workers share it, and spawned ones open the store again.
@@ -104,7 +106,7 @@ class KeypointStore:
         return self
 
     def clip_id(self, number: int) -> str:
-        """The id (``frame_dir``) of a clip."""
+        """Id (``frame_dir``) of a clip."""
         start, stop = self._id_offsets[number : number + 2].tolist()
         return self._ids[start:stop].tobytes().decode()
 
@@ -120,7 +122,7 @@ class KeypointStore:
         }
 
     def entry(self, number: int) -> dict[str, Any]:
-        """An entry of the hosts' annotation format; the arrays are the caller's own.
+        """Entry of the hosts' annotation format with arrays of its own.
 
         Raises:
             InputError: A file has been cut off since the store was opened.

@@ -1,4 +1,4 @@
-"""Making a keypoint store: of a pickle, or of clips one by one as they come; and back to a pickle."""
+"""Conversion of pickles and clips to keypoint stores, and back."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.annotations.clip import Clip
-from pyskl_semloss.annotations.mending import Rules, read_clip
+from pyskl_semloss.annotations.findings import MENDED, ReadReport
+from pyskl_semloss.annotations.mending import ClipRules, read_clip
 from pyskl_semloss.annotations.pickles import read_annotations, write_annotations
-from pyskl_semloss.annotations.report import MENDED, Report
 from pyskl_semloss.annotations.store import (
     FORMAT,
     HEAD,
@@ -32,12 +32,14 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import atomic_folder, hold, sha256
 from pyskl_semloss.untrusted import safe_pickle
 
-IN_SPLITS = ("duplicate_ids", "ids_without_clip")
+SPLIT_DEFECTS = ("duplicate_ids", "ids_without_clip")
 """The kinds of mending that concern a split, not a clip."""
 
 
-def pickle_to_store(source: str | os.PathLike[str], path: str | os.PathLike[str], *, strict: bool = False) -> Report:
-    """Make a store of an annotation pickle. The whole pickle is read and checked, all splits of it.
+def pickle_to_store(
+    source: str | os.PathLike[str], path: str | os.PathLike[str], *, strict: bool = False
+) -> ReadReport:
+    """Convert an annotation pickle with all its splits to a store.
 
     Args:
         source: The pickle.
@@ -55,13 +57,13 @@ def pickle_to_store(source: str | os.PathLike[str], path: str | os.PathLike[str]
         return _convert(source, path, strict)
 
 
-def _convert(source: str | os.PathLike[str], path: str | os.PathLike[str], strict: bool) -> Report:
+def _convert(source: str | os.PathLike[str], path: str | os.PathLike[str], strict: bool) -> ReadReport:
     annotations, report = read_annotations(source, unknown_labels=True, strict=strict)
     mended_splits = []
-    if any(report.counts[kind] for kind in IN_SPLITS):
+    if any(report.counts[kind] for kind in SPLIT_DEFECTS):
         before = safe_pickle.load(source)["split"]
         mended_splits = [name for name, ids in annotations.splits.items() if len(ids) != len(before[name])]
-    mended = {name for kind in MENDED if kind not in IN_SPLITS for name in report.names.get(kind, ())}
+    mended = {name for kind in MENDED if kind not in SPLIT_DEFECTS for name in report.examples.get(kind, ())}
     notes = {
         "source": {"name": Path(source).name, "sha256": sha256(source)},
         "mended": {kind: report.counts[kind] for kind in MENDED if report.counts[kind]},
@@ -72,7 +74,7 @@ def _convert(source: str | os.PathLike[str], path: str | os.PathLike[str], stric
 
 
 def store_to_pickle(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
-    """Write a store's clips and splits as an annotation pickle; returns the number of clips.
+    """Convert a store to an annotation pickle; returns the number of clips.
 
     Raises:
         InputError: There is no store, it is damaged, or ``target`` is a folder.
@@ -92,7 +94,9 @@ def write_store(
     mended: Collection[str] = (),
     notes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a store, clip by clip, so that a set need not fit into memory; whole or not at all.
+    """Write a store clip by clip, whole or not at all.
+
+    The set need not fit into memory.
 
     Args:
         path: The folder to make; a store that is there is replaced when the new one is whole.
@@ -126,7 +130,7 @@ def _write(
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
-    """Refuse to replace what is neither a store, with nothing but its own files, nor an empty folder."""
+    """Check that a path is free, an empty folder, or a store."""
     there = Path(path)
     if is_store(there):
         own = {HEAD, *(f"{name}.npy" for name in LAYOUT)}
@@ -139,7 +143,7 @@ def check_target(path: str | os.PathLike[str]) -> None:
 
 
 class _Column:
-    """An npy file that grows row by row."""
+    """Npy file that grows row by row."""
 
     def __init__(self, folder: Path, name: str, stack: contextlib.ExitStack) -> None:
         self.dtype, self.axes = LAYOUT[name]
@@ -193,9 +197,9 @@ def _write_files(
 
 
 def _add_clip(columns: dict[str, _Column], clip: Clip, mended: bool) -> None:
-    report = Report()
+    report = ReadReport()
     # The very rules by which the clip will be served; with them, what is left of it inside its image.
-    inside = read_clip(clip.to_dict(), Rules(unknown_labels=True, off_image="drop"), report)
+    inside = read_clip(clip.to_dict(), ClipRules(unknown_labels=True, off_image="drop"), report)
     if report.warning:
         defects = "; ".join(report.lines(MENDED))
         fix = "Write a pickle of the clips and convert that: reading it mends them."

@@ -20,7 +20,7 @@ from pyskl_semloss.drawing.stick_figure import figure_data
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.files import WRITERS, write_segments
-from pyskl_semloss.segments.find import SegmentRules, background_classes
+from pyskl_semloss.segments.localization import SegmentRules, background_classes
 from pyskl_semloss.segments.windows import Timeline, frame_probability
 from pyskl_semloss.video.containers import container
 from pyskl_semloss.video.frames import Video, import_cv2, open_capture

@@ -16,7 +16,7 @@ from pyskl_semloss.datasets.splits import read_subjects
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.comparison import RESAMPLES, Difference, mcnemar, paired_bootstrap
 from pyskl_semloss.evaluation.neighbours import name_nearness
-from pyskl_semloss.evaluation.resampling import persons_of
+from pyskl_semloss.evaluation.resampling import match_persons
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.semantic.label_vectors import load_matrix
 
@@ -49,7 +49,7 @@ def main() -> None:
     args = parse_args()
     a, b = ([Scores.load(path) for path in side] for side in (args.a, args.b))
     vectors = None if args.vectors is None else load_matrix(args.vectors, a[0].score.shape[1])
-    persons = None if args.subjects is None else persons_of(a[0].sample_id, read_subjects(args.subjects))
+    persons = None if args.subjects is None else match_persons(a[0].sample_id, read_subjects(args.subjects))
     for metric, title in (("top1", "Top-1"), ("mean_class", "mean-class")):
         one = paired_bootstrap(a, b, metric, resamples=args.resamples, seed=args.seed, persons=persons)
         of = f" (means of {len(a)} and {len(b)} models)" if len(a) + len(b) > 2 else ""

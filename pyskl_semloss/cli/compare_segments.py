@@ -13,8 +13,8 @@ from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError, one_line
 from pyskl_semloss.io.reading import closest, fold
-from pyskl_semloss.segments.matching import agreement
-from pyskl_semloss.segments.reading import read_segments
+from pyskl_semloss.segments.agreement import agreement
+from pyskl_semloss.segments.files import read_segments
 
 
 def parse_args() -> argparse.Namespace:

@@ -9,7 +9,7 @@ from pyskl_semloss.datasets.recordings import KeypointOptions
 from pyskl_semloss.datasets.splits import SplitOptions, read_split_files, read_subjects
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings.keypoint_files import FORMATS, RecordingOptions
-from pyskl_semloss.recordings.persons import WAYS
+from pyskl_semloss.recordings.persons import SELECTIONS
 from pyskl_semloss.skeletons import get_layout
 
 
@@ -65,7 +65,7 @@ def add_keypoint_arguments(parser: argparse.ArgumentParser) -> None:
     add("--alias", action="append", default=[], metavar="TARGET=SOURCE", help="a joint of --to, and what it is there")
     add("--image-size", metavar="WxH", help="of the video in px, as 1920x1080, where the sources do not say it")
     add("--fps", type=float, help="frames per second of the video, where the sources do not say it")
-    add("--person", default="largest", metavar="WHO", help=f"{', '.join(WAYS)}, or a number (default: largest)")
+    add("--person", default="largest", metavar="WHO", help=f"{', '.join(SELECTIONS)}, or a number (default: largest)")
     add("--max-persons", type=int, default=2, help="for --person all (default: 2)")
     add("--pause", type=int, metavar="FRAMES", help="gone so long, a person is still the same (default: one second)")
     add("--fill-gaps", type=int, default=0, metavar="FRAMES", help="interpolate gaps up to so long (default: none)")

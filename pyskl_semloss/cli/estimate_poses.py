@@ -22,8 +22,8 @@ from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.progress import FrameProgress
 from pyskl_semloss.io.results import add_overwrite
-from pyskl_semloss.recordings.persons import WAYS
-from pyskl_semloss.recordings.seen import seen_line
+from pyskl_semloss.recordings.persons import SELECTIONS
+from pyskl_semloss.recordings.visibility import visibility_text
 from pyskl_semloss.video import EstimationOptions, estimate_files
 from pyskl_semloss.video.batch import VideoResult
 
@@ -35,7 +35,7 @@ def _say(outcome: VideoResult) -> None:
     about = outcome.facts
     line = f"{outcome.recording}: {about['frames']} frames ({about['seconds']:.1f} s at {about['fps']:g} frames/s), "
     line += f"somebody seen in {about['seen'] / about['frames']:.0%} of them"
-    line += seen_line(about.get("seen_by_part", {}), about["frames"])
+    line += visibility_text(about.get("seen_by_part", {}), about["frames"])
     if about.get("persons_found", 1) > 1:
         whom = f"person {', '.join(map(str, about['chosen']))}" if about["chosen"] else "the largest of each frame"
         line += f"; {whom} of {about['persons_found']} persons"
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="second of the video to begin at")
     parser.add_argument("--end", type=float, metavar="S", help="second of the video to end at")
     parser.add_argument("--fps", type=float, metavar="F", help="frame rate, where the video does not say it")
-    parser.add_argument("--person", default="largest", metavar="WHO", help=f"{', '.join(WAYS)}, or a number")
+    parser.add_argument("--person", default="largest", metavar="WHO", help=f"{', '.join(SELECTIONS)}, or a number")
     parser.add_argument("--max-persons", type=int, default=2, metavar="N", help="for --person all (default: 2)")
     parser.add_argument("--pause", type=int, metavar="FRAMES", help="gone so long, a person is the same (default: 1 s)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")

@@ -17,8 +17,8 @@ from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
-from pyskl_semloss.evaluation.fusion_plan import FusionPlan, plan_parts, run_fusion
-from pyskl_semloss.evaluation.scores import check_there
+from pyskl_semloss.evaluation.fusion_plan import FusionPlan, fusion_inputs, run_fusion
+from pyskl_semloss.evaluation.scores import check_score_file
 from pyskl_semloss.io.results import add_overwrite
 
 
@@ -50,10 +50,10 @@ def main() -> None:
     args.pop("overwrite")
     files, config, weights, search_on = (args.pop(name) for name in ("files", "config", "weights", "search_on"))
     for file in files:
-        check_there(file.removesuffix(":semantic"))
+        check_score_file(file.removesuffix(":semantic"))
     if config is None:
         options = {name: value for name, value in args.items() if value is not None}
-        plan = FusionPlan(plan_parts(files, weights, search_on), **options)
+        plan = FusionPlan(fusion_inputs(files, weights, search_on), **options)
     elif files or weights or search_on:
         raise InputError("expected no files and no weights beside --config, which names them", file=config)
     else:

@@ -64,7 +64,7 @@ def main() -> None:
     from pyskl_semloss.cpu.allocator import keep_large_blocks
     from pyskl_semloss.hosts.mmaction2.prediction.predict_files import predict_files
     from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
-    from pyskl_semloss.segments.segment import table
+    from pyskl_semloss.segments.segment import format_segments
 
     if not torch.cuda.is_available():
         keep_large_blocks()
@@ -89,7 +89,7 @@ def main() -> None:
             continue
         found = outcome.segmentation
         say(f"{outcome.source}: {len(found.segments)} segments in {found.seconds:.1f} s")
-        print(table(found.segments) if found.segments else f"No gesture was found. {found.explanation}")
+        print(format_segments(found.segments) if found.segments else f"No gesture was found. {found.explanation}")
         say(f"Written to {', '.join(outcome.written)}")
         for note in outcome.notes:
             say(f"warning: {outcome.source}: {note}", error=True)

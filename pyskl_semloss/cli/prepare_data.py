@@ -58,7 +58,7 @@ from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.progress import ProgressLine
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.submission import check_ids, read_ids
-from pyskl_semloss.evaluation.toolbox_results import read_clips
+from pyskl_semloss.evaluation.toolbox_results import read_clip_labels
 from pyskl_semloss.io.results import add_overwrite
 from pyskl_semloss.synthetic.clips import generate
 from pyskl_semloss.synthetic.example_study import write_example_study
@@ -144,7 +144,7 @@ def _say(summary: dict, out: str) -> None:
 
 
 def _ids(args: argparse.Namespace) -> None:
-    known = read_clips(args.source, args.split)[0]
+    known = read_clip_labels(args.source, args.split)[0]
     ids = check_ids(known, read_ids(args.ids), args.source)
     say(f"The {len(ids)} ids of {args.ids} are those of the split {args.split!r} of {args.source}")
 

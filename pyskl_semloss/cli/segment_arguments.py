@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.segments.find import SegmentRules
+from pyskl_semloss.segments.localization import SegmentRules
 from pyskl_semloss.segments.windows import WindowRules
 
 _RULES = {

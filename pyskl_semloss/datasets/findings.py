@@ -1,15 +1,14 @@
-"""What a conversion found wrong in its files: counted by kind, with the first few places, or refused when strict."""
+"""Findings of a conversion: mended, dropped and noted defects by kind."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
-from pyskl_semloss.annotations.report import MENDED as CLIP_MENDED
-from pyskl_semloss.annotations.report import NOTED as CLIP_NOTED
-from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.annotations.findings import MENDED as CLIP_MENDED
+from pyskl_semloss.annotations.findings import NOTED as CLIP_NOTED
+from pyskl_semloss.annotations.findings import FindingCounter, ReadReport
 from pyskl_semloss.errors import InputError
 
 MENDED = {
@@ -58,19 +57,12 @@ NOTED = {
 EXAMPLES = 5
 
 
-@dataclass
-class Findings:
-    """Counts of what was mended, dropped and noted.
+class Findings(FindingCounter):
+    """Counts of what was mended, dropped and noted in a conversion.
 
-    Attributes:
-        strict: Refuse what would be mended or dropped.
-        counts: Rows, points, clips, … by kind; the kinds are the keys of ``MENDED``, ``DROPPED`` and ``NOTED``.
-        examples: The first places of each kind, ``"file: row 7: what"``.
+    The kinds are the keys of ``MENDED``, ``DROPPED`` and ``NOTED``; the examples are the first places of each kind,
+    ``"file: row 7: what"``.
     """
-
-    strict: bool = False
-    counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
 
     def add(
         self,
@@ -100,14 +92,13 @@ class Findings:
         problem = detail if row is None else f"row {row}: {detail}"
         if self.strict and kind not in NOTED:
             raise InputError(problem, file=file, clip=clip, fix="Without --strict it would be mended or dropped.")
-        self.counts[kind] += count
-        places = self.examples.setdefault(kind, [])
+        places = self.count(kind, count)
         if len(places) < EXAMPLES:
             where = [] if file is None else [os.fspath(file)]
             where += [] if clip is None else [f"clip {clip!r}"]
             places.append(": ".join([*where, problem]))
 
-    def add_report(self, report: Report, *, file: str | os.PathLike[str], clip: str, detail: str) -> None:
+    def add_report(self, report: ReadReport, *, file: str | os.PathLike[str], clip: str, detail: str) -> None:
         """Count what the rules for one clip found."""
         for kind, count in report.counts.items():
             defect = {**CLIP_MENDED, **CLIP_NOTED}[kind].counted(count)
@@ -115,9 +106,8 @@ class Findings:
 
     def merge(self, other: Findings) -> None:
         """Add the counts and places of another part of the conversion."""
-        self.counts.update(other.counts)
         for kind, places in other.examples.items():
-            mine = self.examples.setdefault(kind, [])
+            mine = self.count(kind, other.counts[kind])
             mine.extend(places[: EXAMPLES - len(mine)])
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.annotations.clip import Clip
-from pyskl_semloss.annotations.mending import METRES
+from pyskl_semloss.annotations.mending import MAX_METRES
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.formats import FORMATS, command_of
 from pyskl_semloss.datasets.label_tables import first_label
@@ -203,7 +203,7 @@ def _names_and_labels(path: Path) -> tuple[list[str], list[int]]:
 
 def _check_pixels(data: NpyRows, file: Path, raw: RawFormat) -> None:
     """Kinect data come in metres too, and heat maps of metres would be empty."""
-    if 0 < max((_largest(data[at]) for at in range(min(200, len(data)))), default=0.0) < METRES:
+    if 0 < max((_largest(data[at]) for at in range(min(200, len(data)))), default=0.0) < MAX_METRES:
         raise InputError(
             "the coordinates are below 10: they look like the Kinect's world coordinates in metres, expected x and y "
             f"in px of the colour image ({raw.img_shape[1]}x{raw.img_shape[0]}) and a score",

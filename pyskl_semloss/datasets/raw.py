@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.annotations.clip import Clip
-from pyskl_semloss.annotations.mending import Rules, read_clip
-from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.annotations.findings import ReadReport
+from pyskl_semloss.annotations.mending import ClipRules, read_clip
 from pyskl_semloss.cpu.workers import Tell, run_tasks
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.parts import Part, part_key, read_part, write_part
@@ -154,10 +154,10 @@ def mended_clip(entry: dict[str, Any], findings: Findings, file: str, where: str
     Raises:
         InputError: The findings are strict, and something had to be mended or dropped.
     """
-    report = Report()
+    report = ReadReport()
     name = entry["frame_dir"]
     try:
-        clip = read_clip(entry, Rules(unknown_labels=True), report)
+        clip = read_clip(entry, ClipRules(unknown_labels=True), report)
     except InputError as error:
         findings.add("clips_refused", f"{error.field}: {error.problem}{where}", file=file, clip=name)
         return None

@@ -19,7 +19,7 @@ from pyskl_semloss.io.reading import list_folder, read_json
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.recordings.keypoint_files import RecordingOptions, find_sources, make_recording, read_keypoints
 from pyskl_semloss.recordings.mmpose import recording_name
-from pyskl_semloss.recordings.seen import seen_line
+from pyskl_semloss.recordings.visibility import visibility_text
 from pyskl_semloss.skeletons import SkeletonLayout
 
 Failure = Callable[[str, InputError], None]
@@ -211,7 +211,7 @@ def recording_line(about: dict[str, Any]) -> str:
     others = [each for each in about["persons"] if each["number"] not in about["chosen"]] if about["chosen"] else []
     line = f"{about['recording']}: {about['frames']} frames ({about['seconds']:g} s), {about['layout']}, {whom} of "
     line += f"{about['persons_found']} seen in {share:.0%} of them"
-    line += seen_line(about.get("seen_by_part", {}), about["frames"])
+    line += visibility_text(about.get("seen_by_part", {}), about["frames"])
     if others:
         listed = ", ".join(f"{each['number']} in {each['frames']} frames, {each['size']:.0f} px" for each in others[:3])
         line += f" (others: {listed}{', …' * (len(others) > 3)})"

@@ -1,1 +1,1 @@
-"""Score files, the numbers read from them, fusion, and the challenge's submission file."""
+"""Score files, metrics, fusion, comparison, and the challenge's submission file."""

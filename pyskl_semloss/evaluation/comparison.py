@@ -1,4 +1,4 @@
-"""Is one model better than another on the same clips? Paired bootstrap intervals, and McNemar's exact test."""
+"""Paired bootstrap intervals and McNemar's exact test for two models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align
-from pyskl_semloss.evaluation.resampling import Units, accuracy, bootstrap, units_of
+from pyskl_semloss.evaluation.resampling import SamplingUnits, bootstrap, resampled_accuracy, sampling_units
 from pyskl_semloss.evaluation.scores import Scores
 
 METRICS = ("top1", "mean_class")
@@ -72,7 +72,9 @@ def paired_bootstrap(
     seed: int = 0,
     persons: Mapping[str, str] | None = None,
 ) -> Difference:
-    """Difference of a metric between two models, or two groups of models, with its percentile bootstrap interval.
+    """Difference of a metric between two sides, with its bootstrap interval.
+
+    A side is a model, or a group of models; the interval is the percentile one.
 
     Clips are drawn with replacement, the same ones for both sides, and all clips of a person together where persons are
     given. For several models (seeds) of a side the metric is the mean over them, in each resample as well: the interval
@@ -88,19 +90,31 @@ def paired_bootstrap(
         level: Of the interval, between 0 and 1.
         seed: Of the draws.
         persons: Person of each clip by id; one for all clips is as none, see
-            :func:`pyskl_semloss.evaluation.resampling.units_of`.
+            :func:`pyskl_semloss.evaluation.resampling.sampling_units`.
 
     Raises:
         InputError: The score files do not belong together (see :func:`pyskl_semloss.evaluation.fusion.align`), no label
             is known, or an argument is out of range.
+
+    Example:
+        >>> ids, label = np.array(["a", "b", "c"]), np.array([0, 1, 1])
+        >>> a = Scores(ids, np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]]), label)
+        >>> b = Scores(ids, np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]), label)
+        >>> difference = paired_bootstrap([a], [b], resamples=1000)
+        >>> round(difference.estimate, 4), difference.low, difference.high
+        (0.6667, 0.0, 1.0)
     """
-    _check(metric, resamples, level, seed)
+    _check_options(metric, resamples, level, seed)
     label, hits, units = _hits([*a, *b], len(a), len(b), persons)
     side = np.stack([hits[: len(a)].mean(axis=0), hits[len(a) :].mean(axis=0)])
     by_class = label if metric == "mean_class" else None
-    both = accuracy(np.ones((1, len(label))), side, by_class)[0]
+    both = resampled_accuracy(np.ones((1, len(label))), side, by_class)[0]
     low, high = bootstrap(
-        units, lambda times: np.diff(accuracy(times, side, by_class))[:, 0], resamples=resamples, level=level, seed=seed
+        units,
+        lambda times: np.diff(resampled_accuracy(times, side, by_class))[:, 0],
+        resamples=resamples,
+        level=level,
+        seed=seed,
     )
     return Difference(
         metric=metric,
@@ -120,13 +134,23 @@ def paired_bootstrap(
 
 
 def mcnemar(a: Scores, b: Scores) -> McNemar:
-    """McNemar's exact test of two models on the same clips: of the clips that one alone has right, is half each one's?
+    """McNemar's exact test of two models on the same clips.
+
+    The null hypothesis: of the clips that only one model has right, half are each model's.
 
     McNemar, "Note on the sampling error of the difference between correlated proportions", Psychometrika 1947, with the
     exact binomial distribution. Without such clips the p-value is 1.
 
     Raises:
         InputError: As :func:`paired_bootstrap`.
+
+    Example:
+        >>> ids, label = np.array(["a", "b", "c"]), np.array([0, 1, 1])
+        >>> a = Scores(ids, np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]]), label)
+        >>> b = Scores(ids, np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]), label)
+        >>> test = mcnemar(a, b)
+        >>> test.table.tolist(), test.p_value
+        ([[1, 0], [2, 0]], 0.5)
     """
     from scipy.stats import binomtest
 
@@ -138,7 +162,7 @@ def mcnemar(a: Scores, b: Scores) -> McNemar:
     return McNemar(table, p_value)
 
 
-def _check(metric: str, resamples: int, level: float, seed: int) -> None:
+def _check_options(metric: str, resamples: int, level: float, seed: int) -> None:
     if seed < 0:
         raise InputError(f"expected a whole number from 0, got {seed}", field="seed")
     if metric not in METRICS:
@@ -151,8 +175,8 @@ def _check(metric: str, resamples: int, level: float, seed: int) -> None:
 
 def _hits(
     every: Sequence[Scores], count_a: int, count_b: int, persons: Mapping[str, str] | None = None
-) -> tuple[np.ndarray, np.ndarray, Units]:
-    """Labels (N,) of the clips with a known one, which model (M, N) is right on them, and what is resampled."""
+) -> tuple[np.ndarray, np.ndarray, SamplingUnits]:
+    """Known labels (N,), hits of each model (M, N), and sampling units."""
     if not count_a or not count_b:
         raise InputError(f"expected score files on both sides, got {count_a} and {count_b}")
     aligned = align(every)
@@ -161,4 +185,4 @@ def _hits(
         raise InputError("no clip has a label, so that nothing can be compared", file=every[0].source or None)
     label = aligned[0].label[known]
     hits = np.stack([part.score[known].argmax(axis=1) == label for part in aligned]).astype(np.float64)
-    return label, hits, units_of(aligned[0].sample_id[known], persons)
+    return label, hits, sampling_units(aligned[0].sample_id[known], persons)

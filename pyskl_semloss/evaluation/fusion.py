@@ -1,4 +1,4 @@
-"""Late fusion: the weighted sum of the scores of several models, clip by clip, aligned by id and never by position."""
+"""Late fusion: weighted sum of several models' scores, aligned by clip id."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_WEIGHTINGS = 20_000
 
 
 class Weighting(NamedTuple):
-    """One weighting that a search tried, and its accuracies (fractions) on the validation scores."""
+    """Weights that a search tried, with their accuracies as fractions."""
 
     weights: tuple[float, ...]
     top1: float
@@ -30,7 +30,7 @@ class Weighting(NamedTuple):
 
 
 def as_semantic(scores: Scores) -> Scores:
-    """The same clips, scored by name in the place of the classifier.
+    """Scores of the semantic branch in place of the classifier's.
 
     ``softmax(semantic_cosine / 0.1)`` over the C classes of each of the N clips.
 
@@ -51,7 +51,7 @@ def as_semantic(scores: Scores) -> Scores:
             field="semantic_cosine",
             fix="They are written by a test of a model with the semantic head.",
         )
-    return replace(scores, score=softmaxed(scores.semantic_cosine / SEMANTIC_TEMPERATURE))
+    return replace(scores, score=softmax_rows(scores.semantic_cosine / SEMANTIC_TEMPERATURE))
 
 
 def align(parts: Sequence[Scores]) -> list[Scores]:
@@ -81,14 +81,14 @@ def align(parts: Sequence[Scores]) -> list[Scores]:
     return [replace(part, label=label) for part in aligned]
 
 
-def normalised(weights: Sequence[float], parts: int) -> tuple[float, ...]:
+def normalise_weights(weights: Sequence[float], parts: int) -> tuple[float, ...]:
     """The weights scaled to sum 1.
 
     Raises:
         InputError: There are not as many as parts, one is negative, NaN or infinite, or all are zero.
 
     Example:
-        >>> normalised([1, 3], parts=2)
+        >>> normalise_weights([1, 3], parts=2)
         (0.25, 0.75)
     """
     values = [float(weight) for weight in weights]
@@ -102,7 +102,7 @@ def normalised(weights: Sequence[float], parts: int) -> tuple[float, ...]:
 
 
 def fuse(parts: Sequence[Scores], weights: Sequence[float], softmax: bool = False) -> Scores:
-    """Weighted sum of the scores, ``sum_i w_i * score_i`` with the weights scaled to sum 1.
+    """Weighted sum of scores, ``sum_i w_i * score_i``, with ``sum_i w_i = 1``.
 
     All parts must hold probabilities (rows that are not negative and sum to 1 within 0.01), or none. If none does,
     their scores are summed as they are, with a warning. Semantic cosines are fused in the same way if every part has
@@ -126,7 +126,7 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float], softmax: bool = Fals
         >>> fuse([joint, limb], weights=[1, 1]).score.tolist()
         [[0.75, 0.25], [0.5, 0.5]]
     """
-    share = normalised(weights, len(parts))
+    share = normalise_weights(weights, len(parts))
     aligned = align(parts)
     cosines = [part.semantic_cosine for part in aligned if part.semantic_cosine is not None]
     return Scores(
@@ -141,7 +141,7 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float], softmax: bool = Fals
 def search_weights(
     parts: Sequence[Scores], step: float = 0.05, softmax: bool = False
 ) -> tuple[tuple[float, ...], list[Weighting]]:
-    """The weights of the highest Top-1 on a grid; of validation scores, not the test's.
+    """Weights of the highest Top-1 on a grid, from validation scores.
 
     Of equal Top-1 the higher mean-class accuracy wins, then the weights nearest to equal ones, then the first tried.
 
@@ -260,11 +260,14 @@ def _common_labels(aligned: Sequence[Scores]) -> np.ndarray:
 
 
 def _comparable(aligned: Sequence[Scores], softmax: bool) -> list[np.ndarray]:
-    """The scores of each part, after the rule on probabilities; float64 wherever a softmax was taken."""
+    """Scores of each part, all probabilities or none.
+
+    They are float64 where a softmax was taken.
+    """
     fine_rows = [_probability_rows(part, number) for number, part in enumerate(aligned)]
     probable = [bool(rows.all()) for rows in fine_rows]
     if softmax:
-        return [part.score if fine else softmaxed(part.score) for part, fine in zip(aligned, probable, strict=True)]
+        return [part.score if fine else softmax_rows(part.score) for part, fine in zip(aligned, probable, strict=True)]
     if any(probable) and not all(probable):
         odd, fine = probable.index(False), probable.index(True)
         clip = int(np.flatnonzero(~fine_rows[odd])[0])
@@ -299,13 +302,13 @@ def _probability_rows(part: Scores, number: int) -> np.ndarray:
     return fine
 
 
-def softmaxed(score: np.ndarray) -> np.ndarray:
+def softmax_rows(score: np.ndarray) -> np.ndarray:
     """Scores (N, C), such as logits, as probabilities in float64.
 
     ``exp(s_c) / sum_k exp(s_k)`` in each row.
 
     Example:
-        >>> softmaxed(np.log([[3.0, 1.0]])).round(6).tolist()
+        >>> softmax_rows(np.log([[3.0, 1.0]])).round(6).tolist()
         [[0.75, 0.25]]
     """
     power = np.exp(score.astype(np.float64) - score.max(axis=1, keepdims=True))

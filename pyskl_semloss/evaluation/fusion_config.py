@@ -1,4 +1,4 @@
-"""Fusion configs: files of literal assignments in Python's syntax, parsed and never executed."""
+"""Fusion configs: literal assignments in Python's syntax, never executed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion_plan import FusionPlan, Part
+from pyskl_semloss.evaluation.fusion_plan import FusionInput, FusionPlan
 from pyskl_semloss.io.reading import AnyPath, read_text, shown
 from pyskl_semloss.io.shipped import find_config
 
@@ -65,7 +65,9 @@ def read_literals(path: AnyPath) -> dict[str, Any]:
 
 
 def parse_literals(text: str, path: AnyPath, fix: str) -> dict[str, Any]:
-    """The values of ``name = literal`` assignments; ``dict(key=literal, …)`` counts as a literal.
+    """Values of ``name = literal`` assignments.
+
+    ``dict(key=literal, …)`` counts as a literal.
 
     Args:
         text: At most :data:`CONFIG_LIMIT` characters.
@@ -120,7 +122,10 @@ def _keys(tree: ast.AST) -> Iterator[ast.expr | None]:
 
 
 def _is_key(node: ast.expr | None) -> bool:
-    """Whether it is text or a number that a machine can count to: the hashes of others may be chosen to be equal."""
+    """True for text and numbers below 2**63.
+
+    Others could be chosen to have equal hashes.
+    """
     if isinstance(node, ast.UnaryOp):
         node = node.operand
     value = node.value if isinstance(node, ast.Constant) else node
@@ -128,7 +133,10 @@ def _is_key(node: ast.expr | None) -> bool:
 
 
 class _DictCalls(ast.NodeTransformer):
-    """``dict(a=1)`` into ``{"a": 1}``; a call in any other form stays and is then refused."""
+    """Transformer of ``dict(a=1)`` to ``{"a": 1}``.
+
+    Any other call stays, and is refused later.
+    """
 
     def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
         self.generic_visit(node)
@@ -139,14 +147,14 @@ class _DictCalls(ast.NodeTransformer):
         return ast.Dict(keys=keys, values=[keyword.value for keyword in node.keywords])
 
 
-def _part(path: AnyPath, name: str, value: object) -> Part:
+def _part(path: AnyPath, name: str, value: object) -> FusionInput:
     where = f"parts.{name}"
     if not isinstance(value, dict) or "scores" not in value:
         raise InputError("expected dict(scores=…, weight=…)", file=path, field=where)
     _check_keys(path, where, value, list(_PART))
     for key, option in value.items():
         _check_type(path, f"{where}.{key}", option, _PART[key])
-    return replace(Part(**{"name": name, **value}), name=f"{name} ({value['scores']})")
+    return replace(FusionInput(**{"name": name, **value}), name=f"{name} ({value['scores']})")
 
 
 def _check_keys(path: AnyPath, where: str, mapping: Mapping[Any, Any], known: list[str]) -> None:

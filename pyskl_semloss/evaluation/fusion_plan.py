@@ -1,4 +1,4 @@
-"""A fusion as a whole: which files, with which weights, written where; from arguments or from a config."""
+"""Fusion plans: inputs, weights and outputs; and their execution."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalised, search_weights
+from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalise_weights, search_weights
 from pyskl_semloss.evaluation.metrics import accuracy_table
 from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
@@ -22,8 +22,8 @@ PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
 
 
 @dataclass(frozen=True)
-class Part:
-    """One model of a fusion.
+class FusionInput:
+    """Score file of a model, with its weight in a fusion.
 
     Args:
         name: What the table calls it.
@@ -40,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True)
 class FusionPlan:
-    """What to fuse, how, and what to write.
+    """Inputs, weights and outputs of a fusion.
 
     Args:
         parts: The models.
@@ -54,7 +54,7 @@ class FusionPlan:
         ids: The official list of ids: the order of the submission, which must have these and no others.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[FusionInput, ...]
     ann_file: str | None = None
     split: str | None = None
     search_split: str | None = None
@@ -95,7 +95,7 @@ class FusionPlan:
                     field="weight",
                 )
         if not searched:
-            normalised([part.weight for part in self.parts if part.weight is not None], len(self.parts))
+            normalise_weights([part.weight for part in self.parts if part.weight is not None], len(self.parts))
         for part in searched:
             both = (part.scores, part.search_on or "")
             kinds = {modality(spec) for spec in both} - {None}
@@ -122,8 +122,8 @@ class FusionPlan:
 
 
 @dataclass(frozen=True)
-class FusionReport:
-    """What a fusion gave.
+class FusionResult:
+    """Result of a fusion.
 
     Args:
         scores: The fused scores.
@@ -140,10 +140,10 @@ class FusionReport:
     written: list[str] = field(default_factory=list)
 
 
-def plan_parts(
+def fusion_inputs(
     files: Sequence[str], weights: Sequence[float] | None = None, search_on: Sequence[str] | None = None
-) -> tuple[Part, ...]:
-    """Parts from lists that belong together by position; the names come from the paths.
+) -> tuple[FusionInput, ...]:
+    """Fusion inputs from parallel lists; the names come from the paths.
 
     Without weights and validation scores, two files get the paper's 2 : 3 if their paths say ``joint`` and ``limb``, in
     this order.
@@ -164,13 +164,16 @@ def plan_parts(
     unique_kinds = [kind if kind and kinds.count(kind) == 1 else None for kind in kinds]
     names = [f"{kind} ({file})" if kind else file for kind, file in zip(unique_kinds, files, strict=True)]
     return tuple(
-        Part(names[n], files[n], weights[n] if weights else None, search_on[n] if search_on else None)
+        FusionInput(names[n], files[n], weights[n] if weights else None, search_on[n] if search_on else None)
         for n in range(len(files))
     )
 
 
 def modality(spec: str) -> str | None:
-    """``joint`` or ``limb``, whichever word stands in the name of the file, else of its nearest folder; else None."""
+    """Modality, ``joint`` or ``limb``, that a path names, else None.
+
+    The name of the file counts first, then that of the nearest folder.
+    """
     path = Path(_path(spec))
     for component in (path.stem, *reversed(path.parent.parts)):
         words = set(re.split("[^a-z]+", component.lower())) & PAPER_WEIGHTS.keys()
@@ -179,7 +182,7 @@ def modality(spec: str) -> str | None:
     return None
 
 
-def run_fusion(plan: FusionPlan) -> FusionReport:
+def run_fusion(plan: FusionPlan) -> FusionResult:
     """Read, fuse, measure, write.
 
     Raises:
@@ -212,7 +215,7 @@ def run_fusion(plan: FusionPlan) -> FusionReport:
         write_submission(fused, plan.submission, ids)
         if ids is not None:
             notes.append(f"The submission has the {len(ids)} ids of {plan.ids}, in their order.")
-    return FusionReport(fused, weights, table, notes, [path for path in (plan.out, plan.submission) if path])
+    return FusionResult(fused, weights, table, notes, [path for path in (plan.out, plan.submission) if path])
 
 
 def _default_weights(files: Sequence[str], kinds: Sequence[str | None]) -> list[float]:

@@ -1,4 +1,4 @@
-"""The metrics of a test, each stated once: Top-k, mean-class accuracy, macro F1, per-class numbers, calibration.
+"""Metrics of a test: accuracies, F1, per-class numbers, calibration.
 
 All are fractions of 1, over the clips whose label is known. The prediction is the ``argmax``, of equal scores the lower
 class.
@@ -23,7 +23,7 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True, eq=False)
 class ClassNumbers:
-    """Numbers of each class, all (C,); NaN where a ratio has no denominator.
+    """Per-class numbers (C,); NaN where a ratio has no denominator.
 
     Attributes:
         support: Clips of the class, int64.
@@ -42,7 +42,7 @@ class ClassNumbers:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """How far confidence is from accuracy, with the bins of the reliability diagram.
+    """Expected calibration error, with the bins of the reliability diagram.
 
     Attributes:
         ece: Expected calibration error.
@@ -60,7 +60,9 @@ class Calibration:
 
 
 def top_k_accuracy(score: np.ndarray, label: np.ndarray, k: int) -> float | None:
-    """Share of the clips whose true class is among the k classes of the highest score.
+    """Share of clips with the true class among the k best.
+
+    ``1 / N * sum_n [y_n in top_k(s_n)]``
 
     Of classes with the same score the lower index comes first, so that the result is always the same and k = 1 agrees
     with ``argmax``. With fewer than k classes, k is their number.
@@ -88,7 +90,9 @@ def top_k_accuracy(score: np.ndarray, label: np.ndarray, k: int) -> float | None
 
 
 def mean_class_accuracy(score: np.ndarray, label: np.ndarray) -> float | None:
-    """Mean recall over the classes that occur in ``label``; a class that is only predicted does not count as one.
+    """Mean recall over the classes that occur in ``label``.
+
+    ``1 / C' * sum_c TP_c / n_c`` over the C' classes with n_c > 0; a class that is only predicted does not count.
 
     Args:
         score: (N, C), finite. The prediction is the ``argmax``, the lower index of equal scores.
@@ -115,7 +119,7 @@ def mean_class_accuracy(score: np.ndarray, label: np.ndarray) -> float | None:
 
 
 def confusion_matrix(score: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Clips of each true class (rows) that were predicted as each class (columns), (C, C) int64.
+    """Number of clips by true (row) and predicted class, (C, C) int64.
 
     Args:
         score: (N, C), finite.
@@ -143,6 +147,12 @@ def class_numbers(score: np.ndarray, label: np.ndarray) -> ClassNumbers:
 
     Raises:
         InputError: As :func:`top_k_accuracy`.
+
+    Example:
+        >>> score, label = np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.2, 0.3, 0.5]]), np.array([0, 0, 2])
+        >>> numbers = class_numbers(score, label)
+        >>> numbers.support.tolist(), numbers.recall.tolist(), numbers.precision.tolist()
+        ([2, 0, 1], [0.5, nan, 1.0], [1.0, 0.0, 1.0])
     """
     table = confusion_matrix(score, label)
     hits, support, predicted = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
@@ -156,7 +166,9 @@ def class_numbers(score: np.ndarray, label: np.ndarray) -> ClassNumbers:
 
 
 def macro_f1(score: np.ndarray, label: np.ndarray) -> float | None:
-    """Mean F1 over the classes that occur in ``label``: scikit-learn's ``f1_score(average="macro", labels=present)``.
+    """Mean F1 over the classes that occur in ``label``.
+
+    ``1 / C' * sum_c 2 TP_c / (n_c + p_c)``: scikit-learn's ``f1_score(average="macro", labels=present)``.
 
     A class that is only predicted does not count as one; its predictions lower the recall of the others.
 
@@ -181,13 +193,20 @@ def macro_f1(score: np.ndarray, label: np.ndarray) -> float | None:
 
 
 def probability_rows(score: np.ndarray) -> np.ndarray:
-    """(N,) bool: which rows of scores (N, C) are not negative and sum to 1 within 0.01."""
+    """(N,) bool: rows (N, C) that are probabilities, within 0.01.
+
+    Example:
+        >>> probability_rows(np.array([[0.3, 0.7], [0.3, 0.9], [-0.5, 1.5]])).tolist()
+        [True, False, False]
+    """
     score = np.asarray(score)
     return (score >= 0).all(axis=1) & (np.abs(score.sum(axis=1, dtype=np.float64) - 1) <= ROW_SUM_TOLERANCE)
 
 
 def calibration(score: np.ndarray, label: np.ndarray, bins: int = CALIBRATION_BINS) -> Calibration | None:
-    """Expected calibration error, ``sum_b n_b / N * |accuracy_b - confidence_b|`` over bins of equal width.
+    """Expected calibration error over bins of equal width.
+
+    ``sum_b n_b / N * |accuracy_b - confidence_b|``
 
     The confidence of a clip is its highest probability. Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural
     Networks", ICML 2017, equations 2 and 3, with 15 bins.
@@ -225,7 +244,7 @@ def calibration(score: np.ndarray, label: np.ndarray, bins: int = CALIBRATION_BI
     return Calibration(float(gap), edges, count, confidence, accuracy)
 
 
-def summary(scores: Scores) -> dict[str, float]:
+def all_metrics(scores: Scores) -> dict[str, float]:
     """The numbers of a test: ``top1``, ``top5``, ``mean_class``, ``macro_f1``, as fractions.
 
     With the semantic scores also ``nearest_name_top1``: the share of the clips whose predicted embedding is nearest, by
@@ -234,6 +253,11 @@ def summary(scores: Scores) -> dict[str, float]:
 
     Returns:
         The numbers; empty if no label is known.
+
+    Example:
+        >>> scores = Scores(np.array(["a", "b"]), np.array([[0.8, 0.2], [0.6, 0.4]]), np.array([0, 1]))
+        >>> {name: round(value, 4) for name, value in all_metrics(scores).items()}
+        {'top1': 0.5, 'top5': 1.0, 'mean_class': 0.5, 'macro_f1': 0.3333, 'ece': 0.4}
     """
     if (scores.label < 0).all():
         return {}
@@ -281,12 +305,12 @@ _COLUMNS = {"top1": "Top-1", "top5": "Top-5", "mean_class": "mean-class", "neare
 
 
 def accuracy_table(rows: Sequence[tuple[str, str, Scores]]) -> str:
-    """A table of one line per row, accuracies in percent, ``-`` where there is none.
+    """Text table of accuracies in percent; ``-`` where there is none.
 
     Args:
         rows: Name, weight as text (empty everywhere if weights have no meaning here), scores.
     """
-    numbers = [summary(scores) for *_, scores in rows]
+    numbers = [all_metrics(scores) for *_, scores in rows]
     weighted = any(weight for _, weight, _ in rows)
     named = any(scores.semantic_cosine is not None for *_, scores in rows)
     shown = [key for key in _COLUMNS if named or key != "nearest_name_top1"]

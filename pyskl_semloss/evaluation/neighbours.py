@@ -1,4 +1,4 @@
-"""When a model is mistaken, is the name that it predicts nearer to the true one than chance would have it?"""
+"""Permutation test: are wrongly predicted names nearer than chance?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PERMUTATIONS = 10_000
 
 
 class NameNearness(NamedTuple):
-    """How near the wrongly predicted names are to the true ones.
+    """Nearness of wrongly predicted names to the true ones.
 
     Nearness of a wrong name is its place among the C - 1 wrong names of the true class, by cosine: 1 for the nearest,
     0 for the farthest, 0.5 on the average.
@@ -53,7 +53,7 @@ class NameNearness(NamedTuple):
 def name_nearness(
     scores: Sequence[Scores], label_vectors: np.ndarray, *, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> NameNearness:
-    """Nearness of the names of mistakes, against a null that shuffles names and keeps every prediction.
+    """Nearness of wrongly predicted names, with a permutation test.
 
     The null hypothesis: which name a class has says nothing about what it is mistaken for. A permutation hands the
     label vectors to other classes and leaves the confusion matrix as it is, so that for each true class the number of
@@ -106,7 +106,10 @@ def name_nearness(
 
 
 def _ranks(cosine: np.ndarray) -> np.ndarray:
-    """(C, C) rank of each class among the wrong ones of the row's class, 1 the nearest; 1 on the diagonal, unused."""
+    """(C, C) rank of each wrong class by cosine to the row's.
+
+    1 is the nearest; the diagonal, 1, is not used.
+    """
     others = ~np.eye(len(cosine), dtype=bool)
     # Twins have the same cosine but for its last bits.
     rounded = cosine.round(9)
@@ -120,7 +123,7 @@ def _ranks(cosine: np.ndarray) -> np.ndarray:
 
 
 def _by_frequency(wrong: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """The shares (C, C) that mistakes would have if they followed the overall frequency of predictions alone."""
+    """Shares (C, C) of mistakes that follow the frequency of predictions alone."""
     weight = np.tile(predicted.astype(np.float64), (len(wrong), 1))
     np.fill_diagonal(weight, 0)
     total = weight.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Bootstrap resamples of the clips of a test; the clips of one person stay together where persons are known."""
+"""Bootstrap over clips, or over persons where they are known."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _BLOCK = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Units:
-    """What is drawn with replacement.
+class SamplingUnits:
+    """Sampling units of the bootstrap: clips, or persons.
 
     Clips of one person resemble each other, so that drawing clips one by one makes intervals too narrow. Where persons
     are known whole persons are drawn: the cluster bootstrap; Davison, Hinkley, "Bootstrap Methods and their
@@ -32,8 +32,10 @@ class Units:
     count: int
 
 
-def units_of(sample_id: Sequence[str] | np.ndarray, persons: Mapping[str, str] | None = None) -> Units:
-    """The units of clips: their persons, or the clips themselves where no persons, or only one, are known.
+def sampling_units(sample_id: Sequence[str] | np.ndarray, persons: Mapping[str, str] | None = None) -> SamplingUnits:
+    """Sampling units of clips: their persons, or the clips themselves.
+
+    The clips where no person, or only one, is known.
 
     Args:
         sample_id: (N,) ids of the clips.
@@ -50,12 +52,12 @@ def units_of(sample_id: Sequence[str] | np.ndarray, persons: Mapping[str, str] |
         raise InputError(f"{len(missing)} of {len(ids)} clips have no person", field="subjects", items=missing, fix=fix)
     number = {person: n for n, person in enumerate(dict.fromkeys(person_of))}
     if len(number) < 2:
-        return Units("clips", np.arange(len(ids)), len(ids))
-    return Units("persons", np.array([number[person] for person in person_of]), len(number))
+        return SamplingUnits("clips", np.arange(len(ids)), len(ids))
+    return SamplingUnits("persons", np.array([number[person] for person in person_of]), len(number))
 
 
-def persons_of(sample_id: Sequence[str] | np.ndarray, subjects: Mapping[str, str]) -> dict[str, str]:
-    """The person of each clip by id, from a table that names persons of clips or of videos.
+def match_persons(sample_id: Sequence[str] | np.ndarray, subjects: Mapping[str, str]) -> dict[str, str]:
+    """Person of each clip, from a table of clips or videos.
 
     A clip belongs to the entry of its own id, else to the longest one that its id begins with.
 
@@ -80,8 +82,8 @@ def persons_of(sample_id: Sequence[str] | np.ndarray, subjects: Mapping[str, str
     return persons
 
 
-def resampled(units: Units, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each clip was drawn, (R, N), in blocks of resamples."""
+def draw_counts(units: SamplingUnits, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Draw counts of each clip (R, N), in blocks of resamples."""
     rng = np.random.default_rng(seed)
     block = max(1, _BLOCK // max(units.count, len(units.member)))
     for start in range(0, resamples, block):
@@ -92,7 +94,7 @@ def resampled(units: Units, resamples: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def bootstrap(
-    units: Units, statistic: Callable[[np.ndarray], np.ndarray], *, resamples: int, level: float, seed: int
+    units: SamplingUnits, statistic: Callable[[np.ndarray], np.ndarray], *, resamples: int, level: float, seed: int
 ) -> np.ndarray:
     """Ends (2, …) of the percentile bootstrap interval of a statistic.
 
@@ -103,17 +105,26 @@ def bootstrap(
         level: Of the interval.
         seed: Of the draws.
     """
-    drawn = np.concatenate([statistic(times) for times in resampled(units, resamples, seed)])
+    drawn = np.concatenate([statistic(times) for times in draw_counts(units, resamples, seed)])
     return np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
 
 
-def accuracy(times: np.ndarray, hits: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
-    """Accuracy (R, M) of models where clip n counts ``times[r, n]`` times; with labels mean-class accuracy.
+def resampled_accuracy(times: np.ndarray, hits: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+    """Accuracy (R, M) of models on resamples; with labels, mean-class accuracy.
+
+    Clip n counts ``times[r, n]`` times.
 
     Args:
         times: (R, N).
         hits: (M, N), 1 where a model is right, else 0.
         label: (N,). The mean is over the classes that occur in a resample.
+
+    Example:
+        >>> times, hits = np.array([[1.0, 1.0, 1.0], [0.0, 1.0, 2.0]]), np.array([[1.0, 0.0, 1.0]])
+        >>> resampled_accuracy(times, hits).round(4).tolist()
+        [[0.6667], [0.6667]]
+        >>> resampled_accuracy(times, hits, np.array([0, 1, 1])).tolist()
+        [[0.75], [0.6666666666666666]]
     """
     if label is None:
         return times @ hits.T / times.sum(axis=1, keepdims=True)
@@ -125,10 +136,24 @@ def accuracy(times: np.ndarray, hits: np.ndarray, label: np.ndarray | None = Non
     return ((recall * present).sum(axis=2) / present.sum(axis=1)).T
 
 
-def wilson(share: np.ndarray, count: np.ndarray, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's score interval of shares of ``count`` clips; Wilson, JASA 1927.
+def wilson_interval(share: np.ndarray, count: np.ndarray, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's score interval of shares of ``count`` clips.
 
-    Unlike a bootstrap's it does not collapse where all or none of the clips are right.
+    ``(p + z²/2n ± z sqrt(p(1 - p)/n + z²/4n²)) / (1 + z²/n)``; Wilson, JASA 1927. Unlike a bootstrap's it does not
+    collapse where all or none of the clips are right.
+
+    Args:
+        share: (C,) shares p.
+        count: (C,) numbers of clips n.
+        z: Quantile of the normal distribution, that of a level of 0.95 by default.
+
+    Returns:
+        Lower and upper ends, (C,) each.
+
+    Example:
+        >>> low, high = wilson_interval(np.array([1.0]), np.array([12]))
+        >>> low.round(4).tolist(), high.tolist()
+        ([0.7575], [1.0])
     """
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))

@@ -1,4 +1,4 @@
-"""Score files: what a test run predicts for every clip, keyed by the clip's id."""
+"""Score files: the predictions of a test, by clip id."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SEMANTIC = ("semantic_cosine", "semantic_distance")
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """The scores of one model (or of a fusion) for N clips and C classes, checked when it is made.
+    """Validated scores of a model or fusion, N clips x C classes.
 
     Args:
         sample_id: (N,) ids of the clips, each once.
@@ -36,6 +36,11 @@ class Scores:
     Raises:
         InputError: A shape or type is wrong, an id occurs twice or is empty, a label is out of range, a number is NaN
             or infinite. The message names the first clip concerned.
+
+    Example:
+        >>> scores = Scores(np.array(["a", "b"]), np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([0, -1]))
+        >>> scores.score.shape, scores.score.argmax(axis=1).tolist()
+        ((2, 2), [0, 1])
     """
 
     sample_id: np.ndarray
@@ -119,7 +124,9 @@ class Scores:
         return label
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an npz archive (no pickles, the same bytes for the same scores), whole or not at all.
+        """Write an npz archive, whole or not at all.
+
+        It holds no pickles; equal scores give equal bytes.
 
         Raises:
             InputError: The name does not end in ``.npz``.
@@ -155,7 +162,7 @@ class Scores:
         return cls(**known, class_names=tuple(names.tolist()), source=os.fspath(path))
 
 
-def check_there(path: str | os.PathLike[str]) -> None:
+def check_score_file(path: str | os.PathLike[str]) -> None:
     """Refuse the path of a score file where there is none.
 
     Raises:
@@ -184,7 +191,7 @@ def read_scores(
     Raises:
         InputError: The file is absent, of another kind, damaged, or does not fit the annotations.
     """
-    check_there(path)
+    check_score_file(path)
     suffix = Path(path).suffix.lower()
     if suffix == ".npz":
         return Scores.load(path)

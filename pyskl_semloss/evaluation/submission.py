@@ -1,4 +1,4 @@
-"""The submission file of the MiGA challenge, and its check against the official list of ids."""
+"""Submission file of the MiGA challenge, with its checks."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def submission_csv(scores: Scores, ids: Sequence[str] | None = None) -> str:
 
 
 def check_submission(content: str, ids: Sequence[str], classes: int) -> None:
-    """Check the text of a submission, whoever wrote it, against the official list of ids.
+    """Check the text of a submission against the official ids.
 
     Args:
         content: Lines ``id,class`` without a header.
@@ -151,7 +151,7 @@ def check_ids(clips: Sequence[str], official: Sequence[str], source: str = "") -
 
 
 def _how_it_is_written(missing: Sequence[str], clips: Sequence[str]) -> str:
-    """What to do where a list means the same clips in other words, ``1_0`` for ``0001_0``."""
+    """Hint for a list that spells ids otherwise, ``1_0`` for ``0001_0``."""
     known = KnownNames(clips)
     for clip in missing[:_SHOWN]:
         if (meant := known.find(clip)) is not None:

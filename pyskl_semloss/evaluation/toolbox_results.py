@@ -1,4 +1,4 @@
-"""What the toolboxes themselves write after a test: PySKL's ``result.pkl``, MMAction2's ``--dump`` file.
+"""Test results of the toolboxes: PySKL's ``result.pkl``, MMAction2's ``--dump`` file.
 
 Neither is keyed by clip. Both keep the order of the toolbox's PoseDataset, which is the order of the annotation file,
 reduced to the clips of one split.
@@ -53,8 +53,8 @@ def read_results(
     return ids, _stack(path, ids, scores), np.asarray(dumped, dtype=np.int64)
 
 
-def read_clips(ann_file: AnyPath, split: str | None) -> tuple[list[str], list[int]]:
-    """The ids and labels of a PySKL annotation file in the order in which both toolboxes test them.
+def read_clip_labels(ann_file: AnyPath, split: str | None) -> tuple[list[str], list[int]]:
+    """Ids and labels of an annotation file, in the toolboxes' test order.
 
     Raises:
         InputError: The file is no annotation file, or has no such split.
@@ -108,7 +108,7 @@ def _clips_of(path: AnyPath, ann_file: AnyPath | None, split: str | None, count:
             file=path,
             fix="Give the annotation file and the split that were tested (--ann-file and --split).",
         )
-    ids, labels = read_clips(ann_file, split)
+    ids, labels = read_clip_labels(ann_file, split)
     if len(ids) != count:
         where = os.fspath(ann_file) if split is None else f"split {split!r} of {os.fspath(ann_file)}"
         raise InputError(
@@ -178,7 +178,7 @@ def _kind(value: object) -> str:
 
 
 class _Storage:
-    """The numbers of a tensor as they lie in the file; nothing of it can be set."""
+    """Storage of a tensor, without settable attributes."""
 
     __slots__ = ("flat",)
 

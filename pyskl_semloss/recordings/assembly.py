@@ -1,4 +1,4 @@
-"""From what was found in a video to a recording: mended, persons chosen, gaps filled, in the layout that is wanted."""
+"""Assembly of recordings from detections: repair, choice of persons, gaps, layout."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 import numpy as np
 
+from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import mend_points, mend_scores, without_points
-from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import spoiled
-from pyskl_semloss.recordings.anatomy import doubts_about, outside_of
 from pyskl_semloss.recordings.detections import Detections, check_frames
 from pyskl_semloss.recordings.persons import PersonChoice
+from pyskl_semloss.recordings.plausibility import plausibility_issues, share_outside
 from pyskl_semloss.recordings.recording import Recording, check_fps
-from pyskl_semloss.recordings.seen import seen_by_part
+from pyskl_semloss.recordings.visibility import visible_frames
 from pyskl_semloss.skeletons import SkeletonLayout, joint_map
 
-DOUBT = 0.5
+FILLED_SCORE_FACTOR = 0.5
 """The score of a filled point is the lower score of the two ends of its gap times this."""
 
 
 def fill_gaps(keypoint: np.ndarray, score: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Fill gaps of each joint on a straight line between the points before and after.
+    """Fill gaps of each joint by linear interpolation.
 
     Args:
         keypoint: (M, T, V, 2) px.
@@ -55,7 +55,7 @@ def fill_gaps(keypoint: np.ndarray, score: np.ndarray, longest: int) -> tuple[np
     share = ((frame - start) / (end - start))[:, None]
     keypoint, score = keypoint.copy(), score.copy()
     keypoint[missing] = (1 - share) * keypoint[person, start, joint] + share * keypoint[person, end, joint]
-    score[missing] = DOUBT * np.minimum(score[person, start, joint], score[person, end, joint])
+    score[missing] = FILLED_SCORE_FACTOR * np.minimum(score[person, start, joint], score[person, end, joint])
     return keypoint, score, len(frame)
 
 
@@ -65,14 +65,13 @@ _OUTSIDE = 0.5
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """What a recording is made with.
+    """Options of the assembly of a recording.
 
     Attributes:
         image_shape: (height, width) px, where the file does not say it.
         fps: Frames per second, where the file does not say it.
         to: The layout that is wanted; None keeps that of the file.
-        person: Whom it is about, see :func:`pyskl_semloss.recordings.persons.choose`; ``"frame-largest"`` takes the
-            largest person of each frame, whoever that is.
+        person: Whom it is about, see :class:`pyskl_semloss.recordings.persons.PersonChoice`.
         max_persons: For ``"all"``.
         pause: Frames for which a person may be gone and still be the same; None: one second.
         fill_gaps: Frames of the longest gap that is filled by interpolation.
@@ -96,8 +95,8 @@ class RecordingOptions:
             check_fps(self.fps)
 
 
-def make_recording(detections: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], Report]:
-    """Make a recording of what was found in a video.
+def make_recording(detections: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], ReadReport]:
+    """Assemble a recording from detections.
 
     Returns:
         The recording; facts as plain data (``persons`` followed, numbers ``chosen`` among them, ``frames_seen`` with
@@ -114,13 +113,13 @@ def make_recording(detections: Detections, options: RecordingOptions) -> tuple[R
         raise error.located(file=detections.file) from None
 
 
-def _make(detections: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], Report]:
+def _make(detections: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], ReadReport]:
     name = _file_name(detections.name)
     shape = _agreed(detections.image_shape, options.image_shape, "image-size", "Give it as --image-size WIDTHxHEIGHT.")
     fps = _agreed(detections.fps, options.fps, "fps", "Give it as --fps.")
-    report = Report(detections.file)
+    report = ReadReport(file=detections.file)
     points, scores = _mended(detections, shape, report)
-    doubts = doubts_about(points, scores, detections.layout, shape)
+    doubts = plausibility_issues(points, scores, detections.layout, shape)
     seen = scores.any(1)
     frame, points, scores, person = detections.frame[seen], points[seen], scores[seen], detections.person[seen]
     if not len(frame):
@@ -138,7 +137,7 @@ def _make(detections: Detections, options: RecordingOptions) -> tuple[Recording,
         "frames": detections.frames,
         "seconds": round(detections.frames / fps, 3),
         **whom,
-        "seen_by_part": seen_by_part(score, mapping.target),
+        "seen_by_part": visible_frames(score, mapping.target),
         "doubts": doubts,
         "points_filled": filled,
         "derived": list(mapping.derived),
@@ -148,7 +147,7 @@ def _make(detections: Detections, options: RecordingOptions) -> tuple[Recording,
 
 
 def _file_name(name: str) -> str:
-    """The name of a recording is that of the file it is written to."""
+    """Check that a recording's name can be that of its file."""
     if Path(name).name != name or name[:1] in ("", ".") or "\\" in name or spoiled(name) is not None:
         raise InputError(f"{name!r} cannot be the name of a recording, and of a file", field="name")
     return name
@@ -162,7 +161,7 @@ def _agreed(of_file: Any, asked: Any, field: str, fix: str) -> Any:
     return asked if of_file is None else of_file
 
 
-def _mended(detections: Detections, shape: tuple[int, int], report: Report) -> tuple[np.ndarray, np.ndarray]:
+def _mended(detections: Detections, shape: tuple[int, int], report: ReadReport) -> tuple[np.ndarray, np.ndarray]:
     points, scores = detections.keypoint, detections.score
     if not len(points):
         return points, scores
@@ -177,11 +176,11 @@ def _mended(detections: Detections, shape: tuple[int, int], report: Report) -> t
     if len(known) and np.abs(known).max() <= 1:
         problem = "the coordinates are shares of the image, expected px"
         raise InputError(problem, field="keypoint", fix="Multiply them by its width and height.")
-    outside = outside_of(known, shape)
+    outside = share_outside(known, shape)
     if outside > _OUTSIDE:
         problem = f"{outside:.0%} of the points are outside an image of {shape[1]}x{shape[0]}"
         fix = "Give the size of the video as WIDTHxHEIGHT; and x comes before y."
-        if outside_of(known, shape[::-1]) == 0:
+        if share_outside(known, shape[::-1]) == 0:
             problem += f", and none is outside one of {shape[0]}x{shape[1]}"
             fix = "Are width and height exchanged? --image-size is WIDTHxHEIGHT, image_shape of a file (height, width)."
         raise InputError(problem, field="image-size", fix=fix)

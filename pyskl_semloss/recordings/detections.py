@@ -1,4 +1,4 @@
-"""What an estimator found in a video, frame by frame and person by person, before anybody says who is who."""
+"""Detections of a pose estimator, before tracking."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BYTES = 12
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """The N persons that were found in the frames of a recording, as they stand in its file.
+    """The N persons detected in the frames of a recording.
 
     Attributes:
         name: Of the recording.
@@ -56,7 +56,7 @@ class Detections:
 
 
 def check_frames(detections: Detections, joints: int) -> None:
-    """Refuse a recording whose frames would take far more memory than its file explains.
+    """Check that a recording's memory is in proportion to its file.
 
     A single frame number may stand for hours without anybody. A recording takes 12 bytes for each joint of each frame
     of a person, and may take :func:`pyskl_semloss.io.reading.memory_limit` of its file. With a person in one of 20
@@ -82,7 +82,7 @@ def check_frames(detections: Detections, joints: int) -> None:
 
 
 class Collector:
-    """Gathers persons while a file is read, and checks each.
+    """Collector of checked persons while a file is read.
 
     Args:
         file: For messages.
@@ -97,7 +97,7 @@ class Collector:
         self.frames = 0
 
     def see_frame(self, frame: object, file: str | os.PathLike[str] | None = None) -> int:
-        """Note that there is such a frame, with or without a person.
+        """Count a frame, with or without a person.
 
         Raises:
             InputError: It is no frame number, or too large.
@@ -109,7 +109,7 @@ class Collector:
         return frame
 
     def add(self, frame: int, person: int, values: Sequence[Any], where: str, field: str, file: Any = None) -> None:
-        """Take a person of a frame: ``columns`` numbers x, y, score of each joint.
+        """Add a person of a frame: x, y, score of each joint.
 
         Raises:
             InputError: They are not that many numbers; names the place and the field.
@@ -136,7 +136,7 @@ class Collector:
         return row
 
     def detections(self, name: str, layout: SkeletonLayout, **facts: Any) -> Detections:
-        """All that was taken, in the order of the frames.
+        """All persons that were added, in the order of the frames.
 
         Raises:
             InputError: There is no frame.

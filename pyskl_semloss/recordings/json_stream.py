@@ -1,4 +1,4 @@
-"""A JSON text read value by value, so that what is read need not all be held at once."""
+"""Incremental JSON reading, value by value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DECODER = json.JSONDecoder()
 
 
 class JsonStream:
-    """A place in a JSON text, which moves on as values are read.
+    """Cursor in a JSON text that advances as values are read.
 
     Every method raises ``ValueError`` where the text is no JSON, and ``RecursionError`` where it is nested too deeply.
     """
@@ -21,7 +21,7 @@ class JsonStream:
         self.text, self.at = text, 0
 
     def sees(self, mark: str) -> bool:
-        """Whether the next character, after white space, is this one."""
+        """True if this is the next character after white space."""
         self.at = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]
         return self.text.startswith(mark, self.at)
 
@@ -46,7 +46,10 @@ class JsonStream:
                 self._take(",")
 
     def members(self) -> Iterator[str]:
-        """The keys of the object that starts here; whoever iterates reads the value of each before the next."""
+        """Keys of the object that starts here.
+
+        The caller reads the value of each before the next.
+        """
         self._take("{")
         while not self._takes("}"):
             key = self.value()
@@ -58,7 +61,7 @@ class JsonStream:
                 self._take(",")
 
     def end(self) -> None:
-        """Refuse what stands behind the value."""
+        """Check that nothing follows the value."""
         self.sees("")
         if self.at != len(self.text):
             raise ValueError(f"expected the end of the text at character {self.at}")

@@ -1,4 +1,4 @@
-"""Reading keypoints as pose estimators and people write them, and making recordings of them."""
+"""Keypoint files of pose estimators: formats, sources, reading."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _BY_SUFFIX = {".json": "mmpose", ".npz": "npz", ".csv": "csv"}
 
 
 def guess_format(path: str | os.PathLike[str]) -> str | None:
-    """The format of a file by its name, or of a folder by the names in it; None where they say nothing."""
+    """Format of a file or folder by names; None if unclear."""
     if os.path.isdir(path):
         return "openpose" if is_openpose_folder(path) else "mmpose" if is_image_folder(path) else None
     return _BY_SUFFIX.get(Path(path).suffix.lower())
 
 
 def find_sources(path: str | os.PathLike[str], form: str | None = None) -> list[str]:
-    """The recordings that a path stands for: itself, or those that lie in a folder.
+    """Sources of recordings: the path itself, or those in a folder.
 
     Args:
         path: A file, a folder as OpenPose writes it or MMPose for images, or a folder of such files or folders.

@@ -1,4 +1,4 @@
-"""Reading keypoints from a plain npz archive, and from a CSV table with a row for each person of each frame."""
+"""Keypoints from npz archives and CSV tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyskl_semloss.io.arrays import read_npz
 from pyskl_semloss.io.reading import did_you_mean, shown
 from pyskl_semloss.io.tables import Spreadsheet, is_index, read_spreadsheet, title_key
 from pyskl_semloss.recordings.detections import MOST_FRAMES, MOST_PERSONS, Collector, Detections
-from pyskl_semloss.recordings.recording import fps_of, image_shape_of, layout_of, name_of
+from pyskl_semloss.recordings.recording import decode_fps, decode_image_shape, decode_layout, decode_name
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
 
@@ -24,7 +24,7 @@ _EXPECTED = "Expected keypoint, (M persons, T frames, V joints, 2) or (T, V, 2),
 
 
 def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
-    """Read an npz archive, that of a recording or a plain one.
+    """Detections from an npz archive, a recording's or a plain one.
 
     Its members: ``keypoint`` (M persons, T frames, V joints, 2) or (T, V, 2), x and y in px; optional
     ``keypoint_score`` (M, T, V) or (T, V), without which every point that is not (0, 0) scores 1; optional
@@ -42,7 +42,7 @@ def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
         if "layout" not in members:
             fix = "Name the layout, or a file that describes it, with --layout."
             raise InputError("there is no such member", file=path, field="layout", fix=fix)
-        layout = _of_file(lambda: layout_of(members["layout"]), path, "layout")
+        layout = _of_file(lambda: decode_layout(members["layout"]), path, "layout")
     persons, frames, joints = scores.shape
     if joints != layout.num_joints:
         problem = f"layout {layout.name!r} has {layout.num_joints} joints, got {joints}"
@@ -53,9 +53,9 @@ def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
     visible = (scores > 0).any(-1).T
     frame, person = np.nonzero(visible)
     return Detections(
-        _optional(members, "name", lambda member: name_of(member, "name"), path) or Path(path).stem,
+        _optional(members, "name", lambda member: decode_name(member, "name"), path) or Path(path).stem,
         layout, frame, person, points[person, frame], scores[person, frame], frames, os.fspath(path),
-        _optional(members, "image_shape", image_shape_of, path), _optional(members, "fps", fps_of, path),
+        _optional(members, "image_shape", decode_image_shape, path), _optional(members, "fps", decode_fps, path),
     )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def _optional(members: dict[str, np.ndarray], name: str, read: Any, path: str | 
 
 
 def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
-    """Read a CSV table with a row for each person of each frame.
+    """Detections from a CSV table: a row per person and frame.
 
     Its first line names the columns: ``frame`` from 0; optional ``person``, a whole number; and for each joint of the
     layout ``x_<joint>``, ``y_<joint>`` in px and, for all joints or none, ``score_<joint>``. An empty cell is a missing
@@ -115,7 +115,7 @@ def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
 def _columns(
     table: Spreadsheet, layout: SkeletonLayout | None, path: str | os.PathLike[str]
 ) -> tuple[SkeletonLayout, list[int]]:
-    """The layout, and for x, y, score of each joint its column, -1 for no scores."""
+    """Layout, and columns of x, y, score of each joint, -1 without."""
     keys = [title_key(title) for title in table.titles]
     named = {key[2:] for key in keys if key.startswith(("x_", "y_"))}
     named |= {key[6:] for key in keys if key.startswith("score_")}

@@ -1,4 +1,4 @@
-"""Reading the results of MMPose 1.x: a JSON file a video, of its demo scripts or of its inferencer; or one an image."""
+"""Result files of MMPose 1.x, for videos and for images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOBODY = re.compile(r"\s*\[\s*(?:\[\s*\]\s*)?\]\s*")
 
 
 def is_image_folder(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder has a file for each image, as MMPose's inferencer writes them for a folder of images."""
+    """True if a folder holds MMPose's files for single images."""
     names = [name for name in list_folder(folder) if _IMAGE.fullmatch(name)]
     for at, name in enumerate(names):
         try:
@@ -39,7 +39,7 @@ def is_image_folder(folder: str | os.PathLike[str]) -> bool:
 
 
 def image_files(folder: str | os.PathLike[str]) -> list[tuple[int, Path]]:
-    """Frame, counted from 0, and file of each image, in the order of the frames.
+    """Frames, counted from 0, and files of images, in order.
 
     Raises:
         InputError: A name has no number, or the images are of several videos.
@@ -68,7 +68,9 @@ def image_files(folder: str | os.PathLike[str]) -> list[tuple[int, Path]]:
 
 
 def persons_of_image(path: Path) -> list[Any]:
-    """The persons in the file of an image; some versions of MMPose put the list into another.
+    """Persons in the file of an image.
+
+    Some versions of MMPose put the list into another.
 
     Raises:
         InputError: It holds something else.
@@ -94,13 +96,13 @@ DEMO_PREFIX = "results_"
 
 
 def recording_name(path: str | os.PathLike[str]) -> str:
-    """The name of the recording of a results file or folder: that of its video."""
+    """Name of a recording from that of its results file or folder."""
     whole = Path(os.path.abspath(path))
     return whole.name if whole.is_dir() else whole.stem.removeprefix(DEMO_PREFIX) or whole.stem
 
 
 def read_mmpose(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
-    """Read a results file, or a folder with a file for each image.
+    """Detections from a results file, or a folder of files of images.
 
     Two forms: ``{"meta_info": …, "instance_info": [frame, …]}`` of ``topdown_demo_with_mmdet.py --save-predictions``,
     whose frames count from 1, and ``[frame, …]`` of ``MMPoseInferencer`` with ``pred_out_dir``, which count from 0. A
@@ -140,7 +142,7 @@ def read_mmpose(path: str | os.PathLike[str], layout: SkeletonLayout | None = No
 
 
 class _Reader:
-    """What was read of a file so far."""
+    """Persons and layout of the frames read so far."""
 
     def __init__(self, path: str | os.PathLike[str], layout: SkeletonLayout | None) -> None:
         self.path, self.layout = path, layout
@@ -150,7 +152,7 @@ class _Reader:
         self._numbers: set[int] = set()
 
     def frame(self, value: object, first: int) -> None:
-        """Take the persons of a frame; frames count from ``first``."""
+        """Add the persons of a frame; frames count from ``first``."""
         number, instances = _frame(value, self.path)
         if number in self._numbers:
             raise InputError(f"frame_id {number} is there twice", file=self.path, field="frame_id")
@@ -158,7 +160,7 @@ class _Reader:
         self.persons(number - first, instances, f"frame_id {number}, ", self.path)
 
     def persons(self, number: int, instances: list[Any], prefix: str, file: str | os.PathLike[str]) -> None:
-        """Take the persons of the frame ``number``, counted from 0, which stand in ``file``."""
+        """Add the persons of a frame, which is counted from 0."""
         frame = self._seen.see_frame(number, file)
         for person, instance in enumerate(instances):
             where = f"{prefix}person {person}"
@@ -234,7 +236,10 @@ def _layout(joints: int, names: object, path: str | os.PathLike[str]) -> Skeleto
 
 
 def _parts(stream: JsonStream) -> Iterator[tuple[str, Any]]:
-    """Each frame under the key of its list, ``""`` for a bare list, and the value of every other key."""
+    """Frames with their list's key, and the values of other keys.
+
+    The key of a bare list is ``""``.
+    """
     if stream.sees("["):
         yield from (("", frame) for frame in stream.items())
     else:

@@ -1,4 +1,4 @@
-"""Reading the folder of JSON files, one a frame, that OpenPose writes with ``--write_json``."""
+"""Folders of JSON files, one per frame, from OpenPose's ``--write_json``."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ _OTHERS = {15: "MPI", 19: "BODY_19", 23: "BODY_23", 65: "BODY_65", 95: "BODY_95"
 
 
 def is_openpose_folder(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder has files named as OpenPose names them."""
+    """True if a folder holds files named as OpenPose names them."""
     return os.path.isdir(folder) and any(FRAME_FILE.fullmatch(name) for name in list_folder(folder))
 
 
 def read_openpose(folder: str | os.PathLike[str]) -> Detections:
-    """Read ``<video>_000000000000_keypoints.json`` and so on: the body, and the hands where they were looked for.
+    """Detections from OpenPose's files: bodies, and hands where detected.
+
+    The files are ``<video>_000000000000_keypoints.json`` and so on.
 
     The number in a file's name is its frame; numbers without a file are frames without a person. The body is BODY_25,
     or the 18 joints of OpenPose's COCO model, which versions before BODY_25 write. Where no file has a hand, the layout
@@ -51,7 +53,7 @@ def read_openpose(folder: str | os.PathLike[str]) -> Detections:
 
 
 class _Reader:
-    """The persons of the files read so far, each with the places of 25 joints and two hands."""
+    """Persons of the files read so far, with bodies and hands."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = folder
@@ -138,13 +140,13 @@ def _people(path: Path) -> list[Any]:
 
 
 def _values(person: Mapping, field: str) -> tuple[str, Any]:
-    """Name and value of a field, which older versions write without its end."""
+    """Name and value of a field; old versions omit ``_2d``."""
     old = field.removesuffix("_2d")
     return (old, person[old]) if field not in person and old in person else (field, person.get(field, []))
 
 
 def _check_fields(person: Mapping, where: str, path: Path) -> None:
-    """Refuse a person who has something, but nothing that is read."""
+    """Check that a person has a field that is read."""
     old = BODY.removesuffix("_2d")
     if person.get(BODY) or person.get(old) or ((BODY in person or old in person) and not person.get(_IN_SPACE)):
         return

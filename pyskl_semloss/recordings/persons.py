@@ -1,4 +1,4 @@
-"""Who is who: following persons from frame to frame, and choosing those that a recording is about."""
+"""Tracking of persons, and choice of those that a recording keeps."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MOST_POINTS = 150_000_000
 """Points of a recording, persons x frames x joints (1.8 GB)."""
 MOST_TRACKS = 1000
 """Persons that are looked for in a frame at a time: those that were seen last."""
-WAYS = ("largest", "longest", "central", "frame-largest", "all")
+SELECTIONS = ("largest", "longest", "central", "frame-largest", "all")
 _INERTIA = 0.7
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person as it was followed through a recording.
+    """Person tracked through a recording.
 
     Attributes:
         number: 0 for the person seen in most frames, 1 for the next.
@@ -40,8 +40,8 @@ class Person:
     centre: tuple[float, float]
 
 
-def track(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, pause: int = 25) -> np.ndarray:
-    """Give the N persons found in the frames numbers, the same number to what is the same person.
+def track_persons(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, pause: int = 25) -> np.ndarray:
+    """Track N detections: equal numbers for the same person.
 
     From frame to frame persons are matched so that the joints move least in total: the distance of two bodies is the
     mean distance of the joints that both have, weighted by their scores, in diagonals of the larger body's box. Where a
@@ -77,7 +77,7 @@ def track(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, pause: int
 
 
 class _Track:
-    """A person as it was seen last, and how it moved."""
+    """Last position and velocity of a tracked person."""
 
     def __init__(self, number: int) -> None:
         self.number, self.seen = number, -1
@@ -96,7 +96,7 @@ class _Track:
 
 
 def _match(tracks: list[_Track], keypoint: np.ndarray, score: np.ndarray, sizes: np.ndarray, now: int) -> list[int]:
-    """For each person of a frame its place among the tracks, -1 for a new one."""
+    """Track index of each person of a frame, -1 if new."""
     if not tracks:
         return [-1] * len(keypoint)
     cost = np.full((len(keypoint), len(tracks) + len(keypoint)), FARTHEST)
@@ -116,7 +116,10 @@ def _match(tracks: list[_Track], keypoint: np.ndarray, score: np.ndarray, sizes:
 
 
 def _boxes(keypoint: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """(N, 3): diagonal and centre x, y of the box of each person's known joints, px; zeros where none is known."""
+    """(N, 3): diagonal and centre x, y of each person's box, px.
+
+    Zeros where no joint is known.
+    """
     known = np.greater(score, 0)
     low = np.where(known[..., None], keypoint, np.inf).min(1)
     high = np.where(known[..., None], keypoint, -np.inf).max(1)
@@ -125,8 +128,11 @@ def _boxes(keypoint: np.ndarray, score: np.ndarray) -> np.ndarray:
     return np.c_[np.hypot(*(high - low).T), (low + high) / 2]
 
 
-def ranked(frame: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """(N,) numbers of persons, whatever they are, as 0 to P - 1: 0 is seen in most frames, then in the first frame."""
+def rank_persons(frame: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """(N,) numbers of persons as ranks 0 to P - 1.
+
+    Rank 0 is seen in most frames; of equals, the first to appear comes first.
+    """
     _, first, index, counts = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     order = np.lexsort((first, frame[first], -counts))
     rank = np.empty(len(order), np.int64)
@@ -134,14 +140,14 @@ def ranked(frame: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     return rank[index]
 
 
-def describe(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, numbers: np.ndarray) -> list[Person]:
+def describe_persons(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, numbers: np.ndarray) -> list[Person]:
     """The persons of a recording, by their numbers.
 
     Args:
         frame: (N,) ascending.
         keypoint: (N, V, 2) px.
         score: (N, V).
-        numbers: (N,) as :func:`ranked` gives them.
+        numbers: (N,) as :func:`rank_persons` gives them.
     """
     if not len(numbers):
         return []
@@ -154,11 +160,11 @@ def describe(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, numbers
     return people
 
 
-def choose(people: list[Person], how: str, image_shape: tuple[int, int], most: int = 2) -> list[int]:
-    """Numbers of the persons that a recording is about.
+def select_persons(people: list[Person], how: str, image_shape: tuple[int, int], most: int = 2) -> list[int]:
+    """Numbers of the persons that a recording keeps.
 
     Args:
-        people: As :func:`describe` gives them.
+        people: As :func:`describe_persons` gives them.
         how: ``"largest"`` and ``"central"`` look at those seen in at least half as many frames as the longest:
             the largest median size, or the median place nearest to the image's centre. ``"longest"`` is seen in most
             frames, ``"all"`` are up to ``most``, the longest first, and a number is that place in the order of length.
@@ -175,8 +181,8 @@ def choose(people: list[Person], how: str, image_shape: tuple[int, int], most: i
             last = f"0 to {len(people) - 1}" if people else "none"
             raise InputError(f"there is no person {how}, they are {last}", field="person")
         return [int(how)]
-    if how not in WAYS:
-        raise InputError(f"expected {', '.join(WAYS)} or a number, got {how!r}", field="person")
+    if how not in SELECTIONS:
+        raise InputError(f"expected {', '.join(SELECTIONS)} or a number, got {how!r}", field="person")
     seen = [each for each in people if 2 * each.frames >= people[0].frames]
     height, width = image_shape
     rank = {
@@ -187,10 +193,10 @@ def choose(people: list[Person], how: str, image_shape: tuple[int, int], most: i
     return [min(seen, key=rank).number] if seen else []
 
 
-def arrange(
+def stack_persons(
     frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, slot: np.ndarray, persons: int, frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Put persons into the arrays of a recording.
+    """Stack persons into the arrays of a recording.
 
     Args:
         frame: (N,).
@@ -218,7 +224,7 @@ def arrange(
 
 
 def largest_of_each_frame(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """(N,) 0 for the largest person of each frame and -1 for the others."""
+    """(N,) 0 for the largest person of each frame, else -1."""
     size = _boxes(keypoint, score)[:, 0]
     order = np.lexsort((-size, frame))
     first = order[np.r_[True, np.diff(frame[order]) > 0]] if len(frame) else order
@@ -229,11 +235,10 @@ def largest_of_each_frame(frame: np.ndarray, keypoint: np.ndarray, score: np.nda
 
 @dataclass(frozen=True)
 class PersonChoice:
-    """Whom a recording is about.
+    """Selection of the persons that a recording keeps.
 
     Attributes:
-        person: See :func:`pyskl_semloss.recordings.persons.choose`; ``"frame-largest"`` takes the largest person of
-            each frame, whoever that is.
+        person: See :func:`select_persons`; ``"frame-largest"`` takes the largest person of each frame, whoever that is.
         max_persons: For ``"all"``.
         pause: Frames for which a person may be gone and still be the same; None: one second.
 
@@ -246,8 +251,8 @@ class PersonChoice:
     pause: int | None = None
 
     def __post_init__(self) -> None:
-        if self.person not in WAYS and not (self.person.isascii() and self.person.isdecimal()):
-            raise InputError(f"expected {', '.join(WAYS)} or a number, got {self.person!r}", field="person")
+        if self.person not in SELECTIONS and not (self.person.isascii() and self.person.isdecimal()):
+            raise InputError(f"expected {', '.join(SELECTIONS)} or a number, got {self.person!r}", field="person")
         for name, least in (("max_persons", 1), ("pause", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -263,7 +268,7 @@ class PersonChoice:
         fps: float,
         image_shape: tuple[int, int],
     ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """Follow the N persons found in the frames, and keep those that are chosen.
+        """Track N detections, and keep the chosen persons.
 
         Args:
             frame: (N,) ascending.
@@ -283,16 +288,16 @@ class PersonChoice:
             InputError: There is no such person, a file has one twice in a frame, or the result would be too large.
         """
         pause = round(fps) if self.pause is None else self.pause
-        followed = ranked(frame, _followed(frame, person, points, scores, pause))
-        people = describe(frame, points, scores, followed)
+        followed = rank_persons(frame, _followed(frame, person, points, scores, pause))
+        people = describe_persons(frame, points, scores, followed)
         if self.person == "frame-largest":
             slot, chosen = largest_of_each_frame(frame, points, scores), []
         else:
-            chosen = choose(people, self.person, image_shape, self.max_persons)
+            chosen = select_persons(people, self.person, image_shape, self.max_persons)
             slots = np.full(len(people), -1, np.int64)
             slots[chosen] = np.arange(len(chosen))
             slot = slots[followed]
-        keypoint, score = arrange(frame, points, scores, slot, max(1, len(chosen)), frames)
+        keypoint, score = stack_persons(frame, points, scores, slot, max(1, len(chosen)), frames)
         facts = {
             "persons": [asdict(each) for each in people[:20]],
             "persons_found": len(people),
@@ -303,9 +308,9 @@ class PersonChoice:
 
 
 def _followed(frame: np.ndarray, person: np.ndarray, points: np.ndarray, scores: np.ndarray, pause: int) -> np.ndarray:
-    """Numbers of the persons: those of the file where it has them for all, else by following them."""
+    """Numbers of persons: those of the file, if complete, else from tracking."""
     if not len(person) or person.min() < 0:
-        return track(frame, points, scores, pause)
+        return track_persons(frame, points, scores, pause)
     pairs, counts = np.unique(np.c_[frame, person], axis=0, return_counts=True)
     if counts.max() > 1:
         twice = pairs[counts.argmax()]

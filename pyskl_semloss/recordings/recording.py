@@ -1,4 +1,4 @@
-"""A recording: the keypoints of a whole video, from which clips are cut and in which gestures are found."""
+"""Recordings: the keypoints of whole videos."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Recording:
         return self.frames / self.fps
 
     def clip(self, start: int, end: int, label: int = -1, name: str | None = None) -> Clip:
-        """The frames ``start`` to ``end`` - 1 as a clip; the arrays are views.
+        """Frames ``start`` to ``end`` - 1 as a clip of views.
 
         Raises:
             InputError: There are no such frames.
@@ -112,7 +112,7 @@ class Recording:
 
 
 def check_fps(value: float, **where: Any) -> None:
-    """Refuse a frame rate that is none.
+    """Check a frame rate.
 
     Args:
         value: Frames per second.
@@ -126,8 +126,8 @@ def check_fps(value: float, **where: Any) -> None:
         raise InputError(problem, **{"field": "fps", **where})
 
 
-def fps_of(member: np.ndarray) -> float:
-    """The frame rate in an archive's member ``fps``.
+def decode_fps(member: np.ndarray) -> float:
+    """Frame rate in an archive's member ``fps``.
 
     Raises:
         InputError: It is none.
@@ -139,8 +139,8 @@ def fps_of(member: np.ndarray) -> float:
     return float(value)
 
 
-def image_shape_of(member: np.ndarray) -> tuple[int, int]:
-    """The size of the image in an archive's member ``image_shape``.
+def decode_image_shape(member: np.ndarray) -> tuple[int, int]:
+    """Image size in an archive's member ``image_shape``.
 
     Raises:
         InputError: It is none.
@@ -155,8 +155,10 @@ def image_shape_of(member: np.ndarray) -> tuple[int, int]:
     raise InputError(problem, field="image_shape")
 
 
-def name_of(member: np.ndarray, field: str) -> str:
-    """The text in an archive's member ``name`` or ``video``, which become names of files and links to them.
+def decode_name(member: np.ndarray, field: str) -> str:
+    """Text in an archive's member ``name`` or ``video``.
+
+    It becomes the name of files and links.
 
     Raises:
         InputError: It is no text, or holds what no such name may.
@@ -180,7 +182,7 @@ def _float32(keypoint: np.ndarray, name: str) -> np.ndarray:
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:
-    """Read what :meth:`Recording.save` wrote.
+    """Recording from a file of :meth:`Recording.save`.
 
     Raises:
         InputError: The file is absent, damaged, or a member is missing or wrong; names the file and the member.
@@ -194,20 +196,20 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
         )
     try:
         return Recording(
-            name_of(members.get("name", _NOTHING), "name") or Path(path).stem,
+            decode_name(members.get("name", _NOTHING), "name") or Path(path).stem,
             members["keypoint"],
             members["keypoint_score"],
-            layout_of(members["layout"]),
-            image_shape_of(members["image_shape"]),
-            fps_of(members["fps"]),
-            name_of(members.get("video", _NOTHING), "video"),
+            decode_layout(members["layout"]),
+            decode_image_shape(members["image_shape"]),
+            decode_fps(members["fps"]),
+            decode_name(members.get("video", _NOTHING), "video"),
         )
     except InputError as error:
         raise error.located(file=path) from None
 
 
-def layout_of(member: np.ndarray) -> SkeletonLayout:
-    """The layout in an archive's member ``layout``.
+def decode_layout(member: np.ndarray) -> SkeletonLayout:
+    """Layout in an archive's member ``layout``.
 
     Raises:
         InputError: It is none.
@@ -218,7 +220,7 @@ def layout_of(member: np.ndarray) -> SkeletonLayout:
 
 
 def parse_layout(text: str) -> SkeletonLayout:
-    """A layout as :meth:`Recording.save` keeps it: its name, or its fields as JSON.
+    """Layout from its name or its fields as JSON.
 
     Raises:
         InputError: It is neither.

@@ -20,7 +20,7 @@ from pyskl_semloss.evaluation.metrics import (
     mean_class_accuracy,
     top_k_accuracy,
 )
-from pyskl_semloss.evaluation.resampling import wilson
+from pyskl_semloss.evaluation.resampling import wilson_interval
 from pyskl_semloss.report.inputs import Model, ReportInputs
 from pyskl_semloss.semantic.label_vectors import cosines
 
@@ -81,7 +81,7 @@ def recall_by_size(inputs: ReportInputs) -> Figure | None:
     there = np.flatnonzero((numbers.support > 0) & (size > 0))
     if not there.size:
         return None
-    low, high = wilson(numbers.recall[there], numbers.support[there])
+    low, high = wilson_interval(numbers.recall[there], numbers.support[there])
     recall = 100 * numbers.recall[there]
     trace = {
         "type": "scatter",

@@ -14,10 +14,10 @@ import numpy as np
 from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations
 from pyskl_semloss.datasets.splits import read_subjects
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion import align, fuse, normalised, softmaxed
+from pyskl_semloss.evaluation.fusion import align, fuse, normalise_weights, softmax_rows
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS, modality
 from pyskl_semloss.evaluation.metrics import probability_rows
-from pyskl_semloss.evaluation.resampling import persons_of
+from pyskl_semloss.evaluation.resampling import match_persons
 from pyskl_semloss.evaluation.scores import Scores, first_ids, read_scores
 from pyskl_semloss.io.reading import read_bytes
 from pyskl_semloss.semantic.class_names import read_class_names
@@ -157,7 +157,7 @@ def _shares(files: Sequence[str], weights: Sequence[float] | None) -> tuple[floa
         kinds = [modality(file) for file in files]
         paper = sorted(str(kind) for kind in kinds) == sorted(PAPER_WEIGHTS)
         weights = [PAPER_WEIGHTS[str(kind)] for kind in kinds] if paper else [1.0] * len(files)
-    return normalised(weights, len(files))
+    return normalise_weights(weights, len(files))
 
 
 def _part_names(inputs: Sequence[str], files: Sequence[str]) -> list[str]:
@@ -183,7 +183,7 @@ def _probabilities(parts: Sequence[Scores]) -> tuple[list[Scores], list[str]]:
         for one, is_odd in zip(parts, odd, strict=True)
         if is_odd
     ]
-    return [replace(one, score=softmaxed(one.score)) if is_odd else one
+    return [replace(one, score=softmax_rows(one.score)) if is_odd else one
             for one, is_odd in zip(parts, odd, strict=True)], notes  # fmt: skip
 
 
@@ -271,7 +271,7 @@ def _persons(subjects: str | None, scores: Scores) -> dict[str, str]:
     if subjects is None:
         return {}
     try:
-        return persons_of(scores.sample_id, read_subjects(subjects))
+        return match_persons(scores.sample_id, read_subjects(subjects))
     except InputError as error:
         raise error.located(file=subjects) from None
 

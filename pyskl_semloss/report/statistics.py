@@ -10,9 +10,9 @@ import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.comparison import mcnemar, paired_bootstrap
-from pyskl_semloss.evaluation.metrics import class_numbers, confusion_matrix, summary
+from pyskl_semloss.evaluation.metrics import all_metrics, class_numbers, confusion_matrix
 from pyskl_semloss.evaluation.neighbours import name_nearness
-from pyskl_semloss.evaluation.resampling import accuracy, bootstrap, units_of, wilson
+from pyskl_semloss.evaluation.resampling import bootstrap, resampled_accuracy, sampling_units, wilson_interval
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.report.inputs import ReportInputs
 from pyskl_semloss.semantic.label_vectors import cosines
@@ -48,7 +48,7 @@ def intervals(
         resamples: Number of resamples.
         level: Of the intervals.
         seed: Of the draws.
-        persons: Person of each clip by id, see :func:`pyskl_semloss.evaluation.resampling.units_of`.
+        persons: Person of each clip by id, see :func:`pyskl_semloss.evaluation.resampling.sampling_units`.
 
     Returns:
         For each model (low, high) of each number, as fractions; empty dicts if no label is known.
@@ -56,12 +56,14 @@ def intervals(
     known = parts[0].label >= 0
     if not known.any():
         return [{} for _ in parts]
-    label, units = parts[0].label[known], units_of(parts[0].sample_id[known], persons)
+    label, units = parts[0].label[known], sampling_units(parts[0].sample_id[known], persons)
     top1 = np.stack([_in_top(part.score[known], label, 1) for part in parts])
     top5 = np.stack([_in_top(part.score[known], label, 5) for part in parts])
     ends = bootstrap(
         units,
-        lambda times: np.stack([accuracy(times, top1), accuracy(times, top5), accuracy(times, top1, label)], axis=1),
+        lambda counts: np.stack(
+            [resampled_accuracy(counts, *args) for args in ((top1,), (top5,), (top1, label))], axis=1
+        ),
         resamples=resamples, level=level, seed=seed,
     )  # fmt: skip
     rights = {"top1": top1, "top5": top5, "mean_class": top1}
@@ -78,14 +80,14 @@ def _one_sided(right: np.ndarray, count: int, level: float) -> tuple[float, floa
     """Wilson's interval where all or none of the clips (N,) are right, else None."""
     if right.min() != right.max():
         return None
-    low, high = wilson(right[:1], np.array([count]), NormalDist().inv_cdf((1 + level) / 2))
+    low, high = wilson_interval(right[:1], np.array([count]), NormalDist().inv_cdf((1 + level) / 2))
     return max(0.0, float(low[0])), min(1.0, float(high[0]))
 
 
 def headline_table(inputs: ReportInputs) -> dict[str, Any]:
     """The headline table, in percent: column titles, and a row for each model with values and interval ends."""
     models = inputs.models
-    numbers = [summary(model.scores) for model in models]
+    numbers = [all_metrics(model.scores) for model in models]
     spans = intervals([model.scores for model in models], persons=inputs.persons)
     shown = [name for name in COLUMNS if any(name in row for row in numbers)]
     rows = []
@@ -136,7 +138,7 @@ def resampling_note(inputs: ReportInputs) -> str:
     known = scores.label >= 0
     if not known.any():
         return ""
-    units = units_of(scores.sample_id[known], inputs.persons)
+    units = sampling_units(scores.sample_id[known], inputs.persons)
     if units.kind == "persons":
         few = " With so few persons they are rough." if units.count < FEW_PERSONS else ""
         return f"Intervals: clips of one person are resampled together ({units.count} persons).{few}"

@@ -1,1 +1,1 @@
-"""Segments of long recordings: windows, timelines, segments, their files, and agreement with annotations."""
+"""Temporal segments of recordings: windows, localization, files, agreement."""

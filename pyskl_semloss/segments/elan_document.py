@@ -1,4 +1,4 @@
-"""What an ELAN file (EAF) holds, read as data: tiers, time slots, linked media, controlled vocabularies.
+"""Safe parser of ELAN files (EAF): tiers, times, media, vocabularies.
 
 The parser keeps the elements that it knows and drops all others as they come, so that memory follows the annotations.
 Document types, and with them entities, are refused; nothing is fetched and no schema is looked up.

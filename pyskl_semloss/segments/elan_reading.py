@@ -1,4 +1,4 @@
-"""Annotations made in ELAN as segments: which tiers are whose, what their annotations are called, what is left out."""
+"""Segments from ELAN files: choice of tiers, names, times."""
 
 from __future__ import annotations
 
@@ -100,14 +100,17 @@ def _find(requested: str, known: Sequence[str] | Mapping[str, object], kind: str
 
 
 def _person(tier: Tier) -> int:
-    """The person's number, from 0, in the name of a tier or its participant; -1 without one, -2 where they differ."""
+    """Person number, from 0, in a tier's name or participant.
+
+    -1 without one, -2 where they differ.
+    """
     matches = [_PERSON.fullmatch(fold(text)) for text in (tier.name, tier.participant)]
     numbers = {int(match[1]) - 1 for match in matches if match}
     return -1 if not numbers else numbers.pop() if len(numbers) == 1 else -2
 
 
 def _holds_confidences(tier: Tier) -> bool:
-    """Whether it is one of the tiers that we write below those of the persons."""
+    """True for the tiers of confidences that this package writes."""
     return bool(tier.parent) and CONFIDENCE in (tier.type, tier.name.rpartition(" ")[2])
 
 
@@ -149,7 +152,7 @@ def _segments(document: Document, name: str, person: int, offset: int, notes: li
 
 
 def _name_of(document: Document, tier: Tier, annotation: Annotation) -> tuple[str, bool]:
-    """The name of an annotation, and whether it is another than its text says."""
+    """Name of an annotation, and whether it differs from its text."""
     text = annotation.text.strip() if spoiled(annotation.text) is None else " ".join(annotation.text.split())
     entries = document.vocabularies.get(document.types.get(tier.type, ""), {})
     values = entries.get(annotation.entry or text, [])
@@ -164,7 +167,7 @@ def _name_of(document: Document, tier: Tier, annotation: Annotation) -> tuple[st
 
 
 def _media(document: Document, video: str) -> Media | None:
-    """The medium whose times are wanted: the named one, or a video, or whatever else is linked."""
+    """Medium that the times refer to: the named one, else a video."""
     media = document.media
     if video:
         names = [_name(medium) for medium in media]
@@ -189,7 +192,7 @@ def _name(medium: Media) -> str:
 
 
 def _path(url: str) -> str | None:
-    """The path of a link to a file; None for an address of another kind."""
+    """Path of a link to a file, else None."""
     if re.match(r"[A-Za-z]:[/\\]", url):
         return url.replace("\\", "/")
     try:
@@ -204,7 +207,10 @@ def _path(url: str) -> str | None:
 
 
 def _linked(document: Document, media: Media | None, path: AnyPath, notes: list[str]) -> str:
-    """The path of the medium, or its name where it is not there; says which of all media are not."""
+    """Path of the medium, or its name where it is absent.
+
+    Absent media are noted.
+    """
     places = {id(medium): _place(medium, Path(path).parent) for medium in document.media}
     if absent := [_name(medium) for medium in document.media if not places[id(medium)]]:
         notes.append(f"linked media that are not there: {', '.join(absent[:5])}{' …' * (len(absent) > 5)}")
@@ -212,7 +218,7 @@ def _linked(document: Document, media: Media | None, path: AnyPath, notes: list[
 
 
 def _place(medium: Media, folder: Path) -> str:
-    """Where a linked medium lies: as the file says, or beside the file as ELAN looks for it."""
+    """Path of a linked medium, or of one beside the file."""
     links = [_path(link) for link in (medium.relative, medium.url) if link]
     candidates = [folder / link for link in links if link] + [folder / _name(medium)]
     for candidate in candidates:
@@ -226,7 +232,7 @@ Times = dict[str, tuple[float, float]]
 
 
 def times_of(document: Document, name: str) -> tuple[Times, int]:
-    """The times of a tier's annotations, and how many of its time slots had to be interpolated.
+    """Times of a tier's annotations, and the number of interpolated slots.
 
     A slot without a time lies between its neighbours on the tier, all at the same distance, as ELAN draws it. An
     annotation that refers to another has the other's times; several that refer to the same share them out in equal
@@ -285,7 +291,7 @@ def _aligned(document: Document, tier: Tier) -> tuple[Times, int]:
 
 
 def _interpolated(slots: Sequence[tuple[str, float | None]]) -> list[tuple[str, float | None]]:
-    """The slots of a tier in their order, those without a time between two with one at equal distances."""
+    """Slots of a tier, with missing times interpolated linearly."""
     result = list(slots)
     last: int | None = None
     for index, (_, value) in enumerate(slots):
@@ -317,7 +323,7 @@ def _referring(tier: Tier, parents: Mapping[str, tuple[float, float]]) -> Times:
 
 
 def _in_order(group: Sequence[Annotation]) -> list[Annotation]:
-    """Annotations of one parent, each behind the one that it names as the previous."""
+    """Annotations of one parent, in the order of PREVIOUS_ANNOTATION."""
     if len(group) == 1:
         return list(group)
     after = {annotation.previous: annotation for annotation in group}

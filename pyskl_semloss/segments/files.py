@@ -1,4 +1,4 @@
-"""Segments in files: CSV, JSON and WebVTT here, ELAN beside; each is written whole or not at all."""
+"""Files of segments: CSV, JSON, WebVTT and ELAN."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import html
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import AnyPath
+from pyskl_semloss.io.reading import AnyPath, shown
 from pyskl_semloss.io.results import result_file
-from pyskl_semloss.segments.eaf import write_eaf
-from pyskl_semloss.segments.segment import Segmentation
+from pyskl_semloss.io.tables import Spreadsheet, read_spreadsheet
+from pyskl_semloss.segments.elan_reading import Tiers, read_eaf
+from pyskl_semloss.segments.elan_writing import import_pympi, write_eaf
+from pyskl_semloss.segments.segment import Segment, Segmentation
 
 FURTHER = 4
 """Classes after the first one that a CSV file has columns for."""
 CSV_COLUMNS = ("start", "end", "name", "confidence", "person", "nearest_name") + tuple(
     f"{field}_{rank}" for rank in range(2, FURTHER + 2) for field in ("name", "probability")
 )
+_NEEDED = CSV_COLUMNS[:3]
 _FORMULA = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Where a semicolon separates, a cell begins behind each.
 _CELL = re.compile(f';(?=[\\s"]*[{re.escape("".join(_FORMULA))}])')
@@ -28,7 +31,9 @@ _WRITTEN_CELL = re.compile(_CELL.pattern.replace(";", ";'", 1))
 
 
 def write_segments(segmentation: Segmentation, path: AnyPath) -> None:
-    """Write a segmentation in the format that the name ends in: .csv, .json, .vtt or .eaf.
+    """Write a segmentation as .csv, .json, .vtt or .eaf.
+
+    The name's ending chooses the format. A file is written whole or not at all.
 
     Raises:
         InputError: Another ending, or the file cannot be written.
@@ -40,7 +45,9 @@ def write_segments(segmentation: Segmentation, path: AnyPath) -> None:
 
 
 def write_csv(segmentation: Segmentation, path: AnyPath) -> None:
-    """Write a line a segment under the header :data:`CSV_COLUMNS`; times in s with three decimals, persons from 1.
+    """Write a CSV table with the columns :data:`CSV_COLUMNS`.
+
+    Times are in s with three decimals; persons count from 1.
 
     What a spreadsheet would take for a formula, at the beginning of a name or behind a semicolon, gets an apostrophe in
     front, which our reader takes off. A name with a separator or quotes is in quotes.
@@ -66,14 +73,14 @@ def _plain(name: str) -> str:
     return f"'{name}" if name.startswith(_FORMULA) else name
 
 
-def unquoted(name: str) -> str:
-    """The name that :func:`write_csv` wrote."""
+def unescape_name(name: str) -> str:
+    """Name without the apostrophes of :func:`write_csv`."""
     name = name[1:] if name.startswith("'") and name[1:].startswith(_FORMULA) else name
     return _WRITTEN_CELL.sub(";", name)
 
 
 def write_json(segmentation: Segmentation, path: AnyPath) -> None:
-    """Write everything that is known: recording, settings, class names, and the segments with their best classes."""
+    """Write a JSON object of recording, settings, class names and segments."""
     segments = [
         {
             "start": start / 1000,
@@ -101,7 +108,10 @@ def write_json(segmentation: Segmentation, path: AnyPath) -> None:
 
 
 def write_vtt(segmentation: Segmentation, path: AnyPath) -> None:
-    """Write WebVTT subtitles: a cue a segment with its name and confidence; of several persons each is a voice."""
+    """Write WebVTT subtitles, a cue per segment with name and confidence.
+
+    Each of several persons is a voice.
+    """
     several = len(segmentation.persons) > 1
     cues = sorted(segmentation.in_milliseconds(), key=lambda cue: (cue[0], cue[1]))
     with result_file(path, "w", encoding="utf-8", newline="\n") as stream:
@@ -128,15 +138,79 @@ WRITERS: dict[str, Callable[[Segmentation, AnyPath], None]] = {
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Refuse a format that is not known, or whose library is missing, before any work is done.
+    """Check that formats are known and their libraries installed.
 
     Raises:
         InputError: Names the format, and what installs the library.
     """
-    from pyskl_semloss.segments.eaf import import_pympi
-
     for name in formats:
         if name not in WRITERS:
             raise InputError(f"expected {', '.join(WRITERS)}, got {name!r}", field="format")
     if "eaf" in formats:
         import_pympi()
+
+
+def read_segments(path: AnyPath, tiers: Tiers = (), video: str = "") -> Segmentation:
+    """Segments from a CSV table or an ELAN file.
+
+    Args:
+        path: The file.
+        tiers: Of an ELAN file, see :func:`pyskl_semloss.segments.elan_reading.read_eaf`.
+        video: Of an ELAN file.
+
+    Raises:
+        InputError: The file is absent, of another kind, or damaged; names the line.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".eaf":
+        return read_eaf(path, tiers, video)
+    if suffix not in (".csv", ".tsv"):
+        fix = "A spreadsheet saves its table as CSV."
+        raise InputError("expected annotations in a .csv or .eaf file", file=path, fix=fix)
+    if tiers or video:
+        raise InputError("tiers and linked videos are those of ELAN files, this is a table", file=path)
+    return read_csv(path)
+
+
+def read_csv(path: AnyPath) -> Segmentation:
+    """Segments from a CSV table with at least start, end and name.
+
+    What spreadsheets make of it is read as well, see :mod:`pyskl_semloss.io.tables`; times may be ``m:ss``.
+
+    Raises:
+        InputError: The file is absent or damaged, a column is missing, or a value is wrong; names the line.
+    """
+    table = read_spreadsheet(path)
+    places = table.places(CSV_COLUMNS)
+    missing = [name for name in _NEEDED if name not in places]
+    if missing:
+        raise InputError(table.missing(missing), file=path, fix=f"Expected the columns {', '.join(_NEEDED)}.")
+    segments = tuple(_segment(places, cells, line, table) for line, cells in table.rows)
+    try:
+        return Segmentation(segments, name=Path(path).stem)
+    except InputError as error:
+        raise error.located(file=path) from None
+
+
+def _segment(places: Mapping[str, int], cells: Sequence[str], line: int, table: Spreadsheet) -> Segment:
+    if len(cells) > len(table.titles):
+        problem = f"line {line}: it has more cells than the first line names"
+        raise InputError(problem, file=table.path, fix="Put a name that holds the separator into quotation marks.")
+    row = {name: cells[at] if at < len(cells) else "" for name, at in places.items()}
+    try:
+        name, confidence = unescape_name(row["name"]), table.number(row.get("confidence") or "1")
+        further = [
+            (unescape_name(row[f"name_{n}"]), table.number(row[f"probability_{n}"]))
+            for n in range(2, FURTHER + 2)
+            if row.get(f"name_{n}") and row.get(f"probability_{n}")
+        ]
+        return Segment(
+            table.seconds(row["start"]), table.seconds(row["end"]), name, confidence,
+            ((name, confidence), *further) if further else (),
+            unescape_name(row.get("nearest_name") or ""), int(row.get("person") or 1) - 1,
+        )  # fmt: skip
+    except InputError as error:
+        raise error.located(f"line {line}", file=table.path) from None
+    except ValueError:
+        values = ", ".join(shown(row.get(key)) for key in ("start", "end", "confidence", "person"))
+        raise InputError(f"line {line}: expected numbers, got {values}", file=table.path) from None

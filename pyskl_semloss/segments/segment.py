@@ -1,4 +1,4 @@
-"""A named stretch of time, as it is found in a recording or annotated by hand."""
+"""Segments and segmentations, predicted or annotated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_SECONDS, MOST_PERSONS = 1e9, 1_000_000
 
 @dataclass(frozen=True)
 class Segment:
-    """A gesture of one person.
+    """Gesture of one person between two moments.
 
     Attributes:
         start: First moment in s.
@@ -60,7 +60,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What was found in a recording, or annotated by hand.
+    """Segments of a recording, predicted or annotated.
 
     Attributes:
         segments: By person and start.
@@ -118,8 +118,8 @@ class Segmentation:
         return result
 
 
-def table(segments: Sequence[Segment]) -> str:
-    """Segments as text: start, end, confidence, name."""
+def format_segments(segments: Sequence[Segment]) -> str:
+    """Text table of segments: start, end, confidence, name."""
     lines = [f"{'start s':>9} {'end s':>9}  conf.  name"]
     several = len({segment.person for segment in segments}) > 1
     for segment in segments:

@@ -1,4 +1,4 @@
-"""A recording through whatever scores clips: windows in, timelines out."""
+"""Sliding windows over recordings, and timelines of their scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FAINT = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """W stretches of frames of the same length, in order.
+    """W windows of equal length, in order.
 
     Attributes:
         start: (W,) first frames.
@@ -43,7 +43,9 @@ class Windows:
 
 
 def plan_windows(frames: int, fps: float, window: float, stride: float) -> Windows:
-    """Lay windows over a recording, the last one at its end; a recording shorter than a window is one window.
+    """Sliding windows over a recording, the last at its end.
+
+    A recording shorter than a window is a single window.
 
     Args:
         frames: Frames T of the recording, at least 1.
@@ -68,14 +70,14 @@ def plan_windows(frames: int, fps: float, window: float, stride: float) -> Windo
     return Windows(start.astype(np.int64), length, frames)
 
 
-def in_blocks(count: int, size: int) -> Iterator[slice]:
+def block_slices(count: int, size: int) -> Iterator[slice]:
     """Slices of at most ``size`` that cover ``count`` things in order."""
     for first in range(0, count, size):
         yield slice(first, min(first + size, count))
 
 
 def movement(keypoint: np.ndarray, score: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-    """How far the most moving joints of a person go in each window, and how much of the person is seen.
+    """Movement of a person, and share of known points, per window.
 
     Of 16 frames spread over a window, a joint's range is taken without its lowest and highest place, so that a single
     mistake of the pose estimator is no movement. The three largest ranges are averaged and divided by the person's
@@ -90,7 +92,7 @@ def movement(keypoint: np.ndarray, score: np.ndarray, windows: Windows) -> tuple
         Movement (W,) in body sizes, 0 where nothing is seen, and the share of the points that are known (W,).
     """
     moved, seen = np.zeros(len(windows)), np.zeros(len(windows))
-    for block in in_blocks(len(windows), 256):
+    for block in block_slices(len(windows), 256):
         start, stop = windows.start[block], windows.stop[block]
         frames = (start[:, None] + (stop - start)[:, None] * (np.arange(_SAMPLES) + 0.5) / _SAMPLES).astype(np.int64)
         known = score[frames] >= _FAINT
@@ -115,9 +117,9 @@ def _relative_range(points: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.divide(reach, size, out=np.zeros(len(size)), where=size > 0)
 
 
-Entry = Mapping[str, Any]
+ClipEntry = Mapping[str, Any]
 """A clip as the annotation files have it."""
-ScoreClips = Callable[[Iterable[Entry]], Iterator[Scores]]
+ScoreClips = Callable[[Iterable[ClipEntry]], Iterator[Scores]]
 """Takes clips one by one and gives their probabilities, batch by batch, in order."""
 """Called with how many windows are scored, and how many will be."""
 
@@ -128,13 +130,13 @@ WINDOW_OF_CLIP, CLIP_FPS = 2 / 3, 25.0
 
 
 def window_seconds(clip_frames: float | None) -> float:
-    """Length in s of a window for a model whose training clips have a median of ``clip_frames`` frames, if known."""
+    """Window length in s, from the median length of training clips."""
     return round(WINDOW_OF_CLIP * clip_frames / CLIP_FPS, 2) if clip_frames else WINDOW
 
 
 @dataclass(frozen=True)
 class WindowRules:
-    """Which windows of a recording are scored.
+    """Rules that select the windows of a recording.
 
     Attributes:
         window: Length in s.
@@ -161,7 +163,7 @@ class WindowRules:
 
     @property
     def stride_seconds(self) -> float:
-        """From one window to the next in s."""
+        """Stride between windows in s."""
         return self.window / 4 if self.stride is None else self.stride
 
     def plan(self, recording: Recording) -> Windows:
@@ -173,14 +175,14 @@ class WindowRules:
         return plan_windows(recording.frames, recording.fps, self.window, self.stride_seconds)
 
 
-def timelines_of(
+def score_windows(
     recording: Recording,
     score: ScoreClips,
     class_names: tuple[str, ...],
     rules: WindowRules | None = None,
     progress: ProgressCallback | None = None,
 ) -> list[Timeline]:
-    """Score the windows of each person, or of all together, in which somebody is seen and moves.
+    """Timelines of persons, from windows in which somebody visibly moves.
 
     A window is a view of the recording. What is kept of it is its scores.
 
@@ -224,7 +226,7 @@ def timelines_of(
 
 
 def _movement(recording: Recording, person: slice, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-    """Movement and share of known points of one person, or the most of several."""
+    """Movement and share of known points, the maximum over persons."""
     each = [
         movement(keypoint, score, windows)
         for keypoint, score in zip(recording.keypoint[person], recording.keypoint_score[person], strict=True)
@@ -232,7 +234,7 @@ def _movement(recording: Recording, person: slice, windows: Windows) -> tuple[np
     return np.max([moved for moved, _ in each], axis=0), np.max([seen for _, seen in each], axis=0)
 
 
-def _entries(recording: Recording, person: slice, windows: Windows, numbers: np.ndarray) -> Iterator[Entry]:
+def _entries(recording: Recording, person: slice, windows: Windows, numbers: np.ndarray) -> Iterator[ClipEntry]:
     for start, stop in zip(windows.start[numbers].tolist(), windows.stop[numbers].tolist(), strict=True):
         yield {
             "frame_dir": f"{recording.name}_{start}_{stop}",
@@ -283,7 +285,7 @@ class Timeline:
 
 
 def window_weights(length: int) -> np.ndarray:
-    """Weight (length,) of a window's scores for each of its frames: a triangle, since its middle is what it shows best.
+    """Triangular weights (length,) of a window's scores for its frames.
 
     The sum of the weights over windows at a regular stride is the same for every frame far from the ends.
     """
@@ -292,7 +294,9 @@ def window_weights(length: int) -> np.ndarray:
 
 
 def frame_probability(timeline: Timeline, start: int, stop: int, smoothing: float) -> np.ndarray:
-    """Class probabilities of frames: the weighted mean over the windows that cover each, smoothed by a Gaussian.
+    """Class probabilities of frames: weighted mean over windows, smoothed.
+
+    The smoothing is a Gaussian, cut at three standard deviations.
 
     A frame gets the same numbers, to the last bit, in whichever block it is asked for.
 
@@ -340,6 +344,6 @@ def _mean_over_windows(timeline: Timeline, first: int, last: int) -> np.ndarray:
 
 
 def frame_blocks(timeline: Timeline, smoothing: float, size: int = 4096) -> Iterator[tuple[int, np.ndarray]]:
-    """The first frame and the probabilities of each block of frames, in order, so that memory does not grow."""
+    """First frame and probabilities of blocks of frames, in order."""
     for start in range(0, timeline.windows.frames, size):
         yield start, frame_probability(timeline, start, min(start + size, timeline.windows.frames), smoothing)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pyskl_semloss.cpu.workers import run_program
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.metrics import summary
+from pyskl_semloss.evaluation.metrics import all_metrics
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.io.files import HELD, hold, sha256
 from pyskl_semloss.io.records import read_record, write_record
@@ -140,7 +140,7 @@ def execute(run: Run, describer: Describer, tools: Tools) -> dict[str, float]:
         checkpoint = _last_checkpoint(folder)
         _call("the test", test_command(run, describer, tools, checkpoint), folder, lock)
         scores = Scores.load(folder / SCORE_FILE)
-        numbers = summary(scores)
+        numbers = all_metrics(scores)
         if not numbers:
             raise RunError(f"no test clip has a label, so there is no accuracy; the scores are in {scores.source}")
         done: dict[str, Any] = {key: value for key, value in settings.items() if key != "config"}

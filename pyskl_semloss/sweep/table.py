@@ -15,7 +15,7 @@ from pyskl_semloss.drawing.palette import FAINT, SERIES
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align, fuse
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
-from pyskl_semloss.evaluation.metrics import summary
+from pyskl_semloss.evaluation.metrics import all_metrics
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.io.records import read_record, write_record
 from pyskl_semloss.io.results import result_file
@@ -125,7 +125,7 @@ def fusions(results: Sequence[dict[str, Any]], out: Path) -> list[dict[str, Any]
         pair = {"joint": joint, "limb": limb}
         try:
             scores = [Scores.load(out / one["name"] / one["score_file"]) for one in pair.values()]
-            numbers = summary(fuse(align(scores), [PAPER_WEIGHTS[modality] for modality in pair]))
+            numbers = all_metrics(fuse(align(scores), [PAPER_WEIGHTS[modality] for modality in pair]))
         except (InputError, KeyError):
             failed.append(joint["name"])
             continue

@@ -25,7 +25,7 @@ from pyskl_semloss.io.files import atomic_write, hold, sha256, writing
 from pyskl_semloss.io.reading import read_json, spoiled
 from pyskl_semloss.io.results import is_replaceable, refuse_changed, result_file
 from pyskl_semloss.recordings.recording import read_recording
-from pyskl_semloss.recordings.seen import seen_by_part
+from pyskl_semloss.recordings.visibility import visible_frames
 from pyskl_semloss.skeletons import joint_map
 from pyskl_semloss.video.estimate import PART, WARM_UP, VideoPart, assemble, estimate_parts, expected_frames
 from pyskl_semloss.video.estimators import load_estimator
@@ -344,7 +344,7 @@ def _finish(task: _Task, tell: Tell) -> dict[str, Any]:
         "frames": recording.frames,
         "seconds": recording.seconds,
         "seen": int((recording.keypoint_score > 0).any((0, 2)).sum()),
-        "seen_by_part": seen_by_part(recording.keypoint_score, recording.layout),
+        "seen_by_part": visible_frames(recording.keypoint_score, recording.layout),
         **facts,
     }
     # Last: where it is, the recording is whole.

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import mend_points
-from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.recordings.recording import Recording
@@ -252,7 +252,7 @@ class _Finder:
         for at, (points, score) in enumerate(found):
             keypoint[: len(points), at], scores[: len(score), at] = points, score
         if keypoint.size:
-            keypoint, scores = mend_points(keypoint, scores, self._shape, str(number), Report())
+            keypoint, scores = mend_points(keypoint, scores, self._shape, str(number), ReadReport())
         return VideoPart(number, keypoint, scores)
 
 

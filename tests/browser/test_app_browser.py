@@ -28,7 +28,7 @@ from helpers.app_server import NAMES, SEGMENTS, App, lives, needs_the_app, tool,
 from helpers.chromium import Chromium, find_chromium
 from helpers.portrait import write_portrait_video
 from pyskl_semloss.recordings.recording import Recording
-from pyskl_semloss.segments.find import SegmentRules
+from pyskl_semloss.segments.localization import SegmentRules
 from pyskl_semloss.segments.windows import frame_probability
 from pyskl_semloss.synthetic.recording import generate_recording
 

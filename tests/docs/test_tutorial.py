@@ -16,7 +16,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.io.results import RECORD
 from pyskl_semloss.recordings.recording import read_recording
-from pyskl_semloss.segments.reading import read_segments
+from pyskl_semloss.segments.files import read_segments
 from pyskl_semloss.synthetic.example_study import GESTURES, write_example_study
 from pyskl_semloss.video import open_video
 

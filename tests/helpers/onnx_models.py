@@ -15,8 +15,8 @@ from torch import nn
 import pyskl_semloss.hosts.mmaction2  # noqa: F401
 from helpers import ROOT
 from pyskl_semloss.annotations import Clip
+from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import read_clip
-from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 
 BASE = ROOT / "configs" / "mmaction2" / "synthetic"
@@ -94,7 +94,7 @@ def hard_clips(joints=22, seed=0):
 
 def mended(clip, model):
     """A clip as the data set of the model hands it to the pipeline."""
-    results = read_clip(clip, model.rules, Report()).to_dict()
+    results = read_clip(clip, model.rules, ReadReport()).to_dict()
     if model.binary_score:
         results["keypoint_score"] = (results["keypoint"] != 0).any(-1).astype(np.float32)
     return {**results, "skeleton": model.layout}

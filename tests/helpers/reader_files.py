@@ -29,10 +29,10 @@ from pyskl_semloss.datasets.label_tables import read_label_table
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
 from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids
-from pyskl_semloss.evaluation.toolbox_results import read_clips
+from pyskl_semloss.evaluation.toolbox_results import read_clip_labels
 from pyskl_semloss.hosts.checkpoints import read_state_dict
 from pyskl_semloss.recordings.keypoint_files import RecordingOptions, make_recording, read_keypoints
-from pyskl_semloss.segments.reading import read_segments
+from pyskl_semloss.segments.files import read_segments
 from pyskl_semloss.semantic.class_names import read_class_names
 from pyskl_semloss.semantic.label_vectors import LabelVectors, load_matrix
 from pyskl_semloss.semantic.word_vectors import find_word_vectors
@@ -178,7 +178,7 @@ def _annotation_files(folder, clips):
     return opened | {
         "annotations": Reader(path, lambda: read_annotations(path, unknown_labels=True)),
         "annotations to a store": Reader(path, lambda: pickle_to_store(path, folder / "new")),
-        "annotations of results": Reader(other, lambda: read_clips(other, "train")),
+        "annotations of results": Reader(other, lambda: read_clip_labels(other, "train")),
     }
 
 
@@ -199,7 +199,7 @@ def _raw_files(folder):
 
 def _score_files(folder):
     ann_file, scores, theirs, dump = (folder / name for name in ("tested.pkl", "s.npz", "result.pkl", "dump.pkl"))
-    ids, labels = read_clips(ann_file, "train")
+    ids, labels = read_clip_labels(ann_file, "train")
     table = np.full((len(ids), 5), 0.2, "f4")
     Scores(np.array(ids), table, np.array(labels), class_names=tuple("abcde")).save(scores)
     theirs.write_bytes(pickle.dumps(list(table)))

@@ -29,8 +29,13 @@ CORE = {
     "skeletons.layout": "SkeletonLayout",
     "skeletons.mapping": "joint_map",
     "skeletons.mirror": "check_mirror mirror_order mirrored_limbs",
-    "evaluation.fusion": "as_semantic align normalised fuse search_weights softmaxed",
-    "evaluation.metrics": "top_k_accuracy mean_class_accuracy confusion_matrix macro_f1 calibration",
+    "evaluation.fusion": "as_semantic align normalise_weights fuse search_weights softmax_rows",
+    "evaluation.metrics": "top_k_accuracy mean_class_accuracy confusion_matrix class_numbers macro_f1 calibration "
+    "all_metrics",
+    "evaluation.comparison": "paired_bootstrap mcnemar",
+    "evaluation.resampling": "resampled_accuracy wilson_interval",
+    "evaluation.scores": "Scores",
+    "segments.agreement": "temporal_iou agreement",
 }
 
 

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pyskl_semloss.annotations.report import Report
+from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.segment_arguments import add_models, models_of
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.recordings.recording import Recording
-from pyskl_semloss.segments.find import find_segments
-from pyskl_semloss.segments.windows import Entry, Timeline, WindowRules, timelines_of
+from pyskl_semloss.segments.localization import find_segments
+from pyskl_semloss.segments.windows import ClipEntry, Timeline, WindowRules, score_windows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,18 +83,18 @@ def untrained(configs: dict[str, Path], folder: str, **options: Any) -> Predicto
     return Predictor(sources.get("joint"), sources.get("limb"), **options)
 
 
-def _stand_in(predictor: Predictor, recording: Recording, rules: WindowRules) -> tuple[list[Entry], list[Timeline]]:
+def _stand_in(predictor: Predictor, recording: Recording, rules: WindowRules) -> tuple[list[ClipEntry], list[Timeline]]:
     """The windows of a recording that are scored, and timelines of random scores."""
-    taken: list[Entry] = []
+    taken: list[ClipEntry] = []
     rng = np.random.default_rng(0)
 
-    def score(entries: Iterable[Entry]) -> Iterator[Scores]:
+    def score(entries: Iterable[ClipEntry]) -> Iterator[Scores]:
         for entry in entries:
             taken.append(entry)
             probability = rng.dirichlet(np.full(predictor.classes, 0.05)).astype(np.float32)
             yield Scores(np.array([entry["frame_dir"]]), probability[None], np.array([-1]))
 
-    return taken, timelines_of(recording, score, predictor.class_names, rules)
+    return taken, score_windows(recording, score, predictor.class_names, rules)
 
 
 def parts_of(
@@ -113,14 +113,14 @@ def parts_of(
     some = [windows[n] for n in np.linspace(0, len(windows) - 1, min(count, len(windows))).astype(int)]
     groups = predictor._groups(one_view=True)
     drawn: list[tuple[Any, Views]] = [
-        (model, model.views(group.model.collate([group.pack(entry, Report())])))
+        (model, model.views(group.model.collate([group.pack(entry, ReadReport())])))
         for group in groups
         for entry in some
         for model in (_drawing(predictor, name) for name in group.names)
     ]
     stages: list[tuple[Callable[[], object], int]] = [
         (lambda: _stand_in(predictor, recording, rules), len(windows)),
-        (lambda: [group.pack(entry, Report()) for group in groups for entry in some], len(some)),
+        (lambda: [group.pack(entry, ReadReport()) for group in groups for entry in some], len(some)),
         (lambda: [_draw(model, views) for model, views in drawn], len(some)),
         (lambda: list(predictor.score(some, one_view=True, fuse_layers=True)), len(some)),
         (lambda: [find_segments(timeline) for timeline in timelines], len(windows)),

@@ -38,8 +38,8 @@ def main() -> None:
     args = parse_args()
     from pyskl_semloss.cpu.allocator import keep_large_blocks
     from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
-    from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
-    from pyskl_semloss.segments.matching import Agreement, agreement
+    from pyskl_semloss.segments.agreement import Agreement, agreement
+    from pyskl_semloss.segments.localization import SegmentRules, background_classes, find_segments
     from pyskl_semloss.synthetic.clips import CLASS_NAMES
     from pyskl_semloss.synthetic.recording import generate_recording
 

@@ -27,8 +27,8 @@ pytest.importorskip("mmaction")
 from pyskl_semloss.hosts.mmaction2.prediction.predict_files import predict_files, read_input  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor  # noqa: E402
 from pyskl_semloss.io.results import RECORD
-from pyskl_semloss.segments.find import SegmentRules  # noqa: E402
-from pyskl_semloss.segments.reading import read_segments  # noqa: E402
+from pyskl_semloss.segments.files import read_segments  # noqa: E402
+from pyskl_semloss.segments.localization import SegmentRules  # noqa: E402
 from pyskl_semloss.segments.windows import WindowRules  # noqa: E402
 from pyskl_semloss.video import open_video, write_overlay  # noqa: E402
 

@@ -77,7 +77,7 @@ def test_mended_once_counted_and_refused_when_strict(file, raw, kind, count):
     path = file(raw, entry("whole"))
     before = copy.deepcopy(raw)
     annotations, report = read(path)
-    assert dict(report.counts) == {kind: count} and report.names == {kind: ["a"]}
+    assert dict(report.counts) == {kind: count} and report.examples == {kind: ["a"]}
     assert "'a'" in report.warning and str(count) in report.warning and str(path) in report.warning
     mended, whole = annotations.clips
     assert whole.same_as(Clip(**{key: value for key, value in entry("whole").items() if key != "total_frames"}))
@@ -214,7 +214,7 @@ def test_ids(file):
     assert annotations.splits == {"train": ["b", "a"], "test": []}
     assert [clip.frame_dir for clip in annotations.clips] == ["a", "b", "c"]
     expected = {"duplicate_ids": 1, "duplicate_clips": 1, "ids_without_clip": 3, "clips_without_split": 1}
-    assert dict(report.counts) == expected and report.names["ids_without_clip"] == ["x", "y"]
+    assert dict(report.counts) == expected and report.examples["ids_without_clip"] == ["x", "y"]
     train, report = read(path, split="train")
     assert [clip.frame_dir for clip in train.clips] == ["a", "b"] and train.splits == {"train": ["b", "a"]}
     with pytest.raises(InputError, match="split 'test' has no clip"):
@@ -297,10 +297,10 @@ def test_real_file(shared_dir, tmp_path):
     absurd = {name: (np.abs(item["keypoint"]) > 1e6).any(-1) for name, item in raw.items()}
     annotations, report = read(path, num_classes=20, num_joints=20)
     assert (report.clips_read, report.clips_kept) == (567, 567)
-    assert report.names["points_absurd"] == [name for name in raw if absurd[name].any()]
-    assert len(report.names["points_absurd"]) == 20
+    assert report.examples["points_absurd"] == [name for name in raw if absurd[name].any()]
+    assert len(report.examples["points_absurd"]) == 20
     assert report.counts["points_absurd"] == sum(int(mask.sum()) for mask in absurd.values())
-    assert report.names["zero_clips"] == ["a13_s09_e02"] and report.counts["zero_clips"] == 1
+    assert report.examples["zero_clips"] == ["a13_s09_e02"] and report.counts["zero_clips"] == 1
     for clip in annotations.clips:
         name = clip.frame_dir
         wanted = np.where(absurd[name][..., None], 0, raw[name]["keypoint"])

@@ -12,7 +12,7 @@ from helpers.dot_videos import DOTS, FPS, dots, places, write_video  # noqa: E40
 from pyskl_semloss.app.analysis import AnalysisTask, _recording, _shown_video, analyse  # noqa: E402
 from pyskl_semloss.app.limits import Limits  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
-from pyskl_semloss.segments.find import SegmentRules  # noqa: E402
+from pyskl_semloss.segments.localization import SegmentRules  # noqa: E402
 from pyskl_semloss.video import open_video  # noqa: E402
 
 NAMES = ["preview.webm", "\u8bbf" * 80 + ".MP4", "a'b\"c 50%d #1?.mov", "VIDEO001", "result.avi"]

@@ -11,7 +11,7 @@ import pytest
 from helpers import ROOT
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import TRACEBACK, InputError
-from pyskl_semloss.evaluation.scores import Scores, check_there
+from pyskl_semloss.evaluation.scores import Scores, check_score_file
 
 TOOLS = ROOT / "tools"
 # Beside the benchmarks lie their parts.
@@ -123,4 +123,4 @@ def test_mistakes_with_real_files(name, words, expected, tmp_path):
 
 def test_a_folder_without_scores_says_what_writes_them(tmp_path):
     with pytest.raises(InputError, match="expected a score file, got a folder. semloss test writes one"):
-        check_there(tmp_path)
+        check_score_file(tmp_path)

@@ -8,7 +8,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.comparison import mcnemar, paired_bootstrap
 from pyskl_semloss.evaluation.metrics import mean_class_accuracy, top_k_accuracy
 from pyskl_semloss.evaluation.neighbours import name_nearness
-from pyskl_semloss.evaluation.resampling import persons_of
+from pyskl_semloss.evaluation.resampling import match_persons
 from pyskl_semloss.evaluation.scores import Scores
 
 
@@ -69,7 +69,7 @@ def test_persons_are_resampled_whole(metric):
                np.repeat(each.label, 4))
         for each in (a, b)
     ]  # fmt: skip
-    persons = persons_of(often[0].sample_id, {one: one.upper() for one in a.sample_id})
+    persons = match_persons(often[0].sample_id, {one: one.upper() for one in a.sample_id})
     single = paired_bootstrap([a], [b], metric, resamples=800)
     many = paired_bootstrap(often[:1], often[1:], metric, resamples=800, persons=persons)
     assert (many.low, many.high) == pytest.approx((single.low, single.high))
@@ -79,9 +79,9 @@ def test_persons_are_resampled_whole(metric):
 
 
 def test_a_clip_belongs_to_the_longest_name_that_it_begins_with():
-    assert persons_of(["v1_10", "v10_1", "v1"], {"v1": "a", "v10": "b"}) == {"v1_10": "a", "v10_1": "b", "v1": "a"}
+    assert match_persons(["v1_10", "v10_1", "v1"], {"v1": "a", "v10": "b"}) == {"v1_10": "a", "v10_1": "b", "v1": "a"}
     with pytest.raises(InputError, match="1 of 2 clips belong to no video") as caught:
-        persons_of(["v1_10", "w_1"], {"v1": "a"})
+        match_persons(["v1_10", "w_1"], {"v1": "a"})
     assert "w_1" in str(caught.value)
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation import fusion
-from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, search_weights, softmaxed
-from pyskl_semloss.evaluation.metrics import accuracy_table, summary
+from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, search_weights, softmax_rows
+from pyskl_semloss.evaluation.metrics import accuracy_table, all_metrics
 from pyskl_semloss.evaluation.scores import Scores
 
 seeds = st.integers(0, 2**31)
@@ -124,7 +124,7 @@ def test_files_without_a_name_are_numbered():
 def test_large_scores_do_not_overflow():
     expected = 1 / (1 + np.exp(-1.0))
     for shift in (0, 2000, -2000):
-        np.testing.assert_allclose(softmaxed(np.array([[1.0, 0.0]]) + shift), [[expected, 1 - expected]], rtol=1e-12)
+        np.testing.assert_allclose(softmax_rows(np.array([[1.0, 0.0]]) + shift), [[expected, 1 - expected]], rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ def test_the_search_finds_the_best_of_its_grid():
     weights, table = search_weights(parts, step=0.25)
     assert len(table) == 15 and len({row.weights for row in table}) == 15
     assert all(sum(row.weights) == pytest.approx(1) for row in table)
-    best = max(summary(fuse(parts, row.weights))["top1"] for row in table)
-    assert summary(fuse(parts, weights))["top1"] == best == table[0].top1
+    best = max(all_metrics(fuse(parts, row.weights))["top1"] for row in table)
+    assert all_metrics(fuse(parts, weights))["top1"] == best == table[0].top1
     assert [row.top1 for row in table] == sorted((row.top1 for row in table), reverse=True)
 
 

@@ -12,7 +12,7 @@ from helpers import ROOT
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import fuse, search_weights
 from pyskl_semloss.evaluation.fusion_config import plan_from_config, read_literals
-from pyskl_semloss.evaluation.fusion_plan import FusionPlan, modality, plan_parts, run_fusion
+from pyskl_semloss.evaluation.fusion_plan import FusionPlan, fusion_inputs, modality, run_fusion
 from pyskl_semloss.evaluation.scores import Scores
 
 TOOL = ROOT / "tools" / "fuse_scores.py"
@@ -63,38 +63,38 @@ def test_the_modality_is_read_from_whole_words(path, expected):
 
 
 def test_the_papers_weights_are_given_by_name_only():
-    assert [part.weight for part in plan_parts(["x/joint/s.npz", "x/limb/s.npz"])] == [2, 3]
+    assert [part.weight for part in fusion_inputs(["x/joint/s.npz", "x/limb/s.npz"])] == [2, 3]
     for files in (["limb.npz", "joint.npz"], ["a.npz", "b.npz"], ["joint.npz"], ["joint.npz:semantic", "limb.npz"]):
         with pytest.raises(InputError, match="expected one weight per score file"):
-            plan_parts(files)
+            fusion_inputs(files)
 
 
 def test_a_plan_that_contradicts_itself_is_refused(tmp_path):
     two = ["joint.npz", "limb.npz"]
     with pytest.raises(InputError, match="got both"):
-        plan_parts(two, [1, 1], two)
+        fusion_inputs(two, [1, 1], two)
     with pytest.raises(InputError, match="got 1 for 2"):
-        plan_parts(two, None, ["v.npz"])
+        fusion_inputs(two, None, ["v.npz"])
     with pytest.raises(InputError, match="another modality"):
-        FusionPlan(plan_parts(two, None, ["val_limb.npz", "val_joint.npz"]))
+        FusionPlan(fusion_inputs(two, None, ["val_limb.npz", "val_joint.npz"]))
     with pytest.raises(InputError, match="another modality"):
-        FusionPlan(plan_parts(two, None, ["val_joint.npz:semantic", "val_limb.npz"]))
+        FusionPlan(fusion_inputs(two, None, ["val_joint.npz:semantic", "val_limb.npz"]))
     with pytest.raises(InputError, match="would be overwritten"):
-        FusionPlan(plan_parts(two), out="./limb.npz")
+        FusionPlan(fusion_inputs(two), out="./limb.npz")
     for field, name in (("out", "a.pkl"), ("submission", "a.csv")):
         with pytest.raises(InputError, match="ends in"):
-            FusionPlan(plan_parts(two), **{field: name})
+            FusionPlan(fusion_inputs(two), **{field: name})
     with pytest.raises(InputError, match="no part is one"):
-        FusionPlan(plan_parts(two), ann_file="ann.pkl")
+        FusionPlan(fusion_inputs(two), ann_file="ann.pkl")
     with pytest.raises(InputError, match="no annotation file"):
-        FusionPlan(plan_parts(two), split="test")
+        FusionPlan(fusion_inputs(two), split="test")
 
 
 def test_a_config_and_the_arguments_mean_the_same(folder):
     Path("fusion.py").write_text(CONFIG)
     report = run_fusion(plan_from_config("fusion.py"))
     assert report.written == ["work/fused.npz", "work/Submission.zip"] and report.weights == (2, 3)
-    by_hand = run_fusion(FusionPlan(plan_parts(["joint.npz", "limb.npz"]), out="other.npz"))
+    by_hand = run_fusion(FusionPlan(fusion_inputs(["joint.npz", "limb.npz"]), out="other.npz"))
     assert Path("other.npz").read_bytes() == Path("work/fused.npz").read_bytes()
     assert by_hand.table.splitlines()[0] == report.table.splitlines()[0]
     np.testing.assert_array_equal(Scores.load("other.npz").score, fuse([model(1), model(2)], [2, 3]).score)
@@ -109,7 +109,7 @@ def test_a_config_can_search(folder):
     report = run_fusion(plan_from_config("fusion.py"))
     assert report.weights == search_weights([model(11, prefix="val_"), model(12, prefix="val_")])[0]
     assert "searched on val_joint.npz, val_limb.npz (40 clips, step 0.05)" in report.notes[0] and len(report.notes) == 1
-    again = run_fusion(FusionPlan(plan_parts(["joint.npz", "limb.npz"], None, ["joint.npz", "limb.npz"])))
+    again = run_fusion(FusionPlan(fusion_inputs(["joint.npz", "limb.npz"], None, ["joint.npz", "limb.npz"])))
     assert "40 clips of the table were also searched on" in again.notes[1]
 
 
@@ -119,7 +119,9 @@ def test_the_notes_of_a_search_in_full(folder):
     best = table[0].top1
     many = sum(row.top1 == best for row in table)
     assert 0 < best < 1 and 1 <= many < len(table) == 5
-    plan = FusionPlan(plan_parts(["joint.npz", "limb.npz"], None, ["val_joint.npz", "val_limb.npz"]), search_step=0.25)
+    plan = FusionPlan(
+        fusion_inputs(["joint.npz", "limb.npz"], None, ["val_joint.npz", "val_limb.npz"]), search_step=0.25
+    )
     assert run_fusion(plan).notes == [
         f"The weights {weights[0]:g} {weights[1]:g} were searched on val_joint.npz, val_limb.npz (40 clips, step "
         f"0.25): Top-1 {100 * best:.2f} there, reached by {many} of 5 weightings."
@@ -127,7 +129,7 @@ def test_the_notes_of_a_search_in_full(folder):
     first = replace(model(1), sample_id=np.array([f"val_c_{n}" if n < 3 else f"c_{n}" for n in range(40)]))
     first.save("few.npz")
     top1 = 100 * float((parts[0].score.argmax(1) == parts[0].label).mean())
-    assert run_fusion(FusionPlan(plan_parts(["few.npz"], None, ["val_joint.npz"]))).notes == [
+    assert run_fusion(FusionPlan(fusion_inputs(["few.npz"], None, ["val_joint.npz"]))).notes == [
         f"The weights 1 were searched on val_joint.npz (40 clips, step 0.05): Top-1 {top1:.2f} there, reached by 1 of "
         "1 weightings.",
         "Caution: 3 clips of the table were also searched on, so its fusion is too optimistic.",
@@ -189,10 +191,10 @@ def test_a_wrong_config_is_refused_by_name(tmp_path, text, message):
 def test_lists_of_other_lengths_are_refused_and_plans_are_frozen(folder):
     for given, got in (([1], 1), ([1, 2, 3], 3)):
         with pytest.raises(InputError, match=f"'weights': expected one per score file, got {got} for 2"):
-            plan_parts(["joint.npz", "limb.npz"], given)
+            fusion_inputs(["joint.npz", "limb.npz"], given)
         with pytest.raises(InputError, match=f"'search_on': expected one per score file, got {got} for 2"):
-            plan_parts(["joint.npz", "limb.npz"], None, ["v.npz"] * got)
-    plan = FusionPlan(plan_parts(["joint.npz", "limb.npz"]))
+            fusion_inputs(["joint.npz", "limb.npz"], None, ["v.npz"] * got)
+    plan = FusionPlan(fusion_inputs(["joint.npz", "limb.npz"]))
     for one in (plan, plan.parts[0], run_fusion(plan)):
         with pytest.raises(FrozenInstanceError):
             one.scores = "other.npz"
@@ -202,19 +204,19 @@ def test_refused_ids_leave_nothing_behind(folder):
     strange = replace(model(1), sample_id=np.char.add("=", model(1).sample_id))
     strange.save("strange.npz")
     with pytest.raises(InputError, match="cannot stand"):
-        run_fusion(FusionPlan(plan_parts(["strange.npz"], [1]), out="o.npz", submission="s.zip"))
+        run_fusion(FusionPlan(fusion_inputs(["strange.npz"], [1]), out="o.npz", submission="s.zip"))
     assert not Path("o.npz").exists() and not Path("s.zip").exists()
 
 
 def test_notes_on_missing_labels_and_logits(folder):
     replace(model(1), label=np.full(40, -1), score=np.log(model(1).score)).save("test.npz")
-    report = run_fusion(FusionPlan(plan_parts(["test.npz"], [1])))
+    report = run_fusion(FusionPlan(fusion_inputs(["test.npz"], [1])))
     assert (
         report.notes[0].startswith("Note: the scores are no probabilities")
         and report.notes[1] == "No clip has a label."
     )
     replace(model(1), label=np.where(np.arange(40) < 3, -1, model(1).label)).save("test.npz")
-    report = run_fusion(FusionPlan(plan_parts(["test.npz"], [1])))
+    report = run_fusion(FusionPlan(fusion_inputs(["test.npz"], [1])))
     assert report.notes == ["3 clips have no label: accuracies are over the others."]
 
 

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.metrics import (
+    all_metrics,
     calibration,
     class_numbers,
     confusion_matrix,
     macro_f1,
     mean_class_accuracy,
     probability_rows,
-    summary,
     top_k_accuracy,
 )
 from pyskl_semloss.evaluation.scores import Scores
@@ -90,7 +90,7 @@ def test_unknown_labels_are_left_out_and_nothing_known_gives_nothing():
     assert top_k_accuracy(score, label, 1) == 0.5 and mean_class_accuracy(score, label) == 0.5
     unknown = np.full(4, -1)
     assert top_k_accuracy(score, unknown, 1) is None and mean_class_accuracy(score, unknown) is None
-    assert summary(Scores(np.array(list("abcd")), score, unknown, semantic_cosine=score)) == {}
+    assert all_metrics(Scores(np.array(list("abcd")), score, unknown, semantic_cosine=score)) == {}
 
 
 @given(cases(), st.booleans())
@@ -180,23 +180,25 @@ def test_what_counts_as_probabilities():
 
 def test_summary():
     score = np.eye(6)[[0, 1, 2]] + np.linspace(0.5, 0, 6)  # the true class 5 is last in the third row
-    numbers = summary(Scores(np.array(list("abc")), score, np.array([0, 1, 5])))
+    numbers = all_metrics(Scores(np.array(list("abc")), score, np.array([0, 1, 5])))
     assert numbers == {name: pytest.approx(2 / 3) for name in ("top1", "top5", "mean_class", "macro_f1")}
-    numbers = summary(Scores(np.array(list("abc")), score[:, :3], np.array([0, 1, 1]), semantic_cosine=-score[:, :3]))
+    numbers = all_metrics(
+        Scores(np.array(list("abc")), score[:, :3], np.array([0, 1, 1]), semantic_cosine=-score[:, :3])
+    )
     assert numbers["top5"] == 1.0 and numbers["nearest_name_top1"] == pytest.approx(1 / 3)
     probable = Scores(np.array(list("abc")), np.eye(6)[[0, 1, 2]], np.array([0, 1, 5]))
-    assert summary(probable)["ece"] == pytest.approx(1 / 3)
+    assert all_metrics(probable)["ece"] == pytest.approx(1 / 3)
 
 
 def test_summary_of_clips_whose_true_class_comes_at_a_known_place():
     label = np.array([0, 1, 4, 5, -1])
     score = np.tile(np.arange(7, 0, -1.0), (5, 1))
-    numbers = summary(Scores(np.array(list("abcde")), score, label, semantic_cosine=-score))
+    numbers = all_metrics(Scores(np.array(list("abcde")), score, label, semantic_cosine=-score))
     assert (numbers["top1"], numbers["top5"], numbers["nearest_name_top1"]) == (0.25, 0.75, 0)
     # Each is predicted as class 0, which one clip is: recall 1 and precision 1/4.
     assert numbers["mean_class"] == 0.25 and numbers["macro_f1"] == pytest.approx(0.4 / 4) and "ece" not in numbers
     for labels in ([0, -1], [0, 0]):
-        first = summary(Scores(np.array(["a", "b"]), np.eye(3)[[0, 0]], np.array(labels)))
+        first = all_metrics(Scores(np.array(["a", "b"]), np.eye(3)[[0, 0]], np.array(labels)))
         assert first == {"top1": 1, "top5": 1, "mean_class": 1, "macro_f1": 1, "ece": 0}
 
 

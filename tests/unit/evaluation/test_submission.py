@@ -8,7 +8,7 @@ import pytest
 from helpers import ROOT
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
-from pyskl_semloss.evaluation.fusion_plan import FusionPlan, plan_parts, run_fusion
+from pyskl_semloss.evaluation.fusion_plan import FusionPlan, fusion_inputs, run_fusion
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.evaluation.submission import check_submission, read_ids, submission_csv, write_submission
 
@@ -184,7 +184,7 @@ def test_ids_in_other_words_are_named(tmp_path):
 
 def test_a_list_without_a_submission_is_refused():
     with pytest.raises(InputError, match="no submission to check"):
-        FusionPlan(plan_parts(["joint.npz", "limb.npz"]), ids="ids.txt")
+        FusionPlan(fusion_inputs(["joint.npz", "limb.npz"]), ids="ids.txt")
 
 
 def test_the_tool_refuses_in_one_line(tmp_path):

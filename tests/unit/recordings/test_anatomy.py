@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from pyskl_semloss.recordings.anatomy import anatomical_doubts, doubts_about, orders_of, sides_doubts
 from pyskl_semloss.recordings.keypoint_files import RecordingOptions, make_recording, read_openpose
+from pyskl_semloss.recordings.plausibility import anatomy_issues, joint_orders, plausibility_issues, side_issues
 from pyskl_semloss.skeletons import get_layout, layout_names
 from pyskl_semloss.skeletons.joint_names import points_of
 from pyskl_semloss.synthetic.clips import generate
@@ -35,7 +35,7 @@ def of_layout(layout):
 
 
 def doubts(points, layout, scores=None):
-    return anatomical_doubts(points, np.ones(points.shape[:2]) if scores is None else scores, layout)
+    return anatomy_issues(points, np.ones(points.shape[:2]) if scores is None else scores, layout)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,7 +46,7 @@ def test_honest_bodies_are_not_doubted(name):
     for each in (points, points @ turn, -points, points * [-1, 1], points * [0.2, 1], points * [1, 0.4]):
         assert doubts(each, layout) == []
     for each in (points, points @ turn, -points):
-        assert sides_doubts(each, np.ones(each.shape[:2]), layout) == []
+        assert side_issues(each, np.ones(each.shape[:2]), layout) == []
     # Hips that are guessed at the edge of the image have low scores.
     scores = np.ones(points.shape[:2])
     low = [at for at, (_, part) in enumerate(points_of(layout)) if part in ("hip", "knee", "ankle", "mid_hip")]
@@ -70,7 +70,7 @@ def test_mixed_joints_are_doubted(name):
      ("kinect25", "OpenPose BODY_25B"), ("coco17", "Human3.6M"), ("kinect20", "Kinect v1"), ("kinect20", "UTD-MHAD")],
 )  # fmt: skip
 def test_points_in_the_order_of_another_layout(name, title):
-    order = dict(orders_of(get_layout(name).num_joints))[title]
+    order = dict(joint_orders(get_layout(name).num_joints))[title]
     (doubt,) = doubts(bodies(order), get_layout(name))
     assert "they lie like the joints of " in doubt and title in doubt
 
@@ -99,7 +99,7 @@ def test_real_and_synthetic_bodies_are_not_doubted(shared_dir):
             scores = (points.any(-1) & (np.abs(points) < 5000).all(-1)).astype(float)
             assert doubts(np.where(scores[..., None] > 0, points, 0), layout, scores) == [], clip["frame_dir"]
     for clip in generate(320, 5).clips:
-        found = doubts_about(clip.keypoint[0], clip.keypoint_score[0], get_layout("openpose22"), clip.img_shape)
+        found = plausibility_issues(clip.keypoint[0], clip.keypoint_score[0], get_layout("openpose22"), clip.img_shape)
         assert not any("joints" in doubt or "exchanged" in doubt for doubt in found)
 
 
@@ -107,7 +107,7 @@ def test_left_and_right_exchanged():
     for name in ("coco17", "openpose22", "openpose67"):
         layout = get_layout(name)
         exchanged = of_layout(layout)[:, list(layout.joint_mirror)]
-        (doubt,) = doubts_about(exchanged, np.ones(exchanged.shape[:2]), layout, (1080, 1920))
+        (doubt,) = plausibility_issues(exchanged, np.ones(exchanged.shape[:2]), layout, (1080, 1920))
         assert doubt == "left and right look exchanged, or the person is seen from behind"
     # A body whose left elbow is at its right shoulder.
     layout = get_layout("coco17")
@@ -139,7 +139,7 @@ def test_an_image_whose_sides_are_exchanged(turned):
     layout = get_layout("coco17")
     points = of_layout(layout) * [1, 0.7] + [600, 0]
     shape = (1920, 1080) if turned else (1080, 1920)
-    found = doubts_about(points, np.ones(points.shape[:2]), layout, shape)
+    found = plausibility_issues(points, np.ones(points.shape[:2]), layout, shape)
     assert bool(found) == turned
     if turned:
         assert found[0].endswith(

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings import persons
-from pyskl_semloss.recordings.assembly import DOUBT, fill_gaps
+from pyskl_semloss.recordings.assembly import FILLED_SCORE_FACTOR, fill_gaps
 from pyskl_semloss.recordings.persons import (
     Person,
-    arrange,
-    choose,
-    describe,
+    describe_persons,
     largest_of_each_frame,
-    ranked,
-    track,
+    rank_persons,
+    select_persons,
+    stack_persons,
+    track_persons,
 )
 from pyskl_semloss.skeletons import get_layout
 
@@ -29,7 +29,7 @@ POSE = np.array(get_layout("coco17").rest_pose)
 def test_persons_are_matched_so_that_they_move_least_in_total(count, seed):
     places = np.random.default_rng(seed).uniform(0, 150, (2, count, 2))
     points = 100 * POSE + places.reshape(-1, 1, 2)
-    numbers = track(np.repeat([0, 1], count), points, np.ones(points.shape[:2]))[count:]
+    numbers = track_persons(np.repeat([0, 1], count), points, np.ones(points.shape[:2]))[count:]
     diagonal = 100 * np.hypot(*(POSE.max(0) - POSE.min(0)))
     moved = np.hypot(*(places[1][:, None] - places[0]).T).T / diagonal
     cost = np.c_[np.where(moved < persons.FARTHEST, moved, np.inf), np.full((count, count), persons.FARTHEST)]
@@ -66,7 +66,7 @@ def test_crossing_persons_keep_their_numbers():
     left = np.stack([100 + 8 * t, np.full(100, 200)], -1)
     right = np.stack([888 - 8 * t, np.full(100, 200)], -1)
     frame, points, scores, who = scene(np.stack([left, right]).astype(float))
-    assert same_people(track(frame, points, scores), who)
+    assert same_people(track_persons(frame, points, scores), who)
 
 
 def test_a_pause_is_bridged_and_a_long_one_is_not():
@@ -74,30 +74,30 @@ def test_a_pause_is_bridged_and_a_long_one_is_not():
     path[1] = (900, 200)
     path[0, 30:41] = np.nan
     frame, points, scores, who = scene(path)
-    assert same_people(track(frame, points, scores, pause=11), who)
-    assert len(np.unique(track(frame, points, scores, pause=10))) == 3
+    assert same_people(track_persons(frame, points, scores, pause=11), who)
+    assert len(np.unique(track_persons(frame, points, scores, pause=10))) == 3
 
 
 def test_a_person_elsewhere_is_another_one():
     path = np.full((1, 40, 2), 200.0)
     path[0, 20:] = (900, 300)  # a cut in the film
     frame, points, scores, _ = scene(path)
-    assert track(frame, points, scores).tolist() == [0] * 20 + [1] * 20
+    assert track_persons(frame, points, scores).tolist() == [0] * 20 + [1] * 20
 
 
 def test_nobody():
     nothing = np.zeros((0, 17))
-    assert track(np.zeros(0, int), np.zeros((0, 17, 2)), nothing).tolist() == []
+    assert track_persons(np.zeros(0, int), np.zeros((0, 17, 2)), nothing).tolist() == []
 
 
 def test_ranked_and_described():
     frame = np.array([0, 0, 1, 1, 2, 3])
     numbers = np.array([7, 3, 7, 9, 3, 3])
-    assert ranked(frame, numbers).tolist() == [1, 0, 1, 2, 0, 0]
+    assert rank_persons(frame, numbers).tolist() == [1, 0, 1, 2, 0, 0]
     points = np.zeros((6, 2, 2))
     points[:, 1] = [(3, 4)] * 6
     points += np.arange(6)[:, None, None] * 10 + 10
-    people = describe(frame, points, np.ones((6, 2)), ranked(frame, numbers))
+    people = describe_persons(frame, points, np.ones((6, 2)), rank_persons(frame, numbers))
     assert people[0] == Person(0, 3, 0, 3, 5.0, (10 + 40 + 1.5, 10 + 40 + 2))
     assert [(each.frames, each.first, each.last) for each in people] == [(3, 0, 3), (2, 0, 1), (1, 1, 1)]
 
@@ -116,13 +116,13 @@ PEOPLE = [
 )
 def test_choices(how, chosen):
     """Whoever is seen less than half as long as the longest is neither the largest nor the most central."""
-    assert choose(PEOPLE, how, (1080, 1920), most=3) == chosen
+    assert select_persons(PEOPLE, how, (1080, 1920), most=3) == chosen
 
 
 @pytest.mark.parametrize("how", ["4", "99999999", "tallest", "-1", "", "²"])
 def test_no_such_choice(how):
     with pytest.raises(InputError, match="field 'person'"):
-        choose(PEOPLE, how, (1080, 1920))
+        select_persons(PEOPLE, how, (1080, 1920))
 
 
 def test_largest_of_each_frame_and_arranging():
@@ -132,10 +132,10 @@ def test_largest_of_each_frame_and_arranging():
     scores = np.ones((4, 2), np.float32)
     place = largest_of_each_frame(frame, points, scores)
     assert place.tolist() == [-1, 0, 0, -1]
-    made, known = arrange(frame, points, scores, place, 1, 4)
+    made, known = stack_persons(frame, points, scores, place, 1, 4)
     assert made[0, :, 1, 0].tolist() == [5, 0, 7, 0] and known[0, :, 0].tolist() == [1, 0, 1, 0]
     with pytest.raises(InputError, match="more than 150000000 points"):
-        arrange(frame, points, scores, place, 200, 500_000)
+        stack_persons(frame, points, scores, place, 200, 500_000)
 
 
 def test_a_gap_by_hand():
@@ -143,7 +143,7 @@ def test_a_gap_by_hand():
     points[0, 1, 0], points[0, 4, 0] = (10, 100), (40, 70)
     scores[0, 1, 0], scores[0, 4, 0] = 0.8, 0.6
     filled, known, count = fill_gaps(points, scores, 2)
-    assert count == 2 and DOUBT == 0.5
+    assert count == 2 and FILLED_SCORE_FACTOR == 0.5
     np.testing.assert_allclose(filled[0, :, 0], [(0, 0), (10, 100), (20, 90), (30, 80), (40, 70), (0, 0)], rtol=1e-6)
     np.testing.assert_allclose(known[0, :, 0], [0, 0.8, 0.3, 0.3, 0.6, 0], rtol=1e-6)
     assert fill_gaps(points, scores, 1)[2] == fill_gaps(points, scores, 0)[2] == 0
@@ -190,6 +190,6 @@ def test_of_very_many_persons_those_seen_last_are_looked_for(monkeypatch):
     points = np.array([[0, 0], [3, 4], [0, 5]], float) + 1000.0 * place[:, None, None]
     score = np.ones(points.shape[:2])
     monkeypatch.setattr(persons, "MOST_TRACKS", 8)
-    assert track(frame, points, score)[40:].tolist() == [*range(32, 40)]
+    assert track_persons(frame, points, score)[40:].tolist() == [*range(32, 40)]
     monkeypatch.setattr(persons, "MOST_TRACKS", 4)
-    assert track(frame, points, score)[40:].tolist() == [40, 41, 42, 43, *range(36, 40)]
+    assert track_persons(frame, points, score)[40:].tolist() == [40, 41, 42, 43, *range(36, 40)]

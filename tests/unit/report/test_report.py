@@ -13,7 +13,7 @@ from pyskl_semloss.annotations.pickles import write_annotations
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import fuse
 from pyskl_semloss.evaluation.metrics import top_k_accuracy
-from pyskl_semloss.evaluation.resampling import wilson
+from pyskl_semloss.evaluation.resampling import wilson_interval
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.report.clips import clip_table, pack_clips
 from pyskl_semloss.report.figures import figures, name_figures, scaled, weight_curve
@@ -182,13 +182,13 @@ def test_intervals_do_not_collapse_where_all_or_no_clips_are_right():
     label = np.arange(12) % 3
     right, wrong = np.eye(3, dtype=np.float32)[label], np.eye(3, dtype=np.float32)[(label + 1) % 3]
     found = [intervals([Scores(np.arange(12).astype(str), one, label)])[0] for one in (right, wrong)]
-    low, high = wilson(np.array([1.0]), np.array([12]))
+    low, high = wilson_interval(np.array([1.0]), np.array([12]))
     assert found[0]["top1"] == found[0]["mean_class"] == pytest.approx((low[0], 1.0), abs=1e-6) and high[0] == 1
     assert found[1]["top1"] == found[1]["mean_class"] == pytest.approx((0.0, 1 - low[0]), abs=1e-6)
     assert low[0] == pytest.approx(0.7575, abs=1e-4)
     persons = {str(n): f"p{n // 4}" for n in range(12)}
     few = intervals([Scores(np.arange(12).astype(str), right, label)], persons=persons)[0]
-    assert few["top1"][0] == pytest.approx(wilson(np.array([1.0]), np.array([3]))[0][0])
+    assert few["top1"][0] == pytest.approx(wilson_interval(np.array([1.0]), np.array([3]))[0][0])
 
 
 def test_clips_of_one_person_are_drawn_together(material):
@@ -240,7 +240,7 @@ def test_an_axis_on_which_equal_sizes_lie_side_by_side_says_so(material):
 def test_wilson_against_scipy():
     stats = pytest.importorskip("scipy.stats")
     for hits, count in ((0, 3), (5, 5), (12, 40)):
-        low, high = wilson(np.array([hits / count]), np.array([count]), z=1.959963984540054)
+        low, high = wilson_interval(np.array([hits / count]), np.array([count]), z=1.959963984540054)
         expected = stats.binomtest(hits, count).proportion_ci(method="wilson")
         np.testing.assert_allclose([low[0], high[0]], [expected.low, expected.high], atol=1e-12)
 

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from helpers import ROOT
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.segments.agreement import agreement
 from pyskl_semloss.segments.elan_reading import read_eaf
-from pyskl_semloss.segments.files import write_segments
-from pyskl_semloss.segments.matching import agreement
-from pyskl_semloss.segments.reading import read_segments
+from pyskl_semloss.segments.files import read_segments, write_segments
 from pyskl_semloss.segments.segment import Segment, Segmentation
 
 THREE = [(1000, 3000, "touch neck"), (5000, 7500, "fold arm"), (9000, 11000, "touch neck")]

@@ -13,10 +13,17 @@ from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.results import RECORD, result_file
-from pyskl_semloss.segments.files import CSV_COLUMNS, _plain, _quoted, check_formats, unquoted, write_segments
-from pyskl_semloss.segments.matching import agreement, overlap
-from pyskl_semloss.segments.reading import read_segments
-from pyskl_semloss.segments.segment import Segment, Segmentation, table
+from pyskl_semloss.segments.agreement import agreement, temporal_iou
+from pyskl_semloss.segments.files import (
+    CSV_COLUMNS,
+    _plain,
+    _quoted,
+    check_formats,
+    read_segments,
+    unescape_name,
+    write_segments,
+)
+from pyskl_semloss.segments.segment import Segment, Segmentation, format_segments
 
 NAMES = ("wave", 'say "no", <b>then</b> --> nod & go', "=SUM(A1)", "手を振る", "-1", "'tis", "<v Eve>", "a\\b")
 
@@ -91,7 +98,7 @@ def test_no_cell_is_a_formula_where_a_semicolon_separates(tmp_path):
 @given(st.text(";=+-@'\" ,a\uff1d", min_size=1, max_size=12))
 @settings(max_examples=300, deadline=None)
 def test_any_name_comes_back_from_csv(name):
-    assert unquoted(_plain(name)) == name
+    assert unescape_name(_plain(name)) == name
     assert next(csv.reader([_quoted(_plain(name))])) == [_plain(name)]
 
 
@@ -348,8 +355,8 @@ def test_elan_without_its_library_is_one_sentence(monkeypatch):
 def test_agreement_is_counted_by_hand():
     truth = [Segment(0, 2, "a"), Segment(3, 5, "b"), Segment(6, 8, "a"), Segment(0, 2, "a", person=1)]
     found = [Segment(0.5, 2, "a"), Segment(3, 5, "a"), Segment(6, 7, "a"), Segment(6.9, 9, "a"), Segment(0, 1.9, "b")]
-    assert overlap(found[0], truth[0]) == 0.75 and overlap(truth[0], truth[1]) == 0
-    assert overlap(Segment(0, 1, "a"), Segment(1, 2, "a")) == 0
+    assert temporal_iou(found[0], truth[0]) == 0.75 and temporal_iou(truth[0], truth[1]) == 0
+    assert temporal_iou(Segment(0, 1, "a"), Segment(1, 2, "a")) == 0
     named, timed = agreement(found, truth), agreement(found, truth, names=False)
     assert tuple(named) == (2, 5, 4) and tuple(timed) == (3, 5, 4)
     assert (named.precision, named.recall, named.f1) == (0.4, 0.5, 4 / 9)
@@ -363,9 +370,9 @@ def test_agreement_is_counted_by_hand():
 
 
 def test_the_table_names_persons_only_where_there_are_several():
-    text = table(segmentation().segments)
+    text = format_segments(segmentation().segments)
     assert len(text.splitlines()) == 9 and "(person 2)" in text and "3661.25   3662.00   0.25  =SUM(A1)" in text
-    assert "person" not in table(segmentation().of_person(0))
+    assert "person" not in format_segments(segmentation().of_person(0))
 
 
 def test_the_segments_need_no_host_and_no_torch():
@@ -373,7 +380,7 @@ def test_the_segments_need_no_host_and_no_torch():
     import sys
 
     code = (
-        "import sys, pyskl_semloss.segments.windows, pyskl_semloss.segments.reading, pyskl_semloss.segments.find;"
+        "import sys, pyskl_semloss.segments.windows, pyskl_semloss.segments.files, pyskl_semloss.segments.localization;"
         "print([name for name in ('torch', 'mmengine', 'mmaction', 'mmcv', 'pympi', 'numba') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])

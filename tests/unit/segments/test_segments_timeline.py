@@ -10,18 +10,18 @@ import pytest
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.recordings.recording import Recording
-from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
-from pyskl_semloss.segments.nothing_found import why_nothing
+from pyskl_semloss.segments.diagnosis import explain_no_segments
+from pyskl_semloss.segments.localization import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.segments.windows import (
     Timeline,
     WindowRules,
     Windows,
+    block_slices,
     frame_probability,
-    in_blocks,
     movement,
     plan_windows,
-    timelines_of,
+    score_windows,
     window_seconds,
     window_weights,
 )
@@ -67,12 +67,12 @@ def test_windows_that_make_no_sense_are_refused(window, stride):
 
 
 def test_blocks_cover_all_in_order():
-    assert [list(range(20))[part] for part in in_blocks(20, 8)] == [
+    assert [list(range(20))[part] for part in block_slices(20, 8)] == [
         list(range(8)),
         list(range(8, 16)),
         [16, 17, 18, 19],
     ]
-    assert list(in_blocks(0, 8)) == []
+    assert list(block_slices(0, 8)) == []
 
 
 def body(frames=200, joints=8, seed=0):
@@ -137,7 +137,7 @@ def test_a_frame_has_the_same_probabilities_in_every_block():
     one = timeline(frames=700, window=1.4, stride=0.36, spans=[(1, 50, 190), (3, 320, 500)])
     whole = frame_probability(one, 0, 700, 0.3)
     for size in (1, 7, 64, 500):
-        parts = [frame_probability(one, part.start, part.stop, 0.3) for part in in_blocks(700, size)]
+        parts = [frame_probability(one, part.start, part.stop, 0.3) for part in block_slices(700, size)]
         assert np.concatenate(parts).tobytes() == whole.tobytes()
 
 
@@ -160,7 +160,7 @@ def test_confidence_is_the_mean_over_the_segments_frames():
 
 
 def test_blocks_do_not_change_the_segments(monkeypatch):
-    import pyskl_semloss.segments.find as module
+    import pyskl_semloss.segments.localization as module
     from pyskl_semloss.segments.windows import frame_blocks
 
     one = timeline(frames=2000, spans=[(1, 100, 300), (2, 301, 420), (1, 600, 660), (1, 668, 730), (4, 1500, 1990)])
@@ -269,7 +269,7 @@ def test_the_reason_for_no_segment_is_the_first_rule_that_nothing_passes(change,
     one = Timeline(one.windows, FPS, NAMES, scores, None, moved, seen)
     if change.keys() & {"spans"}:
         assert find_segments(one, given) == []
-    reason = why_nothing([one], WindowRules(), given)
+    reason = explain_no_segments([one], WindowRules(), given)
     assert reason.startswith(said), reason
 
 
@@ -277,12 +277,12 @@ def test_the_reason_names_figures_that_would_do():
     """What the sentence names as the highest or longest is what a rule of that number finds."""
     one = timeline(spans=[(1, 100, 300), (2, 400, 440)])
     half = Timeline(one.windows, FPS, NAMES, one.probability * np.float32(0.5), None, one.movement, one.seen)
-    reason = why_nothing([half], WindowRules(), rules(threshold=0.6))
+    reason = explain_no_segments([half], WindowRules(), rules(threshold=0.6))
     highest = float(reason.split("probability is ")[1].split(",")[0])
     assert "'wave'" in reason
     assert find_segments(half, rules(threshold=highest, shortest=0.0))
     assert not find_segments(half, rules(threshold=highest + 0.002, shortest=0.0))
-    reason = why_nothing([one], WindowRules(), rules(shortest=15.0))
+    reason = explain_no_segments([one], WindowRules(), rules(shortest=15.0))
     longest = float(reason.split("lasts ")[1].split(" s,")[0])
     assert find_segments(one, rules(shortest=longest)) and not find_segments(one, rules(shortest=longest + 0.02))
 
@@ -292,7 +292,7 @@ def test_windows_that_were_not_looked_at_are_counted():
     moved, seen = np.ones(len(one.windows)), np.ones(len(one.windows))
     moved[:7], seen[5:8] = 0, 0.1
     part = Timeline(one.windows, FPS, NAMES, one.probability * np.float32(0.5), None, moved, seen)
-    reason = why_nothing([part], WindowRules(), rules(threshold=0.6))
+    reason = explain_no_segments([part], WindowRules(), rules(threshold=0.6))
     assert reason.endswith(f"Of {len(moved)} windows 8 were not looked at: nobody moves in 5, too little is seen in 3.")
 
 
@@ -339,7 +339,7 @@ class Scorer:
 
 def test_every_window_is_scored_once_as_a_view_of_the_recording():
     film, scorer, told = recording(), Scorer(), []
-    found = timelines_of(film, scorer, NAMES, WindowRules(2.0, 1.0), lambda *counts: told.append(counts))
+    found = score_windows(film, scorer, NAMES, WindowRules(2.0, 1.0), lambda *counts: told.append(counts))
     assert [one.person for one in found] == [0, 1] and len(scorer.given) == 2 * 19
     for number, entry in enumerate(scorer.given):
         person, start = number // 19, 25 * (number % 19)
@@ -349,8 +349,8 @@ def test_every_window_is_scored_once_as_a_view_of_the_recording():
     np.testing.assert_allclose(found[1].probability[:, 1], np.arange(19) * 25 / 1000, atol=1e-6)
     np.testing.assert_allclose(found[1].cosine, found[1].probability)
     assert told == [(min(4 * n, 19), 38) for n in range(1, 6)] + [(19 + min(4 * n, 19), 38) for n in range(1, 6)]
-    assert timelines_of(film, Scorer(cosine=False), NAMES)[0].cosine is None
-    (both,) = timelines_of(film, scorer, NAMES, WindowRules(together=True))
+    assert score_windows(film, Scorer(cosine=False), NAMES)[0].cosine is None
+    (both,) = score_windows(film, scorer, NAMES, WindowRules(together=True))
     assert scorer.given[-1]["keypoint"].shape[0] == 2 and both.person == 0
     # A quarter of the window is the stride.
     assert both.windows.start[:3].tolist() == [0, 12, 24]
@@ -360,7 +360,7 @@ def test_only_windows_in_which_somebody_is_seen_and_moves_are_scored():
     film, scorer = recording(persons=1), Scorer()
     film.keypoint[:, :200] = film.keypoint[:, :1]
     film.keypoint_score[:, 350:] = 0
-    (found,) = timelines_of(film, scorer, NAMES, WindowRules(2.0, 2.0, seen=0.6))
+    (found,) = score_windows(film, scorer, NAMES, WindowRules(2.0, 2.0, seen=0.6))
     assert [one["frame_dir"] for one in scorer.given] == ["film_200_250", "film_250_300", "film_300_350"]
     scored = found.probability.any(axis=1)
     assert np.flatnonzero(scored).tolist() == [4, 5, 6]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pyskl_semloss import __version__
 from pyskl_semloss.errors import HostError
-from pyskl_semloss.evaluation.fusion import normalised
+from pyskl_semloss.evaluation.fusion import normalise_weights
 from pyskl_semloss.hosts.mmaction2.export.network import ViewScores
 from pyskl_semloss.hosts.mmaction2.export.views import ClipViews, ViewPlan, view_plan
 from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
@@ -84,7 +84,7 @@ def export_onnx(
     onnx = _onnx()
     refuse_changed(out)
     plans = {name: view_plan(model, one_view) for name, model in predictor.models.items()}
-    share = normalised(predictor.weights, len(plans))
+    share = normalise_weights(predictor.weights, len(plans))
     steps = list(dict.fromkeys(plans.values()))
     # Models with the same test pipeline share its views.
     graphs = [_views_graph(plan, f"views{n}/", predictor.layout.num_joints, max_frames) for n, plan in enumerate(steps)]

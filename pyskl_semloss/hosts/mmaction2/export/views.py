@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pyskl_semloss.annotations.mending import ABSURD
+from pyskl_semloss.annotations.mending import OFF_IMAGE_FACTOR
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.mmaction2.data.packing import PackKeypoints
 from pyskl_semloss.hosts.mmaction2.prediction.trained_model import TrainedModel, build_steps
@@ -166,7 +166,7 @@ class ClipViews(nn.Module):
     def _mended(self, keypoint: Tensor, score: Tensor, img_shape: Tensor) -> tuple[Tensor, Tensor]:
         # Comparisons are false for NaN.
         score = torch.where(score.abs() < _INFINITY, score, 0.0).clamp(0.0, 1.0)
-        limit = (ABSURD * img_shape.amax(1).float())[:, None, None, None]
+        limit = (OFF_IMAGE_FACTOR * img_shape.amax(1).float())[:, None, None, None]
         x, y = keypoint[..., 0], keypoint[..., 1]
         known = (x.abs() <= limit) & (y.abs() <= limit)
         if self.plan.drop_off_image:

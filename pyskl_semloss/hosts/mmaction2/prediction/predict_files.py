@@ -21,7 +21,7 @@ from pyskl_semloss.io.reading import AnyPath, closest, open_regular, shown, spoi
 from pyskl_semloss.io.results import refuse_changed
 from pyskl_semloss.recordings.recording import Recording, read_recording
 from pyskl_semloss.segments.files import check_formats, write_segments
-from pyskl_semloss.segments.find import SegmentRules, background_classes
+from pyskl_semloss.segments.localization import SegmentRules, background_classes
 from pyskl_semloss.segments.segment import Segmentation
 from pyskl_semloss.skeletons import SkeletonLayout
 

@@ -17,10 +17,10 @@ import torch
 
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.annotations.dataset_clips import score_known_points
+from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import read_clip
-from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion import fuse, normalised
+from pyskl_semloss.evaluation.fusion import fuse, normalise_weights
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
@@ -30,10 +30,10 @@ from pyskl_semloss.hosts.mmaction2.prediction.trained_model import Source, Train
 from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.recordings.recording import Recording
-from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
-from pyskl_semloss.segments.nothing_found import why_nothing
+from pyskl_semloss.segments.diagnosis import explain_no_segments
+from pyskl_semloss.segments.localization import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.segment import Segmentation
-from pyskl_semloss.segments.windows import Entry, Timeline, WindowRules, timelines_of, window_seconds
+from pyskl_semloss.segments.windows import ClipEntry, Timeline, WindowRules, score_windows, window_seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +145,7 @@ class Predictor:
         if len(weights) != 2:
             raise InputError(f"expected two, of joint and limb, got {len(weights)}", field="weights")
         self.weights = [float(weights[place]) for place, name in enumerate(("joint", "limb")) if name in self.models]
-        normalised(self.weights, len(self.weights))
+        normalise_weights(self.weights, len(self.weights))
         self.class_names = names_of_classes(class_names, self.models)
         self.batch_size = first.batch_size if batch_size is None else batch_size
         if self.batch_size < 1:
@@ -172,7 +172,7 @@ class Predictor:
         return Prediction(self._fuse_scores(parts), parts)
 
     def score(
-        self, entries: Iterable[Entry], *, one_view: bool = False, fuse_layers: bool = False
+        self, entries: Iterable[ClipEntry], *, one_view: bool = False, fuse_layers: bool = False
     ) -> Iterator[dict[str, Scores]]:
         """Scores of each model, batch by batch, of clips as the annotation files have them.
 
@@ -185,7 +185,7 @@ class Predictor:
                 :mod:`pyskl_semloss.hosts.mmaction2.model.folding`.
         """
         networks = self._folded_networks if fuse_layers else {name: one.model for name, one in self.models.items()}
-        groups, report = self._groups(one_view), Report()
+        groups, report = self._groups(one_view), ReadReport()
         entries = iter(entries)
         while batch := list(itertools.islice(entries, self.batch_size)):
             yield self._score_batch(batch, groups, networks, report)
@@ -208,10 +208,10 @@ class Predictor:
         """What the models say about every moment of a recording: a timeline for each person; see :meth:`segments`."""
         self.check_layout(recording)
 
-        def score(entries: Iterable[Entry]) -> Iterator[Scores]:
+        def score(entries: Iterable[ClipEntry]) -> Iterator[Scores]:
             return map(self._fuse_scores, self.score(entries, one_view=one_view, fuse_layers=True))
 
-        return timelines_of(recording, score, self.class_names, windows or self.window_rules(), progress)
+        return score_windows(recording, score, self.class_names, windows or self.window_rules(), progress)
 
     def segments(
         self,
@@ -229,7 +229,7 @@ class Predictor:
         """The gestures in a recording of any length, with start, end, name and confidence.
 
         Windows slide over the recording; those in which nobody is seen or moves are left out, the others are scored as
-        clips, and :func:`pyskl_semloss.segments.find.find_segments` makes segments of the scores.
+        clips, and :func:`pyskl_semloss.segments.localization.find_segments` makes segments of the scores.
 
         Args:
             recording: Of the models' joints.
@@ -278,7 +278,7 @@ class Predictor:
             **dataclasses.asdict(rules),
         }
         found = tuple(one for timeline in timelines for one in find_segments(timeline, rules))
-        why = "" if found else why_nothing(timelines, windows, rules)
+        why = "" if found else explain_no_segments(timelines, windows, rules)
         return Segmentation(found, self.class_names, recording.name, recording.seconds, recording.video, settings, why)
 
     def _groups(self, one_view: bool) -> list[_Group]:
@@ -300,10 +300,10 @@ class Predictor:
     @torch.inference_mode()
     def _score_batch(
         self,
-        batch: Sequence[Entry],
+        batch: Sequence[ClipEntry],
         groups: Sequence[_Group],
         networks: Mapping[str, Any],
-        report: Report,
+        report: ReadReport,
     ) -> dict[str, Scores]:
         scores = {}
         for group in groups:
@@ -312,7 +312,7 @@ class Predictor:
                 scores[name] = scores_of(networks[name].test_step(data), self.class_names)
         return {name: scores[name] for name in self.models}
 
-    def _entry(self, clip: Clip | Recording) -> Entry:
+    def _entry(self, clip: Clip | Recording) -> ClipEntry:
         if isinstance(clip, Recording):
             self.check_layout(clip)
             clip = clip.clip(0, clip.frames, name=clip.name)
@@ -347,7 +347,7 @@ class _Group(NamedTuple):
     model: TrainedModel
     names: list[str]
 
-    def pack(self, entry: Entry, report: Report) -> Any:
+    def pack(self, entry: ClipEntry, report: ReadReport) -> Any:
         """A clip as the models take it, checked and mended as their data set does it."""
         results = read_clip(entry, self.model.rules, report).to_dict()
         if self.model.binary_score:
@@ -358,7 +358,7 @@ class _Group(NamedTuple):
         self._check_size(results, entry)
         return results
 
-    def _check_size(self, packed: Mapping[str, Any], entry: Entry) -> None:
+    def _check_size(self, packed: Mapping[str, Any], entry: ClipEntry) -> None:
         """Maps that keep the ratio of their image may be as long as a file says that the image is."""
         size = len(self.model.model.data_preprocessor.channels), packed["inputs"]["keypoint"].shape[2]
         size += packed["data_samples"].img_shape

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.registry import FUNCTIONS, init_default_scope
 from torch import Tensor
 
-from pyskl_semloss.annotations.mending import Rules
+from pyskl_semloss.annotations.mending import ClipRules
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.checkpoints import LABEL_VECTORS_KEY, read_checkpoint, state_dict_of
 from pyskl_semloss.hosts.mmaction2.model.build_errors import failed_config_entry
@@ -57,7 +57,7 @@ class TrainedModel:
     pipeline: list[dict[str, Any]]
     collate: Callable[[Sequence[Any]], Any]
     batch_size: int
-    rules: Rules
+    rules: ClipRules
     binary_score: bool
     class_names: tuple[str, ...]
     label_vectors: np.ndarray | None
@@ -197,7 +197,7 @@ def _test_of(loader: Any) -> dict[str, Any]:
         pipeline=pipeline,
         collate=functools.partial(FUNCTIONS.get(collate.pop("type")), **collate),
         batch_size=max(int(loader.get("batch_size") or 1), 1),
-        rules=Rules(unknown_labels=True, off_image=dataset.get("off_image", "keep")),
+        rules=ClipRules(unknown_labels=True, off_image=dataset.get("off_image", "keep")),
         binary_score=bool(dataset.get("binary_score", False)),
     )
 

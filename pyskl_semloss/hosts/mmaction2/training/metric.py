@@ -15,7 +15,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.metrics import summary
+from pyskl_semloss.evaluation.metrics import all_metrics
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
 
@@ -70,7 +70,7 @@ class ScoreMetric(BaseMetric):
         if self.score_file is not None:
             scores.save(self.score_file)
             MMLogger.get_current_instance().info(f"Scores of {len(results)} clips written to {self.score_file}")
-        return {name: value for name, value in summary(scores).items() if value is not None}
+        return {name: value for name, value in all_metrics(scores).items() if value is not None}
 
 
 @HOOKS.register_module()

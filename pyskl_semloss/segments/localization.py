@@ -1,4 +1,4 @@
-"""From a timeline to segments: which frames belong to a gesture, and which gestures are one."""
+"""Temporal localization: segments from the timeline of a recording."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOP = 5
 
 @dataclass(frozen=True)
 class SegmentRules:
-    """What makes a stretch of a timeline a segment.
+    """Thresholds of the temporal localization.
 
     Attributes:
         threshold: Least probability of the best class of a frame; below it the frame belongs to no gesture.
@@ -65,7 +65,7 @@ class _Run:
 
 
 def find_segments(timeline: Timeline, rules: SegmentRules | None = None) -> list[Segment]:
-    """The segments of a timeline, by start.
+    """Segments of a timeline, by start.
 
     The class of a frame is the most probable one. Neighbouring frames of one class are a segment, cut to its extent;
     too short ones are left out, and then those of one name that nearly touch are joined. The confidence of a segment is
@@ -99,7 +99,9 @@ def find_segments(timeline: Timeline, rules: SegmentRules | None = None) -> list
 
 
 def background_classes(class_names: Sequence[str], background: Sequence[str]) -> list[int]:
-    """The classes of some names; capitals and blanks do not count where that leaves one class.
+    """Class indices of background names.
+
+    Capitals and blanks do not count where that leaves one class.
 
     Raises:
         InputError: A name is none of the classes'; lists them.
@@ -176,7 +178,10 @@ def _segment(timeline: Timeline, stretch: _Stretch) -> Segment:
 
 
 def _nearest(timeline: Timeline, stretch: _Stretch) -> str:
-    """The name nearest to the windows whose middle lies in the segment, or to the one nearest to its own middle."""
+    """Nearest name, over the windows centred in the segment.
+
+    Without such windows, that of the window nearest to its middle.
+    """
     if timeline.cosine is None:
         return ""
     middle = (timeline.windows.start + timeline.windows.stop) / 2

@@ -42,7 +42,7 @@ def tier_name(person: int) -> str:
 
 
 def write_eaf(segmentation: Segmentation, path: AnyPath) -> None:
-    """Write a tier for each person, whose annotations are the class names, and one with the confidences below it.
+    """Write an ELAN file with tiers of names and confidences per person.
 
     The names are a controlled vocabulary, so that ELAN offers all of them for corrections. A video is linked relative
     to the file; one that is not here and is known by its name alone, as if it lay beside the file.
@@ -76,7 +76,10 @@ def write_eaf(segmentation: Segmentation, path: AnyPath) -> None:
 
 
 def _link_video(eaf: Any, video: str, path: Path) -> None:
-    """Link a video; a name alone is taken to lie beside the file, where ELAN looks for it, if it is not here."""
+    """Link a video.
+
+    A name alone that is not here is taken to lie beside the file, where ELAN looks for it.
+    """
     if not video:
         return
     folder = path.resolve().parent
@@ -110,7 +113,7 @@ def _add_types(eaf: Any, names: Any) -> None:
 
 
 def _order_times(eaf: Any) -> None:
-    """Number the time slots in the order of time, which is then their order in the file, as the format demands."""
+    """Number the time slots in the order of time, as EAF demands."""
     ordered = sorted(eaf.timeslots, key=lambda slot: (eaf.timeslots[slot], int(slot[2:])))
     new = {slot: f"ts{number}" for number, slot in enumerate(ordered, 1)}
     eaf.timeslots = {new[slot]: eaf.timeslots[slot] for slot in ordered}

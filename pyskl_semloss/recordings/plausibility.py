@@ -1,4 +1,4 @@
-"""Whether points lie as the joints of a body lie: the face in one place, the head beyond the shoulders, and so on.
+"""Plausibility of keypoints: image size, axes, sides and order of joints.
 
 What is looked at does not change when a picture is turned or mirrored, so that who lies, or is filmed upside down, is
 not doubted. Only points that are seen well, of persons of whom enough is seen, count, and most frames must agree.
@@ -35,8 +35,8 @@ _OTHERS = {
 # fmt: on
 
 
-def orders_of(joints: int) -> Iterator[tuple[str, tuple[Point, ...]]]:
-    """Name, and the point of each joint, of every public order of so many joints."""
+def joint_orders(joints: int) -> Iterator[tuple[str, tuple[Point, ...]]]:
+    """Names and joints of all public orders of so many joints."""
     for name, layout in KNOWN_LAYOUTS.items():
         if layout.num_joints == joints and not layout.mistakes:
             yield name, points_of(layout)
@@ -47,13 +47,13 @@ def orders_of(joints: int) -> Iterator[tuple[str, tuple[Point, ...]]]:
 
 
 _FEWEST = 5
-"""Persons in frames that a doubt needs."""
+"""Persons in frames that a statement needs."""
 _FAR = 0.45
-"""Points of one face, hand or foot are nearer to each other than this, in diagonals of the body's box."""
+"""Largest distance within a face, hand or foot, in diagonals of the body's box."""
 _BEYOND = 1.0
-"""Where a head does not come to on the way from the shoulders, 0, to the hips, 1."""
+"""A head lies below this on the line from the shoulders, 0, to the hips, 1."""
 _CROSSED = 1.3
-"""So many times farther are both elbows from their own shoulders than from each other's where they are exchanged."""
+"""Ratio of distances to the own and to the other shoulder beyond which elbows count as exchanged."""
 _LONG = 0.8
 """Length of limbs, in distances of any two joints; up to 0.7 in bodies, 0.75 and more in joints that are mixed up."""
 _CLEARLY = 0.01
@@ -70,8 +70,8 @@ _OF_SIDES = (("shoulder", "elbow"), ("elbow", "wrist"), ("wrist", "hand"), ("hip
 _TO_THE_CENTRE = (("shoulder", "neck"), ("hip", "mid_hip"), ("eye", "nose"))
 
 
-def anatomical_doubts(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> list[str]:
-    """What no body looks like, in words; and whose order of joints would fit.
+def anatomy_issues(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> list[str]:
+    """Anatomical contradictions, and the orders of joints that would fit.
 
     Args:
         points: (N, V, 2) px of persons in frames.
@@ -86,7 +86,7 @@ def anatomical_doubts(points: np.ndarray, scores: np.ndarray, layout: SkeletonLa
         return []
     fitting = [
         name
-        for name, other in orders_of(layout.num_joints)
+        for name, other in joint_orders(layout.num_joints)
         if other != order and not _doubts(_Bodies(points, scores, other), _limbs(other))
     ]
     hint = f"are these the joints of {layout.name}, in its order?"
@@ -95,13 +95,13 @@ def anatomical_doubts(points: np.ndarray, scores: np.ndarray, layout: SkeletonLa
     return [f"{'; '.join(issues[:3])}: {hint}"]
 
 
-def sides_doubts(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> list[str]:
-    """Whether the left of persons who face the camera is where their right must be; arguments as above."""
+def side_issues(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> list[str]:
+    """Hint that left and right look exchanged; arguments as :func:`anatomy_issues`."""
     return list(_turned(_Bodies(points, scores, points_of(layout)), layout))
 
 
 class _Bodies:
-    """The points of persons in frames, by what they are; NaN where one is missing or seen badly."""
+    """Points of persons by joint; NaN where missing or of low score."""
 
     def __init__(self, points: np.ndarray, scores: np.ndarray, order: Sequence[Point]) -> None:
         well = scores > _SEEN_WELL * scores.max(initial=0.0)
@@ -128,7 +128,7 @@ class _Bodies:
 
 
 def _is_detail(part: str) -> bool:
-    """Points of a face or hand: many, and not always seen."""
+    """Points of a face or hand, which are many and often invisible."""
     return (
         part.startswith("face_") or part in ("nose", "eye", "ear", "hand_root") or part[-2:] in ("_1", "_2", "_3", "_4")
     )
@@ -140,7 +140,7 @@ def _doubts(bodies: _Bodies, limbs: Sequence[tuple[int, int]]) -> list[str]:
 
 
 def _limbs(order: Sequence[Point]) -> list[tuple[int, int]]:
-    """The limbs between the joints of an order, by what they are."""
+    """Limbs between the joints of an order."""
     joint_of = {point: at for at, point in reversed(list(enumerate(order)))}
     pairs = [((side, a), (side, b)) for side in _SIDES for a, b in _OF_SIDES]
     pairs += [((side, part), ("", centre)) for side in _SIDES for part, centre in _TO_THE_CENTRE]
@@ -148,13 +148,13 @@ def _limbs(order: Sequence[Point]) -> list[tuple[int, int]]:
 
 
 def _typical(values: np.ndarray) -> float:
-    """The median of the values that are known; NaN where they are too few."""
+    """Median of the finite values; NaN with fewer than 5."""
     known = values[np.isfinite(values)]
     return float(np.median(known)) if len(known) >= _FEWEST else np.nan
 
 
 def _torn(bodies: _Bodies) -> Iterator[str]:
-    """Faces, hands and feet whose points lie all over the body."""
+    """Faces, hands and feet whose points are far apart."""
     clusters: list[list[Point]] = [list(_FACE)]
     clusters += [[(side, part) for part in parts] for parts in (_HAND, _FOOT) for side in _SIDES]
     for cluster in clusters:
@@ -184,7 +184,10 @@ def _upside_down(bodies: _Bodies) -> Iterator[str]:
 
 
 def _crossed(bodies: _Bodies) -> Iterator[str]:
-    """Left elbows that hang on right shoulders; not knees, which are at the other hip when legs are crossed."""
+    """Left elbows at right shoulders, left ears at right eyes.
+
+    Not knees, which are at the other hip when legs are crossed.
+    """
     for upper, lower in (("shoulder", "elbow"), ("eye", "ear")):
         own = [((side, upper), (side, lower)) for side in _SIDES]
         other = [((side, upper), (away, lower)) for side, away in zip(_SIDES, _SIDES[::-1], strict=True)]
@@ -195,7 +198,7 @@ def _crossed(bodies: _Bodies) -> Iterator[str]:
 
 
 def _turned(bodies: _Bodies, layout: SkeletonLayout) -> Iterator[str]:
-    """Persons whose face is seen, and whose left is where the right of one who faces the camera is."""
+    """Persons whose face is visible and whose sides look exchanged."""
     pairs = [[(side, part) for side in _SIDES] for part in ("eye", "shoulder")]
     if ("", "nose") not in bodies or not all(point in bodies for pair in pairs for point in pair):
         return
@@ -223,7 +226,7 @@ def _mixed(bodies: _Bodies, limbs: Sequence[tuple[int, int]]) -> Iterator[str]:
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    """(N,) mean of the known values of each row; NaN where none is."""
+    """(N,) mean of each row's finite values; NaN without any."""
     known = np.isfinite(values)
     with np.errstate(invalid="ignore"):
         return np.where(known, values, 0).sum(1) / np.where(known.any(1), known.sum(1), np.nan)
@@ -239,14 +242,16 @@ _STEEP = 0.12
 _FEW = 10
 
 
-def outside_of(points: np.ndarray, shape: tuple[int, int]) -> float:
-    """Share of the points (N, 2) px that are outside an image of (height, width)."""
+def share_outside(points: np.ndarray, shape: tuple[int, int]) -> float:
+    """Share of the points (N, 2) px outside an image (height, width)."""
     height, width = shape
     return float(((points < 0) | (points > (width, height))).any(-1).mean()) if len(points) else 0.0
 
 
-def doubts_about(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout, shape: tuple[int, int]) -> list[str]:
-    """What a person should look at, in words.
+def plausibility_issues(
+    points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout, shape: tuple[int, int]
+) -> list[str]:
+    """Sentences on what looks wrong and should be checked.
 
     Args:
         points: (N, V, 2) px.
@@ -256,11 +261,11 @@ def doubts_about(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout,
     """
     doubts = []
     known = points[scores > 0]
-    share = outside_of(known, shape)
+    share = share_outside(known, shape)
     if share > _OUTSIDE:
         height, width = shape
         size = f"an image of {width}x{height}"
-        if outside_of(known, (width, height)):
+        if share_outside(known, (width, height)):
             doubts.append(f"{share:.0%} of the points are outside {size}: is that its size?")
         else:
             doubts.append(f"{share:.0%} of the points are outside {size}, none of {height}x{width}: are its width and "
@@ -268,8 +273,8 @@ def doubts_about(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout,
     if _lies(points, scores, layout):
         doubts.append("one shoulder is above the other: are x and y exchanged, or does the person lie?")
     else:
-        doubts += sides_doubts(points, scores, layout)
-    return [*doubts, *anatomical_doubts(points, scores, layout)]
+        doubts += side_issues(points, scores, layout)
+    return [*doubts, *anatomy_issues(points, scores, layout)]
 
 
 def _lies(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> bool:
@@ -281,7 +286,10 @@ def _lies(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> boo
 
 
 def _steepness(points: np.ndarray, scores: np.ndarray, shoulders: list[int]) -> float:
-    """Median height of one shoulder above the other, in diagonals of the body's box, if it is more than the width."""
+    """Median height between the shoulders, in diagonals of the body's box.
+
+    0 in frames where it is not more than twice the width between them.
+    """
     there = (scores > 0)[..., None]
     low, high = np.where(there, points, np.inf).min(1), np.where(there, points, -np.inf).max(1)
     width, height = np.abs(points[:, shoulders[0]] - points[:, shoulders[1]]).T

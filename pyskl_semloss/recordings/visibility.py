@@ -1,4 +1,4 @@
-"""In how many frames the body, each hand and the face are seen."""
+"""Visibility of body, hands and face, in frames."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pyskl_semloss.skeletons.joint_names import FINGERTIPS, points_of
 _FINGERS = tuple(tip.removesuffix("4") for tip in FINGERTIPS)
 
 
-def seen_by_part(score: np.ndarray, layout: SkeletonLayout) -> dict[str, int]:
-    """Frames in which a point of ``body``, ``left_hand``, ``right_hand`` and ``face`` is seen.
+def visible_frames(score: np.ndarray, layout: SkeletonLayout) -> dict[str, int]:
+    """Number of frames with a visible point, by body part.
 
     Nose, eyes, ears, wrists and the roots of hands are the body's. Hands and the face are there where the layout has
     points of them; left and right are as the layout names them.
@@ -24,7 +24,7 @@ def seen_by_part(score: np.ndarray, layout: SkeletonLayout) -> dict[str, int]:
         >>> from pyskl_semloss.skeletons import get_layout
         >>> score = np.zeros((1, 5, 22))
         >>> score[:, :4, 0] = score[:, :1, 21] = 1
-        >>> seen_by_part(score, get_layout("openpose22"))
+        >>> visible_frames(score, get_layout("openpose22"))
         {'body': 4, 'left_hand': 0, 'right_hand': 1}
     """
     joints: dict[str, list[int]] = {"body": [], "left_hand": [], "right_hand": [], "face": []}
@@ -34,8 +34,11 @@ def seen_by_part(score: np.ndarray, layout: SkeletonLayout) -> dict[str, int]:
     return {name: int(frames[..., places].any(-1).sum()) for name, places in joints.items() if places or name == "body"}
 
 
-def seen_line(parts: dict[str, int], frames: int) -> str:
-    """``" (left hand 40%, right hand 98%)"`` for the end of a line; nothing where there is the body alone."""
+def visibility_text(parts: dict[str, int], frames: int) -> str:
+    """Text such as ``" (left hand 40%, right hand 98%)"``.
+
+    Empty without hands and face.
+    """
     listed = [
         f"{name.replace('_', ' ')} {count / max(1, frames):.0%}" for name, count in parts.items() if name != "body"
     ]

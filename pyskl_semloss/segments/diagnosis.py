@@ -1,4 +1,4 @@
-"""Why no segment was found in a recording: which rule left nothing over, by how much, and which option changes it."""
+"""Diagnosis of recordings without segments: rule, margin and option."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pyskl_semloss.segments.find import SegmentRules, background_classes, find_segments
+from pyskl_semloss.segments.localization import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.segments.windows import Timeline, WindowRules, frame_blocks
 
 
-def why_nothing(timelines: Sequence[Timeline], windows: WindowRules, rules: SegmentRules) -> str:
-    """The reason why there is no segment, in one or two sentences: the first rule that nothing passes.
+def explain_no_segments(timelines: Sequence[Timeline], windows: WindowRules, rules: SegmentRules) -> str:
+    """Explanation why there is no segment: the first rule nothing passes.
 
     Args:
         timelines: Of the persons of a recording; none of them has a segment.
@@ -38,7 +38,10 @@ def why_nothing(timelines: Sequence[Timeline], windows: WindowRules, rules: Segm
 
 
 def _down(number: float, digits: int = 3) -> str:
-    """Rounded down, so that a rule of this number lets it pass, and it never shows as what was asked for."""
+    """Text of a number, rounded down.
+
+    As a threshold it would let the value pass.
+    """
     return f"{math.floor(number * 10**digits) / 10**digits:.{digits}f}"
 
 
@@ -84,7 +87,7 @@ def _background(timelines: Iterable[Timeline], rules: SegmentRules) -> list[str]
 
 
 def _highest(timeline: Timeline, rules: SegmentRules) -> tuple[float, str, float]:
-    """Probability, name and moment in s of the frame where a class that is no background is most probable."""
+    """Highest probability of a foreground class: value, name, time in s."""
     background = background_classes(timeline.class_names, rules.background)
     highest = (0.0, "", 0.0)
     for first, block in frame_blocks(timeline, rules.smoothing):

@@ -1,4 +1,4 @@
-"""How well found segments agree with annotated ones: F1 at a temporal overlap."""
+"""Agreement of predicted and annotated segments: F1 at a temporal IoU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyskl_semloss.segments.segment import Segment
 
 
 class Agreement(NamedTuple):
-    """Of found with annotated segments.
+    """Counts of matched, predicted and annotated segments.
 
     Attributes:
         matched: Pairs.
@@ -46,8 +46,13 @@ class Agreement(NamedTuple):
         return Agreement(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-def overlap(segment: Segment, other: Segment) -> float:
-    """Intersection over union of two stretches of time, 0 to 1."""
+def temporal_iou(segment: Segment, other: Segment) -> float:
+    """Temporal intersection over union (IoU), 0 to 1.
+
+    Example:
+        >>> temporal_iou(Segment(0, 3, "wave"), Segment(1, 4, "wave"))
+        0.5
+    """
     common = min(segment.end, other.end) - max(segment.start, other.start)
     return max(common, 0.0) / (max(segment.end, other.end) - min(segment.start, other.start)) if common > 0 else 0.0
 
@@ -55,7 +60,9 @@ def overlap(segment: Segment, other: Segment) -> float:
 def agreement(
     predicted: Sequence[Segment], annotated: Sequence[Segment], iou: float = 0.5, names: bool = True
 ) -> Agreement:
-    """Match found and annotated segments of the same person (and name) one to one, the best overlaps first.
+    """Greedy one-to-one matching of segments, highest temporal IoU first.
+
+    Segments match within a person, and within a name unless ``names`` is False.
 
     Capitals, blanks and the Unicode form of names do not count.
 
@@ -67,6 +74,12 @@ def agreement(
 
     Raises:
         InputError: ``iou`` is none.
+
+    Example:
+        >>> predicted = [Segment(0, 3, "wave"), Segment(5, 6, "nod")]
+        >>> counts = agreement(predicted, [Segment(1, 4, "wave")])
+        >>> counts.precision, counts.recall, round(counts.f1, 4)
+        (0.5, 1.0, 0.6667)
     """
     if not 0 < iou <= 1:
         raise InputError(f"expected a share above 0, at most 1, got {iou!r}", field="iou")
@@ -80,7 +93,7 @@ def agreement(
 
 
 def _pairs(predicted: Sequence[Segment], annotated: Sequence[Segment], names: bool) -> Iterator[tuple[float, int, int]]:
-    """Overlap and places of those that overlap, of one person and name."""
+    """Temporal IoU and indices of overlapping pairs of one group."""
     groups: dict[tuple[int, str], list[int]] = defaultdict(list)
     for b in sorted(range(len(annotated)), key=lambda b: annotated[b].start):
         groups[_group(annotated[b], names)].append(b)
@@ -92,7 +105,7 @@ def _pairs(predicted: Sequence[Segment], annotated: Sequence[Segment], names: bo
             b = groups[key][index]
             if annotated[b].start >= segment.end:
                 break
-            share = overlap(segment, annotated[b])
+            share = temporal_iou(segment, annotated[b])
             if share > 0:
                 yield share, a, b
 
