@@ -1,4 +1,4 @@
-"""The work on a file: keypoints of a video, the gestures in them, and the files for the browser and the user."""
+"""Analysis of an uploaded file: keypoints, gestures, files for the browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pyskl_semloss.video.containers import container
 from pyskl_semloss.video.frames import Video, import_cv2, open_capture
 
 ROW_SECONDS = 0.2
-"""From one moment to the next of the probabilities that the browser gets."""
+"""Time step of the probabilities for the browser."""
 
 _NAMELESS = "The models do not know the names of their classes; --names, given when the app is started, tells them."
 _COPY = "Browsers do not play this video's format; the player shows a smaller copy of it."
@@ -35,7 +35,7 @@ _ALONE = "Browsers do not play this video's format; the skeleton is shown alone.
 
 @dataclass(frozen=True)
 class AnalysisTask:
-    """A file to analyse.
+    """Uploaded file to analyse.
 
     Args:
         path: The uploaded file; its name is ours, since that of the user may be one that this disk cannot hold.
@@ -51,7 +51,7 @@ class AnalysisTask:
 
     @property
     def is_recording(self) -> bool:
-        """Whether it is a file of keypoints; all else is taken for a video."""
+        """True for a file of keypoints; all else counts as a video."""
         if self.name.lower().endswith(".npz"):
             return True
         with self.path.open("rb") as stream:
@@ -60,7 +60,7 @@ class AnalysisTask:
 
 @dataclass(frozen=True)
 class Analysis:
-    """Makes the function of the worker; it travels to the worker's process.
+    """Factory of the worker's function, sent to its process.
 
     Args:
         load: Makes the :class:`pyskl_semloss.hosts.mmaction2.prediction.predictor.Predictor`, in that process.
@@ -84,7 +84,7 @@ class Analysis:
 
 
 def analyse(
-    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], work: AnalysisTask, progress: StageCallback
+    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], task: AnalysisTask, progress: StageCallback
 ) -> dict[str, Any]:
     """Find the gestures in a file.
 
@@ -92,7 +92,7 @@ def analyse(
         predictor: The models.
         rules: What makes a segment.
         windows: Fields of :class:`pyskl_semloss.segments.windows.WindowRules`.
-        work: The file.
+        task: The file.
         progress: Told how far it is.
 
     Returns:
@@ -104,18 +104,18 @@ def analyse(
         InputError: The file is none that can be read, or too long; it is named as the user named it.
     """
     try:
-        return _analyse(predictor, rules, windows, work, progress)
+        return _analyse(predictor, rules, windows, task, progress)
     except InputError as error:
-        if error.file is None or Path(error.file) != work.path:
+        if error.file is None or Path(error.file) != task.path:
             raise
-        raise error.replaced(file=work.name) from None
+        raise error.replaced(file=task.name) from None
 
 
 def _analyse(
-    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], work: AnalysisTask, progress: StageCallback
+    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], task: AnalysisTask, progress: StageCallback
 ) -> dict[str, Any]:
-    recording = _recording(work, predictor.layout, progress)
-    work.limits.check_seconds(recording.seconds, work.name)
+    recording = _recording(task, predictor.layout, progress)
+    task.limits.check_seconds(recording.seconds, task.name)
     cut = predictor.window_rules(**windows)
     timelines = predictor.timelines(
         recording, cut, progress=lambda done, total: progress("recognising gestures", done / max(total, 1))
@@ -124,23 +124,23 @@ def _analyse(
     progress("writing", 1.0)
     files = [f"result.{ending}" for ending in WRITERS]
     for name in files:
-        write_segments(segmentation, work.folder / name)
-    if not work.is_recording:
+        write_segments(segmentation, task.folder / name)
+    if not task.is_recording:
         files.append("result.npz")
-        recording.save(work.folder / files[-1])
-    video, notes = _shown_video(work, progress)
+        recording.save(task.folder / files[-1])
+    video, notes = _video_to_show(task, progress)
     if predictor.class_names[0] == "class 0":
         notes.append(_NAMELESS)
     several = len(segmentation.persons) > 1
     segments = [
-        {"start": one.start, "end": one.end, "name": one.name, "confidence": one.confidence,
-         "person": one.person + 1 if several else None}
-        for one in sorted(segmentation.segments, key=lambda one: (one.start, one.end))
+        {"start": segment.start, "end": segment.end, "name": segment.name, "confidence": segment.confidence,
+         "person": segment.person + 1 if several else None}
+        for segment in sorted(segmentation.segments, key=lambda segment: (segment.start, segment.end))
     ]  # fmt: skip
     return {
         "viewer": write_view(
             recording, moments(timelines, recording.seconds, rules.smoothing), ROW_SECONDS,
-            list(predictor.class_names), work.folder, video,
+            list(predictor.class_names), task.folder, video,
         ),
         "segments": segments,
         "files": files,
@@ -151,7 +151,7 @@ def _analyse(
 
 
 def moments(timelines: list[Timeline], seconds: float, smoothing: float) -> np.ndarray:
-    """Probabilities (W, C) of moments ``ROW_SECONDS`` apart; of several persons the highest of each class."""
+    """Probabilities (W, C) every ``ROW_SECONDS``, the highest of all persons."""
     count = max(1, int(np.ceil(seconds / ROW_SECONDS)))
     rows = np.zeros((count, len(timelines[0].class_names)))
     for timeline in timelines:
@@ -164,60 +164,60 @@ def moments(timelines: list[Timeline], seconds: float, smoothing: float) -> np.n
     return rows
 
 
-def _recording(work: AnalysisTask, layout: Any, progress: StageCallback) -> Any:
-    if work.is_recording:
+def _recording(task: AnalysisTask, layout: Any, progress: StageCallback) -> Any:
+    if task.is_recording:
         from pyskl_semloss.recordings.recording import read_recording
 
         progress("reading keypoints", 0.0)
-        recording = read_recording(work.path)
-        name = split_name(work.name)[0] if recording.name == work.path.stem else recording.name
+        recording = read_recording(task.path)
+        name = split_name(task.name)[0] if recording.name == task.path.stem else recording.name
         # A path that it holds is of another machine, or of nothing.
         return dataclasses.replace(recording, name=name, video=shown_name(recording.video) if recording.video else "")
     try:
-        return _estimated(work, layout, progress)
+        return _estimate(task, layout, progress)
     except ImportError as error:
         raise InputError(
             f"keypoints cannot be estimated in a video here ({error})",
-            file=work.path,
+            file=task.path,
             fix="Start the app where pip install 'pyskl_semloss[video]' was done, or drop a keypoint file (.npz).",
         ) from None
 
 
-def _estimated(work: AnalysisTask, layout: Any, progress: StageCallback) -> Any:
+def _estimate(task: AnalysisTask, layout: Any, progress: StageCallback) -> Any:
     from pyskl_semloss.video import estimate, open_video
 
     try:
-        video = open_video(work.path)
+        video = open_video(task.path)
     except InputError:
-        kind = mimetypes.guess_type(work.name)[0] or "video"
+        kind = mimetypes.guess_type(task.name)[0] or "video"
         if kind.startswith("video"):
             raise
         fix = "semloss prepare keypoints makes an .npz of keypoints in other files."
-        raise InputError(f"expected a video or an .npz, this is {kind}", file=work.path, fix=fix) from None
-    work.limits.check_seconds(video.claimed / video.fps, work.name)
+        raise InputError(f"expected a video or an .npz, this is {kind}", file=task.path, fix=fix) from None
+    task.limits.check_seconds(video.claimed / video.fps, task.name)
 
-    def told(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         # A file may claim fewer frames than it has, or none.
-        work.limits.check_seconds(done / video.fps, work.name)
+        task.limits.check_seconds(done / video.fps, task.name)
         progress("estimating keypoints", done / max(total, 1))
 
-    found = estimate(work.path, layout=layout, progress=told)
-    return dataclasses.replace(found, name=split_name(work.name)[0], video=work.name)
+    recording = estimate(task.path, layout=layout, progress=report)
+    return dataclasses.replace(recording, name=split_name(task.name)[0], video=task.name)
 
 
-def _shown_video(work: AnalysisTask, progress: StageCallback) -> tuple[str | None, list[str]]:
-    """The name of the video that the browser plays, if there is one, and what to say of it."""
-    if work.is_recording:
+def _video_to_show(task: AnalysisTask, progress: StageCallback) -> tuple[str | None, list[str]]:
+    """Name of the video for the browser, or None, and notes."""
+    if task.is_recording:
         return None, []
     from pyskl_semloss.app.analysis import playable_as, write_preview
     from pyskl_semloss.video import open_video
 
-    if ending := playable_as(work.path):
+    if ending := playable_as(task.path):
         name = f"video.{ending}"
-        os.replace(work.path, work.folder / name)
+        os.replace(task.path, task.folder / name)
         return name, []
-    video = open_video(work.path)
-    copy = work.folder / "preview.webm"
+    video = open_video(task.path)
+    copy = task.folder / "preview.webm"
     written = write_preview(
         video, copy, lambda done: progress("making a copy that browsers play", min(1, done / max(video.claimed, 1)))
     )
@@ -225,7 +225,7 @@ def _shown_video(work: AnalysisTask, progress: StageCallback) -> tuple[str | Non
 
 
 NO_POINT = -32768
-"""The coordinate of a point that is not there."""
+"""Coordinate of a missing point."""
 
 
 def write_view(
@@ -236,7 +236,7 @@ def write_view(
     folder: Path,
     video: str | None = None,
 ) -> dict[str, Any]:
-    """Write ``keypoints.bin`` and ``scores.bin``, and describe them.
+    """Write ``keypoints.bin`` and ``scores.bin`` and describe them.
 
     Args:
         recording: T frames of M persons.
@@ -272,7 +272,10 @@ _LONGER_SIDE = 640
 
 
 def playable_as(path: Path) -> str | None:
-    """The ending under which browsers play a video, by its container and its codec; None where they do not."""
+    """File ending under which browsers play a video, or None.
+
+    Container and codec decide.
+    """
     cv2 = import_cv2()
     try:
         ending = _ENDINGS.get(container(path))
@@ -289,7 +292,9 @@ def playable_as(path: Path) -> str | None:
 
 
 def write_preview(video: Video, path: Path, progress: Callable[[int], None] | None = None) -> bool:
-    """Write the frames of a video as VP8 in WebM, 640 px on the longer side at most, on the video's even grid of time.
+    """Write a preview of a video as VP8 in WebM.
+
+    It is evenly spaced in time, with 640 px on the longer side at most.
 
     Args:
         video: The video.
@@ -312,10 +317,10 @@ def write_preview(video: Video, path: Path, progress: Callable[[int], None] | No
     try:
         if not writer.isOpened():
             return False
-        for place, frame in video.frames(change=smaller):
+        for index, frame in video.frames(change=smaller):
             writer.write(frame)
             if progress is not None:
-                progress(place + 1)
+                progress(index + 1)
     finally:
         writer.release()
     return True

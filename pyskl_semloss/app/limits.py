@@ -1,4 +1,4 @@
-"""What the page takes from outside: how many bytes a file may have, how long a recording may be, who may ask."""
+"""Limits of the app: size of a file, length of a recording, origin of requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UPLOADS = "/upload/"
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that is taken.
+    """Largest accepted file and recording.
 
     Args:
         megabytes: Of a file, in 10**6 bytes.
@@ -58,8 +58,9 @@ class Limits:
 
 
 class UploadLimit:
-    """ASGI middleware that refuses a request with more bytes than a file may have, while it comes in.
+    """ASGI middleware that refuses requests that are too large.
 
+    They are refused while they come in.
     Requests that bring no file are refused beyond 1 MiB: what is behind them may hold them in memory.
 
     Args:
@@ -75,16 +76,16 @@ class UploadLimit:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         most = self._limit if scope["path"].startswith(UPLOADS) else _OTHER
-        said = dict(scope["headers"]).get(b"content-length", b"0")
-        if not said.isdigit() or len(said) > 18 or int(said) > most:
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if not length.isdigit() or len(length) > 18 or int(length) > most:
             return await _refuse(send, 413, _LARGE)
-        came, refused = 0, False
+        received, refused = 0, False
 
         async def counted() -> _Message:
-            nonlocal came, refused
+            nonlocal received, refused
             message = await receive()
-            came += len(message.get("body", b""))
-            if came > most:
+            received += len(message.get("body", b""))
+            if received > most:
                 refused = True
                 # The application sees a client that went away, and drops what it has got so far.
                 return {"type": "http.disconnect"}
@@ -104,7 +105,7 @@ class UploadLimit:
 
 
 class SameOrigin:
-    """ASGI middleware that answers the app's own page alone: not what other pages make a browser ask here.
+    """ASGI middleware that refuses requests of other pages.
 
     A page from elsewhere may send a browser to any address, also to one that only this machine reaches. Such requests
     name another origin; and where a name of that page was made to lead here (DNS rebinding), they ask for that name.
@@ -118,7 +119,7 @@ class SameOrigin:
         self._app, self._host = app, host
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
-        """Pass on a request that is the page's own, or that opens it."""
+        """Pass on a request that opens or comes from the page."""
         if scope["type"] in ("http", "websocket"):
             headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
             problem = refusal_reason(headers, self._host)
@@ -131,17 +132,17 @@ class SameOrigin:
 
 
 def refusal_reason(headers: Mapping[bytes, str], host: str) -> str | None:
-    """Why a request is refused, or None where it is not.
+    """Reason for refusing a request, or None.
 
     Args:
         headers: Of the request, by names in lower case.
         host: The address that the app listens on.
     """
-    asked = headers.get(b"host", "")
-    if not is_name_of(_hostname(asked), host):
+    requested = headers.get(b"host", "")
+    if not is_name_of(_hostname(requested), host):
         return "the app is not known by this name; ask for it by its IP address"
     origin = headers.get(b"origin")
-    if origin is not None and origin.partition("://")[2].lower() != asked.lower():
+    if origin is not None and origin.partition("://")[2].lower() != requested.lower():
         return "another page asks here"
     opens = headers.get(b"sec-fetch-mode") == "navigate" and headers.get(b"sec-fetch-dest") == "document"
     if headers.get(b"sec-fetch-site", "none") not in ("same-origin", "none") and not opens:
@@ -150,7 +151,7 @@ def refusal_reason(headers: Mapping[bytes, str], host: str) -> str | None:
 
 
 def is_name_of(name: str, host: str) -> bool:
-    """Whether a browser may ask under a name for an app that listens on ``host``.
+    """Test whether a name may stand for an app on ``host``.
 
     On the loopback address those of this machine alone. Elsewhere any IP address, which no page can make to lead
     here, and the names of the machine.
@@ -163,7 +164,7 @@ def is_name_of(name: str, host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """Test whether only this machine reaches an address."""
     return ipaddress.ip_address(host).is_loopback if _is_address(host) else host.lower() == "localhost"
 
 
@@ -175,9 +176,9 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _hostname(asked: str) -> str:
+def _hostname(requested: str) -> str:
     try:
-        return urlsplit(f"//{asked}").hostname or ""
+        return urlsplit(f"//{requested}").hostname or ""
     except ValueError:
         return ""
 

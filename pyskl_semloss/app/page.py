@@ -1,4 +1,4 @@
-"""The server of the page: who may ask for what, how it begins and how it ends; needs NiceGUI."""
+"""Server of the app, on NiceGUI."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def serve(
         InputError: The address cannot be listened on, or the function cannot be made.
     """
     port = free_port(host, port)
-    _heed_signals()
+    _handle_signals()
     # It names the address of a page that is not there; any other page may lead a browser to one with commands in it.
     logging.getLogger("nicegui").addFilter(_in_one_line)
     sessions, worker, problems = Sessions(), AsyncWorker(make), list[InputError]()
@@ -110,7 +110,7 @@ def _add_pages(sessions: Sessions, make_tab: Callable[[], Tab]) -> None:
 
 
 async def _begin(worker: AsyncWorker, host: str, port: int, show: bool, problems: list[InputError]) -> None:
-    """Say where the page is, and load the models; without them the app ends."""
+    """Print the address and load the models; without them the app ends."""
     # The server says that it has begun before it listens.
     while not await _answers(host, port):
         await asyncio.sleep(0.05)
@@ -127,8 +127,11 @@ async def _begin(worker: AsyncWorker, host: str, port: int, show: bool, problems
         app.shutdown()
 
 
-def _heed_signals() -> None:
-    """SIGTERM and SIGHUP end the app as Ctrl-C does, before the server heeds them and after it."""
+def _handle_signals() -> None:
+    """Make SIGTERM and SIGHUP end the app as Ctrl-C does.
+
+    This covers the time before and after the server handles signals.
+    """
     signal.signal(signal.SIGTERM, _end)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         # The server knows SIGTERM alone.
@@ -145,7 +148,7 @@ def _in_one_line(record: logging.LogRecord) -> bool:
 
 
 def free_port(host: str, port: int) -> int:
-    """The port, or a free one for 0, if it can be listened on.
+    """Port that can be listened on; 0 asks for any.
 
     Raises:
         InputError: It cannot, and why.
@@ -154,15 +157,15 @@ def free_port(host: str, port: int) -> int:
         raise InputError(f"expected a number from 0 to 65535, got {port}", field="--port")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as one:
+        with socket.socket(family, kind, protocol) as probe:
             # As the server does it: what lingers of connections that have ended is no hindrance.
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, sys.platform != "win32")
-            one.bind(address)
-            return int(one.getsockname()[1])
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, sys.platform != "win32")
+            probe.bind(address)
+            return int(probe.getsockname()[1])
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        reason = (error.strerror or str(error)).lower()
         raise InputError(
-            f"{_in_address(host)}:{port} cannot be listened on ({why})",
+            f"{_in_address(host)}:{port} cannot be listened on ({reason})",
             field="--port",
             fix="Give another --port, or end the program that has it.",
         ) from None

@@ -1,4 +1,4 @@
-"""What was found in a file: downloads, player, table and timeline; needs NiceGUI."""
+"""Result of a file: downloads, player, table and timeline."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _START = """
 _SEEK = "window.semlossViewer?.seek(row.start)"
 
 
-def show_result(name: str, found: dict[str, Any], folder: Path, address: str) -> None:
+def show_result(name: str, result: dict[str, Any], folder: Path, address: str) -> None:
     """Show a result in the slot that is open.
 
     Args:
         name: Of the file.
-        found: What :func:`pyskl_semloss.app.analysis.analyse` returned.
+        result: What :func:`pyskl_semloss.app.analysis.analyse` returned.
         folder: Of its files.
         address: Under which the browser gets them.
     """
@@ -39,24 +39,24 @@ def show_result(name: str, found: dict[str, Any], folder: Path, address: str) ->
     with ui.row().classes("items-center full-width"):
         ui.label(name).classes("text-h6 semloss-name").props('role="heading" aria-level="2"')
         with ui.row().classes("semloss-downloads").props('role="group" aria-label="Downloads"'):
-            for file in found["files"]:
+            for file in result["files"]:
                 _download(file, download_name(name, file), address)
-    for note in found["notes"]:
+    for note in result["notes"]:
         ui.label(note).classes("semloss-faint")
     with ui.row().classes("semloss-two"):
         viewer = ui.html((_ASSETS / "viewer.html").read_text(encoding="utf-8"), sanitize=False)
         viewer.classes("semloss-left")
-        _table(found)
-    plot = _figure(found, folder)
-    about = {**found["viewer"]}
+        _table(result)
+    plot = _figure(result, folder)
+    view = {**result["viewer"]}
     for part in ("keypoints", "scores", "video"):
-        about[part] = f"{address}/{quote(about[part])}" if about[part] else None
+        view[part] = f"{address}/{quote(view[part])}" if view[part] else None
     # Where the elements are not there yet, the browser waits for them.
-    ui.run_javascript(f"semlossOpen({json.dumps(viewer.html_id)}, {json.dumps(plot.html_id)}, {json.dumps(about)})")
+    ui.run_javascript(f"semlossOpen({json.dumps(viewer.html_id)}, {json.dumps(plot.html_id)}, {json.dumps(view)})")
 
 
 def download_name(name: str, file: str) -> str:
-    """What a file of the result of an uploaded one is called when it is kept.
+    """Download name of a result file, after the uploaded file.
 
     Example:
         >>> download_name("talk.mp4", "result.csv")
@@ -72,8 +72,8 @@ def _download(file: str, name: str, address: str) -> None:
     button.props["aria-label"] = f"Download {name}"
 
 
-def _table(found: dict[str, Any]) -> None:
-    """The segments; a click goes there."""
+def _table(result: dict[str, Any]) -> None:
+    """Table of the segments; a click seeks to one."""
     seconds, percent = "(value) => value.toFixed(2)", "(value) => `${Math.round(100 * value)} %`"
     columns = [
         ("start", "Start (s)", "right", {}),
@@ -81,36 +81,36 @@ def _table(found: dict[str, Any]) -> None:
         ("name", "Gesture", "left", {}),
         ("confidence", "Confidence", "right", {":format": percent}),
     ]
-    if any(one["person"] is not None for one in found["segments"]):
+    if any(segment["person"] is not None for segment in result["segments"]):
         columns.append(("person", "Person", "right", {}))
     rows = [
-        {"id": number, **{column[0]: one[column[0]] for column in columns}}
-        for number, one in enumerate(found["segments"])
+        {"id": number, **{column[0]: segment[column[0]] for column in columns}}
+        for number, segment in enumerate(result["segments"])
     ]
     table = ui.table(
         columns=[
-            {"name": name, "field": name, "label": label, "align": align, "sortable": True, **shown}
-            for name, label, align, shown in columns
+            {"name": name, "field": name, "label": label, "align": align, "sortable": True, **options}
+            for name, label, align, options in columns
         ],
         rows=rows, row_key="id", pagination=_PAGE,
     )  # fmt: skip
     table.classes("semloss-table").props("flat bordered dense wrap-cells")
     table.props["hide-bottom"] = 0 < len(rows) <= _PAGE
-    table.props["no-data-label"] = found["nothing"]
+    table.props["no-data-label"] = result["nothing"]
     table.add_slot("body-cell-start", _START)
     table.on("rowClick", js_handler=f"(event, row) => {_SEEK}")
     table.on("jump", js_handler=f"(row) => {_SEEK}")
 
 
-def _figure(found: dict[str, Any], folder: Path) -> Any:
-    """The timeline."""
-    view = found["viewer"]
+def _figure(result: dict[str, Any], folder: Path) -> Any:
+    """Timeline of segments and probabilities."""
+    view = result["viewer"]
     scores = np.fromfile(folder / view["scores"], np.uint8).reshape(view["rows"], -1)
     times = (np.arange(len(scores)) + 0.5) * view["row_seconds"]
-    made = timeline_figure(
-        found["segments"], times, scores / 255, view["class_names"], view["seconds"], found["leave_out"]
+    figure = timeline_figure(
+        result["segments"], times, scores / 255, view["class_names"], view["seconds"], result["leave_out"]
     )
-    plot = ui.plotly(made).classes("full-width semloss-plot").style(f"height: {made['layout']['height']}px")
+    plot = ui.plotly(figure).classes("full-width semloss-plot").style(f"height: {figure['layout']['height']}px")
     plot.props["role"], plot.props["aria-label"] = "img", "Segments and probabilities over time; the table has them too"
     return plot
 
@@ -120,7 +120,7 @@ _MOST_POINTS = 4000
 
 
 def strongest(probability: np.ndarray, leave_out: Sequence[int] = (), count: int = 5) -> list[int]:
-    """The classes whose probability gets highest, the highest first.
+    """Classes of the highest peak probability, the highest first.
 
     Args:
         probability: (W moments, C classes).
@@ -141,7 +141,7 @@ def timeline_figure(
     seconds: float,
     leave_out: Sequence[int] = (),
 ) -> dict[str, Any]:
-    """Segments over time, above the probabilities of the five classes that get highest.
+    """Segments over time, above the five most probable classes.
 
     Args:
         segments: Each with ``start`` and ``end`` in s, ``name``, ``confidence`` 0 to 1, and ``person``.
@@ -154,24 +154,24 @@ def timeline_figure(
     Returns:
         A figure as a dict; each bar's ``customdata`` is its segment's start in s.
     """
-    drawn = strongest(probability, leave_out)
-    color = {class_names[index]: SERIES[place] for place, index in enumerate(drawn)}
-    named = list(dict.fromkeys(one["name"] for one in segments))
-    rows = {name: len(named) - 1 - place for place, name in enumerate(named)}
+    selected = strongest(probability, leave_out)
+    color = {class_names[index]: SERIES[rank] for rank, index in enumerate(selected)}
+    named = list(dict.fromkeys(segment["name"] for segment in segments))
+    rows = {name: len(named) - 1 - rank for rank, name in enumerate(named)}
     data: list[dict[str, Any]] = [
         {
             "type": "bar", "orientation": "h", "showlegend": False, "xaxis": "x", "yaxis": "y2",
-            "y": [rows[one["name"]] for one in segments],
-            "base": [one["start"] for one in segments],
-            "x": [one["end"] - one["start"] for one in segments],
-            "customdata": [one["start"] for one in segments],
-            "marker": {"color": [color.get(one["name"], _GREY) for one in segments], "line": {"width": 0}},
-            "text": [_hover(one) for one in segments], "textposition": "none",
+            "y": [rows[segment["name"]] for segment in segments],
+            "base": [segment["start"] for segment in segments],
+            "x": [segment["end"] - segment["start"] for segment in segments],
+            "customdata": [segment["start"] for segment in segments],
+            "marker": {"color": [color.get(segment["name"], _GREY) for segment in segments], "line": {"width": 0}},
+            "text": [_hover(segment) for segment in segments], "textposition": "none",
             "hovertemplate": "%{text}<extra></extra>", "width": 0.7,
         }
     ]  # fmt: skip
     step = -(-len(times) // _MOST_POINTS) or 1
-    for index in drawn:
+    for index in selected:
         data.append({
             "type": "scatter", "mode": "lines", "name": escaped(class_names[index]), "xaxis": "x", "yaxis": "y",
             "x": np.round(times[::step], 3).tolist(), "y": np.round(probability[::step, index], 3).tolist(),
@@ -194,7 +194,7 @@ def timeline_figure(
 
 
 def escaped(text: str) -> str:
-    """Text as Plotly shows it: it reads markup in names otherwise."""
+    """Text escaped for Plotly, which reads markup in names."""
     return html.escape(text, quote=False)
 
 
@@ -202,9 +202,9 @@ def _short(text: str, length: int = 32) -> str:
     return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
 
 
-def _hover(one: dict[str, Any]) -> str:
-    person = f", person {one['person']}" if one.get("person") is not None else ""
+def _hover(segment: dict[str, Any]) -> str:
+    person = f", person {segment['person']}" if segment.get("person") is not None else ""
     return (
-        f"<b>{escaped(one['name'])}</b><br>{one['start']:.2f} to {one['end']:.2f} s{person}"
-        f"<br>confidence {100 * one['confidence']:.0f} %"
+        f"<b>{escaped(segment['name'])}</b><br>{segment['start']:.2f} to {segment['end']:.2f} s{person}"
+        f"<br>confidence {100 * segment['confidence']:.0f} %"
     )

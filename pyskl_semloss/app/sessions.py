@@ -1,4 +1,4 @@
-"""Folders of browser sessions: what was uploaded and made in one is gone when it ends."""
+"""Temporary folders of browser sessions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LONGEST = 255
 
 
 class Sessions:
-    """The folder of an app, with a folder for each session; all of it is removed when the app ends.
+    """Folder of an app, with a subfolder for each session.
 
-    Folders that a killed app left behind are removed when the next one starts. A lock that ends with the process says
-    which those are; the number of a process may be that of another one by then, as in containers.
+    All of it is removed when the app ends. Folders that a killed app left behind are removed when the next one starts.
+    A lock that ends with the process tells which those are: process numbers are reused, as in containers.
 
     Args:
         parent: Where to make it; the system's folder for temporary files without it.
@@ -39,7 +39,7 @@ class Sessions:
             mark_in_use(self._lock)
 
     def begin(self) -> Path:
-        """A new session's folder; only its owner can guess its name."""
+        """Create a session's folder with an unguessable name."""
         folder = self.folder / secrets.token_urlsafe(16)
         folder.mkdir(mode=0o700)
         return folder
@@ -49,7 +49,7 @@ class Sessions:
         shutil.rmtree(folder, ignore_errors=True)
 
     def file(self, token: str, *names: str) -> Path | None:
-        """A file of a session, or None where there is none or the path leaves the folder."""
+        """File of a session, or None if absent or outside its folder."""
         if any("\0" in name for name in (token, *names)):
             return None
         folder = (self.folder / token).resolve()
@@ -65,8 +65,8 @@ class Sessions:
 
 
 def shown_name(name: str) -> str:
-    """The name of a file as a browser sent it: without folders, and with _ for what turns or commands the text."""
-    last = "".join("_" if spoiled(one) else one for one in re.split(r"[/\\]", name)[-1])
+    """File name from a browser, without folders and control characters."""
+    last = "".join("_" if spoiled(character) else character for character in re.split(r"[/\\]", name)[-1])
     if len(last) > _LONGEST:
         stem, ending = split_name(last)
         last = f"{stem[: _LONGEST - 20]}{ending[:20]}"
@@ -74,7 +74,7 @@ def shown_name(name: str) -> str:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """The name of a file without its ending, and the ending with its dot; a name is never empty.
+    """Stem and ending (with dot) of a file name; the stem is never empty.
 
     Example:
         >>> split_name("a.b.npz"), split_name(".npz"), split_name("film")

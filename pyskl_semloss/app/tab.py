@@ -1,4 +1,4 @@
-"""One browser tab: upload above, its files, and the one that is open; needs NiceGUI."""
+"""Browser tab: upload, list of files, and the open result."""
 
 from __future__ import annotations
 
@@ -48,28 +48,28 @@ NAME_HEADER = "x-name"
 _NAMED = f"(files) => [{{name: {json.dumps(NAME_HEADER)}, value: encodeURIComponent(files[0].name)}}]"
 _BLOCK = 1 << 20
 """Bytes that are written at a time."""
-_REFUSED = "(found) => emit(found.map((one) => [one.file.name, one.file.size, one.failedPropValidation]))"
+_REFUSED = "(files) => emit(files.map((entry) => [entry.file.name, entry.file.size, entry.failedPropValidation]))"
 # What stays in the browser's list cannot be chosen again.
-_FORGET = "about.files.forEach((one) => getElement({}).$refs.qRef.removeFile(one))"
-_ARRIVED = "(about) => {forget}"
-_LOST = "(about) => {{ emit(about.files.map((one) => [one.name, about.xhr.status])); {forget}; }}"
+_FORGET = "upload.files.forEach((file) => getElement({}).$refs.qRef.removeFile(file))"
+_ARRIVED = "(upload) => {forget}"
+_LOST = "(upload) => {{ emit(upload.files.map((file) => [file.name, upload.xhr.status])); {forget}; }}"
 
 
 @dataclass
 class UploadedFile:
-    """A file of a session, and how far it is."""
+    """Uploaded file and its progress."""
 
     name: str
     folder: Path
     stage: str = _WAITING
     share: float = 0.0
     error: str = ""
-    found: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
     job: asyncio.Future[Any] | None = None
 
 
 class Tab:
-    """What a tab shows, and its session; made while its page is built.
+    """Content and session of a browser tab.
 
     Args:
         sessions: Makes its folder.
@@ -85,7 +85,7 @@ class Tab:
         self._sessions, self._worker, self._limits, self._as_typed = sessions, worker, limits, as_typed
         self._folder = sessions.begin()
         self.token = self._folder.name
-        self._entries: list[UploadedFile] = []
+        self._files: list[UploadedFile] = []
         self._numbers = itertools.count()
         self._opened: UploadedFile | None = None
         self._over = False
@@ -111,53 +111,53 @@ class Tab:
                 f"{as_typed('semloss poses or semloss prepare')} writes. They go to the machine where this app runs "
                 "and nowhere else, and are removed when this tab is closed."
             ).classes("text-caption semloss-faint")
-            self._said = ui.label().classes("semloss-hidden").props('role="status"')
+            self._status = ui.label().classes("semloss-hidden").props('role="status"')
             self._list = ui.column().classes("semloss-list")
             self._result = ui.column().classes("semloss-result")
         ui.timer(0.3, self._refresh)
 
     def end(self) -> None:
-        """Remove the session's files; work on them ends."""
+        """End the session: cancel its tasks and remove its files."""
         self._over = True
-        for entry in self._entries:
-            if entry.job is not None:
-                entry.job.cancel()
+        for file in self._files:
+            if file.job is not None:
+                file.job.cancel()
         self._sessions.end(self._folder)
 
-    def _refuse(self, found: list[tuple[str, int, str]]) -> None:
-        """Say why the browser did not send files."""
-        for name, size, why in found:
-            if why == "max-file-size":
+    def _refuse(self, files: list[tuple[str, int, str]]) -> None:
+        """Report files that the browser did not send."""
+        for name, size, reason in files:
+            if reason == "max-file-size":
                 most = f"{self._limits.megabytes:g} that are taken"
                 problem = f"it has {size / 1e6:.1f} MB, more than the {most}. Cut it, or start the app with a larger "
                 self._fail(name, f"{problem}--max-megabytes.")
-            elif why != "duplicate":
-                self._fail(name, f"the browser does not send it ({why}).")
+            elif reason != "duplicate":
+                self._fail(name, f"the browser does not send it ({reason}).")
 
-    def _miss(self, found: list[tuple[str, int]]) -> None:
-        """Say that files did not arrive."""
-        for name, status in found:
-            why = _WHY.get(status, f"the app answered with status {status}")
-            self._fail(name, f"it did not arrive: {why}.")
+    def _miss(self, files: list[tuple[str, int]]) -> None:
+        """Report files that did not arrive."""
+        for name, status in files:
+            reason = _WHY.get(status, f"the app answered with status {status}")
+            self._fail(name, f"it did not arrive: {reason}.")
 
     def _fail(self, name: str, problem: str) -> None:
         name = shown_name(name)
-        self._enter(UploadedFile(name, self._new_folder(), _FAILED, error=f"{name}: {problem}"))
+        self._add(UploadedFile(name, self._new_folder(), _FAILED, error=f"{name}: {problem}"))
 
     def _new_folder(self) -> Path:
         return self._folder / str(next(self._numbers))
 
-    def _enter(self, entry: UploadedFile) -> None:
-        self._entries.append(entry)
+    def _add(self, file: UploadedFile) -> None:
+        self._files.append(file)
         with self._list:
-            self._card(entry)
+            self._card(file)
 
     def name_of(self, job: str) -> str | None:
-        """The name of the file of a job, as it was uploaded."""
-        return next((entry.name for entry in self._entries if entry.folder.name == job), None)
+        """Original name of a job's file."""
+        return next((file.name for file in self._files if file.folder.name == job), None)
 
     async def receive(self, name: str, blocks: AsyncIterator[bytes]) -> int:
-        """Write a file as it comes, and work on it when it is whole.
+        """Receive a file and analyse it when it is complete.
 
         Args:
             name: What the browser calls it.
@@ -166,11 +166,11 @@ class Tab:
         Returns:
             The status of the answer; of a file that is not whole, nothing is kept.
         """
-        entry = UploadedFile(shown_name(name), self._new_folder())
+        file = UploadedFile(shown_name(name), self._new_folder())
         size, status = 0, 500
         try:
-            entry.folder.mkdir()
-            with (entry.folder / _UPLOAD).open("wb", buffering=_BLOCK) as stream:
+            file.folder.mkdir()
+            with (file.folder / _UPLOAD).open("wb", buffering=_BLOCK) as stream:
                 async for block in blocks:
                     size += len(block)
                     if self._over or size > self._limits.size:
@@ -179,33 +179,33 @@ class Tab:
                     await asyncio.to_thread(stream.write, block)
             status = 204
         except ClientDisconnect:
-            print(f"{one_line(entry.name)}: the upload was broken off after {size} bytes; nothing is kept.",
+            print(f"{one_line(file.name)}: the upload was broken off after {size} bytes; nothing is kept.",
                   file=sys.stderr, flush=True)  # fmt: skip
         except OSError as error:
             status = 404 if self._over else 507
             if not self._over:
-                print(f"{one_line(entry.name)}: it cannot be kept ({error.strerror}).", file=sys.stderr, flush=True)
+                print(f"{one_line(file.name)}: it cannot be kept ({error.strerror}).", file=sys.stderr, flush=True)
         finally:
             if status != 204 or self._over:
-                self._sessions.end(self._folder if self._over else entry.folder)
+                self._sessions.end(self._folder if self._over else file.folder)
         if status == 204 and not self._over:
-            self._enter(entry)
-            background_tasks.create(self._take(entry), name=f"work on {entry.folder.name}")
+            self._add(file)
+            background_tasks.create(self._take(file), name=f"work on {file.folder.name}")
         return status
 
-    async def _take(self, entry: UploadedFile) -> None:
-        """Work on an uploaded file."""
+    async def _take(self, file: UploadedFile) -> None:
+        """Analyse an uploaded file."""
         try:
-            entry.job = asyncio.ensure_future(
+            file.job = asyncio.ensure_future(
                 self._worker.run(
-                    AnalysisTask(entry.folder / _UPLOAD, entry.name, entry.folder, self._limits),
-                    lambda stage, share: self._at(entry, stage, share),
+                    AnalysisTask(file.folder / _UPLOAD, file.name, file.folder, self._limits),
+                    lambda stage, share: self._at(file, stage, share),
                 )
             )
-            entry.found = await entry.job
-            entry.stage = _DONE
+            file.result = await file.job
+            file.stage = _DONE
         except InputError as error:
-            entry.stage, entry.error = _FAILED, self._as_typed(str(error))
+            file.stage, file.error = _FAILED, self._as_typed(str(error))
         except asyncio.CancelledError:
             if not self._over:
                 raise
@@ -214,26 +214,26 @@ class Tab:
             if self._over:
                 self._sessions.end(self._folder)
         if not self._over:
-            self._said.set_text(f"{entry.name}: {self._state(entry)}. {entry.error}")
-            if entry.stage == _DONE and self._opened is None:
-                self._open(entry)
+            self._status.set_text(f"{file.name}: {self._state(file)}. {file.error}")
+            if file.stage == _DONE and self._opened is None:
+                self._open(file)
 
-    def _at(self, entry: UploadedFile, stage: str, share: float) -> None:
-        entry.stage, entry.share = stage, share
+    def _at(self, file: UploadedFile, stage: str, share: float) -> None:
+        file.stage, file.share = stage, share
 
-    def _card(self, entry: UploadedFile) -> None:
-        """A file's line in the list."""
+    def _card(self, file: UploadedFile) -> None:
+        """Add a file's card to the list."""
         card: Any = ui.card().classes("semloss-card").props("flat bordered")
         with card:
             with ui.row().classes("items-center no-wrap full-width"):
-                ui.label(entry.name).classes("semloss-name")
+                ui.label(file.name).classes("semloss-name")
                 state = ui.label().classes("text-caption semloss-state")
-                button = ui.button("Open", on_click=lambda: self._open(entry)).props("outline dense no-caps")
-                button.props["aria-label"] = f"Open {entry.name}"
+                button = ui.button("Open", on_click=lambda: self._open(file)).props("outline dense no-caps")
+                button.props["aria-label"] = f"Open {file.name}"
             bar = ui.linear_progress(show_value=False).props("instant-feedback")
-            bar.props["aria-label"] = f"Progress of {entry.name}"
+            bar.props["aria-label"] = f"Progress of {file.name}"
             problem = ui.label().classes("semloss-problem").props('role="alert"')
-        card.entry, card.parts = entry, (state, button, bar, problem)
+        card.file, card.parts = file, (state, button, bar, problem)
         self._update(card)
 
     def _refresh(self) -> None:
@@ -241,32 +241,32 @@ class Tab:
             self._update(card)
 
     def _update(self, card: Any) -> None:
-        """Bring a file's line up to date."""
-        entry, (state, button, bar, problem) = card.entry, card.parts
-        state.set_text(self._state(entry))
-        bar.set_visibility(entry.stage not in (_DONE, _FAILED))
-        bar.set_value(entry.share)
-        if bar.props.get("indeterminate") != (entry.share == 0):
-            bar.props["indeterminate"] = entry.share == 0
+        """Update a file's card."""
+        file, (state, button, bar, problem) = card.file, card.parts
+        state.set_text(self._state(file))
+        bar.set_visibility(file.stage not in (_DONE, _FAILED))
+        bar.set_value(file.share)
+        if bar.props.get("indeterminate") != (file.share == 0):
+            bar.props["indeterminate"] = file.share == 0
             bar.update()
-        button.set_visibility(entry.stage == _DONE and entry is not self._opened)
-        problem.set_text(entry.error)
-        problem.set_visibility(bool(entry.error))
+        button.set_visibility(file.stage == _DONE and file is not self._opened)
+        problem.set_text(file.error)
+        problem.set_visibility(bool(file.error))
 
-    def _state(self, entry: UploadedFile) -> str:
-        if entry.stage == _FAILED:
+    def _state(self, file: UploadedFile) -> str:
+        if file.stage == _FAILED:
             return "failed"
-        if entry.stage == _DONE:
-            count = len(entry.found["segments"])
-            return f"{count} segment{'s' * (count != 1)}{', shown below' * (entry is self._opened)}"
-        if entry.stage == _WAITING:
+        if file.stage == _DONE:
+            count = len(file.result["segments"])
+            return f"{count} segment{'s' * (count != 1)}{', shown below' * (file is self._opened)}"
+        if file.stage == _WAITING:
             return "waiting for its turn …" if self._worker.prepared else "waiting for the models …"
-        return f"{entry.stage}{f' {100 * entry.share:.0f} %' * (entry.share > 0)} …"
+        return f"{file.stage}{f' {100 * file.share:.0f} %' * (file.share > 0)} …"
 
-    def _open(self, entry: UploadedFile) -> None:
-        """Show a result."""
-        self._opened = entry
+    def _open(self, file: UploadedFile) -> None:
+        """Show the result of a file."""
+        self._opened = file
         self._result.clear()
         with self._result:
-            show_result(entry.name, entry.found, entry.folder, f"/files/{self.token}/{entry.folder.name}")
+            show_result(file.name, file.result, file.folder, f"/files/{self.token}/{file.folder.name}")
         self._refresh()

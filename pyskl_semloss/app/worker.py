@@ -1,4 +1,4 @@
-"""One process that works on one file after another: whatever happens to it, the page lives on."""
+"""Worker process of the app; the server survives its death."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyskl_semloss.cpu import workers
 from pyskl_semloss.errors import InputError
 
 StageCallback = Callable[[str, float], None]
-"""Takes what is being done, and the share of it that is done, 0 to 1."""
+"""Takes the name of a stage and its progress, 0 to 1."""
 Task = Callable[[Any, StageCallback], Any]
 
 _PREPARE = "prepare"
@@ -19,7 +19,7 @@ _WORK = "work"
 
 
 class AsyncWorker:
-    """A process that is started for the first task and kept for the next; one that dies is replaced.
+    """Process that works on one task at a time; replaced when it dies.
 
     Args:
         make: Makes, in that process, the function of a task; it must be importable there, as all that it holds.
@@ -35,7 +35,7 @@ class AsyncWorker:
         self._worker: workers.Worker | None = None
 
     async def prepare(self) -> None:
-        """Make the function of a task before there is one.
+        """Load the function before the first task.
 
         Raises:
             InputError: It cannot be made.
@@ -43,7 +43,9 @@ class AsyncWorker:
         await self._ask((_PREPARE, None), lambda stage, share: None)
 
     async def run(self, task: Any, progress: StageCallback) -> Any:
-        """Work on a task, after those before it; the process that has it in hand is ended when this is cancelled.
+        """Run a task after those before it.
+
+        Cancelling ends the process that runs the task.
 
         Args:
             task: What the function takes.
@@ -96,7 +98,7 @@ class AsyncWorker:
         return self._worker
 
     def _end(self, worker: workers.Worker) -> str:
-        """Clean up after a process, and say how it ended."""
+        """Clean up after a process; return how it ended."""
         self._worker = None
         worker.pipe.close()
         worker.process.join(5)
@@ -107,7 +109,7 @@ _DEATH = "Try it again, with a shorter recording if the memory is short; the oth
 
 
 class _Lazy:
-    """The work of the process, whose function is made for its first task."""
+    """Function of the process, loaded for its first task."""
 
     def __init__(self, make: Callable[[], Task]) -> None:
         self._make = make

@@ -1,4 +1,4 @@
-"""From raw data sets, such as iMiGUE and SMG, and from own keypoints to annotation files."""
+"""Conversion of raw data sets and own keypoints to annotation files."""
 
 from pyskl_semloss.datasets.formats import FORMATS, IMIGUE, SMG, get_format
 from pyskl_semloss.datasets.keypoints import convert_keypoints

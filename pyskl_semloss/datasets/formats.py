@@ -1,4 +1,4 @@
-"""The raw data sets that are known, and own ones in YAML or JSON files."""
+"""Registry of raw data sets; own ones are YAML or JSON."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FORMATS = {"imigue": IMIGUE, "smg": SMG}
 
 
 def get_format(spec: str | RawFormat) -> RawFormat:
-    """A raw data set by its name in :data:`FORMATS`, or of a YAML or JSON file.
+    """Raw data set by its name in :data:`FORMATS` or its file.
 
     Raises:
         InputError: There is no such data set, or the file has mistakes; lists them all.
@@ -67,27 +67,27 @@ def get_format(spec: str | RawFormat) -> RawFormat:
 
 
 def read_format(path: str | os.PathLike[str]) -> RawFormat:
-    """A raw data set from a YAML or JSON file with the fields of :class:`RawFormat`.
+    """Raw data set from a YAML or JSON file.
 
-    The name of a file in the field ``layout`` is relative to the folder of this file.
+    The file has the fields of :class:`RawFormat`. A file name in the field ``layout`` is relative to its folder.
 
     Raises:
         InputError: The file cannot be read, or has mistakes; lists them all.
         HostError: The file is YAML, and PyYAML is not installed.
     """
-    given = dict(read_fields(path, "raw data set", "name, skeleton_suffix, label_suffix, layout, columns, …"))
-    layout = given.get("layout")
+    values = dict(read_fields(path, "raw data set", "name, skeleton_suffix, label_suffix, layout, columns, …"))
+    layout = values.get("layout")
     if isinstance(layout, str) and is_fields_file(layout):
-        given["layout"] = Path(path).parent / layout
-    missing, unknown = compare_names(RawFormat, given)
-    known = [field.name for field in fields(RawFormat)]
+        values["layout"] = Path(path).parent / layout
+    missing, unknown = compare_names(RawFormat, values)
+    field_names = [field.name for field in fields(RawFormat)]
     defaults = {field.name: field.default for field in fields(RawFormat) if field.default is not MISSING}
     mistakes = [f"{name}: it is missing" for name in missing]
-    mistakes += [f"{shown(name)}: there is no such field{did_you_mean(name, known)}" for name in unknown]
-    mistakes += check_values(defaults | {name: given[name] for name in known if name in given})[1]
+    mistakes += [f"{shown(name)}: there is no such field{did_you_mean(name, field_names)}" for name in unknown]
+    mistakes += check_values(defaults | {name: values[name] for name in field_names if name in values})[1]
     if mistakes:
         raise wrong_format(mistakes).located(file=path)
-    raw = RawFormat(**given)
+    raw = RawFormat(**values)
     if any(raw.name.casefold() == other.name.casefold() and raw != other for other in FORMATS.values()):
         problem = f"{shown(raw.name)} is the name of another data set"
         raise InputError(problem, file=path, field="name", fix="Give an own data set an own name.")
@@ -95,8 +95,8 @@ def read_format(path: str | os.PathLike[str]) -> RawFormat:
 
 
 def command_of(raw: RawFormat, form: str) -> str:
-    """The command of ``prepare_data.py`` that converts a data set, ``form`` being ``"raw"`` or ``"kit"``."""
-    command = next((key for key, known in FORMATS.items() if known == raw), None)
+    """Conversion command of a data set; ``form`` is ``"raw"`` or ``"kit"``."""
+    command = next((key for key, other in FORMATS.items() if other == raw), None)
     if command is None:
         return form
     return command if form == "raw" else f"{command}-{form}"

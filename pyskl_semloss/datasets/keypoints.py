@@ -1,4 +1,4 @@
-"""Converting one's own recordings and a table of labels to an annotation file of clips."""
+"""Conversion of own recordings and a label table to an annotation file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def convert_keypoints(
     workers: int = 1,
     progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
-    """Convert recordings and a table of labels to an annotation file, with a summary beside it.
+    """Convert recordings and a label table to an annotation file.
 
     Args:
         sources: Files or folders of keypoints.
@@ -104,32 +104,35 @@ def _convert(
     folder = Path(f"{os.fspath(out)}.parts")
     failed: dict[str, InputError] = {}
     on_failure = None if findings.strict else failed.__setitem__
-    made = convert_recordings(sources, folder, options, workers=workers, progress=progress, on_failure=on_failure)
+    records = convert_recordings(sources, folder, options, workers=workers, progress=progress, on_failure=on_failure)
     for source, error in failed.items():
         findings.add("recordings_unreadable", error.problem, file=source)
-    clips, row_of = _cut(rows, made, findings, labels, [recording_name(source) for source in failed])
-    recordings = [about["recording"] for about in made]
-    splits_made = _split(row_of, recordings, splits, findings, labels) if clips else Splits({}, "", {})
-    _refuse_lost_splits(rows, splits_made, findings, labels)
+    clips, row_of = _cut(rows, records, findings, labels, [recording_name(source) for source in failed])
+    recordings = [record["recording"] for record in records]
+    clip_splits = _split(row_of, recordings, splits, findings, labels) if clips else Splits({}, "", {})
+    _refuse_lost_splits(rows, clip_splits, findings, labels)
     classes = len(names) if names else 1 + max((clip.label for clip in clips), default=0)
     names_of_sources = ", ".join(os.fspath(source) for source in sources)
     facts: dict[str, Any] = {"data_set": "own keypoints", "source": names_of_sources, "form": "keypoint"}
     facts |= {"num_classes": classes, "strict": findings.strict, "class_names": names, "labels": os.fspath(labels)}
     facts["recordings"] = [
-        {name: value for name, value in each.items() if name not in ("key", "file")} for each in made
+        {name: value for name, value in each.items() if name not in ("key", "file")} for each in records
     ]
     facts["recordings_failed"] = [{"source": source, "error": str(error)} for source, error in failed.items()]
-    summary = finish(out, clips, splits_made, findings, facts)
+    summary = finish(out, clips, clip_splits, findings, facts)
     shutil.rmtree(folder, ignore_errors=True)
     return summary
 
 
-def _check_apart(out: str | os.PathLike[str], read: Sequence[str | os.PathLike[str]]) -> None:
-    """``talk.json`` of MMPose would be overwritten by the summary of ``talk.pkl``."""
+def _check_apart(out: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]]) -> None:
+    """Refuse an output that would overwrite an input.
+
+    ``talk.json`` of MMPose has the name of the summary of ``talk.pkl``.
+    """
     written = {os.path.realpath(Path(out).with_suffix(suffix)) for suffix in (".pkl", ".json", ".md")}
-    for path in read:
-        found = find_sources(path) if os.path.isdir(path) else [os.fspath(path)]
-        if written & {os.path.realpath(each) for each in found}:
+    for path in inputs:
+        sources = find_sources(path) if os.path.isdir(path) else [os.fspath(path)]
+        if written & {os.path.realpath(each) for each in sources}:
             problem = f"{os.fspath(path)} would be overwritten by the annotation file or its summary (.json, .md)"
             raise InputError(problem, file=out, fix="Name the annotation file otherwise.")
         if os.path.realpath(path) == os.path.dirname(os.path.realpath(out)) and guess_format(path):
@@ -139,21 +142,21 @@ def _check_apart(out: str | os.PathLike[str], read: Sequence[str | os.PathLike[s
 
 def _cut(
     rows: Sequence[LabelRow],
-    made: Sequence[dict[str, Any]],
+    records: Sequence[dict[str, Any]],
     findings: Findings,
     labels: str | os.PathLike[str],
     failed: Sequence[str],
 ) -> tuple[list[Clip], dict[str, tuple[LabelRow, str]]]:
-    """The clips, recording by recording, and for each its row and the name of its recording."""
-    by_recording: dict[str, list[LabelRow]] = {about["recording"]: [] for about in made}
-    known, lost = KnownNames(by_recording), KnownNames(failed)
+    """Clips by recording; label row and recording of each clip id."""
+    by_recording: dict[str, list[LabelRow]] = {record["recording"]: [] for record in records}
+    readable, unreadable = KnownNames(by_recording), KnownNames(failed)
     for row in rows:
-        name = known.find(row.recording)
-        if name is None and lost.find(row.recording) is not None:
+        name = readable.find(row.recording)
+        if name is None and unreadable.find(row.recording) is not None:
             problem = f"the recording {row.recording!r} cannot be read"
             findings.add("labels_without_recording", problem, file=labels, row=row.line)
         elif name is None:
-            problem = f"there is no recording {row.recording!r}{known.hint(row.recording)}"
+            problem = f"there is no recording {row.recording!r}{readable.hint(row.recording)}"
             findings.add("labels_without_recording", problem, file=labels, row=row.line)
         else:
             by_recording[name].append(row)
@@ -161,12 +164,12 @@ def _cut(
     row_of = {}
     frames = 0
     layout: SkeletonLayout | None = None
-    for about in made:
-        name = about["recording"]
-        _note(about, bool(by_recording[name]), findings)
-        recording = read_recording(about["file"]) if by_recording[name] else None
+    for record in records:
+        name = record["recording"]
+        _note(record, bool(by_recording[name]), findings)
+        recording = read_recording(record["file"]) if by_recording[name] else None
         if recording is not None and (layout := layout or recording.layout) != recording.layout:
-            raise _different_layouts([each for each in made if by_recording[each["recording"]]])
+            raise _different_layouts([each for each in records if by_recording[each["recording"]]])
         for row in by_recording[name]:
             clip = _clip(recording, row, findings, labels) if recording else None
             if clip is not None:
@@ -178,45 +181,45 @@ def _cut(
     return clips, row_of
 
 
-def _different_layouts(made: Sequence[dict[str, Any]]) -> InputError:
-    """Clips of one set have the same joints."""
-    layouts = dict.fromkeys(about["layout"] for about in made)
+def _different_layouts(records: Sequence[dict[str, Any]]) -> InputError:
+    """Error for recordings of different layouts."""
+    layouts = dict.fromkeys(record["layout"] for record in records)
     if len(layouts) == 1:
         fix = "Give one description of it to all, or make one layout of them with --to LAYOUT."
         return InputError(f"the recordings have different layouts of the name {next(iter(layouts))!r}",
                           field="layout", fix=fix)  # fmt: skip
-    lines = [f"{about['recording']} ({about['source']}): {about['layout']}" for about in made]
+    lines = [f"{record['recording']} ({record['source']}): {record['layout']}" for record in records]
     fix = f"Make one layout of them: {' or '.join(f'--to {name}' for name in layouts)}; joints that lack score 0."
     return InputError("the recordings are of different layouts", field="layout", items=lines, fix=fix)
 
 
-def _note(about: dict[str, Any], labelled: bool, findings: Findings) -> None:
-    source = about["source"]
+def _note(record: dict[str, Any], labelled: bool, findings: Findings) -> None:
+    source = record["source"]
     if not labelled:
         findings.add("recordings_without_labels", "the table of labels does not name it", file=source)
         return
-    for kind, count in about["mended"].items():
+    for kind, count in record["mended"].items():
         findings.add(kind, f"{count} in the recording", file=source, count=count)
-    for doubt in about.get("doubts", []):
+    for doubt in record.get("doubts", []):
         findings.add("recordings_in_doubt", doubt, file=source)
-    left_out = about["persons_found"] - len(about["chosen"]) if about["chosen"] else 0
-    findings.add("persons_left_out", f"{left_out} of {about['persons_found']}", file=source, count=left_out)
-    unseen = about["frames"] - about["frames_seen"]
-    findings.add("frames_without_person", f"{unseen} of {about['frames']}", file=source, count=unseen)
-    filled = about["points_filled"]
+    left_out = record["persons_found"] - len(record["chosen"]) if record["chosen"] else 0
+    findings.add("persons_left_out", f"{left_out} of {record['persons_found']}", file=source, count=left_out)
+    unseen = record["frames"] - record["frames_seen"]
+    findings.add("frames_without_person", f"{unseen} of {record['frames']}", file=source, count=unseen)
+    filled = record["points_filled"]
     findings.add("points_filled", f"{filled} points", file=source, count=filled)
 
 
 def _clip(recording: Recording, row: LabelRow, findings: Findings, labels: str | os.PathLike[str]) -> Clip | None:
     first, after = row.frames(recording.fps)
-    there = f"recording {recording.name!r} has the frames 0 to {recording.frames - 1} ({recording.seconds:.2f} s)"
+    extent = f"recording {recording.name!r} has the frames 0 to {recording.frames - 1} ({recording.seconds:.2f} s)"
     if after <= 0 or first >= recording.frames:
-        findings.add("frames_outside", f"frames {first} to {after - 1}, but {there}", file=labels, row=row.line)
+        findings.add("frames_outside", f"frames {first} to {after - 1}, but {extent}", file=labels, row=row.line)
         return None
     if first < 0 or after > recording.frames:
         # The last frame of a video may end a little before its duration.
         if first < 0 or after > recording.frames + 1 or row.in_frames:
-            findings.add("frames_clipped", f"frames {first} to {after - 1}, but {there}", file=labels, row=row.line)
+            findings.add("frames_clipped", f"frames {first} to {after - 1}, but {extent}", file=labels, row=row.line)
         first, after = max(first, 0), min(after, recording.frames)
     clip = recording.clip(first, after, row.label, f"{recording.name}_{row.row}")
     return mended_clip(clip.to_dict(), findings, os.fspath(labels), f" (line {row.line})")
@@ -226,7 +229,10 @@ def _split(
     row_of: dict[str, tuple[LabelRow, str]], recordings: Sequence[str], options: SplitOptions, findings: Findings,
     labels: str | os.PathLike[str],
 ) -> Splits:  # fmt: skip
-    """By the column split, else by the options, with the subjects of the table where the options have none."""
+    """Splits by the column ``split``, else by the options.
+
+    Subjects come from the table where the options have none.
+    """
     video_of = {clip: name for clip, (_, name) in row_of.items()}
     named = {clip: _split_name(row, labels) for clip, (row, _) in row_of.items() if row.split}
     if named:
@@ -262,7 +268,10 @@ def _split_name(row: LabelRow, labels: str | os.PathLike[str]) -> str:
 def _refuse_lost_splits(
     rows: Sequence[LabelRow], splits: Splits, findings: Findings, labels: str | os.PathLike[str]
 ) -> None:
-    """A split that the table names, and none of whose clips is left, would be missed when training is over."""
+    """Refuse a split of the table without a remaining clip.
+
+    Its absence would only be noticed when training is over.
+    """
     for name in dict.fromkeys(_split_name(row, labels) for row in rows if row.split):
         if not splits.ids.get(name):
             raise InputError(

@@ -1,4 +1,7 @@
-"""Converting the challenge kit's processed arrays: ``{set}_data.npy`` (N, 3, T, V, 1) and ``{set}_label.pkl``."""
+"""Conversion of the challenge kit's arrays.
+
+A set is ``{set}_data.npy`` (N, 3, T, V, 1) and ``{set}_label.pkl``.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ def convert_kit(
     labels_from: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
-    """Convert the arrays of a challenge kit to an annotation file, with a summary beside it.
+    """Convert a challenge kit to an annotation file with a summary.
 
     Args:
         raw: The data set.
@@ -108,14 +111,16 @@ def _convert(
             done += 1
             if progress and (done % 200 == 0 or done == total):
                 progress(done, total)
-    made = _split(set_of, video_of, groups, splits, raw, findings)
+    clip_splits = _split(set_of, video_of, groups, splits, raw, findings)
     facts = {"data_set": raw.name, "source": os.fspath(source), "form": "kit", "num_classes": raw.num_classes}
     facts |= {"strict": findings.strict, "padding": "kept" if keep_padding else "trimmed", "sets": list(sets)}
-    return finish(out, list(clips.values()), made, findings, facts)
+    return finish(out, list(clips.values()), clip_splits, findings, facts)
 
 
 def read_set(folder: Path, name: str, raw: RawFormat) -> tuple[NpyRows, list[str], list[int]]:
-    """Open one set: the array (N, 3, T, V, 1), whose clips are read one by one, names and labels.
+    """Open one set: array (N, 3, T, V, 1), names and labels.
+
+    Clips are read from the array one at a time.
 
     Raises:
         InputError: A file is absent, damaged, of another shape or holds objects, or the names do not match the array.
@@ -141,8 +146,8 @@ def check_set_shape(data: np.ndarray | NpyRows, joints: int, file: str | os.Path
     expected = f"an array (N clips, 3, T frames, {joints} joints, 1 person) of numbers"
     shape = data.shape
     if data.dtype.kind not in "fiu" or len(shape) != 5 or (shape[1], *shape[3:]) != (3, joints, 1) or not shape[2]:
-        known = {raw.num_joints: f"{raw.name}, {command_of(raw, 'kit')}" for raw in FORMATS.values()}
-        other = known.get(shape[3]) if len(shape) == 5 else None
+        command_of_joints = {raw.num_joints: f"{raw.name}, {command_of(raw, 'kit')}" for raw in FORMATS.values()}
+        other = command_of_joints.get(shape[3]) if len(shape) == 5 else None
         fix = f"So many joints has {other}." if other and shape[3] != joints else None
         raise InputError(f"expected {expected}, got {shape} of {data.dtype}", file=file, fix=fix)
     if shape[2] > MOST_FRAMES:
@@ -150,16 +155,19 @@ def check_set_shape(data: np.ndarray | NpyRows, joints: int, file: str | os.Path
 
 
 def trim(data: np.ndarray) -> np.ndarray:
-    """The clip (3, T, V, M) without the frames of zeros at its end; one frame of a clip of zeros remains."""
+    """Clip (3, T, V, M) without trailing frames of zeros.
+
+    One frame of a clip of zeros remains.
+    """
     filled = np.flatnonzero(data.any(axis=(0, 2, 3)))
     return data[:, : filled[-1] + 1 if len(filled) else 1]
 
 
 def _convert_clip(
-    raw: RawFormat, data: np.ndarray, name: str, labelled: tuple[int, int], place: tuple[str, int, bool],
+    raw: RawFormat, data: np.ndarray, name: str, labelled: tuple[int, int], position: tuple[str, int, bool],
     findings: Findings,
 ) -> Clip | None:  # fmt: skip
-    file, at, keep_padding = place
+    file, at, keep_padding = position
     label, first = labelled
     if label != -1 and not first <= label < first + raw.num_classes:
         last = first + raw.num_classes - 1
@@ -169,9 +177,9 @@ def _convert_clip(
     label -= first if label != -1 else 0
     if label == -1:
         findings.add("labels_hidden", "the label is -1", file=file, row=at + 1, clip=name)
-    whole = np.asarray(data)
-    data = whole if keep_padding else trim(whole)
-    findings.add("padding_trimmed", "zeros", file=file, clip=name, count=whole.shape[1] - data.shape[1])
+    padded = np.asarray(data)
+    data = padded if keep_padding else trim(padded)
+    findings.add("padding_trimmed", "zeros", file=file, clip=name, count=padded.shape[1] - data.shape[1])
     points = np.ascontiguousarray(data.transpose(3, 1, 2, 0))
     entry = {
         "frame_dir": name,
@@ -202,7 +210,10 @@ def _names_and_labels(path: Path) -> tuple[list[str], list[int]]:
 
 
 def _check_pixels(data: NpyRows, file: Path, raw: RawFormat) -> None:
-    """Kinect data come in metres too, and heat maps of metres would be empty."""
+    """Refuse coordinates in metres.
+
+    Kinect data come in metres, too, and their heat maps would be empty.
+    """
     if 0 < max((_largest(data[at]) for at in range(min(200, len(data)))), default=0.0) < MAX_METRES:
         raise InputError(
             "the coordinates are below 10: they look like the Kinect's world coordinates in metres, expected x and y "
@@ -213,7 +224,7 @@ def _check_pixels(data: NpyRows, file: Path, raw: RawFormat) -> None:
 
 
 def _largest(clip: np.ndarray) -> float:
-    """The largest finite coordinate of a clip (3, T, V, M), whatever its sign."""
+    """Largest finite absolute coordinate of a clip (3, T, V, M)."""
     size = np.abs(np.asarray(clip[:2], float))
     return float(size[np.isfinite(size)].max(initial=0.0))
 
@@ -246,11 +257,14 @@ def _split(
     raw: RawFormat,
     findings: Findings,
 ) -> Splits:
-    """The sets of the kit are official, even where they share a video; only a validation part is split off by video."""
+    """Splits by the sets of the kit, which may share videos.
+
+    Only a validation part is split off by video.
+    """
     raw = replace(raw, subjects=(), test_subjects=())
     if not options.lists and any(groups[video_of[name]] != group for name, group in set_of.items()):
         names = [name for name in SETS.values() if name in set_of.values()]
         lists = {name: [item for item, group in set_of.items() if group == name] for name in names}
-        made = split_clips(video_of, groups, replace(options, lists=lists), raw, findings)
-        return replace(made, rule=made.rule.replace("the lists given", "the sets of the kit"))
+        result = split_clips(video_of, groups, replace(options, lists=lists), raw, findings)
+        return replace(result, rule=result.rule.replace("the lists given", "the sets of the kit"))
     return split_clips(video_of, groups, options, raw, findings)

@@ -1,4 +1,4 @@
-"""Reading a table of one's own labels: a row for each clip, of any number of recordings."""
+"""Tables of own labels: one row per clip, any number of recordings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ class LabelRow:
     subject: str = ""
 
     def frames(self, fps: float) -> tuple[int, int]:
-        """First frame, and the one after the last; at least one frame. Frame t lasts from t / fps to (t + 1) / fps."""
+        """First frame, and the one after the last; at least one frame.
+
+        Frame t lasts from t / fps to (t + 1) / fps.
+        """
         if self.in_frames:
             return int(self.start), int(self.end) + 1
         first = math.floor(self.start * fps + 0.5)
@@ -77,64 +80,69 @@ def read_label_table(
             strict and a row has a defect.
     """
     table = read_spreadsheet(path)
-    places = _places(table)
-    read = [(line, _Cells(places, cells, table)) for line, cells in table.rows]
-    labels = _Labels(class_names, [cells["label"] for _, cells in read], labels_from, path)
+    columns = _columns(table)
+    parsed = [(line, _Cells(columns, cells, table)) for line, cells in table.rows]
+    labels = _Labels(class_names, [cells["label"] for _, cells in parsed], labels_from, path)
     rows: list[LabelRow] = []
     line_of: dict[LabelRow, int] = {}
-    for number, (line, cells) in enumerate(read):
+    for number, (line, cells) in enumerate(parsed):
         row = _row(cells, number, line, labels, findings, path)
         if row is None:
             continue
-        before = line_of.setdefault(replace(row, row=0, line=0), line)
-        if before == line:
+        first_line = line_of.setdefault(replace(row, row=0, line=0), line)
+        if first_line == line:
             rows.append(row)
         else:
-            findings.add("label_rows_twice", f"it is row {before} again", file=path, row=line)
+            findings.add("label_rows_twice", f"it is row {first_line} again", file=path, row=line)
     return rows
 
 
-def _places(table: Spreadsheet) -> dict[str, int]:
-    """The columns by their names.
+def _columns(table: Spreadsheet) -> dict[str, int]:
+    """Column indices by name.
 
     Raises:
         InputError: One is absent, there twice, or nearly one that may be there.
     """
-    places = table.places(_COLUMNS)
+    columns = table.places(_COLUMNS)
     expected = (
         "recording,start,end,label, or start_frame,end_frame in place of start,end, and if you like split,subject"
     )
-    missing = [name for name in ("recording", "label") if name not in places]
-    times = [pair for pair in (_SECONDS, _FRAMES) if set(pair) <= places.keys()]
+    missing = [name for name in ("recording", "label") if name not in columns]
+    times = [pair for pair in (_SECONDS, _FRAMES) if set(pair) <= columns.keys()]
     if missing or not times:
-        missing += [] if times else [name for name in _SECONDS if name not in places]
+        missing += [] if times else [name for name in _SECONDS if name not in columns]
         raise InputError(table.missing(missing), file=table.path, fix=f"Expected {expected}.")
     if len(times) == 2:
         raise InputError("it has start and end both in seconds and in frames", file=table.path, fix="Keep one pair.")
     for title in table.titles:
-        near = closest(title_key(title), _OPTIONAL)
-        if title_key(title) not in _COLUMNS and not is_index(title) and near and near[0] not in places:
-            raise InputError(f"there is a column {shown(title)}; did you mean {near[0]!r}?", file=table.path)
-    return places
+        similar = closest(title_key(title), _OPTIONAL)
+        if title_key(title) not in _COLUMNS and not is_index(title) and similar and similar[0] not in columns:
+            raise InputError(f"there is a column {shown(title)}; did you mean {similar[0]!r}?", file=table.path)
+    return columns
 
 
 def first_label(
-    labels: Iterable[int], classes: int | None, chosen: int | None, file: str | os.PathLike[str], *, named: bool = True
+    labels: Iterable[int],
+    classes: int | None,
+    labels_from: int | None,
+    file: str | os.PathLike[str],
+    *,
+    named: bool = True,
 ) -> int:
-    """The number of the first class.
+    """Number of the first class.
 
     Args:
         labels: Numbers of classes; those below 0 do not count.
         classes: How many classes there are, where that is known.
-        chosen: What the user says, which goes before all else.
+        labels_from: The number that the user gives; it has precedence.
         file: Where they are from.
         named: Whether numbers from 1 on alone are no reason to ask.
 
     Raises:
         InputError: They seem to count from 1.
     """
-    if chosen is not None:
-        return chosen
+    if labels_from is not None:
+        return labels_from
     numbers = {label for label in labels if label >= 0}
     if not numbers or 0 in numbers:
         return 0
@@ -149,38 +157,38 @@ def first_label(
 
 
 class _Labels:
-    """What the cells of labels mean.
+    """Classes of the cells in the column ``label``.
 
     Args:
         names: Of the classes, None where there are none.
         cells: All cells, to see from where numbers count.
-        chosen: The number of the first class, where the user says it.
+        labels_from: The number of the first class, if the user gives it.
         path: The file.
     """
 
     def __init__(
-        self, names: Sequence[str] | None, cells: Sequence[str], chosen: int | None, path: str | os.PathLike[str]
+        self, names: Sequence[str] | None, cells: Sequence[str], labels_from: int | None, path: str | os.PathLike[str]
     ) -> None:
         self.names = names
         self._class_of = {fold(name): number for number, name in reversed(list(enumerate(names or [])))}
         numbers = [self._number(cell) for cell in cells if cell]
-        given = [number for number in numbers if number is not None]
+        parsed = [number for number in numbers if number is not None]
         classes = None if names is None else len(names)
-        self.first = first_label(given, classes, chosen, path, named=len(given) < len(numbers))
+        self.first = first_label(parsed, classes, labels_from, path, named=len(parsed) < len(numbers))
 
     def _number(self, cell: str) -> int | None:
         number = None if fold(cell) in self._class_of else _NUMBER.fullmatch(cell)
         return int(number[1]) if number else None
 
     def find(self, cell: str) -> int | None:
-        """The class that a cell names, None where it names none."""
+        """Class that a cell names, or None."""
         if (number := self._number(cell)) is None:
             return self._class_of.get(fold(cell))
         number -= self.first
         return number if number >= 0 and (self.names is None or number < len(self.names)) else None
 
     def expected(self, cell: str) -> str:
-        """What a cell should have been, and what it may have meant."""
+        """Expectation and suggestion for a cell that names no class."""
         if not self.names:
             return f"a number from {self.first} (names need --class-names), got {shown(cell)}"
         last = self.first + len(self.names) - 1
@@ -189,17 +197,17 @@ class _Labels:
 
 
 class _Cells:
-    """The cells of a row by the names of their columns."""
+    """Cells of a row by column name."""
 
-    def __init__(self, places: Mapping[str, int], cells: list[str], table: Spreadsheet) -> None:
+    def __init__(self, columns: Mapping[str, int], cells: list[str], table: Spreadsheet) -> None:
         self.too_many = len(cells) > len(table.titles)
         self.all = cells
-        self._places = places
+        self._columns = columns
         self._table = table
-        self.in_frames = "start_frame" in places and "end_frame" in places
+        self.in_frames = "start_frame" in columns and "end_frame" in columns
 
     def __getitem__(self, title: str) -> str:
-        at = self._places.get(title, -1)
+        at = self._columns.get(title, -1)
         return self.all[at] if 0 <= at < len(self.all) else ""
 
     def span(self) -> tuple[float, float] | None:
@@ -209,8 +217,8 @@ class _Cells:
             start, end = (read(self[title]) for title in (_FRAMES if self.in_frames else _SECONDS))
         except ValueError:
             return None
-        whole = not self.in_frames or (start.is_integer() and end.is_integer())
-        return (start, end) if whole and all(abs(value) < 1e9 for value in (start, end)) else None
+        integral = not self.in_frames or (start.is_integer() and end.is_integer())
+        return (start, end) if integral and all(abs(value) < 1e9 for value in (start, end)) else None
 
 
 def _row(
@@ -222,8 +230,8 @@ def _row(
                      "separator into quotes", file=path, row=line)  # fmt: skip
         return None
     if span is None or not cells["recording"]:
-        what = "start_frame and end_frame, whole numbers" if cells.in_frames else "start and end, in seconds or m:ss"
-        problem = f"expected a recording, a label and {what}, got {shown(cells.all)}"
+        times = "start_frame and end_frame, whole numbers" if cells.in_frames else "start and end, in seconds or m:ss"
+        problem = f"expected a recording, a label and {times}, got {shown(cells.all)}"
         findings.add("label_rows_unreadable", problem, file=path, row=line)
         return None
     label = labels.find(cells["label"])

@@ -1,4 +1,4 @@
-"""The clips of one video between its conversion and the writing of the whole, in a file of their own."""
+"""Cached clips of converted videos."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Part:
 
 
 def part_key(video: VideoFiles, data_set: str, strict: bool) -> str:
-    """Text that differs when the part must be made anew: files, their sizes and times, options, version."""
+    """Cache key: files, their sizes and times, options, version."""
     files = [[path, *_stamp(path)] for path in (video.skeletons, video.labels)]
     return json.dumps([LAYOUT, __version__, data_set, strict, files])
 

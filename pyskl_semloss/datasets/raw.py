@@ -1,4 +1,4 @@
-"""Converting a raw data set: videos in several processes, each kept as a part until the whole is written."""
+"""Conversion of a raw data set, in several processes and resumable."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def convert_raw(
     workers: int = 1,
     progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
-    """Convert the raw files of a data set to an annotation file, with a summary beside it.
+    """Convert a raw data set to an annotation file with a summary.
 
     A video that was converted in an interrupted run is not read again unless its files changed: its clips lie in
     ``<out>.parts`` until ``out`` is written.
@@ -103,9 +103,9 @@ def _convert(
         video_of.update({clip.frame_dir: video.name for clip in part.clips})
         findings.merge(part.findings)
     groups = {video.name: video.group for video in videos}
-    made = split_clips(video_of, groups, splits, raw, findings)
+    clip_splits = split_clips(video_of, groups, splits, raw, findings)
     facts = {"data_set": raw.name, "source": os.fspath(source), "form": "raw", "num_classes": raw.num_classes}
-    summary = finish(out, clips, made, findings, {**facts, "strict": strict, "videos_found": len(videos)})
+    summary = finish(out, clips, clip_splits, findings, {**facts, "strict": strict, "videos_found": len(videos)})
     shutil.rmtree(folder, ignore_errors=True)
     return {**summary, "videos_reused": len(videos) - len(todo)}
 
@@ -149,7 +149,7 @@ def _entry(raw: RawFormat, name: str, segment: RawLabel, points: Any, scores: An
 
 
 def mended_clip(entry: dict[str, Any], findings: Findings, file: str, where: str = "") -> Clip | None:
-    """A clip by the rules of annotation files; None where it breaks one and is dropped.
+    """Clip by the rules of annotation files, or None if dropped.
 
     Raises:
         InputError: The findings are strict, and something had to be mended or dropped.
@@ -169,7 +169,7 @@ def mended_clip(entry: dict[str, Any], findings: Findings, file: str, where: str
 
 
 def _convert_task(task: tuple[RawFormat, VideoFiles, bool, str, str]) -> dict[str, Any]:
-    """Work of a process."""
+    """Task of a worker process."""
     raw, video, strict, part, key = task
     findings = Findings(strict)
     try:
@@ -199,7 +199,7 @@ def _run(tasks: list[Any], workers: int, done: Callable[[int], None]) -> dict[st
 def map_tasks(
     work: Callable[[Any], Any], tasks: Sequence[Any], workers: int, file_of: Callable[[Any], str]
 ) -> Iterator[Any]:
-    """The results of ``work`` on the tasks, in the order in which they are done, in up to ``workers`` processes.
+    """Results of tasks from several processes, in order of completion.
 
     Args:
         work: What is done; importable by its name.
@@ -264,7 +264,7 @@ def parse_labels(
     file: str | os.PathLike[str] = "",
     header: bool = False,
 ) -> list[RawLabel]:
-    """Parse a label file; rows that cannot be used are left out, and the others keep their numbers.
+    """Parse a label file; unusable rows are dropped, the others keep their numbers.
 
     Args:
         text: The file.
@@ -290,12 +290,12 @@ def parse_labels(
         findings.add("titles_missing", "numbers, expected column titles", file=file, row=1)
     if len(lines) == first:
         findings.add("label_files_empty", "the label file has no row", file=file)
-    found = []
+    segments = []
     for number, line in enumerate(lines[first:]):
         segment = _parse_row(line, number, number + first + 1, classes, frames, findings, file)
         if segment is not None:
-            found.append(segment)
-    return found
+            segments.append(segment)
+    return segments
 
 
 def _parse_row(

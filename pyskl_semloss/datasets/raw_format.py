@@ -1,4 +1,4 @@
-"""A raw data set as it is distributed, as frozen data that a YAML file can hold."""
+"""Description of a raw data set, also as a YAML file."""
 
 from __future__ import annotations
 
@@ -106,11 +106,11 @@ class RawFormat:
         return [first + len(self.values) * point for point in self.points or range(self.num_joints)]
 
     def is_video(self, name: str) -> bool:
-        """Whether a folder is named like a video."""
+        """Test whether a folder is named like a video."""
         return bool(self.video_name) and _matches(self.video_name, name) is not None
 
     def video_of_clip(self, clip: str) -> str | None:
-        """The video in the id of a clip, None where it is no id of this data set.
+        """Video in a clip id, or None if the id is foreign.
 
         Example:
             ``"0012"`` of ``"0012_7"``, or ``"Sample0012"`` of ``"Sample00127"``.
@@ -122,20 +122,20 @@ class RawFormat:
 
 
 def video_before(clip: str, separator: str) -> str | None:
-    """What stands before the last separator, if a number follows it."""
+    """Text before the last separator, if a number follows it."""
     video, _, row = clip.rpartition(separator)
     return video if video and row.isascii() and row.isdecimal() else None
 
 
-def check_values(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The values that are right, in the types of :class:`RawFormat`, and a line for each field that is wrong.
+def check_values(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Valid values in the types of :class:`RawFormat`, and the mistakes.
 
     Args:
-        given: Fields of :class:`RawFormat` to their values; what is not given is not checked.
+        values: Some or all fields of :class:`RawFormat`.
     """
     checked: dict[str, Any] = {}
     mistakes = []
-    for name, value in given.items():
+    for name, value in values.items():
         try:
             checked[name] = _CHECKS[name](value)
         except InputError as error:
@@ -148,7 +148,7 @@ def check_values(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def wrong_format(mistakes: list[str]) -> InputError:
-    """The error that lists the mistakes."""
+    """Error that lists the mistakes."""
     count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     fix = "docs/conversion.md, 'Another raw data set', has an example and all fields."
     return InputError(f"the description of a raw data set has {count}", items=mistakes, fix=fix)
@@ -162,14 +162,14 @@ def _check_suffixes(skeleton_suffix: str, label_suffix: str) -> str | None:
 def _check_points(
     columns: int, leading_columns: int, values: tuple[str, ...], points: tuple[int, ...], layout: SkeletonLayout
 ) -> str | None:
-    there = (columns - leading_columns) // len(values)
-    if there < 1:
+    num_points = (columns - leading_columns) // len(values)
+    if num_points < 1:
         return f"columns: {columns} are too few for {leading_columns} leading ones and a point of {len(values)}"
-    if points and max(points) >= there:
-        return f"points: there is no point {max(points)}, the columns are of the points 0 to {there - 1}"
-    if twice := [point for point, times in Counter(points).items() if times > 1]:
-        return f"points: {shown(twice)} more than once"
-    number, joints = len(points) or there, layout.num_joints
+    if points and max(points) >= num_points:
+        return f"points: there is no point {max(points)}, the columns are of the points 0 to {num_points - 1}"
+    if repeated := [point for point, times in Counter(points).items() if times > 1]:
+        return f"points: {shown(repeated)} more than once"
+    number, joints = len(points) or num_points, layout.num_joints
     if number != joints:
         return f"points: {number} points for the {joints} joints of the layout {shown(layout.name)}"
     return None
@@ -298,7 +298,10 @@ def _template(value: object, *, fixed: bool = False) -> str:
 
 @functools.cache
 def _pattern(template: str, rest: str = "") -> re.Pattern[str]:
-    """The regular expression of a template, of which nothing is taken as such: others can take time without an end."""
+    """Regular expression of a template.
+
+    The template's text is escaped: a user's own expression may take endless time.
+    """
     pieces = _FIELD.split(template)
     literals, widths = pieces[::2], pieces[1::2]
     if len(widths) > _MOST_FIELDS or any(brace in literal for literal in literals for brace in "{}"):

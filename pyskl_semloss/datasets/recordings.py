@@ -1,4 +1,4 @@
-"""Making recordings of one's own keypoints, several at a time; those that are made stay when a run is interrupted."""
+"""Conversion of own keypoints to recordings, parallel and resumable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ALIKE = 3
 
 @dataclass(frozen=True)
 class KeypointOptions:
-    """How recordings are read and made.
+    """Options for reading keypoints and making recordings.
 
     Attributes:
         form: Format of the sources; guessed from each name without it.
@@ -52,8 +52,9 @@ def convert_recordings(
     progress: ProgressCallback | None = None,
     on_failure: Failure | None = None,
 ) -> list[dict[str, Any]]:
-    """Make recordings of keypoints: ``<name>.npz`` for each, and beside it a ``.json`` that says who was found in it.
+    """Convert keypoints to recordings.
 
+    Each recording is ``<name>.npz``; ``<name>.json`` beside it describes the persons found.
     A recording that is there already, of the same source and options, is not made again.
 
     Args:
@@ -74,7 +75,7 @@ def convert_recordings(
     """
     if workers < 1:
         raise InputError(f"expected at least 1, got {workers}", field="workers")
-    paths = list(dict.fromkeys(found for source in sources for found in find_sources(source, options.form)))
+    paths = list(dict.fromkeys(path for source in sources for path in find_sources(source, options.form)))
     _check_apart(paths, folder)
     # An archive says its name itself.
     _check_names({path: recording_name(path) for path in paths if Path(path).suffix.lower() != ".npz"})
@@ -93,7 +94,7 @@ def _convert(
     on_failure: Failure | None,
 ) -> list[dict[str, Any]]:
     keys = {path: _key(path, options) for path in paths}
-    done = {path: about for path in paths if (about := _made_before(Path(folder), path, keys[path])) is not None}
+    done = {path: record for path in paths if (record := _cached(Path(folder), path, keys[path])) is not None}
     tasks = [(path, os.fspath(folder), options, keys[path]) for path in paths if path not in done]
     report(len(done), len(paths))
     failed: dict[str, InputError] = {}
@@ -106,27 +107,30 @@ def _convert(
             done[result["source"]] = result
         report(number, len(paths))
     if failed and not done:
-        raise _nothing_made([failed[path] for path in paths])
+        raise _no_recording([failed[path] for path in paths])
     for path in paths:
         if path in failed and on_failure is not None:
             on_failure(path, failed[path])
-    made = [path for path in paths if path in done]
-    _check_names({path: done[path]["recording"] for path in made})
-    return [{**done[path], "file": os.fspath(Path(folder) / f"{done[path]['recording']}.npz")} for path in made]
+    converted = [path for path in paths if path in done]
+    _check_names({path: done[path]["recording"] for path in converted})
+    return [{**done[path], "file": os.fspath(Path(folder) / f"{done[path]['recording']}.npz")} for path in converted]
 
 
-def _is_of_options(failed: Sequence[InputError], made: int) -> bool:
-    """Whether the first recordings all fail for what an option must say: the others would, too, after hours."""
+def _is_of_options(failed: Sequence[InputError], num_done: int) -> bool:
+    """Test whether the first recordings all lack the same option.
+
+    The others would fail, too, after hours.
+    """
     first = failed[0]
     return (
-        not made
+        not num_done
         and len(failed) >= _ALIKE
         and first.field in _OPTIONS
         and all((each.problem, each.field) == (first.problem, first.field) for each in failed)
     )
 
 
-def _nothing_made(errors: Sequence[InputError]) -> InputError:
+def _no_recording(errors: Sequence[InputError]) -> InputError:
     first = errors[0]
     if len(errors) == 1:
         return first
@@ -149,7 +153,10 @@ def _check_names(name_of: Mapping[str, str]) -> None:
 
 
 def _check_apart(paths: Sequence[str], folder: str | os.PathLike[str]) -> None:
-    """Recordings have the names of their sources, and would take their places or stand among them."""
+    """Refuse an output folder that holds the sources.
+
+    Recordings have the names of their sources and would replace them.
+    """
     where = os.path.realpath(folder)
     for path in paths:
         if where in (os.path.realpath(path), os.path.realpath(os.path.dirname(os.path.abspath(path)))):
@@ -158,23 +165,23 @@ def _check_apart(paths: Sequence[str], folder: str | os.PathLike[str]) -> None:
 
 
 def _convert_task(task: tuple[str, str, KeypointOptions, str]) -> dict[str, Any]:
-    """Work of a process."""
+    """Task of a worker process."""
     path, folder, options, key = task
     try:
-        found = read_keypoints(path, options.form, options.layout)
-        recording, facts, report = make_recording(found, options.recording)
-        about = {"key": key, "source": path, **facts, "mended": dict(report.counts)}
+        keypoints = read_keypoints(path, options.form, options.layout)
+        recording, facts, report = make_recording(keypoints, options.recording)
+        record = {"key": key, "source": path, **facts, "mended": dict(report.counts)}
         recording.save(Path(folder) / f"{recording.name}.npz")
         # Last: where it is, the recording is whole.
         with result_file(Path(folder) / f"{recording.name}.json", "w", encoding="utf-8") as stream:
-            json.dump(about, stream, indent=1)
+            json.dump(record, stream, indent=1)
     except InputError as error:
         return {"source": path, "error": error}
-    return about
+    return record
 
 
 def _key(path: str, options: KeypointOptions) -> str:
-    """Text that differs when the recording must be made anew: files, their sizes and times, options, version."""
+    """Cache key: files, their sizes and times, options, version."""
     files = [path]
     if os.path.isdir(path):
         files += [os.path.join(path, name) for name in list_folder(path)]
@@ -187,38 +194,38 @@ def _key(path: str, options: KeypointOptions) -> str:
     return json.dumps([__version__, os.path.abspath(path), total, repr(asdict(options))])
 
 
-def _made_before(folder: Path, path: str, key: str) -> dict[str, Any] | None:
-    """What is said of the recording of a source, where it was made of the same files with the same options."""
+def _cached(folder: Path, path: str, key: str) -> dict[str, Any] | None:
+    """Description of a recording made earlier with the same key, or None."""
     if not folder.is_dir():
         return None
-    whole = Path(os.path.abspath(path))
-    names = [whole.stem, whole.name, recording_name(whole)]
+    absolute = Path(os.path.abspath(path))
+    names = [absolute.stem, absolute.name, recording_name(absolute)]
     for name in names:
         file = folder / f"{name}.json"
         if file.is_file() and (folder / f"{name}.npz").is_file():
             # Whatever is wrong with it, the remedy is to make it anew.
             with contextlib.suppress(InputError):
-                about = read_json(file)
-                if isinstance(about, dict) and about.get("key") == key and about.get("recording") == name:
-                    return about
+                record = read_json(file)
+                if isinstance(record, dict) and record.get("key") == key and record.get("recording") == name:
+                    return record
     return None
 
 
-def recording_line(about: dict[str, Any]) -> str:
-    """What one recording is, in a line for the screen."""
-    share = about["frames_seen"] / max(1, about["frames"])
-    whom = "the largest of each frame" if not about["chosen"] else f"person {', '.join(map(str, about['chosen']))}"
-    others = [each for each in about["persons"] if each["number"] not in about["chosen"]] if about["chosen"] else []
-    line = f"{about['recording']}: {about['frames']} frames ({about['seconds']:g} s), {about['layout']}, {whom} of "
-    line += f"{about['persons_found']} seen in {share:.0%} of them"
-    line += visibility_text(about.get("seen_by_part", {}), about["frames"])
+def recording_line(record: dict[str, Any]) -> str:
+    """One line about a recording for the screen."""
+    share = record["frames_seen"] / max(1, record["frames"])
+    whom = "the largest of each frame" if not record["chosen"] else f"person {', '.join(map(str, record['chosen']))}"
+    others = [each for each in record["persons"] if each["number"] not in record["chosen"]] if record["chosen"] else []
+    line = f"{record['recording']}: {record['frames']} frames ({record['seconds']:g} s), {record['layout']}, {whom} of "
+    line += f"{record['persons_found']} seen in {share:.0%} of them"
+    line += visibility_text(record.get("seen_by_part", {}), record["frames"])
     if others:
         listed = ", ".join(f"{each['number']} in {each['frames']} frames, {each['size']:.0f} px" for each in others[:3])
         line += f" (others: {listed}{', …' * (len(others) > 3)})"
-    line += "".join(f"; {doubt}" for doubt in about.get("doubts", []))
-    if about["points_filled"]:
-        line += f"; {about['points_filled']} points filled"
-    if about["missing"]:
-        names = about["missing"]
+    line += "".join(f"; {doubt}" for doubt in record.get("doubts", []))
+    if record["points_filled"]:
+        line += f"; {record['points_filled']} points filled"
+    if record["missing"]:
+        names = record["missing"]
         line += f"; missing joints: {', '.join(names[:4])}{f' and {len(names) - 4} more' * (len(names) > 4)}"
     return line

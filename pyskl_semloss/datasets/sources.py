@@ -1,4 +1,4 @@
-"""Finding the videos of a raw data set in its folders."""
+"""Search for the videos of a raw data set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _GROUP = re.compile(r"(?:^|[^a-z])(train|val|test)")
 
 @dataclass(frozen=True)
 class VideoFiles:
-    """The files of one video, and the split that the folders above it name (empty where they name none)."""
+    """Files of one video and the split named by its parent folders.
+
+    The split is empty where the folders name none.
+    """
 
     name: str
     skeletons: str
@@ -27,7 +30,7 @@ class VideoFiles:
 
 
 def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findings) -> list[VideoFiles]:
-    """Find the videos below a folder, at any depth, in the order of their names.
+    """Find the videos below a folder, at any depth, sorted by name.
 
     Args:
         source: The folder.
@@ -43,22 +46,22 @@ def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findin
         if not os.path.exists(source):
             raise absent(source, "folder", fix)
         raise InputError("it is a file, expected a folder", file=source, fix=fix)
-    found: dict[str, VideoFiles] = {}
+    videos: dict[str, VideoFiles] = {}
     for folder, names in _folders(source, findings):
         video = _video(folder, names, Path(source), raw, findings)
         if video is None:
             continue
-        if video.name in found:
-            other = Path(found[video.name].skeletons).parent
+        if video.name in videos:
+            other = Path(videos[video.name].skeletons).parent
             raise InputError(f"the video {video.name!r} is in {other} too", file=folder, fix="Keep one of the two.")
-        found[video.name] = video
-    if not found:
+        videos[video.name] = video
+    if not videos:
         layout = f"<id>/<id>{raw.skeleton_suffix} beside <id>/<id>{raw.label_suffix}"
         reasons = "".join(f"; {line}" for line in findings.lines())
         kit = any(name.endswith(("_data.npy", "_label.pkl")) for name in os.listdir(source))
         way = f"These are arrays of a challenge kit: take the command {command_of(raw, 'kit')}." if kit else None
         raise InputError(f"no video of {raw.name} is below it (expected {layout}{reasons})", file=source, fix=way)
-    return [found[name] for name in sorted(found)]
+    return [videos[name] for name in sorted(videos)]
 
 
 def _folders(source: str | os.PathLike[str], findings: Findings) -> list[tuple[Path, list[str]]]:

@@ -1,4 +1,7 @@
-"""Which clips train, validate and test: by the official lists, else by subject or video, never by clip."""
+"""Training, validation and test splits.
+
+Official lists decide, else the subject or the video, never the single clip.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ _SUBJECT_TITLES = (
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """How to make the splits.
+    """Options for splitting.
 
     Attributes:
         lists: Official lists, split to ids of clips or of videos. Where none is for ``"train"``, the videos that no
@@ -66,7 +69,7 @@ class SplitOptions:
 
 @dataclass(frozen=True)
 class Splits:
-    """Clip ids by split, the rule they follow in a sentence, and the videos by split."""
+    """Clip ids and videos by split, and the rule as a sentence."""
 
     ids: dict[str, list[str]]
     rule: str
@@ -97,8 +100,8 @@ def split_clips(
     test_subjects = raw.test_subjects if raw else ()
     subject = _subjects(videos, options.subjects, test_subjects) if not options.lists else {}
     if options.lists:
-        homes = _homes({*groups, *videos}, groups, options, test_subjects)
-        return _by_lists(_Source(video_of, homes, raw, findings), homes, options, findings)
+        source_splits = _source_splits({*groups, *videos}, groups, options, test_subjects)
+        return _by_lists(_Source(video_of, source_splits, raw, findings), source_splits, options, findings)
     if raw and test_subjects and all(_number(name) in raw.subjects for name in subject.values()):
         split_of = {video: "test" if _number(subject[video]) in test_subjects else "train" for video in videos}
         rule = f"by subject: subjects {min(test_subjects)} to {max(test_subjects)} test"
@@ -107,37 +110,37 @@ def split_clips(
         split_of = {video: groups[video] for video in videos}
         rule = "by video: the folder (or set) that it lies in"
     else:
-        split_of = _drawn(videos, subject, options, "test", findings)
+        split_of = _draw(videos, subject, options, "test", findings)
         rule = f"by {_unit(options)}: {options.test_fraction:g} of them test, chosen with the seed {options.seed}"
         if raw and test_subjects:
             numbers = f"{min(raw.subjects)} to {max(raw.subjects)}"
             rule += f" (NOT the official split: no subject table, and a sample's number is not in {numbers})"
     if options.val_fraction and "val" not in split_of.values():
         train = [video for video in videos if split_of[video] == "train"]
-        split_of.update(_drawn(train, subject, options, "val", findings))
+        split_of.update(_draw(train, subject, options, "val", findings))
         unit = "subjects" if options.subjects or test_subjects else "videos"
         rule += f"; {options.val_fraction:g} of the training {unit} validate, chosen with the seed {options.seed}"
-    return _collected(video_of, split_of, rule)
+    return _splits_by_video(video_of, split_of, rule)
 
 
-def _homes(
+def _source_splits(
     videos: Iterable[str], groups: Mapping[str, str], options: SplitOptions, test_subjects: Sequence[int]
 ) -> dict[str, str]:
-    """Video to the split that its source gives it, by its subject or folder; empty where it gives none."""
-    homes = {video: groups.get(video, "") for video in videos}
+    """Split of each video by its subject or folder, or empty."""
+    source_splits = {video: groups.get(video, "") for video in videos}
     if test_subjects:
-        known = KnownNames(options.subjects)
-        for video in homes:
-            if _number(options.subjects.get(known.find(video) or "", video)) in test_subjects:
-                homes[video] = "test"
-    return homes
+        subject_names = KnownNames(options.subjects)
+        for video in source_splits:
+            if _number(options.subjects.get(subject_names.find(video) or "", video)) in test_subjects:
+                source_splits[video] = "test"
+    return source_splits
 
 
 def _unit(options: SplitOptions) -> str:
     return "subject" if options.subjects else "video"
 
 
-def _collected(video_of: Mapping[str, str], split_of: Mapping[str, str], rule: str) -> Splits:
+def _splits_by_video(video_of: Mapping[str, str], split_of: Mapping[str, str], rule: str) -> Splits:
     names = [name for name in ("train", "val", "test") if name in split_of.values()]
     ids: dict[str, list[str]] = {name: [] for name in names}
     for clip, video in video_of.items():
@@ -148,18 +151,18 @@ def _collected(video_of: Mapping[str, str], split_of: Mapping[str, str], rule: s
 def _subjects(videos: list[str], table: Mapping[str, str], test_subjects: Sequence[int]) -> Mapping[str, str]:
     if not table:
         return {video: str(_number(video)) if test_subjects else video for video in videos}
-    known = KnownNames(videos)
-    found: dict[str, str] = {}
+    video_names = KnownNames(videos)
+    subject_of: dict[str, str] = {}
     for name, subject in table.items():
-        video = known.find(name)
-        if video is not None and found.setdefault(video, subject) != subject:
+        video = video_names.find(name)
+        if video is not None and subject_of.setdefault(video, subject) != subject:
             raise InputError(f"the video {video!r} has two subjects in the table", field="subjects")
-    missing = [video for video in videos if video not in found]
+    missing = [video for video in videos if video not in subject_of]
     if missing:
         hint = KnownNames(table).hint(missing[0])
         problem = f"{len(missing)} videos have no subject in the table: {missing[:3]}{hint}"
         raise InputError(problem, field="subjects")
-    return found
+    return subject_of
 
 
 def _number(name: str) -> int | None:
@@ -167,10 +170,12 @@ def _number(name: str) -> int | None:
     return int(digits[0]) if digits else None
 
 
-def _drawn(
+def _draw(
     videos: list[str], subject: Mapping[str, str], options: SplitOptions, name: str, findings: Findings
 ) -> dict[str, str]:
-    """Split of the videos, ``name`` or train: whole subjects, drawn with a seed; at least one of each if it can be.
+    """Draw whole subjects for a split; the others train.
+
+    At least one subject goes to each, if there are two.
 
     Raises:
         InputError: There is only one subject, so that the split is empty, and the user asked for its share.
@@ -188,87 +193,90 @@ def _drawn(
         findings.add("splits_empty", f"{problem}. {fix} Until then a config must name another split in its place.")
     count = min(max(1, round(share * len(units))), len(units) - 1) if share and units else 0
     stream = 2 if name == "val" else 1
-    chosen = {units[at] for at in np.random.default_rng([options.seed, stream]).permutation(len(units))[:count]}
-    return {video: name if subject[video] in chosen else "train" for video in videos}
+    selected = {units[at] for at in np.random.default_rng([options.seed, stream]).permutation(len(units))[:count]}
+    return {video: name if subject[video] in selected else "train" for video in videos}
 
 
 @dataclass
-class _Listed:
-    """What a list names: clips, by themselves or by their video; and videos, also by clips that were dropped."""
+class _Members:
+    """Clips and videos that a list names.
+
+    Clips are named by themselves or by their video; videos also by clips that were dropped.
+    """
 
     clips: set[str] = field(default_factory=set)
     videos: set[str] = field(default_factory=set)
 
 
 class _Source:
-    """The clips and videos that ids of lists may mean."""
+    """Clips and videos that ids of lists may mean."""
 
     def __init__(
-        self, video_of: Mapping[str, str], homes: Mapping[str, str], raw: RawFormat | None, findings: Findings
+        self, video_of: Mapping[str, str], source_splits: Mapping[str, str], raw: RawFormat | None, findings: Findings
     ) -> None:
         self.video_of, self.raw = video_of, raw
-        self.clips_of: dict[str, list[str]] = {video: [] for video in homes}
+        self.clips_of: dict[str, list[str]] = {video: [] for video in source_splits}
         for clip, video in video_of.items():
             self.clips_of.setdefault(video, []).append(clip)
-        self.known = KnownNames([*video_of, *self.clips_of])
+        self.names = KnownNames([*video_of, *self.clips_of])
         self.findings = findings
         self._rows_dropped = sum(findings.counts[kind] for kind in _DROPPED_ROWS)
 
-    def add(self, item: str, listed: _Listed) -> bool:
-        """Add what an id means; False where it fits no clip and no video.
+    def add(self, item: str, members: _Members) -> bool:
+        """Add the clip or video of an id; False if there is none.
 
         The id of a clip that was dropped, and said so, when its video was converted, means nothing but the video, none
         of whose other clips may train by default. There are no more such ids than rows that were dropped.
         """
-        meant = self.known.find(item)
-        if meant is None:
+        known_id = self.names.find(item)
+        if known_id is None:
             video = self._video_of_absent(item)
             if video is not None and self.clips_of[video]:
                 self._rows_dropped -= 1
                 video = video if self._rows_dropped >= 0 else None
         else:
-            video = self.video_of.get(meant, meant)
-            listed.clips.update([meant] if meant in self.video_of else [], self.clips_of.get(meant, ()))
+            video = self.video_of.get(known_id, known_id)
+            members.clips.update([known_id] if known_id in self.video_of else [], self.clips_of.get(known_id, ()))
         if video is not None:
-            listed.videos.add(video)
+            members.videos.add(video)
         return video is not None
 
     def has_clip(self, item: str) -> bool:
-        """Whether an id means a clip, or a video with clips."""
-        meant = self.known.find(item) or ""
-        return meant in self.video_of or bool(self.clips_of.get(meant))
+        """Test whether an id means a clip, or a video with clips."""
+        known_id = self.names.find(item) or ""
+        return known_id in self.video_of or bool(self.clips_of.get(known_id))
 
     def _video_of_absent(self, clip: str) -> str | None:
-        """The video of a clip that is not there: its id without the row at its end."""
-        name = self.known.plain(clip)
-        video = self.known.find((self.raw.video_of_clip(name) if self.raw else video_before(name, "_")) or "")
+        """Video of an absent clip: its id without the row number."""
+        name = self.names.plain(clip)
+        video = self.names.find((self.raw.video_of_clip(name) if self.raw else video_before(name, "_")) or "")
         return video if video in self.clips_of else None
 
 
-def _by_lists(source: _Source, homes: Mapping[str, str], options: SplitOptions, findings: Findings) -> Splits:
-    """The lists, and where none is for training, what no list touches.
+def _by_lists(source: _Source, source_splits: Mapping[str, str], options: SplitOptions, findings: Findings) -> Splits:
+    """Splits by lists; videos in no list train where no list is for training.
 
     Args:
         source: The clips and videos.
-        homes: Video to the split that its source gives it; empty or absent where it gives none.
+        source_splits: Split of each video by its source; empty or absent where it gives none.
         options: The lists, and how a part for validation is drawn.
         findings: Counts ids without a clip, and clips in no list.
     """
     video_of = source.video_of
-    listed = {name: _listed(name, ids, source, options.partial) for name, ids in options.lists.items()}
-    ids = {name: [clip for clip in video_of if clip in each.clips] for name, each in listed.items()}
+    members = {name: _members(name, ids, source, options.partial) for name, ids in options.lists.items()}
+    ids = {name: [clip for clip in video_of if clip in each.clips] for name, each in members.items()}
     rule = "the lists given"
     if "train" not in ids:
-        touched = set().union(*(each.videos for each in listed.values()))
-        rest, rule = _rest(sorted(set(video_of.values()) - touched), set(ids), homes, options, findings)
+        touched = set().union(*(each.videos for each in members.values()))
+        rest, rule = _unlisted(sorted(set(video_of.values()) - touched), set(ids), source_splits, options, findings)
         for name in SPLITS:
-            more = [clip for clip, video in video_of.items() if rest.get(video) == name]
-            if more:
-                ids[name] = more
+            clips = [clip for clip, video in video_of.items() if rest.get(video) == name]
+            if clips:
+                ids[name] = clips
         ids = {name: ids[name] for name in SPLITS if name in ids}
     split_of: dict[str, str] = {}
-    for name, chosen in ids.items():
-        for clip in chosen:
+    for name, clips_of_split in ids.items():
+        for clip in clips_of_split:
             if clip in split_of:
                 raise InputError(f"it is in the lists of {split_of[clip]!r} and {name!r}", clip=clip, field="split")
             split_of[clip] = name
@@ -281,45 +289,45 @@ def _by_lists(source: _Source, homes: Mapping[str, str], options: SplitOptions, 
     return Splits(ids, rule, videos)
 
 
-def _listed(name: str, ids: Sequence[str], source: _Source, partial: bool) -> _Listed:
-    """What one list names.
+def _members(name: str, ids: Sequence[str], source: _Source, partial: bool) -> _Members:
+    """Clips and videos of one list.
 
     Raises:
         InputError: Ids of it fit no clip and no video: what they mean would train.
     """
-    found = ids.among(source.known) if isinstance(ids, IdList) else IdList(ids)
-    listed = _Listed()
-    absent = [at for at, item in enumerate(found) if not source.add(item, listed)]
-    if absent and (not partial or not listed.clips):
-        raise _unknown_ids(name, found, absent, source.known, partial)
-    if not listed.clips:
+    id_list = ids.among(source.names) if isinstance(ids, IdList) else IdList(ids)
+    members = _Members()
+    absent = [at for at, item in enumerate(id_list) if not source.add(item, members)]
+    if absent and (not partial or not members.clips):
+        raise _unknown_ids(name, id_list, absent, source.names, partial)
+    if not members.clips:
         problem = f"the list of {name!r} names no clip that is there"
-        raise InputError(problem, file=found.file or None, field="split-file", fix="Leave it out, or mend it.")
-    for item in dict.fromkeys(found):
+        raise InputError(problem, file=id_list.file or None, field="split-file", fix="Leave it out, or mend it.")
+    for item in dict.fromkeys(id_list):
         if not source.has_clip(item):
             source.findings.add("split_ids_without_clip", f"the list of {name!r} names it", clip=item)
-    return listed
+    return members
 
 
-def _unknown_ids(name: str, found: IdList, absent: list[int], known: KnownNames, partial: bool) -> InputError:
-    items = [f"{found.place(at)}{shown(found[at])}" for at in absent]
-    items[:3] = [item + known.hint(found[at]) for item, at in zip(items[:3], absent, strict=False)]
-    problem = f"of the list of {name!r}, {len(absent)} of {len(found)} ids fit no clip and no video"
-    fix = f"The ids here are such as {shown(next(iter(known), ''))}; write one a line."
+def _unknown_ids(name: str, id_list: IdList, absent: list[int], names: KnownNames, partial: bool) -> InputError:
+    items = [f"{id_list.place(at)}{shown(id_list[at])}" for at in absent]
+    items[:3] = [item + names.hint(id_list[at]) for item, at in zip(items[:3], absent, strict=False)]
+    problem = f"of the list of {name!r}, {len(absent)} of {len(id_list)} ids fit no clip and no video"
+    fix = f"The ids here are such as {shown(next(iter(names), ''))}; write one a line."
     if not partial:
         fix += " If you have only a part of the data set, --partial leaves out the ids of what is not here."
-    return InputError(problem, file=found.file or None, field="split-file", items=items, fix=fix)
+    return InputError(problem, file=id_list.file or None, field="split-file", items=items, fix=fix)
 
 
-def _rest(
-    rest: list[str], lists: set[str], homes: Mapping[str, str], options: SplitOptions, findings: Findings
+def _unlisted(
+    rest: list[str], lists: set[str], source_splits: Mapping[str, str], options: SplitOptions, findings: Findings
 ) -> tuple[dict[str, str], str]:
-    """Split of the videos that no list touches, and the rule in words.
+    """Split of the videos in no list, and the rule in words.
 
     They train, but for those that the source sets apart for another split: such a video goes there where no list is for
     that split, and else into none.
     """
-    split_of = {video: homes.get(video) or "train" for video in rest}
+    split_of = {video: source_splits.get(video) or "train" for video in rest}
     split_of = {video: name for video, name in split_of.items() if name == "train" or name not in lists}
     if not split_of:
         return {}, "the lists given"
@@ -329,7 +337,7 @@ def _rest(
     train = [video for video, name in split_of.items() if name == "train"]
     if options.val_fraction and train and "val" not in lists and "val" not in split_of.values():
         subject = options.subjects and _subjects(train, options.subjects, ())
-        split_of |= _drawn(train, subject or {video: video for video in train}, options, "val", findings)
+        split_of |= _draw(train, subject or {video: video for video in train}, options, "val", findings)
         rule += f", {options.val_fraction:g} of their {_unit(options)}s validate, chosen with the seed {options.seed}"
     return split_of, rule
 
@@ -343,15 +351,19 @@ def check_split_name(text: str) -> str:
     name = fold(text)
     if name in SPLITS:
         return name
-    near = (
-        _SYNONYMS.get(name) or next((one for one in SPLITS if name.startswith(one)), "") or did_you_mean(name, SPLITS)
+    suggestion = (
+        _SYNONYMS.get(name)
+        or next((split for split in SPLITS if name.startswith(split)), "")
+        or did_you_mean(name, SPLITS)
     )
-    hint = f"; did you mean {near!r}?" if near in SPLITS else near
+    hint = f"; did you mean {suggestion!r}?" if suggestion in SPLITS else suggestion
     raise InputError(f"expected one of the splits {', '.join(SPLITS)}, got {shown(text)}{hint}", field="split")
 
 
 def read_split_files(items: Sequence[str]) -> dict[str, IdList]:
-    """Read official lists: ``NAME=FILE`` (:func:`pyskl_semloss.io.id_lists.read_id_list`), or JSON ``{name: [id, …]}``.
+    """Read official lists.
+
+    Each is ``NAME=FILE`` (:func:`pyskl_semloss.io.id_lists.read_id_list`) or JSON ``{name: [id, …]}``.
 
     Raises:
         InputError: A file cannot be read or holds something else, a name is no split, or a split is given twice.
@@ -359,9 +371,9 @@ def read_split_files(items: Sequence[str]) -> dict[str, IdList]:
     lists: dict[str, IdList] = {}
     for item in items:
         name, equals, path = item.partition("=")
-        for given, ids in (_list_of(name, path) if equals else _json_lists(item)).items():
+        for written, ids in (_list_of(name, path) if equals else _json_lists(item)).items():
             try:
-                split = check_split_name(given)
+                split = check_split_name(written)
             except InputError as error:
                 raise error.replaced(file=path or item, field="split-file") from None
             if split in lists:
@@ -394,7 +406,7 @@ def _json_lists(path: str) -> dict[str, IdList]:
 
 
 def read_subjects(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Read a table ``video,subject``, with these titles in its first line or without.
+    """Read a table ``video,subject`` with or without a title row.
 
     Raises:
         InputError: It cannot be read, or a row is something else; names the row.
@@ -408,10 +420,10 @@ def read_subjects(path: str | os.PathLike[str]) -> dict[str, str]:
             continue
         while len(cells) > 2 and columns is None and not cells[-1]:
             cells.pop()
-        chosen = cells if columns is None else [cells[at] if at < len(cells) else "" for at in columns]
-        if len(chosen) != 2 or not all(chosen):
+        pair = cells if columns is None else [cells[at] if at < len(cells) else "" for at in columns]
+        if len(pair) != 2 or not all(pair):
             raise InputError(f"row {line}: expected video,subject, got {shown(cells)}", file=path)
-        video, subject = chosen
+        video, subject = pair
         if table.setdefault(video, subject) != subject:
             raise InputError(f"row {line}: {shown(video)} has another subject in row {line_of[video]}", file=path)
         line_of.setdefault(video, line)
@@ -421,7 +433,7 @@ def read_subjects(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def _subject_columns(cells: Sequence[str]) -> tuple[int, int] | None:
-    """The columns of video and subject, where a first line names both."""
+    """Columns of video and subject, if the first line names both."""
     keys = [title_key(cell) for cell in cells]
     video, subject = (next((keys.index(name) for name in names if name in keys), -1) for names in _SUBJECT_TITLES)
     return (video, subject) if min(video, subject) >= 0 else None

@@ -1,4 +1,4 @@
-"""What a conversion made, in numbers: for the screen, for a JSON file and for a short Markdown page."""
+"""Summary of a conversion, as JSON and as a Markdown page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BAR = 40
 def finish(
     out: str | os.PathLike[str], clips: list[Clip], splits: Splits, findings: Findings, facts: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write the annotation file, and its summary beside it as ``.json`` and ``.md``.
+    """Write the annotation file and its summary (``.json`` and ``.md``).
 
     Returns:
         The summary.
@@ -47,7 +47,7 @@ def finish(
 
 
 def refuse_changed_results(out: str | os.PathLike[str]) -> None:
-    """Before a conversion: refuse where somebody changed the annotation file or the summary that are there.
+    """Refuse to replace results that somebody changed.
 
     Raises:
         InputError: Names the file.
@@ -56,7 +56,10 @@ def refuse_changed_results(out: str | os.PathLike[str]) -> None:
 
 
 def summarize(clips: Sequence[Clip], splits: Splits, findings: Findings, facts: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of a conversion as plain data; ``facts`` (data set, source, num_classes, …) come first."""
+    """Numbers of a conversion as plain data.
+
+    ``facts`` (data set, source, num_classes, …) come first.
+    """
     lengths = np.array([clip.total_frames for clip in clips])
     labels = Counter(clip.label for clip in clips)
     label_of = {clip.frame_dir: clip.label for clip in clips}
@@ -101,7 +104,7 @@ def _range(first: int, after: int | None) -> str:
 
 
 def summary_page(summary: dict[str, Any]) -> str:
-    """The summary as a short page with histograms of classes and lengths."""
+    """Markdown page with histograms of classes and lengths."""
     parts = ", ".join(f"{name} {count}" for name, count in summary["splits"].items())
     lengths = summary["lengths"]
     lines = [
@@ -127,7 +130,7 @@ def _finding_lines(findings: dict[str, Any]) -> list[str]:
         for kind, text in kinds.items():
             if findings["counts"].get(kind):
                 lines.append(f"- {name}: {findings['counts'][kind]} × {text}")
-                lines += [f"    - `{place}`" for place in findings["examples"][kind]]
+                lines += [f"    - `{example}`" for example in findings["examples"][kind]]
     return lines or ["Nothing."]
 
 

@@ -1,4 +1,7 @@
-"""Reading the rows of raw CSV files: fast where all is well, cell by cell where it is not."""
+"""CSV tables of raw skeletons.
+
+A sound table is parsed by NumPy, a defective one cell by cell.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ MOST_ROWS, MOST_CELLS = 500_000, 500_000 * 275
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a CSV file, whatever its encoding: numbers are ASCII in all that occur.
+    """Text of a CSV file in any encoding that contains ASCII.
 
     What a spreadsheet made of the file is read as it was: semicolons between the cells and commas within, or tabs.
 
@@ -42,7 +45,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
 def parse_table(
     text: str, columns: int, findings: Findings, *, file: str | os.PathLike[str] = "", header: bool = False
 ) -> np.ndarray:
-    """Parse rows of numbers; a row is a frame, so none is left out within the file.
+    """Parse rows of numbers; a row is a frame, so none is skipped.
 
     Args:
         text: Lines of numbers separated by commas.
@@ -81,9 +84,10 @@ def parse_table(
 
 
 def joint_points(table: np.ndarray, raw: RawFormat) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (T, V, 2) in px and scores (T, V) of the joints in a table (T, columns).
+    """Positions and scores of the joints in a table (T, columns).
 
-    Without scores in the format the score is 1, and 0 where the position is (0, 0) or no number.
+    Positions are (T, V, 2) in px, scores (T, V). Without scores in the
+    format the score is 1, and 0 where the position is (0, 0) or no number.
     """
     points = table[:, np.stack([raw.columns_of("x"), raw.columns_of("y")], -1)]
     if "score" in raw.values:
@@ -123,7 +127,7 @@ def _parse_slowly(
 
 
 def _width(line: str, columns: int) -> int:
-    """Columns of a row; empty ones behind the last one of the format, as of a comma at its end, are none."""
+    """Number of columns of a row, without empty ones beyond the format."""
     width = line.count(",") + 1
     return max(columns, len(line.rstrip(", \t").split(","))) if width > columns else width
 

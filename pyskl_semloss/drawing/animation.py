@@ -1,4 +1,4 @@
-"""Pictures of clips: frames drawn as stick figures, written as GIF (Pillow) or MP4 (OpenCV)."""
+"""Animations of clips as stick figures, in GIF or MP4."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ def _draw_frame(
     image = image_module.new("RGB", large, "white")
     draw = draw_module.Draw(image)
     width = max(2, max(large) // 130)
-    for person, there in zip(points, present, strict=True):
+    for person, visible in zip(points, present, strict=True):
         for (a, b), side in zip(layout.limbs, limbs, strict=True):
-            if there[a] and there[b]:
+            if visible[a] and visible[b]:
                 draw.line([tuple(person[a]), tuple(person[b])], fill=ON_LIGHT[side], width=width)
-        for joint in np.flatnonzero(there):
+        for joint in np.flatnonzero(visible):
             x, y = person[joint]
             draw.ellipse([x - width, y - width, x + width, y + width], fill=ON_LIGHT[joints[joint]])
     image = image.resize(shape, image_module.Resampling.LANCZOS)
@@ -93,7 +93,7 @@ def _draw_frame(
 
 
 def write_animation(frames: list[Image.Image], path: str | os.PathLike[str], fps: float = 25.0) -> None:
-    """Write pictures as an animation; the ending of the name says which: ``.gif`` or ``.mp4``.
+    """Write pictures as an animation, ``.gif`` or ``.mp4``.
 
     Raises:
         InputError: Another ending, fps not above 0, or a video that cannot be written.

@@ -1,4 +1,4 @@
-"""Pictures of layouts: joints numbered, limbs drawn, left and right in colour. Only drawing needs matplotlib."""
+"""Pictures of layouts: numbered joints, limbs, coloured sides."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MANY = 40  # joints, from which on everything is drawn smaller
 
 
 def draw_layout(layout: SkeletonLayout, path: str | os.PathLike[str], dpi: int = 150) -> None:
-    """Write a PNG of a layout: title, skeleton, and a table of its joints with the mirror pairs.
+    """Write a PNG of a layout: title, skeleton and joint table.
 
     A layout without ``rest_pose`` is drawn on a circle, mirror pairs facing each other. Limbs whose mirror image is
     no limb are dashed and red; ``mistakes`` is printed in red.
@@ -67,7 +67,9 @@ def draw_layout(layout: SkeletonLayout, path: str | os.PathLike[str], dpi: int =
 
 
 def circle_pose(layout: SkeletonLayout) -> tuple[tuple[float, float], ...]:
-    """Places for a layout without a rest pose: pairs face each other on a circle, central joints go down its axis.
+    """Positions for a layout without a rest pose.
+
+    Pairs face each other on a circle, central joints go down its axis.
 
     Returns:
         (V, 2): x and y in a unit square, y down, the left joints on the right as in a person seen from the front.

@@ -1,4 +1,4 @@
-"""The colours of every picture and page: left blue, right orange.
+"""Colours of every picture and page: left blue, right orange.
 
 The sides can be told apart with every kind of colour vision and in grey, and stand out from their ground.
 """
@@ -9,7 +9,10 @@ from typing import NamedTuple
 
 
 class SideColours(NamedTuple):
-    """Colours of the sides of a body, in the order of their numbers in :mod:`.stick_figure`."""
+    """Colours of the sides of a body.
+
+    They are in the order of the numbers in :mod:`.stick_figure`.
+    """
 
     central: str
     left: str

@@ -1,4 +1,4 @@
-"""A person as a stick figure: the sides of its joints and limbs, and the script that draws it in a page."""
+"""Stick figures: sides of joints and limbs, and the drawing script."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def joint_sides(layout: SkeletonLayout) -> list[int]:
 
 
 def limb_sides(layout: SkeletonLayout) -> list[int]:
-    """Sides of the L limbs: 1 left, 2 right; 0 between central joints, and from the left to the right."""
+    """Sides of the L limbs: 1 left, 2 right, 0 central or across."""
     sides = joint_sides(layout)
     return [(sides[a] | sides[b]) % 3 for a, b in layout.limbs]
 
 
 def figure_data(layout: SkeletonLayout) -> dict[str, Any]:
-    """What :func:`script` draws: ``sides`` of the joints, and ``limbs`` as their two joints and their side."""
+    """Data for :func:`script`: ``sides`` of joints, and ``limbs`` (joint, joint, side)."""
     limbs = [[a, b, side] for (a, b), side in zip(layout.limbs, limb_sides(layout), strict=True)]
     return {"limbs": limbs, "sides": joint_sides(layout)}
 

@@ -1,1 +1,1 @@
-"""The report of a test: one HTML file that works offline, with every number, picture and clip that belongs to it."""
+"""HTML report of a test: one file that works offline."""

@@ -1,4 +1,4 @@
-"""Clips for the page: keypoints in two bytes a point, and what every model says of every clip."""
+"""Clips for the page: packed keypoints and the models' predictions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BUDGET = 12_000_000
 
 @dataclass(frozen=True)
 class PackedClips:
-    """Keypoints of all clips as one text.
+    """Packed keypoints of all clips.
 
     Args:
         text: Base64 of the clips' bytes, each clip padded to a multiple of three bytes.
@@ -58,12 +58,12 @@ def pack_clip(clip: Clip, max_frames: int = MAX_FRAMES) -> tuple[bytes, list[flo
         without the first byte; the largest error in px. None if no point is there.
     """
     step = math.ceil(clip.total_frames / max_frames)
-    there = (clip.keypoint != 0).any(-1) | (clip.keypoint_score > 0)
-    persons = there.any((1, 2))
+    present = (clip.keypoint != 0).any(-1) | (clip.keypoint_score > 0)
+    persons = present.any((1, 2))
     if not persons.any():
         return None
     points = clip.keypoint[persons, ::step].astype(np.float64)
-    seen = there[persons, ::step]
+    seen = present[persons, ::step]
     people, frames, joints = seen.shape
     points = points.transpose(1, 0, 2, 3).reshape(frames, people * joints, 2)
     seen = seen.transpose(1, 0, 2).reshape(frames, people * joints)
@@ -89,7 +89,7 @@ def pack_clip(clip: Clip, max_frames: int = MAX_FRAMES) -> tuple[bytes, list[flo
 
 
 def frames_that_fit(clips: Sequence[Clip | None], budget: int = BUDGET) -> int:
-    """The most frames a clip, from 45 down to 8, with which all clips stay within the budget of bytes."""
+    """Frames per clip, 45 to 8, within the budget of bytes."""
     lengths = np.array([clip.total_frames for clip in clips if clip is not None] or [0])
     points = np.array([clip.keypoint.shape[0] * clip.keypoint.shape[2] for clip in clips if clip is not None] or [0])
     for frames in range(MAX_FRAMES, MIN_FRAMES, -1):
@@ -100,26 +100,28 @@ def frames_that_fit(clips: Sequence[Clip | None], budget: int = BUDGET) -> int:
 
 
 def pack_clips(clips: Sequence[Clip | None], budget: int = BUDGET) -> PackedClips:
-    """Pack clips, in their order; None stands for a clip whose keypoints are not known."""
+    """Pack clips in their order; None is a clip without keypoints."""
     frames = frames_that_fit(clips, budget)
     blocks: list[bytes] = []
     index: list[list[float] | None] = []
-    place, error = 0, 0.0
+    offset, error = 0, 0.0
     for clip in clips:
         packed = None if clip is None else pack_clip(clip, frames)
         if packed is None:
             index.append(None)
             continue
-        content, entry, off = packed
+        content, entry, clip_error = packed
         content += b"\0" * (-len(content) % 3)  # so that every clip begins a group of four characters
-        index.append([place, *entry])
+        index.append([offset, *entry])
         blocks.append(content)
-        place, error = place + len(content), max(error, off)
+        offset, error = offset + len(content), max(error, clip_error)
     return PackedClips(base64.b64encode(b"".join(blocks)).decode(), index, error, frames)
 
 
 def clip_table(inputs: ReportInputs, top: int = 5) -> dict[str, Any]:
-    """What the models say of each clip, as columns of whole numbers; probabilities in 1/10000.
+    """Predictions of each clip as columns of integers.
+
+    Probabilities are in 1/10000.
 
     Returns:
         ``ids``, ``label``; ``top`` and ``prob``: (N * k), the classes of the final model's highest scores and these;
@@ -151,9 +153,10 @@ def clip_table(inputs: ReportInputs, top: int = 5) -> dict[str, Any]:
 
 
 def disagreement(scores: Sequence[np.ndarray]) -> np.ndarray:
-    """(N,) how far the parts' scores of a clip are apart, 0 … 1: the mean total variation distance over all pairs.
+    """Mean total variation distance (N,) between parts, 0 … 1.
 
-    For probabilities, the total variation distance is half the sum of the absolute differences. With one part it is 0.
+    The mean is over all pairs; with one part it is 0. For probabilities, the total variation distance is half the sum
+    of the absolute differences.
     """
     pairs = [(a, b) for n, a in enumerate(scores) for b in scores[n + 1 :]]
     if not pairs:

@@ -1,5 +1,6 @@
-"""The page's figures as Plotly specifications: plain dicts of numbers and text, in which colours are names.
+"""Figures of the page as Plotly specifications.
 
+They are plain dicts of numbers and text, in which colours are names.
 A colour is ``joint``, ``limb``, ``fusion``, ``baseline``, ``ink``, ``muted`` …; the page puts in the values of its
 theme, so that dark mode and print change them. Text from data passes through :func:`plain`.
 """
@@ -28,25 +29,28 @@ Figure = dict[str, Any]
 
 
 def plain(text: str, length: int = 60) -> str:
-    """Text as Plotly shows it literally: its own markup is escaped, what is longer than ``length`` is cut."""
+    """Text escaped for Plotly and cut to ``length`` characters."""
     short = text if len(text) <= length else text[: length - 1].rstrip() + "…"
     return html.escape(short, quote=False)
 
 
 def figures(inputs: ReportInputs) -> dict[str, Figure]:
-    """The figures about accuracy for which there are data, by name."""
-    made = {
+    """Figures about accuracy by name, as far as there are data."""
+    by_name = {
         "loss": loss_curves(inputs.models),
         "accuracy": accuracy_curves(inputs.models),
         "size": recall_by_size(inputs),
         "calibration": reliability(inputs.models),
         "weights": weight_curve(inputs),
     }
-    return {name: figure for name, figure in made.items() if figure is not None}
+    return {name: figure for name, figure in by_name.items() if figure is not None}
 
 
 def loss_curves(models: Sequence[Model]) -> Figure | None:
-    """Training loss by epoch: the classifier's solid, the semantic branch's (alpha times its error) dotted."""
+    """Training loss by epoch: classifier solid, semantic branch dotted.
+
+    The semantic loss is multiplied by alpha.
+    """
     kinds = {"loss_cls": ("solid", "classification"), "loss_emb": ("dot", "semantic, times alpha")}
     traces = []
     for model in models:
@@ -74,39 +78,42 @@ def accuracy_curves(models: Sequence[Model]) -> Figure | None:
 
 
 def recall_by_size(inputs: ReportInputs) -> Figure | None:
-    """Recall of each class against the clips it has in training, or, where these are not known, in the test."""
+    """Recall of each class against its training clips.
+
+    Test clips are taken where the training clips are not known.
+    """
     numbers = class_numbers(inputs.final.scores.score, inputs.final.scores.label)
     training = inputs.train_sizes is not None
     size = numbers.support if inputs.train_sizes is None else inputs.train_sizes
-    there = np.flatnonzero((numbers.support > 0) & (size > 0))
-    if not there.size:
+    occurring = np.flatnonzero((numbers.support > 0) & (size > 0))
+    if not occurring.size:
         return None
-    low, high = wilson_interval(numbers.recall[there], numbers.support[there])
-    recall = 100 * numbers.recall[there]
+    low, high = wilson_interval(numbers.recall[occurring], numbers.support[occurring])
+    recall = 100 * numbers.recall[occurring]
     trace = {
         "type": "scatter",
         "mode": "markers",
-        "x": rounded(_side_by_side(size[there])),
+        "x": rounded(_side_by_side(size[occurring])),
         "y": rounded(recall),
         "error_y": {
             "type": "data", "symmetric": False, "array": rounded(100 * high - recall),
             "arrayminus": rounded(recall - 100 * low), "width": 0, "thickness": 1, "color": "faint",
         },
         "marker": {"size": 9, "color": "fusion", "line": {"width": 1, "color": "paper"}},
-        "text": [plain(inputs.class_names[n]) for n in there],
-        "customdata": [[int(size[n]), int(numbers.support[n])] for n in there],
+        "text": [plain(inputs.class_names[n]) for n in occurring],
+        "customdata": [[int(size[n]), int(numbers.support[n])] for n in occurring],
         "hovertemplate": "%{text}<br>recall %{y:.1f} % of %{customdata[1]} clips<br>"
                          "size %{customdata[0]}<extra></extra>",
         "showlegend": False,
     }  # fmt: skip
     title = "training clips of the class" if training else "test clips of the class"
-    if len(np.unique(size[there])) < len(there):
+    if len(np.unique(size[occurring])) < len(occurring):
         title += " (equal sizes are drawn side by side)"
-    return figure_of([trace], title, "recall (%)", xaxis=_size_axis(size[there]), yaxis={"range": [-3, 103]})
+    return figure_of([trace], title, "recall (%)", xaxis=_size_axis(size[occurring]), yaxis={"range": [-3, 103]})
 
 
 def reliability(models: Sequence[Model]) -> Figure | None:
-    """Accuracy against confidence in bins of equal width, and how many clips of the final model each bin has."""
+    """Reliability diagram with the bin counts of the final model."""
     if models[0].scores.label.max() < 0:
         return None
     traces: list[Figure] = [
@@ -115,19 +122,19 @@ def reliability(models: Sequence[Model]) -> Figure | None:
     ]  # fmt: skip
     bars = None
     for model in models:
-        found = calibration(model.scores.score, model.scores.label)
-        if found is None:
+        bins = calibration(model.scores.score, model.scores.label)
+        if bins is None:
             return None
-        there = found.count > 0
-        points = list(zip(100 * found.confidence[there], 100 * found.accuracy[there], strict=True))
-        name = f"{plain(model.name)} (ECE {100 * found.ece:.1f} %)"
+        filled = bins.count > 0
+        points = list(zip(100 * bins.confidence[filled], 100 * bins.accuracy[filled], strict=True))
+        name = f"{plain(model.name)} (ECE {100 * bins.ece:.1f} %)"
         trace = line(points, name, model.role, markers=True, hover="sure %{x:.0f} %: right %{y:.0f} % of %{text} clips")
-        trace["text"] = [str(count) for count in found.count[there]]
+        trace["text"] = [str(count) for count in bins.count[filled]]
         traces.append(trace)
         if model.role != "baseline":
-            middle = 50 * (found.edges[:-1] + found.edges[1:])
+            middle = 50 * (bins.edges[:-1] + bins.edges[1:])
             bars = {
-                "type": "bar", "x": rounded(middle), "y": found.count.tolist(), "yaxis": "y2", "showlegend": False,
+                "type": "bar", "x": rounded(middle), "y": bins.count.tolist(), "yaxis": "y2", "showlegend": False,
                 "width": float(96 / len(middle)), "marker": {"color": model.role, "opacity": 0.35},
                 "name": f"clips of {plain(model.name)}", "hovertemplate": "%{y} clips<extra></extra>",
             }  # fmt: skip
@@ -141,7 +148,10 @@ def reliability(models: Sequence[Model]) -> Figure | None:
 
 
 def weight_curve(inputs: ReportInputs, steps: int = 20) -> Figure | None:
-    """Accuracy of the fusion against the weight of its last part; the other parts keep their proportions."""
+    """Accuracy of the fusion against the weight of its last part.
+
+    The other parts keep their proportions.
+    """
     label = inputs.parts[0].scores.label
     if inputs.fusion is None or label.max() < 0:
         return None
@@ -161,9 +171,9 @@ def weight_curve(inputs: ReportInputs, steps: int = 20) -> Figure | None:
         line(mean_class, "mean class", "fusion", dash="dot", hover=hover),
     ]
     ends = [(0.0, inputs.parts[0]), (1.0, last)] if len(scores) == 2 else [(1.0, last)]
-    for place, model in ends:
+    for weight, model in ends:
         value = 100 * (top_k_accuracy(model.scores.score, label, 1) or 0)
-        trace = line([(place, value)], f"{plain(model.name)} alone", model.role, markers=True, hover=hover)
+        trace = line([(weight, value)], f"{plain(model.name)} alone", model.role, markers=True, hover=hover)
         trace["marker"]["size"] = 11
         traces.append(trace)
     if inputs.baseline is not None:
@@ -206,22 +216,22 @@ def line(
 def figure_of(
     traces: list[Figure], x: str, y: str, *, xaxis: Figure | None = None, yaxis: Figure | None = None
 ) -> Figure:
-    """Traces with the titles of their axes, and what else the axes need."""
+    """Figure of traces with axis titles and options."""
     layout = {"xaxis": {"title": {"text": x}, **(xaxis or {})}, "yaxis": {"title": {"text": y}, **(yaxis or {})}}
     return {"data": traces, "layout": layout}
 
 
 def _size_axis(sizes: np.ndarray) -> Figure:
     if sizes.max() < 5 * sizes.min():
-        whole = max(1, int(np.ptp(sizes)) // 8)
-        return {"range": [float(sizes.min()) - 1, float(sizes.max()) + 1], "dtick": whole}
+        step = max(1, int(np.ptp(sizes)) // 8)
+        return {"range": [float(sizes.min()) - 1, float(sizes.max()) + 1], "dtick": step}
     ticks = [digit * 10**power for power in range(7) for digit in (1, 2, 5)]
     ends = np.log10([sizes.min() / 1.15, sizes.max() * 1.15])
-    return {"type": "log", "tickvals": ticks, "ticktext": [f"{one:,}" for one in ticks], "range": rounded(ends)}
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,}" for tick in ticks], "range": rounded(ends)}
 
 
 def _side_by_side(sizes: np.ndarray) -> np.ndarray:
-    """Sizes, those that are equal drawn apart by at most 0.3, which no whole number loses its place by."""
+    """Sizes with equal values spread by at most 0.3."""
     apart = sizes.astype(np.float64)
     for size in np.unique(sizes):
         same = np.flatnonzero(sizes == size)
@@ -230,43 +240,47 @@ def _side_by_side(sizes: np.ndarray) -> np.ndarray:
 
 
 def rounded(values: Any, digits: int = 3) -> list[float]:
-    """Numbers as JSON has them, without digits that nobody sees."""
+    """Rounded numbers for JSON."""
     return [round(float(value), digits) for value in values]
 
 
 def name_figures(inputs: ReportInputs) -> dict[str, Figure]:
-    """The figures about names for which there are data, by name."""
-    made = {"map": name_map(inputs), "similarity": similarity(inputs)}
-    return {name: figure for name, figure in made.items() if figure is not None}
+    """Figures about class names by name, as far as there are data."""
+    by_name = {"map": name_map(inputs), "similarity": similarity(inputs)}
+    return {name: figure for name, figure in by_name.items() if figure is not None}
 
 
 def name_map(inputs: ReportInputs) -> Figure | None:
-    """Names in the plane by classical scaling of the cosine distances, and the pairs confused most often."""
+    """Map of the class names with the most confused pairs.
+
+    Positions are from classical scaling of the cosine distances.
+    """
     if inputs.vectors is None:
         return None
-    place, kept = scaled(1 - cosines(inputs.vectors))
+    coordinates, explained = scaled(1 - cosines(inputs.vectors))
     final = inputs.final.scores
     recall = class_numbers(final.score, final.label).recall
     table = confusion_matrix(final.score, final.label)
     confused = (table + table.T).max(1, where=~np.eye(len(table), dtype=bool), initial=0)
-    shown = [plain(name) for name in inputs.class_names]
+    labels = [plain(name) for name in inputs.class_names]
     traces = [
         {
-            "type": "scatter", "mode": "markers+text", "x": rounded(place[:, 0], 4), "y": rounded(place[:, 1], 4), 
-            **_labels(place, inputs.class_names, confused),
+            "type": "scatter", "mode": "markers+text", "x": rounded(coordinates[:, 0], 4),
+            "y": rounded(coordinates[:, 1], 4),
+            **_labels(coordinates, inputs.class_names, confused),
             "textfont": {"size": 11, "color": "muted"},
             "hovertext": [f"{name}<br>recall {'unknown' if np.isnan(r) else f'{100 * r:.0f} %'}"
-                          for name, r in zip(shown, recall, strict=True)],
+                          for name, r in zip(labels, recall, strict=True)],
             "hovertemplate": "%{hovertext}<extra></extra>",
-            "customdata": [[n] for n in range(len(shown))],
+            "customdata": [[n] for n in range(len(labels))],
             "marker": {"size": 10, "color": "fusion", "line": {"width": 1, "color": "paper"}},
             "showlegend": False,
         }
     ]  # fmt: skip
     bare = {"showticklabels": False, "zeroline": False, "showgrid": False, "showline": False}
     figure = figure_of(traces, "", "", xaxis=bare, yaxis={**bare, "scaleanchor": "x"})
-    figure["layout"]["meta"] = {"kept": round(100 * kept, 1)}
-    figure["layout"]["shapes"] = _confused_pairs(table, place)
+    figure["layout"]["meta"] = {"kept": round(100 * explained, 1)}
+    figure["layout"]["shapes"] = _confused_pairs(table, coordinates)
     return figure
 
 
@@ -278,22 +292,25 @@ def scaled(distance: np.ndarray) -> tuple[np.ndarray, float]:
             distances stand for squared ones here.
 
     Returns:
-        (C, 2) places, and the share of the positive eigenvalues that the two axes hold.
+        (C, 2) coordinates, and the share of the positive eigenvalues that the two axes hold.
     """
     centred = distance - distance.mean(0) - distance.mean(1)[:, None] + distance.mean()
     values, axes = np.linalg.eigh(-(centred + centred.T) / 4)
     values, axes = values[::-1], axes[:, ::-1]
     # An eigenvector's sign is arbitrary: the same names must make the same picture.
     axes = axes * np.where(axes[np.abs(axes).argmax(0), np.arange(len(axes))] < 0, -1, 1)
-    places = np.zeros((len(distance), 2))
+    coordinates = np.zeros((len(distance), 2))
     width = min(2, len(values))
-    places[:, :width] = axes[:, :width] * np.sqrt(values[:width].clip(0))
+    coordinates[:, :width] = axes[:, :width] * np.sqrt(values[:width].clip(0))
     total = values.clip(0).sum()
-    return places, float(values[:2].clip(0).sum() / total) if total > 0 else 1.0
+    return coordinates, float(values[:2].clip(0).sum() / total) if total > 0 else 1.0
 
 
 def similarity(inputs: ReportInputs) -> Figure | None:
-    """How often a class is taken for another, against the cosine of their names: pairs, and the mean over tenths."""
+    """Confusion rate of class pairs against the cosine of their names.
+
+    Each pair is a point; a line shows the mean over tenths of the pairs.
+    """
     if inputs.vectors is None or inputs.final.scores.label.max() < 0:
         return None
     table = confusion_matrix(inputs.final.scores.score, inputs.final.scores.label)
@@ -327,21 +344,22 @@ def similarity(inputs: ReportInputs) -> Figure | None:
 
 
 def _labels(
-    place: np.ndarray, names: Sequence[str], first: np.ndarray, width: float = 1000, height: float = 480
+    coordinates: np.ndarray, names: Sequence[str], first: np.ndarray, width: float = 1000, height: float = 480
 ) -> Figure:
-    """Where each name stands beside its point so that none covers another; one that finds no place is left to hovering.
+    """Text positions without overlap.
 
-    Names of a high ``first`` (C,) choose first. Reckoned for a picture of this size in px, with letters 6.4 px wide.
+    A name without room appears only on hovering. Names of a high ``first`` (C,) choose first. Computed for a
+    picture of this size in px, with letters 6.4 px wide.
     """
-    span = np.ptp(place, axis=0).clip(1e-9) * 1.12
-    points = (place - place.mean(0)) * min(width / span[0], height / span[1]) * [1, -1]
-    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in points]
+    span = np.ptp(coordinates, axis=0).clip(1e-9) * 1.12
+    points = (coordinates - coordinates.mean(0)) * min(width / span[0], height / span[1]) * [1, -1]
+    occupied = [(x - 5, y - 5, x + 5, y + 5) for x, y in points]
     text, position = [""] * len(names), ["top center"] * len(names)
     for n in np.argsort(-first, kind="stable"):
         short = names[n] if len(names[n]) <= 26 else names[n][:25].rstrip() + "…"
         for side, box in _sides(points[n], 6.4 * len(short)).items():
-            if not any(_overlap(box, other) for other in taken):
-                taken.append(box)
+            if not any(_overlap(box, other) for other in occupied):
+                occupied.append(box)
                 text[n], position[n] = plain(short), side
                 break
     return {"text": text, "textposition": position}
@@ -361,17 +379,17 @@ def _sides(point: np.ndarray, long: float) -> dict[str, tuple[float, float, floa
     return boxes
 
 
-def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _overlap(a: Sequence[float], b: Sequence[float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _confused_pairs(table: np.ndarray, place: np.ndarray, most: int = 12) -> list[Figure]:
+def _confused_pairs(table: np.ndarray, coordinates: np.ndarray, most: int = 12) -> list[Figure]:
     both = np.triu(table + table.T, 1)
     order = np.argsort(-both, axis=None, kind="stable")[:most]
     shapes = []
     for first, second in zip(*np.unravel_index(order, both.shape), strict=True):
         if both[first, second]:
-            (x0, y0), (x1, y1) = place[[first, second]].round(4).tolist()
+            (x0, y0), (x1, y1) = coordinates[[first, second]].round(4).tolist()
             width = 1 + 5 * float(both[first, second] / both.max())
             shapes.append({"type": "line", "x0": x0, "y0": y0, "x1": x1, "y1": y1, "layer": "below", "opacity": 0.55,
                            "line": {"color": "faint", "width": round(width, 1)}})  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a report is made of: score files, logs, class names, label vectors and clips, read and brought together."""
+"""Inputs of a report: scores, logs, class names, vectors and clips."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SCORE_FILE = "test_scores.npz"
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """One line of the headline table.
+    """Model in the headline table.
 
     Args:
         name: What the page calls it.
@@ -47,7 +47,7 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class ReportInputs:
-    """All that a report shows.
+    """Inputs of a report.
 
     Args:
         parts: The models, in the order given.
@@ -73,13 +73,13 @@ class ReportInputs:
 
     @property
     def final(self) -> Model:
-        """The model whose mistakes are shown: the fusion, or the only part."""
+        """Model whose mistakes are shown: the fusion, or the only part."""
         return self.fusion or self.parts[0]
 
     @property
     def models(self) -> list[Model]:
-        """Parts, fusion, baseline: those there are."""
-        return [*self.parts, *(one for one in (self.fusion, self.baseline) if one is not None)]
+        """Parts, fusion and baseline, as far as they exist."""
+        return [*self.parts, *(model for model in (self.fusion, self.baseline) if model is not None)]
 
 
 def read_inputs(
@@ -93,7 +93,7 @@ def read_inputs(
     weights: Sequence[float] | None = None,
     subjects: str | None = None,
 ) -> ReportInputs:
-    """Read the inputs of a report and bring all clips into one order.
+    """Read the inputs of a report, with all clips in one order.
 
     Args:
         inputs: Run folders that hold a ``test_scores.npz``, or score files.
@@ -110,19 +110,19 @@ def read_inputs(
     """
     if not inputs:
         raise InputError("expected run folders or score files, got none")
-    files = [find_scores(one) for one in inputs]
+    files = [find_scores(path) for path in inputs]
     scores, notes = _probabilities(align([read_scores(file, ann_file, split) for file in files]))
     share = _shares(files, weights)
-    shown = _part_names(inputs, files)
+    part_names = _part_names(inputs, files)
     roles = _roles(files)
     parts = tuple(
-        Model(name, role, one, weight, find_history(file))
-        for name, role, one, weight, file in zip(shown, roles, scores, share, files, strict=True)
+        Model(name, role, part, weight, find_history(file))
+        for name, role, part, weight, file in zip(part_names, roles, scores, share, files, strict=True)
     )
     fusion = Model("fusion", "fusion", fuse(scores, share)) if len(parts) > 1 else None
-    compared, told = _baseline(baseline, scores[0], share, ann_file, split)
+    compared, baseline_notes = _baseline(baseline, scores[0], share, ann_file, split)
     vectors, vector_names = _vectors(label_vectors, scores[0].score.shape[1])
-    clips, sizes, more = _clips(ann_file, split, scores[0])
+    clips, sizes, clip_notes = _clips(ann_file, split, scores[0])
     return ReportInputs(
         parts=parts,
         fusion=fusion,
@@ -131,13 +131,13 @@ def read_inputs(
         vectors=vectors,
         clips=clips,
         train_sizes=sizes,
-        notes=(*notes, *told, *more),
+        notes=(*notes, *baseline_notes, *clip_notes),
         persons=_persons(subjects, scores[0]),
     )
 
 
 def find_scores(path: str | os.PathLike[str]) -> str:
-    """The score file that a path means: itself, or the ``test_scores.npz`` of a run folder.
+    """Score file: the path itself, or ``test_scores.npz`` of a run folder.
 
     Raises:
         InputError: A folder has none.
@@ -161,9 +161,12 @@ def _shares(files: Sequence[str], weights: Sequence[float] | None) -> tuple[floa
 
 
 def _part_names(inputs: Sequence[str], files: Sequence[str]) -> list[str]:
-    """``joint`` and ``limb`` where that tells them apart, else the name of folder or file, else numbered."""
+    """Name of each part.
+
+    It is ``joint`` or ``limb`` where that is unique, else the name of folder or file, numbered if need be.
+    """
     kinds = [modality(file) for file in files]
-    names = [Path(one).parent.name if Path(one).name == _SCORE_FILE else Path(one).stem for one in files]
+    names = [Path(path).parent.name if Path(path).name == _SCORE_FILE else Path(path).stem for path in files]
     names = [
         str(kind) if kind and kinds.count(kind) == 1 else name or "run" for kind, name in zip(kinds, names, strict=True)
     ]
@@ -176,15 +179,15 @@ def _roles(files: Sequence[str]) -> list[str]:
 
 
 def _probabilities(parts: Sequence[Scores]) -> tuple[list[Scores], list[str]]:
-    """Scores that are no probabilities, such as logits, as such: the page compares models by probabilities."""
-    odd = [not probability_rows(one.score).all() for one in parts]
+    """Scores as probabilities, by softmax where they are none."""
+    need_softmax = [not probability_rows(scores.score).all() for scores in parts]
     notes = [
-        f"The scores of {Path(one.source).name} are no probabilities; their softmax is shown."
-        for one, is_odd in zip(parts, odd, strict=True)
-        if is_odd
+        f"The scores of {Path(scores.source).name} are no probabilities; their softmax is shown."
+        for scores, needs_softmax in zip(parts, need_softmax, strict=True)
+        if needs_softmax
     ]
-    return [replace(one, score=softmax_rows(one.score)) if is_odd else one
-            for one, is_odd in zip(parts, odd, strict=True)], notes  # fmt: skip
+    return [replace(scores, score=softmax_rows(scores.score)) if needs_softmax else scores
+            for scores, needs_softmax in zip(parts, need_softmax, strict=True)], notes  # fmt: skip
 
 
 def _baseline(
@@ -223,8 +226,8 @@ def _class_names(path: str | None, scores: Sequence[Scores], vector_names: Seque
         if len(names) != classes:
             raise InputError(f"expected {classes} class names, as the scores have, got {len(names)}", file=path)
         return tuple(names)
-    given = next((one.class_names for one in scores if one.class_names), ()) or vector_names
-    return tuple(given) or tuple(f"class {number}" for number in range(classes))
+    class_names = next((part.class_names for part in scores if part.class_names), ()) or vector_names
+    return tuple(class_names) or tuple(f"class {number}" for number in range(classes))
 
 
 def _clips(
@@ -245,17 +248,17 @@ def _clips(
         raise error.located(file=ann_file, field="split") from None
     by_id = {clip.frame_dir: clip for clip in tested}
     ids = scores.sample_id.tolist()
-    found = {one: by_id[one] for one in ids if one in by_id}
-    if not found:
+    known_clips = {clip_id: by_id[clip_id] for clip_id in ids if clip_id in by_id}
+    if not known_clips:
         where = "it" if split is None else f"its split {split!r}"
         raise InputError(f"{where} has none of the {len(ids)} clips: {first_ids(ids)}", file=ann_file)
     notes = []
-    if len(found) < len(ids):
+    if len(known_clips) < len(ids):
         notes.append(
-            f"{len(ids) - len(found)} of {len(ids)} clips are not in the annotation file: they have no picture."
+            f"{len(ids) - len(known_clips)} of {len(ids)} clips are not in the annotation file: they have no picture."
         )
-    wrong = [one for one, label in zip(ids, scores.label.tolist(), strict=True)
-             if one in found and label >= 0 and found[one].label not in (-1, label)]  # fmt: skip
+    wrong = [clip_id for clip_id, label in zip(ids, scores.label.tolist(), strict=True)
+             if clip_id in known_clips and label >= 0 and known_clips[clip_id].label not in (-1, label)]  # fmt: skip
     if wrong:
         raise InputError(
             f"{len(wrong)} clips have another label than in the scores: {first_ids(wrong)}",
@@ -263,11 +266,11 @@ def _clips(
             clip=wrong[0],
             field="label",
         )
-    return found, _train_sizes(annotations, scores.score.shape[1]), notes
+    return known_clips, _train_sizes(annotations, scores.score.shape[1]), notes
 
 
 def _persons(subjects: str | None, scores: Scores) -> dict[str, str]:
-    """The person of each clip by id, from the table."""
+    """Person of each clip by id, from the table."""
     if subjects is None:
         return {}
     try:
@@ -277,7 +280,10 @@ def _persons(subjects: str | None, scores: Scores) -> dict[str, str]:
 
 
 def _train_sizes(annotations: AnnotationSet, classes: int) -> np.ndarray | None:
-    """(C,) clips of each class in the split that is called ``train``, or, if it is the only one, ``…train…``."""
+    """Training clips (C,) of each class, or None.
+
+    The training split is ``train``, or the only one whose name contains ``train``.
+    """
     named = [name for name in annotations.splits if "train" in name.lower()]
     name = "train" if "train" in named else named[0] if len(named) == 1 else None
     if name is None or not annotations.splits[name]:
@@ -289,15 +295,18 @@ def _train_sizes(annotations: AnnotationSet, classes: int) -> np.ndarray | None:
 
 @dataclass(frozen=True)
 class History:
-    """Scalars of a training, as (epoch, value) points of each name; epochs of the training loss are fractions."""
+    """Training curves: (epoch, value) points by name.
+
+    Epochs of the training loss are fractions.
+    """
 
     curves: dict[str, list[tuple[float, float]]]
 
 
 def find_history(score_file: str | os.PathLike[str]) -> History | None:
-    """Training curves of the run that a score file lies in: what MMEngine wrote beside it, resumed runs joined.
+    """Training curves of the run beside a score file, or None.
 
-    Lines that are damaged are left out.
+    They are MMEngine's scalars; resumed runs are joined, and damaged lines are skipped.
 
     Raises:
         InputError: A log cannot be read.
@@ -308,8 +317,9 @@ def find_history(score_file: str | os.PathLike[str]) -> History | None:
 
 
 def read_history(rows: Sequence[dict[str, float]]) -> History | None:
-    """Curves from MMEngine's scalars; of a step that stands twice, because a run was resumed, the later row holds.
+    """Curves from MMEngine's scalars.
 
+    A run that was resumed may repeat a step; the later row counts.
     Training rows have ``epoch`` and a running ``iter``; validation rows have ``acc/…`` and, as ``step``, the epoch.
     """
     ratios = [row["iter"] / row["epoch"] for row in rows if row.get("iter", 0) > 0 and row.get("epoch", 0) > 0]
@@ -317,12 +327,12 @@ def read_history(rows: Sequence[dict[str, float]]) -> History | None:
     points: dict[str, dict[float, float]] = {}
     for row in rows:
         training = "epoch" in row and "iter" in row
-        place = row["iter"] / per_epoch if training else row.get("step")
-        if place is None or not math.isfinite(place):
+        epoch = row["iter"] / per_epoch if training else row.get("step")
+        if epoch is None or not math.isfinite(epoch):
             continue
         for name, value in row.items():
             if name.startswith("acc/") or (training and name.startswith("loss")):
-                points.setdefault(name, {})[float(place)] = float(value)
+                points.setdefault(name, {})[float(epoch)] = float(value)
     return History({name: sorted(curve.items()) for name, curve in points.items()}) if points else None
 
 

@@ -1,4 +1,7 @@
-"""The page itself: one HTML file that needs nothing else, in which what comes from data is text and never markup."""
+"""HTML page of the report, complete in one file.
+
+Text from data never becomes markup.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ SCRIPTS = ("base.js", "tables.js", "player.js", "clips.js")
 
 
 class WrittenReport(NamedTuple):
-    """The report that was written.
+    """Report that was written.
 
     Attributes:
         path: The page.
@@ -53,7 +56,7 @@ def write_report(
     title: str = "Skeleton action recognition",
     fps: float = 25.0,
 ) -> WrittenReport:
-    """Write ``index.html`` into a folder; the file appears whole or not at all.
+    """Write ``index.html`` into a folder, atomically.
 
     Args:
         inputs: The data, see :func:`pyskl_semloss.report.inputs.read_inputs`.
@@ -72,7 +75,7 @@ def write_report(
     if not (math.isfinite(fps) and fps > 0):
         raise InputError(f"expected frames a second above 0, got {fps}", field="fps")
     ids = inputs.final.scores.sample_id.tolist()
-    packed = pack_clips([inputs.clips.get(one) for one in ids])
+    packed = pack_clips([inputs.clips.get(clip_id) for clip_id in ids])
     data = page_data(inputs, packed, layout, title=title, fps=fps)
     content = render(data, packed.text, _plotly_js())
     path = Path(folder) / "index.html"
@@ -84,7 +87,7 @@ def write_report(
 def page_data(
     inputs: ReportInputs, packed: PackedClips, layout: SkeletonLayout | None, *, title: str, fps: float
 ) -> dict[str, Any]:
-    """Everything that the page's scripts read, as JSON types."""
+    """Data for the page's scripts, as JSON types."""
     final = inputs.final
     labelled = int((final.scores.label >= 0).sum())
     precision = (
@@ -92,7 +95,7 @@ def page_data(
         if packed.text
         else ""
     )
-    made = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    created = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     return {
         "title": title,
         "final": {"name": final.name, "role": final.role},
@@ -111,12 +114,12 @@ def page_data(
         "skeleton": stick_figure.figure_data(layout) if layout and inputs.clips else {"limbs": [], "sides": []},
         "fps": fps,
         "precision": precision,
-        "footer": f"Made {made} by pyskl_semloss {__version__}. The file is complete: it loads nothing.",
+        "footer": f"Made {created} by pyskl_semloss {__version__}. The file is complete: it loads nothing.",
     }
 
 
 def render(data: Mapping[str, Any], keypoints: str, plotly_js: str) -> bytes:
-    """The page as UTF-8.
+    """HTML of the page in UTF-8.
 
     Data stand in a block of JSON that no browser runs, in which ``<`` is an escape. Scripts are allowed by their
     SHA-256 alone, so that nothing else would run even if it found its way into the page.
@@ -143,21 +146,24 @@ def render(data: Mapping[str, Any], keypoints: str, plotly_js: str) -> bytes:
         "keypoints": keypoints,
     }
     # One pass: what is filled in is not searched for further places.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], read("page.html")).encode("utf-8", "replace")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], read("page.html")).encode("utf-8", "replace")
 
 
 def json_text(data: Any) -> str:
-    """JSON that can stand inside a script element: no ``<``, no ``>``, no ``&``; NaN is refused."""
+    """JSON for a script element, without ``<``, ``>`` and ``&``."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def content_policy(scripts: list[str]) -> str:
-    """The Content-Security-Policy: nothing is loaded or sent, and only these scripts run.
+    """Content-Security-Policy that allows only these scripts.
 
+    Nothing is loaded or sent.
     Styles may be inline, because Plotly sets them; images may be data of the page, because Plotly's do.
     """
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in scripts)
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
@@ -165,16 +171,20 @@ def content_policy(scripts: list[str]) -> str:
 
 
 def _layout_of(clips: Mapping[str, Clip], layout: SkeletonLayout | None) -> SkeletonLayout | None:
-    """The layout given, or the only sound one of that many joints."""
+    """Chosen layout, or the only sound one of that many joints."""
     if not clips:
         return layout
     joints = next(iter(clips.values())).keypoint.shape[2]
-    known = [one for one in KNOWN_LAYOUTS.values() if one.num_joints == joints and not one.mistakes]
-    if layout is None and len(known) == 1:
-        return known[0]
+    candidates = [
+        candidate for candidate in KNOWN_LAYOUTS.values() if candidate.num_joints == joints and not candidate.mistakes
+    ]
+    if layout is None and len(candidates) == 1:
+        return candidates[0]
     if layout is None or layout.num_joints != joints:
         got = "none" if layout is None else f"{layout.name!r}, which has {layout.num_joints}"
-        fitting = f" Of {joints} joints are {', '.join(one.name for one in known)}." if known else ""
+        fitting = (
+            f" Of {joints} joints are {', '.join(candidate.name for candidate in candidates)}." if candidates else ""
+        )
         raise InputError(
             f"the clips have {joints} joints; expected their layout, got {got}",
             field="layout",

@@ -1,4 +1,4 @@
-"""The numbers of the page: headline table with intervals, comparisons, classes and their neighbours."""
+"""Statistics of the page: headline table, comparisons, classes, neighbours."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def intervals(
     seed: int = 0,
     persons: Mapping[str, str] | None = None,
 ) -> list[dict[str, tuple[float, float]]]:
-    """Percentile bootstrap intervals of ``top1``, ``top5`` and ``mean_class``: clips, or persons, drawn anew.
+    """Percentile bootstrap intervals of ``top1``, ``top5`` and ``mean_class``.
 
-    The same draws serve all models. Mean-class accuracy is over the classes that occur in a resample. Where all or none
-    of the clips are right every resample says the same, so that the interval is Wilson's instead, for as many trials as
-    units are drawn.
+    Clips, or persons, are resampled. The same draws serve all models. Mean-class accuracy is over the classes that
+    occur in a resample. Where all or none of the clips are right, all resamples are equal, and the interval is Wilson's
+    for as many trials as units are drawn.
 
     Args:
         parts: Scores of the same clips in the same order.
@@ -53,12 +53,12 @@ def intervals(
     Returns:
         For each model (low, high) of each number, as fractions; empty dicts if no label is known.
     """
-    known = parts[0].label >= 0
-    if not known.any():
+    labelled = parts[0].label >= 0
+    if not labelled.any():
         return [{} for _ in parts]
-    label, units = parts[0].label[known], sampling_units(parts[0].sample_id[known], persons)
-    top1 = np.stack([_in_top(part.score[known], label, 1) for part in parts])
-    top5 = np.stack([_in_top(part.score[known], label, 5) for part in parts])
+    label, units = parts[0].label[labelled], sampling_units(parts[0].sample_id[labelled], persons)
+    top1 = np.stack([_in_top(part.score[labelled], label, 1) for part in parts])
+    top5 = np.stack([_in_top(part.score[labelled], label, 5) for part in parts])
     ends = bootstrap(
         units,
         lambda counts: np.stack(
@@ -66,18 +66,18 @@ def intervals(
         ),
         resamples=resamples, level=level, seed=seed,
     )  # fmt: skip
-    rights = {"top1": top1, "top5": top5, "mean_class": top1}
+    correct = {"top1": top1, "top5": top5, "mean_class": top1}
     return [
         {
-            name: _one_sided(right[n], units.count, level) or (float(ends[0, row, n]), float(ends[1, row, n]))
-            for row, (name, right) in enumerate(rights.items())
+            name: _one_sided(outcomes[n], units.count, level) or (float(ends[0, row, n]), float(ends[1, row, n]))
+            for row, (name, outcomes) in enumerate(correct.items())
         }
         for n in range(len(parts))
     ]
 
 
 def _one_sided(right: np.ndarray, count: int, level: float) -> tuple[float, float] | None:
-    """Wilson's interval where all or none of the clips (N,) are right, else None."""
+    """Wilson interval if all or no clips (N,) are correct, else None."""
     if right.min() != right.max():
         return None
     low, high = wilson_interval(right[:1], np.array([count]), NormalDist().inv_cdf((1 + level) / 2))
@@ -85,24 +85,30 @@ def _one_sided(right: np.ndarray, count: int, level: float) -> tuple[float, floa
 
 
 def headline_table(inputs: ReportInputs) -> dict[str, Any]:
-    """The headline table, in percent: column titles, and a row for each model with values and interval ends."""
+    """Headline table in percent: column titles, and a row per model.
+
+    A row has values and interval ends.
+    """
     models = inputs.models
     numbers = [all_metrics(model.scores) for model in models]
     spans = intervals([model.scores for model in models], persons=inputs.persons)
-    shown = [name for name in COLUMNS if any(name in row for row in numbers)]
+    columns = [name for name in COLUMNS if any(name in row for row in numbers)]
     rows = []
     for model, values, span in zip(models, numbers, spans, strict=True):
         cells = [
             {"value": _percent(values.get(name)), "low": _percent(span.get(name, (None, None))[0]),
              "high": _percent(span.get(name, (None, None))[1])}
-            for name in shown
+            for name in columns
         ]  # fmt: skip
         rows.append({"name": model.name, "role": model.role, "weight": model.weight, "cells": cells})
-    return {"columns": [COLUMNS[name] for name in shown], "keys": shown, "rows": rows}
+    return {"columns": [COLUMNS[name] for name in columns], "keys": columns, "rows": rows}
 
 
 def comparison(inputs: ReportInputs) -> list[dict[str, Any]]:
-    """The final model against baseline and parts: differences with intervals (percent points), clips, p-value."""
+    """Comparison of the final model with baseline and parts.
+
+    Differences with intervals in percent points, clips gained and lost, p-value.
+    """
     if inputs.final.scores.label.max() < 0:
         return []
     final = inputs.final
@@ -125,20 +131,23 @@ def comparison(inputs: ReportInputs) -> list[dict[str, Any]]:
 
 
 def _difference(a: Scores, b: Scores, metric: str, inputs: ReportInputs) -> list[float | None]:
-    """Estimate and interval ends in percent points; no interval where no clip tells the models apart."""
-    one = paired_bootstrap([a], [b], metric, resamples=RESAMPLES, persons=inputs.persons)
-    if one.low == one.high:
-        return [_percent(one.estimate), None, None]
-    return [_percent(one.estimate), _percent(one.low), _percent(one.high)]
+    """Difference and interval ends in percent points.
+
+    There is no interval where no clip tells the models apart.
+    """
+    result = paired_bootstrap([a], [b], metric, resamples=RESAMPLES, persons=inputs.persons)
+    if result.low == result.high:
+        return [_percent(result.estimate), None, None]
+    return [_percent(result.estimate), _percent(result.low), _percent(result.high)]
 
 
 def resampling_note(inputs: ReportInputs) -> str:
-    """Which clips were drawn together for the intervals, in a sentence; empty where no label is known."""
+    """Sentence about the resampling; empty if no label is known."""
     scores = inputs.final.scores
-    known = scores.label >= 0
-    if not known.any():
+    labelled = scores.label >= 0
+    if not labelled.any():
         return ""
-    units = sampling_units(scores.sample_id[known], inputs.persons)
+    units = sampling_units(scores.sample_id[labelled], inputs.persons)
     if units.kind == "persons":
         few = " With so few persons they are rough." if units.count < FEW_PERSONS else ""
         return f"Intervals: clips of one person are resampled together ({units.count} persons).{few}"
@@ -149,7 +158,10 @@ def resampling_note(inputs: ReportInputs) -> str:
 
 
 def classes(inputs: ReportInputs) -> list[dict[str, Any]]:
-    """Name, clips in test and training, recall and precision (percent; None without clips) of each class."""
+    """Name, clips, recall and precision of each class.
+
+    Recall and precision are in percent, None without clips.
+    """
     final = inputs.final.scores
     numbers = class_numbers(final.score, final.label)
     sizes = inputs.train_sizes
@@ -166,33 +178,39 @@ def classes(inputs: ReportInputs) -> list[dict[str, Any]]:
 
 
 def matrix(inputs: ReportInputs) -> list[list[int]]:
-    """Clips of each true class (row) by predicted class (column), for the final model."""
+    """Confusion matrix of the final model, true class by predicted class."""
     return confusion_matrix(inputs.final.scores.score, inputs.final.scores.label).tolist()
 
 
 def nearest_names(inputs: ReportInputs, count: int = 3) -> list[list[tuple[int, float]]]:
-    """The nearest other names of each class, as (class, cosine), the nearest first; empty without label vectors."""
+    """Nearest other names of each class as (class, cosine).
+
+    The nearest is first; empty without label vectors.
+    """
     if inputs.vectors is None:
         return []
     table = cosines(inputs.vectors)
     np.fill_diagonal(table, -np.inf)
     order = np.argsort(-table, axis=1, kind="stable")[:, : min(count, len(table) - 1)]
-    return [[(int(one), round(float(table[n, one]), 3)) for one in row] for n, row in enumerate(order)]
+    return [[(int(other), round(float(table[n, other]), 3)) for other in row] for n, row in enumerate(order)]
 
 
 def nearness(inputs: ReportInputs) -> dict[str, Any] | None:
-    """The neighbour test of the final model's mistakes; None without label vectors or anything to test."""
+    """Neighbour test of the final model's mistakes, or None.
+
+    It needs label vectors and mistakes.
+    """
     if inputs.vectors is None:
         return None
     try:
-        found = name_nearness([inputs.final.scores], inputs.vectors)
+        test = name_nearness([inputs.final.scores], inputs.vectors)
     except InputError:
         return None  # no mistake, no label, or fewer than three classes
-    return found._asdict()
+    return test._asdict()
 
 
 def _in_top(score: np.ndarray, label: np.ndarray, k: int) -> np.ndarray:
-    """(N,) 1 where the true class is among the k highest, of equal scores the lower index first."""
+    """Top-k hits (N,); of equal scores the lower index comes first."""
     own = np.take_along_axis(score, label[:, None], axis=1)
     before = (score > own) | ((score == own) & (np.arange(score.shape[1]) < label[:, None]))
     return (before.sum(axis=1) < k).astype(np.float64)

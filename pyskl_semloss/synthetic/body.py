@@ -1,4 +1,4 @@
-"""A parametric upper body that acts out a gesture: positions of 22 joints in space, frame by frame."""
+"""Parametric upper body of 22 joints that acts out gestures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ELBOW_GUESS = np.array([0.70, 0.80, 0.10])
 
 @dataclass(frozen=True)
 class Subject:
-    """The build and habits of one person; lengths in shoulder widths."""
+    """Build and habits of one person; lengths in shoulder widths."""
 
     upper_arm: float
     forearm: float
@@ -43,7 +43,7 @@ class Subject:
 
 
 def draw_subject(rng: np.random.Generator) -> Subject:
-    """A person at random: proportions, tempo, handedness, resting place of the hands, distance and seat."""
+    """Draw a random person: build, tempo, handedness, rest pose, distance, seat."""
     return Subject(
         upper_arm=rng.uniform(0.72, 0.86),
         forearm=rng.uniform(0.64, 0.76),
@@ -61,14 +61,17 @@ def draw_subject(rng: np.random.Generator) -> Subject:
 
 
 def drift(rng: np.random.Generator, seconds: np.ndarray, axes: int, hz: float) -> np.ndarray:
-    """Smooth irregular movement of about unit size, shape (T, axes): three sines of random phase and frequency."""
+    """Smooth irregular movement (T, axes) of about unit size.
+
+    It is the sum of three sines of random phase and frequency.
+    """
     rate = rng.uniform(0.3, 1.0, (3, axes)) * hz * 2 * np.pi
     phase = rng.uniform(0, 2 * np.pi, (3, axes))
     return np.asarray(np.sin(seconds[:, None, None] * rate + phase).sum(1) * 0.7)
 
 
 def smooth(steps: np.ndarray) -> np.ndarray:
-    """The minimum-jerk ramp from 0 to 1 (Flash and Hogan, 1985), constant outside."""
+    """Minimum-jerk ramp from 0 to 1 (Flash and Hogan, 1985)."""
     x = steps.clip(0, 1)
     return np.asarray(x**3 * (10 - 15 * x + 6 * x * x))
 
@@ -78,7 +81,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 class Actor:
-    """One clip being acted: the subject, the clock and the random choices that its parts share.
+    """One performance: subject, clock and shared random choices.
 
     Args:
         subject: Who acts.
@@ -119,8 +122,8 @@ class Actor:
             joints[:, first, 1] -= lift[:, (side + 1) // 2]
         arms = ((-1, 2, gesture.other), (1, 5, gesture.arm))
         for side, first, arm in arms:
-            places = self._places(arm, side, joints, neck, head_turn, sink)
-            wrist, elbow, fingers = self._arm(arm, side, joints[:, first], places)
+            targets = self._targets(arm, side, joints, neck, head_turn, sink)
+            wrist, elbow, fingers = self._arm(arm, side, joints[:, first], targets)
             joints[:, first + 1], joints[:, first + 2] = elbow, wrist
             fingers_at = 12 if side < 0 else 17
             joints[:, fingers_at : fingers_at + 5] = fingers
@@ -130,7 +133,10 @@ class Actor:
         return np.asarray(np.sin(2 * np.pi * hz * self.tempo * self.seconds + self.phase + offset) * self.envelope)
 
     def _trunk(self, trunk: Trunk) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Neck joint (T, 3), head angles (T, 3) in radians, sink of the head (T, 3), lift of the shoulders (T, 2)."""
+        """Movement of neck, head and shoulders.
+
+        Neck joint (T, 3), head angles (T, 3) in radians, sink of the head (T, 3), lift of the shoulders (T, 2).
+        """
         rng, idle = self.rng, self.subject.restless
         held, wave = self.envelope[:, None] * self.size, self._oscillation(trunk.hz)[:, None] * self.size
         sign = rng.choice([-1, 1])  # a trunk goes to either side whichever arm acts
@@ -146,7 +152,7 @@ class Actor:
         return neck, np.deg2rad(angles), sink, lift + drift(rng, self.seconds, 2, 0.3) * 0.006 * idle
 
     def _head(self, points: np.ndarray, neck: np.ndarray, angles: np.ndarray, sink: np.ndarray) -> np.ndarray:
-        """Points of the head (K, 3) turned by pitch, yaw and roll and carried along: (T, K, 3)."""
+        """Points of the head (K, 3) in every frame, (T, K, 3)."""
         x, y, z = ((points - _HEAD_PIVOT) * self.subject.head)[None].transpose(2, 0, 1)
         (sp, sy, sr), (cp, cy, cr) = np.sin(angles.T)[..., None], np.cos(angles.T)[..., None]
         y, z = y * cp - z * sp, y * sp + z * cp
@@ -155,28 +161,28 @@ class Actor:
         pivot = _HEAD_PIVOT - [0, self.subject.neck, 0]
         return np.stack([x, y, z], -1) + (pivot + neck + sink)[:, None]
 
-    def _places(
+    def _targets(
         self, arm: Arm | None, side: int, joints: np.ndarray, neck: np.ndarray, head_turn: np.ndarray, sink: np.ndarray
     ) -> list[np.ndarray]:
-        """Where the places of an arm are in every frame, each (T, 3)."""
+        """Positions of an arm's targets in every frame, each (T, 3)."""
         along = {"other wrist": 0.0, "other forearm": 0.45, "other elbow": 0.85, "other upper arm": 1.4}
-        found = []
+        targets = []
         for name in arm.targets if arm else ():
             if name in HEAD_TARGETS:
-                found.append(self._head(np.array([HEAD_TARGETS[name]]) * [side, 1, 1], neck, head_turn, sink)[:, 0])
+                targets.append(self._head(np.array([HEAD_TARGETS[name]]) * [side, 1, 1], neck, head_turn, sink)[:, 0])
             elif name in OTHER_ARM_TARGETS:
                 shoulder, elbow, wrist = (joints[:, index] for index in (2, 3, 4))
                 share = along[name]
                 lower = wrist + min(share, 1.0) * (elbow - wrist)
-                found.append(lower + max(share - 1.0, 0.0) * (shoulder - elbow) + [0, 0, 0.1])
+                targets.append(lower + max(share - 1.0, 0.0) * (shoulder - elbow) + [0, 0, 0.1])
             else:
-                found.append(neck + np.array(BODY_TARGETS[name]) * [side, 1, 1])
+                targets.append(neck + np.array(BODY_TARGETS[name]) * [side, 1, 1])
         # Both hands miss a place together, or hands that hold each other would part.
         offset = self.aim + self.rng.normal(0, 0.012, 3)
-        return [place + offset for place in found]
+        return [target + offset for target in targets]
 
-    def _path(self, arm: Arm | None, side: int, places: list[np.ndarray]) -> np.ndarray:
-        """The fingertips (T, 3): from the rest to the places, one after the other, and back to the rest."""
+    def _path(self, arm: Arm | None, side: int, targets: list[np.ndarray]) -> np.ndarray:
+        """Path of the fingertips (T, 3): rest, targets in turn, rest."""
         rng, idle = self.rng, self.subject.restless
         rest = (self.subject.rest + rng.normal(0, [0.14, 0.09, 0.06])) * [side, 1, 1]
         path = rest + drift(rng, self.seconds, 3, 0.4) * 0.015 * idle
@@ -185,10 +191,10 @@ class Actor:
             path += move[:, None] * rng.normal(0, [0.18, 0.12, 0.06])
         if arm is None:
             return path
-        target = places[0]
-        for number, place in enumerate(places[1:], 1):
-            switch = self.start + (self.stop - self.start) * number / len(places)
-            target = target + smooth((self.seconds - switch) * 3 * self.tempo + 0.5)[:, None] * (place - target)
+        target = targets[0]
+        for number, next_target in enumerate(targets[1:], 1):
+            switch = self.start + (self.stop - self.start) * number / len(targets)
+            target = target + smooth((self.seconds - switch) * 3 * self.tempo + 0.5)[:, None] * (next_target - target)
         opposed = np.pi if arm.opposed else 0.0
         mirror = np.array([side, 1, 1])
         motion = self._oscillation(arm.hz, opposed)[:, None] * arm.wave * mirror
@@ -202,10 +208,10 @@ class Actor:
         return path + reach * (target - path) + 4 * reach * (1 - reach) * way * arc + motion * self.size
 
     def _arm(
-        self, arm: Arm | None, side: int, shoulder: np.ndarray, places: list[np.ndarray]
+        self, arm: Arm | None, side: int, shoulder: np.ndarray, targets: list[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Wrist (T, 3), elbow (T, 3) and fingertips (T, 5, 3) of the arm on a side."""
-        tip, reach, mirror = self._path(arm, side, places), self.envelope[:, None], np.array([side, 1, 1])
+        """Joints of an arm: wrist (T, 3), elbow (T, 3), fingertips (T, 5, 3)."""
+        tip, reach, mirror = self._path(arm, side, targets), self.envelope[:, None], np.array([side, 1, 1])
         shape = arm or Arm((), pole=REST_POLE)
         forward = _unit(tip - _ELBOW_GUESS * mirror)
         if shape.hand is not None:

@@ -1,4 +1,4 @@
-"""From joints in space to what a pose estimator gives: pixels, confidences, noise and lost points."""
+"""Simulated camera and pose estimator: pixels, scores, noise, lost points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HANDS = np.array([4, 7, *range(12, 22)])
 
 
 def project(joints: np.ndarray, subject: Subject, rng: np.random.Generator) -> np.ndarray:
-    """Place a body in the image: turn it, look at it with slight perspective, scale and shift it.
+    """Project a body into the image with slight perspective.
 
     Args:
         joints: (T, V, 3) in shoulder widths; x right, y down, z to the camera.

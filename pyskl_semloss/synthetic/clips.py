@@ -1,4 +1,4 @@
-"""The synthetic set: the 32 iMiGUE classes acted out by a parametric upper body, in the form of the real data."""
+"""Synthetic data set: the 32 iMiGUE classes acted by a parametric body."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ def act(label: int, subject: Subject, rng: np.random.Generator, name: str) -> Cl
 
 
 def class_counts(num_clips: int, balance: str) -> list[int]:
-    """Clips of each class: equal shares or those of iMiGUE, by largest remainders, at least one a class.
+    """Clips of each class by largest remainders, at least one each.
+
+    Shares are equal or those of iMiGUE.
 
     Raises:
         InputError: ``balance`` is neither ``"balanced"`` nor ``"official"``.
@@ -85,11 +87,14 @@ def split_of_subjects(subjects: int, rng: np.random.Generator) -> list[str]:
     """The split of each subject, drawn at random."""
     test, val = max(1, round(0.25 * subjects)), max(1, round(0.10 * subjects))
     names = ["test"] * test + ["val"] * val + ["train"] * (subjects - test - val)
-    return [names[place] for place in rng.permutation(subjects)]
+    return [names[index] for index in rng.permutation(subjects)]
 
 
 def _cast(counts: list[int], subjects: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
-    """Label and subject of every clip; those of a class go round the subjects, so that every split gets its share."""
+    """Label and subject of every clip.
+
+    Each class goes round the subjects, so that every split gets its share.
+    """
     order = rng.permutation(sum(counts))
     labels = np.repeat(np.arange(len(counts)), counts)
     rounds = [(rng.permutation(subjects)[np.arange(count) % subjects]) for count in counts]

@@ -1,4 +1,4 @@
-"""An example of an own study: recordings of several persons with a table of their labels, and one without labels."""
+"""Example study: labelled recordings of several persons, and a new one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHORTEST_REST = 1.0
 
 
 def write_example_study(folder: str | os.PathLike[str], persons: int = 12, gestures: int = 24, seed: int = 0) -> None:
-    """Write a folder as the tutorial begins with: what a study has when the keypoints of its videos are estimated.
+    """Write the folder that the tutorial begins with.
 
     ``recordings/interview_NN.npz``, one for each person, as ``semloss poses`` writes them; ``labels.csv``
     with recording, start and end in s, label and subject, rests of a second and more among them; ``names.txt``, the
@@ -52,11 +52,11 @@ def write_example_study(folder: str | os.PathLike[str], persons: int = 12, gestu
         recording = dataclasses.replace(recording, name=name)
         if person == persons:
             recording.save(folder / "new" / f"{name}.npz")
-            _write_table(folder / "new" / "truth.csv", ("start", "end", "name"), [_times(one) for one in truth])
+            _write_table(folder / "new" / "truth.csv", ("start", "end", "name"), [_times(segment) for segment in truth])
         else:
             recording.save(folder / "recordings" / f"{name}.npz")
-            labelled = sorted([*truth, *_rests(truth)], key=lambda one: one.start)
-            rows += [(name, *_times(one), f"P{person + 1:02d}") for one in labelled]
+            labelled = sorted([*truth, *_rests(truth)], key=lambda segment: segment.start)
+            rows += [(name, *_times(segment), f"P{person + 1:02d}") for segment in labelled]
     _write_table(folder / "labels.csv", ("recording", "start", "end", "label", "subject"), rows)
     with result_file(folder / "names.txt", "w", encoding="utf-8") as stream:
         stream.write("".join(f"{name}\n" for name in (*STUDY_GESTURES, REST)))
@@ -67,8 +67,8 @@ def _rests(truth: Sequence[Segment]) -> list[Segment]:
     return [Segment(a.end, b.start, REST) for a, b in between if b.start - a.end >= _SHORTEST_REST]
 
 
-def _times(one: Segment) -> tuple[str, str, str]:
-    return f"{one.start:.2f}", f"{one.end:.2f}", one.name
+def _times(segment: Segment) -> tuple[str, str, str]:
+    return f"{segment.start:.2f}", f"{segment.end:.2f}", segment.name
 
 
 def _write_table(path: Path, titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

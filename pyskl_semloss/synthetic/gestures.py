@@ -1,8 +1,8 @@
-"""The 32 iMiGUE gestures as data: where the hands go and how hands, head, shoulders and trunk move.
+"""The 32 iMiGUE gestures as data: targets and movements.
 
 Lengths are in shoulder widths, angles in degrees, frequencies in Hz. x points outward on the arm's own side, y down,
-z to the camera; the origin is the neck joint. A place on the head moves with the head, and the places of the other arm
-("other …") with that arm.
+z to the camera; the origin is the neck joint. A target on the head moves with the head, a target on the other
+arm ("other …") with that arm.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ OTHER_ARM_TARGETS = ("other wrist", "other forearm", "other elbow", "other upper
 
 @dataclass(frozen=True)
 class Arm:
-    """What one hand does while the gesture lasts; its fingertips go to the targets.
+    """Movement of one hand; its fingertips go to the targets.
 
     Attributes:
         targets: Visited one after the other, each for the same time.
@@ -78,7 +78,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Trunk:
-    """What head, shoulders and trunk do while the gesture lasts: a held offset, and an oscillation at ``hz``.
+    """Movement of head, shoulders and trunk: offset, and oscillation at ``hz``.
 
     Attributes:
         head: Pitch (positive looks up), yaw and roll of the head.
@@ -106,7 +106,7 @@ STILL = Trunk()
 
 @dataclass(frozen=True)
 class Gesture:
-    """One class: its name, the acting arm, the other arm, and the rest of the body. None rests."""
+    """One class: name, acting arm, other arm and trunk; None rests."""
 
     name: str
     arm: Arm | None = None

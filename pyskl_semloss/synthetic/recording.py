@@ -1,4 +1,4 @@
-"""Long synthetic recordings: one person acts gesture after gesture before one camera, and when is known."""
+"""Long synthetic recordings of one person with known gestures."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def generate_recording(
     pixels = project(np.concatenate(pieces), subject, rng)
     seen = [
         observe(part, subject.scale, veil, rng)
-        for part, veil in zip(np.split(pixels, np.cumsum([len(one) for one in pieces])[:-1]), hidden, strict=True)
+        for part, veil in zip(np.split(pixels, np.cumsum([len(piece) for piece in pieces])[:-1]), hidden, strict=True)
     ]
     keypoint, score = (np.concatenate(parts)[None] for parts in zip(*seen, strict=True))
     return Recording(f"{split}_{seed}", keypoint, score, "openpose22", IMAGE, FPS), truth  # type: ignore[arg-type]
@@ -95,7 +95,10 @@ def _order(gestures: int, classes: Sequence[int], rng: np.random.Generator) -> l
 
 
 def _act(label: int, subject: Subject, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Joints (T, 22, 3), how far the hands are out of sight (T,), and start and end of the gesture in s."""
+    """Act a gesture: joints, hidden share of the hands, start and end.
+
+    Joints are (T, 22, 3), the hidden share (T,), start and end in s.
+    """
     actor = Actor(subject, int(rng.integers(synthetic.MIN_FRAMES, synthetic.MAX_FRAMES + 1)), rng)
     joints = actor.act(GESTURES[label])
     if rng.random() >= subject.right_share:
@@ -105,7 +108,7 @@ def _act(label: int, subject: Subject, rng: np.random.Generator) -> tuple[np.nda
 
 
 def _stillness(first: np.ndarray, last: np.ndarray, frames: int, rng: np.random.Generator) -> np.ndarray:
-    """From one pose to the next in half a second, somewhere in the time between, with the drift of a body at rest."""
+    """Rest between two poses, with drift and a half-second transition."""
     seconds = np.arange(frames) / FPS
     begin = rng.uniform(0, max(seconds[-1] - 0.5, 0))
     way = smooth((seconds - begin) / 0.5)[:, None, None]

@@ -1,4 +1,4 @@
-"""From a video to a recording of keypoints: frames, estimators of poses, many files, overlays to check by eye."""
+"""Pose estimation in videos: frames, estimators, many files, overlays."""
 
 from pyskl_semloss.video.batch import estimate_files
 from pyskl_semloss.video.estimate import estimate

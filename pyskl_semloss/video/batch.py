@@ -1,4 +1,4 @@
-"""Recordings of many videos: several processes, interrupted and continued, one broken file among whole ones."""
+"""Pose estimation in many videos, parallel and resumable."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from pyskl_semloss.video.options import EstimationOptions
 from pyskl_semloss.video.overlay import write_overlay
 
 _OF_THE_WHOLE = ("person", "max_persons", "pause")
-"""Options that matter when the parts are put together."""
+"""Options that matter when the parts are joined."""
 
 
 def result_key(path: str | os.PathLike[str], options: EstimationOptions, without: Sequence[str] = ()) -> str:
-    """Text that differs when a result must be made anew: file, its size and time, options, version.
+    """Cache key of a result: file, its size and time, options, version.
 
     Args:
         path: The video.
@@ -53,7 +53,7 @@ def result_key(path: str | os.PathLike[str], options: EstimationOptions, without
 
 
 class PartFiles:
-    """The folder ``NAME.parts`` with a file for each part that is made.
+    """Folder ``NAME.parts`` with a file for each finished part.
 
     Args:
         folder: The folder.
@@ -74,7 +74,7 @@ class PartFiles:
             np.savez_compressed(stream, keypoint=part.keypoint, score=part.score, key=key)
 
     def read(self, number: int) -> VideoPart | None:
-        """A part, or None if it is not there, damaged, or of other options."""
+        """Part, or None if absent, damaged, or of other options."""
         file = self._file(number)
         if not file.is_file():
             return None
@@ -83,8 +83,8 @@ class PartFiles:
             members = read_npz(file)
             keypoint, score = members["keypoint"], members["score"]
             full = score.shape[1] == PART
-            right = keypoint.shape == (*score.shape, 2) and score.shape[1] <= PART
-            if right and str(members["key"]) == (self._full if full else self._last):
+            valid = keypoint.shape == (*score.shape, 2) and score.shape[1] <= PART
+            if valid and str(members["key"]) == (self._full if full else self._last):
                 return VideoPart(number, keypoint, score)
         return None
 
@@ -103,7 +103,10 @@ class PartFiles:
 
 
 def are_complete(lengths: dict[int, int]) -> bool:
-    """Whether these parts, number to frames, are all of a video: the first that is not full is the last."""
+    """Test whether these parts, number to frames, are a whole video.
+
+    The first part that is not full is the last.
+    """
     short = [number for number, length in lengths.items() if length < PART]
     return bool(short) and all(number in lengths for number in range(min(short)))
 
@@ -116,7 +119,7 @@ _INTERVAL = 0.5
 
 @dataclass
 class VideoResult:
-    """What became of a video.
+    """Result of one video.
 
     Attributes:
         video: The file.
@@ -158,8 +161,9 @@ def estimate_files(
     overlay: bool = False,
     progress: FramesCallback | None = None,
 ) -> list[VideoResult]:
-    """Make ``NAME.npz``, a recording, of each video, and beside it ``NAME.json`` with facts about it.
+    """Estimate the poses in many videos.
 
+    Each becomes ``NAME.npz``, a recording, and ``NAME.json`` with facts about it.
     What is there already, of the same file and options, is kept after a look at its checksum. Parts of a video are kept
     in ``NAME.parts`` until it is done, so that the same call goes on after an interruption, with the same result. Where
     there are fewer videos than processes, several work on one.
@@ -173,7 +177,7 @@ def estimate_files(
         progress: Called now and then.
 
     Returns:
-        What became of each video, in their order; one that fails does not stop the others.
+        Result of each video, in their order; one that fails does not stop the others.
 
     Raises:
         InputError: Two videos are of one name, an argument is wrong, or another process writes into the folder.
@@ -186,14 +190,14 @@ def estimate_files(
     with writing(out):
         os.makedirs(out, exist_ok=True)
     with hold(out, "writes into"):
-        run = _Run(outcomes, Path(out), options, workers, overlay, progress)
+        run = _BatchState(outcomes, Path(out), options, workers, overlay, progress)
         for event in run_tasks(_work, run.tasks, workers):
-            run.hear(event)
+            run.handle(event)
     return outcomes
 
 
-class _Run:
-    """State of a run over many videos, in the first process."""
+class _BatchState:
+    """Progress of many videos, in the main process."""
 
     def __init__(
         self,
@@ -206,24 +210,24 @@ class _Run:
     ) -> None:
         self._outcomes, self._out, self._overlay = outcomes, out, overlay
         self._progress = progress or (lambda *numbers: None)
-        self._expected, self._found, self._left = Counter[int](), Counter[Any](), Counter[int]()
+        self._expected, self._done, self._lanes_left = Counter[int](), Counter[Any](), Counter[int]()
         self.tasks: deque[_Task] = deque()
-        pending = [at for at, outcome in enumerate(outcomes) if not self._kept(outcome, options)]
+        pending = [at for at, outcome in enumerate(outcomes) if not self._is_current(outcome, options)]
         # One thread a process, unless the only process has the machine for itself.
         threads, self._lanes = int(workers > 1), max(1, workers // max(1, len(pending)))
         for at, outcome in enumerate(outcomes):
-            step = "look" if at in pending else "overlay"
-            if step == "look" or (overlay and not os.path.isfile(outcome.overlay)):
+            step = "inspect" if at in pending else "overlay"
+            if step == "inspect" or (overlay and not os.path.isfile(outcome.overlay)):
                 self.tasks.append(_Task(step, at, outcome.video, os.fspath(out), options, threads))
 
-    def _kept(self, outcome: VideoResult, options: EstimationOptions) -> bool:
-        """Whether the recording of a video is there; also notes the names of its files."""
+    def _is_current(self, outcome: VideoResult, options: EstimationOptions) -> bool:
+        """Test whether the recording of a video is current; note its file names."""
         name = _stem(outcome.video)
         outcome.recording = os.fspath(self._out / f"{name}.npz")
         outcome.overlay = os.fspath(self._out / f"{name}_overlay.mp4") if self._overlay else ""
-        about = self._out / f"{name}.json"
+        facts_file = self._out / f"{name}.json"
         with contextlib.suppress(InputError, OSError, AttributeError):
-            facts = read_json(about)
+            facts = read_json(facts_file)
             key = result_key(outcome.video, options)
             if facts.get("key") == key and facts.get("sha256") == sha256(outcome.recording):
                 outcome.status, outcome.facts = "kept", facts
@@ -235,43 +239,43 @@ class _Run:
                 os.unlink(files[-1])
         return False
 
-    def hear(self, event: Event) -> None:
-        """Take note of what a process says, and add the tasks that follow from it."""
+    def handle(self, event: Event) -> None:
+        """Handle an event of a process and add the tasks that follow."""
         task, outcome = event.task, self._outcomes[event.task.video]
         if event.kind == "failed":
             outcome.status = "failed"
             outcome.problem = str(event.value.located(file=outcome.video))
             self.tasks = self._without(task.video)
         elif event.kind == "told":
-            self._found[task.video, task.lane] = event.value
+            self._done[task.video, task.lane] = event.value
         elif outcome.status != "failed":
-            self._go_on(task, event.value, outcome)
+            self._add_next(task, event.value, outcome)
         done = sum(outcome.status != "" for outcome in self._outcomes)
         failed = [at for at, outcome in enumerate(self._outcomes) if outcome.status == "failed"]
-        found = sum(count for (video, _), count in self._found.items() if video not in failed)
+        frames_done = sum(count for (video, _), count in self._done.items() if video not in failed)
         expected = sum(count for video, count in self._expected.items() if video not in failed)
-        self._progress(found, max(found, expected), done, len(self._outcomes))
+        self._progress(frames_done, max(frames_done, expected), done, len(self._outcomes))
 
     def _without(self, video: int) -> deque[_Task]:
-        kept = [task for task in self.tasks if task.video != video]
+        remaining = [task for task in self.tasks if task.video != video]
         self.tasks.clear()
-        self.tasks.extend(kept)
+        self.tasks.extend(remaining)
         return self.tasks
 
-    def _go_on(self, task: _Task, value: Any, outcome: VideoResult) -> None:
-        again = functools.partial(_Task, video=task.video, path=task.path, out=task.out, options=task.options)
-        if task.step == "look":
-            self._expected[task.video], self._left[task.video] = value, self._lanes
+    def _add_next(self, task: _Task, value: Any, outcome: VideoResult) -> None:
+        task_of = functools.partial(_Task, video=task.video, path=task.path, out=task.out, options=task.options)
+        if task.step == "inspect":
+            self._expected[task.video], self._lanes_left[task.video] = value, self._lanes
             for lane in range(self._lanes):
-                self.tasks.append(again(step="estimate", threads=task.threads, lane=lane, lanes=self._lanes))
+                self.tasks.append(task_of(step="estimate", threads=task.threads, lane=lane, lanes=self._lanes))
         elif task.step == "estimate":
-            self._left[task.video] -= 1
-            if not self._left[task.video]:
-                self.tasks.appendleft(again(step="finish", threads=task.threads))
+            self._lanes_left[task.video] -= 1
+            if not self._lanes_left[task.video]:
+                self.tasks.appendleft(task_of(step="finish", threads=task.threads))
         elif task.step == "finish":
             outcome.facts = value
             if self._overlay:
-                self.tasks.appendleft(again(step="overlay", threads=task.threads))
+                self.tasks.appendleft(task_of(step="overlay", threads=task.threads))
             else:
                 outcome.status = "made"
         else:
@@ -279,14 +283,14 @@ class _Run:
 
 
 def _work(task: _Task, tell: Tell) -> Any:
-    """One task, in a process of its own."""
+    """Task of a worker process."""
     if task.threads:
         import_cv2().setNumThreads(task.threads)
-    return {"look": _look, "estimate": _estimate, "finish": _finish, "overlay": _draw}[task.step](task, tell)
+    return {"inspect": _inspect, "estimate": _estimate, "finish": _finish, "overlay": _draw}[task.step](task, tell)
 
 
-def _look(task: _Task, tell: Tell) -> int:
-    """Frames that there will be."""
+def _inspect(task: _Task, tell: Tell) -> int:
+    """Number of frames still to be estimated."""
     refuse_changed(*_files(Path(task.out), task.path))
     video = open_video(task.path, task.options.fps)
     total, done = expected_frames(video, task.options), sum(_parts(task).lengths().values())
@@ -301,24 +305,24 @@ def _estimate(task: _Task, tell: Tell) -> None:
     lengths = parts.lengths()
     if are_complete(lengths):
         return
-    said = 0.0
+    last_report = 0.0
 
     def progress(done: int, total: int) -> None:
-        nonlocal said
-        if time.monotonic() - said > _INTERVAL:
-            said = time.monotonic()
+        nonlocal last_report
+        if time.monotonic() - last_report > _INTERVAL:
+            last_report = time.monotonic()
             tell(done)
 
-    def mine(number: int) -> bool:
+    def selected(number: int) -> bool:
         return number % task.lanes == task.lane and number not in lengths
 
     video, estimator = open_video(task.path, task.options.fps), _estimator(task.options.estimator, task.threads)
-    for part in estimate_parts(video, task.options, estimator, mine, progress, task.threads):
+    for part in estimate_parts(video, task.options, estimator, selected, progress, task.threads):
         parts.save(part)
 
 
 def _finish(task: _Task, tell: Tell) -> dict[str, Any]:
-    """Put the parts together; they are deleted when the recording is written."""
+    """Join the parts to a recording, then delete them."""
     parts = _parts(task)
     lengths = parts.lengths()
     read = [parts.read(number) for number in sorted(lengths)]
@@ -331,7 +335,7 @@ def _finish(task: _Task, tell: Tell) -> dict[str, Any]:
     )
     file = Path(task.out) / f"{recording.name}.npz"
     recording.save(file)
-    about = {
+    record = {
         "key": result_key(task.path, task.options),
         "sha256": sha256(file),
         "video": task.path,
@@ -349,9 +353,9 @@ def _finish(task: _Task, tell: Tell) -> dict[str, Any]:
     }
     # Last: where it is, the recording is whole.
     with result_file(file.with_suffix(".json"), "w", encoding="utf-8") as stream:
-        json.dump(about, stream, indent=1)
+        json.dump(record, stream, indent=1)
     parts.remove()
-    return about
+    return record
 
 
 def _draw(task: _Task, tell: Tell) -> None:

@@ -1,4 +1,6 @@
-"""Which kind of video a file is, by its content; only kinds that hold their own pictures are given to the decoder.
+"""Container formats of videos, detected by content.
+
+Only formats that hold their own pictures are given to the decoder.
 
 FFmpeg goes by the content, too, and some of what it knows are lists of other files: playlists (HLS, DASH, concat),
 session descriptions (SDP), patterns of file names, reference movies. A file of that kind, whatever its name, would make
@@ -46,7 +48,7 @@ _LISTS = {
 
 
 def container(path: AnyPath) -> str:
-    """The kind of a video file by its first bytes: one of :data:`FFMPEG_NAMES`, or ``"webm"``.
+    """Container of a video: one of :data:`FFMPEG_NAMES`, or ``"webm"``.
 
     Raises:
         InputError: There is no such file, it is none of these kinds, or its pictures are in other files.
@@ -81,7 +83,7 @@ def _kind(head: bytes) -> str | None:
 
 
 def _what_else(head: bytes) -> tuple[str, str]:
-    """What a file is that is none of the kinds, and what to do."""
+    """Problem and fix for a file of an unknown kind."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for beginning, name in _LISTS.items():
         if text.startswith(beginning.lower()):
@@ -90,7 +92,7 @@ def _what_else(head: bytes) -> tuple[str, str]:
 
 
 def _foreign_pictures(stream: IO[bytes], size: int) -> str | None:
-    """What is wrong where a QuickTime or MP4 file takes its pictures from elsewhere."""
+    """Problem of a QuickTime or MP4 file with external pictures, or None."""
     boxes = [0]
     for kind, start, end in _boxes(stream, 0, size, boxes):
         if kind == b"moov" and any(name == b"rmra" for name, _, _ in _boxes(stream, start, end, boxes)):
@@ -103,7 +105,10 @@ def _foreign_pictures(stream: IO[bytes], size: int) -> str | None:
 
 
 def _is_elsewhere(stream: IO[bytes], start: int, end: int) -> bool:
-    """Whether an entry names another file; flag 1 says that the data are in this one."""
+    """Test whether an entry names another file.
+
+    Flag 1 says that the data are in this file.
+    """
     stream.seek(start)
     flags, name = stream.read(4), stream.read(min(end - start - 4, 4096) if end - start > 4 else 0)
     return len(flags) == 4 and not flags[3] & 1 and bool(name.strip(b"\0"))
@@ -126,7 +131,7 @@ def _data_references(stream: IO[bytes], size: int, boxes: list[int]) -> Iterator
 
 
 def _boxes(stream: IO[bytes], at: int, end: int, count: list[int]) -> Iterator[tuple[bytes, int, int]]:
-    """(type, start of the content, end) of the boxes from one place of a file to another."""
+    """Boxes in a range of a file: (type, start of content, end)."""
     while at + 8 <= end and count[0] < _MOST_BOXES:
         count[0] += 1
         stream.seek(at)

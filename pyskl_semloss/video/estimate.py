@@ -1,4 +1,4 @@
-"""Keypoints of one video, in parts that do not depend on each other.
+"""Keypoints of one video, estimated in independent parts.
 
 An estimator that follows persons from frame to frame starts anew at each part, ``WARM_UP`` frames before its first one.
 So the result is the same whether the parts are made in one go, by several processes, or after an interruption.
@@ -34,19 +34,19 @@ _END = object()
 
 
 def prefetch(items: Iterable[Item], steps: int = 4) -> Iterator[Item]:
-    """The items of an iterable, which a thread fetches up to ``steps`` ahead; its error comes in its place.
+    """Items of an iterable, fetched up to ``steps`` ahead by a thread.
 
-    The thread ends with the iterator, whether or not all items were taken.
+    An error of the iterable is raised in its turn. The thread ends with the iterator.
     """
     ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(steps)
-    left = threading.Event()
+    stopped = threading.Event()
 
     def fetch() -> None:
         error: BaseException | None = None
         source = iter(items)
         try:
             for item in source:
-                if not _put(ready, (item, None), left):
+                if not _put(ready, (item, None), stopped):
                     return
         except BaseException as caught:
             error = caught
@@ -54,7 +54,7 @@ def prefetch(items: Iterable[Item], steps: int = 4) -> Iterator[Item]:
             # A generator holds a file open.
             if hasattr(source, "close"):
                 source.close()
-        _put(ready, (_END, error), left)
+        _put(ready, (_END, error), stopped)
 
     thread = threading.Thread(target=fetch, daemon=True)
     thread.start()
@@ -67,14 +67,14 @@ def prefetch(items: Iterable[Item], steps: int = 4) -> Iterator[Item]:
                 return
             yield item
     finally:
-        left.set()
+        stopped.set()
         with contextlib.suppress(RuntimeError):
             thread.join(5)
 
 
-def _put(ready: queue.Queue[Any], item: Any, left: threading.Event) -> bool:
-    """Whether the item was put before the reader left."""
-    while not left.is_set():
+def _put(ready: queue.Queue[Any], item: Any, stopped: threading.Event) -> bool:
+    """Put an item into the queue; False if the reader has stopped."""
+    while not stopped.is_set():
         with contextlib.suppress(queue.Full):
             ready.put(item, timeout=0.1)
             return True
@@ -89,7 +89,9 @@ WARM_UP = 25
 
 @dataclass(frozen=True, eq=False)
 class VideoPart:
-    """Frames ``number * PART`` to ``number * PART + T - 1`` of a recording; the last part has less than ``PART``.
+    """Keypoints of ``PART`` frames of a video; the last part has fewer.
+
+    Part n has the frames n * ``PART`` to n * ``PART`` + T - 1 of the recording.
 
     Attributes:
         number: Which part.
@@ -117,7 +119,7 @@ def estimate(
     pause: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Recording:
-    """Find the keypoints in a video, in this process.
+    """Estimate the keypoints in a video, in this process.
 
     Args:
         path: The video.
@@ -151,7 +153,7 @@ def estimate(
 
 
 def expected_frames(video: Video, options: EstimationOptions) -> int:
-    """Frames that the recording of a video will have, if the video has as many as it claims; 0 if it claims none."""
+    """Expected frames of the recording; 0 if the video claims none."""
     first, stop = _range(video, options)
     last = min(stop, video.claimed or stop)
     return 0 if last == np.inf else max(0, -(-(int(last) - first) // options.stride))
@@ -161,17 +163,17 @@ def estimate_parts(
     video: Video,
     options: EstimationOptions,
     estimator: Estimator,
-    mine: Callable[[int], bool] = lambda number: True,
+    selected: Callable[[int], bool] = lambda number: True,
     progress: ProgressCallback | None = None,
     threads: int = 0,
 ) -> Iterator[VideoPart]:
-    """The parts of a video, one after the other.
+    """Estimate the parts of a video, one after the other.
 
     Args:
         video: The video.
         options: How.
         estimator: The estimator.
-        mine: Which parts to make.
+        selected: Which parts to make.
         progress: Called with the frames done and the frames in all.
         threads: Of the decoder.
 
@@ -185,52 +187,52 @@ def estimate_parts(
     total, done, length = expected_frames(video, options), 0, 0
     # The frame before a part is needed in any case: a video may end with it.
     back = WARM_UP if estimator.reset is not None else 1
-    finder = _Finder(video, estimator, options)
+    finder = _PoseFinder(video, estimator, options)
     before: deque[Any] = deque(maxlen=back)
-    found: list[Keypoints] = []
+    detections: list[Keypoints] = []
 
-    def wanted(low: int, high: int) -> bool:
+    def needed(low: int, high: int) -> bool:
         low, high = max(low - first, 0), high - first
         numbers = range(low // options.stride // PART, (high // options.stride + back) // PART + 1)
-        return high >= 0 and any(mine(number) for number in numbers)
+        return high >= 0 and any(selected(number) for number in numbers)
 
-    for place, frame in prefetch(video.frames(wanted, stop, _smaller(video, options.max_side), threads)):
-        at, off = divmod(place - first, options.stride)
-        if at < 0 or off:
+    for index, frame in prefetch(video.frames(needed, stop, _smaller(video, options.max_side), threads)):
+        at, remainder = divmod(index - first, options.stride)
+        if at < 0 or remainder:
             continue
         number, length = at // PART, at + 1
-        if mine(number):
+        if selected(number):
             if at % PART == 0:
                 finder.start(before)
-            found.append(finder.find(frame))
+            detections.append(finder.find(frame))
             done += 1
             if progress is not None:
                 progress(done, total)
             if length % PART == 0:
-                yield finder.part(number, found)
-                found = []
+                yield finder.part(number, detections)
+                detections = []
         before.append(frame)
     # A video of a multiple of PART frames ends with a part of none, so that the end is known.
     number = length // PART
-    if mine(number) and (found or length % PART == 0):
+    if selected(number) and (detections or length % PART == 0):
         if not length and not number:
             raise InputError(
                 f"it has no frame from {options.start:g} s on", file=video.path, fix="Give other --start and --end."
             )
-        yield finder.part(number, found)
+        yield finder.part(number, detections)
 
 
-class _Finder:
-    """Keypoints in the layout and the pixels that are wanted, frame by frame."""
+class _PoseFinder:
+    """Estimator with its result in the target layout and video pixels."""
 
     def __init__(self, video: Video, estimator: Estimator, options: EstimationOptions) -> None:
         self._estimator, self._shape = estimator, video.image_shape
         self._map = joint_map(estimator.layout, options.layout)
         self._frame: Any = None
-        self._found: Keypoints | None = None
+        self._result: Keypoints | None = None
 
     def start(self, before: Iterable[Any]) -> None:
-        """Begin anew, having seen some frames."""
+        """Reset the estimator and warm it up with some frames."""
         if self._estimator.reset is not None:
             self._estimator.reset()
         self._frame = None
@@ -238,18 +240,18 @@ class _Finder:
             self.find(frame)
 
     def find(self, frame: np.ndarray) -> Keypoints:
-        if frame is not self._frame or self._found is None:
+        if frame is not self._frame or self._result is None:
             keypoint, score = self._estimator.find(frame)
             scale = np.array(self._shape[::-1], np.float32) / np.array(frame.shape[1::-1], np.float32)
-            self._frame, self._found = frame, self._map.apply(keypoint * scale, score)
-        return self._found
+            self._frame, self._result = frame, self._map.apply(keypoint * scale, score)
+        return self._result
 
-    def part(self, number: int, found: list[Keypoints]) -> VideoPart:
-        persons = max((len(score) for _, score in found), default=0)
+    def part(self, number: int, detections: list[Keypoints]) -> VideoPart:
+        persons = max((len(score) for _, score in detections), default=0)
         joints = self._map.target.num_joints
-        keypoint = np.zeros((persons, len(found), joints, 2), np.float32)
-        scores = np.zeros((persons, len(found), joints), np.float32)
-        for at, (points, score) in enumerate(found):
+        keypoint = np.zeros((persons, len(detections), joints, 2), np.float32)
+        scores = np.zeros((persons, len(detections), joints), np.float32)
+        for at, (points, score) in enumerate(detections):
             keypoint[: len(points), at], scores[: len(score), at] = points, score
         if keypoint.size:
             keypoint, scores = mend_points(keypoint, scores, self._shape, str(number), ReadReport())
@@ -259,7 +261,7 @@ class _Finder:
 def assemble(
     parts: Iterable[VideoPart], video: Video, options: EstimationOptions, *, single: bool
 ) -> tuple[Recording, dict[str, Any]]:
-    """The recording of all parts of a video, in their order.
+    """Join all parts of a video, in their order, to a recording.
 
     Persons are followed over the whole recording, so that it does not matter in which order the estimator gave them nor
     how the parts were made.
@@ -277,18 +279,20 @@ def assemble(
     Raises:
         InputError: There is no such person; names the file.
     """
-    made = [part for part in parts if part.keypoint.shape[1]]
-    frames, rate = sum(part.score.shape[1] for part in made), video.fps / options.stride
-    starts = np.cumsum([0, *(part.score.shape[1] for part in made)])
+    nonempty = [part for part in parts if part.keypoint.shape[1]]
+    frames, rate = sum(part.score.shape[1] for part in nonempty), video.fps / options.stride
+    starts = np.cumsum([0, *(part.score.shape[1] for part in nonempty)])
     if single:
         keypoint = np.zeros((1, frames, options.layout.num_joints, 2), np.float32)
         score = np.zeros(keypoint.shape[:3], np.float32)
-        for at, part in zip(starts, made, strict=False):
-            place = slice(at, at + part.score.shape[1])
-            keypoint[: len(part.score), place], score[: len(part.score), place] = part.keypoint, part.score
+        for at, part in zip(starts, nonempty, strict=False):
+            span = slice(at, at + part.score.shape[1])
+            keypoint[: len(part.score), span], score[: len(part.score), span] = part.keypoint, part.score
         facts: dict[str, Any] = {}
     else:
-        frame, points, scores = (np.concatenate(found) for found in zip(*map(_persons, made, starts), strict=True))
+        frame, points, scores = (
+            np.concatenate(arrays) for arrays in zip(*map(_persons, nonempty, starts), strict=True)
+        )
         try:
             keypoint, score, facts = options.choice.apply(
                 frame, np.full(len(frame), -1), points, scores, frames, rate, video.image_shape
@@ -301,19 +305,19 @@ def assemble(
 
 
 def _persons(part: VideoPart, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(N,) frame, (N, V, 2) points and (N, V) scores of whoever is seen in the frames of a part."""
+    """Visible persons: frames (N,), points (N, V, 2), scores (N, V)."""
     frame, person = np.nonzero((part.score > 0).any(-1).T)
     return start + frame, part.keypoint[person, frame], part.score[person, frame]
 
 
 def _range(video: Video, options: EstimationOptions) -> tuple[int, float]:
-    """The first frame of the video that is taken, and the one behind the last."""
+    """First frame of the video that is used, and the end."""
     stop = np.inf if options.end is None else max(1, round(options.end * video.fps))
     return round(options.start * video.fps), stop
 
 
 def _smaller(video: Video, max_side: int) -> Callable[[np.ndarray], np.ndarray]:
-    """From a frame as OpenCV reads it to RGB of the size for the estimator."""
+    """Conversion of an OpenCV frame to RGB of the estimator's size."""
     cv2 = import_cv2()
     height, width = video.image_shape
     scale = min(1.0, max_side / max(height, width))

@@ -1,4 +1,4 @@
-"""An estimator of poses: one function from a frame to keypoints."""
+"""Interface of pose estimators: one function from frame to keypoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Keypoints = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Estimator:
-    """What finds persons in a frame.
+    """Pose estimator.
 
     Attributes:
         function: From a frame, (H, W, 3) uint8 RGB, to keypoints (M persons, V, 2) in px of that frame and scores
@@ -38,7 +38,9 @@ class Estimator:
         object.__setattr__(self, "layout", get_layout(self.layout))
 
     def find(self, frame: np.ndarray) -> Keypoints:
-        """Keypoints (M, V, 2) and scores (M, V) of a frame, float32, checked; M is 0 where nobody is seen.
+        """Keypoints (M, V, 2) and scores (M, V) of a frame, validated.
+
+        Both are float32; M is 0 where nobody is seen.
 
         Raises:
             InputError: What the function returns is not as said above.
@@ -58,7 +60,7 @@ class Estimator:
         most = 1 if self.single else MOST_PERSONS
         if len(keypoint) > most:
             raise InputError(f"the estimator gave {len(keypoint)} persons in a frame, expected {most} at most")
-        there = score > 0  # false for NaN
-        if not np.isfinite(keypoint[there]).all() or (score > 1).any():
+        visible = score > 0  # false for NaN
+        if not np.isfinite(keypoint[visible]).all() or (score > 1).any():
             raise InputError("the estimator gave points that are not finite or scores above 1")
-        return np.where(there[..., None], keypoint, np.float32(0)), np.where(there, score, np.float32(0))
+        return np.where(visible[..., None], keypoint, np.float32(0)), np.where(visible, score, np.float32(0))

@@ -29,19 +29,19 @@ def load_estimator(name: str, threads: int = 0) -> Estimator:
         return mediapipe_holistic(COMPLEXITIES[name], threads)
     module, colon, factory = name.partition(":")
     if not colon or not module or not factory:
-        known = ", ".join(COMPLEXITIES)
-        fix = f"Known are {known}; an own one is named package.module:factory."
+        names = ", ".join(COMPLEXITIES)
+        fix = f"Known are {names}; an own one is named package.module:factory."
         raise InputError(f"there is no estimator {name!r}", field="estimator", fix=fix)
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        made = getattr(importlib.import_module(module), factory)()
+        estimator = getattr(importlib.import_module(module), factory)()
     except (HostError, InputError):
         raise
     except Exception as error:
         problem = f"{name!r} cannot be made ({type(error).__name__}: {reason(error)})"
         raise InputError(problem, field="estimator") from error
-    if not isinstance(made, Estimator):
+    if not isinstance(estimator, Estimator):
         fix = "It must return a pyskl_semloss.video.Estimator."
-        raise InputError(f"{name!r} made a {type(made).__name__}", field="estimator", fix=fix)
-    return made
+        raise InputError(f"{name!r} made a {type(estimator).__name__}", field="estimator", fix=fix)
+    return estimator

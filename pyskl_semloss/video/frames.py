@@ -1,4 +1,4 @@
-"""The frames of a video one after the other, evenly spaced in time; only a few of them are in memory."""
+"""Frames of a video as a stream, evenly spaced in time."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _CONSTANT = "ffmpeg -i IN -vsync cfr -r 25 OUT.mp4 writes a video with a constant frame rate."
 
 FrameFilter = Callable[[int, int], bool]
-"""Whether a frame from the first to the last of two numbers is needed."""
+"""Tells whether any frame from the first to the last of two numbers is needed."""
 
 
 @dataclass(frozen=True)
 class Video:
-    """What a video file says of itself.
+    """Properties of a video file.
 
     Attributes:
         path: The file.
@@ -56,18 +56,18 @@ class Video:
 
     def frames(
         self,
-        wanted: FrameFilter | None = None,
+        needed: FrameFilter | None = None,
         stop: float = math.inf,
         change: Callable[[np.ndarray], Any] | None = None,
         threads: int = 0,
     ) -> Iterator[tuple[int, Any]]:
         """Frames in order of time; frame t is what the video shows t / fps seconds after its first frame.
 
-        Where the video has no new frame for a place of the grid, the frame before is given again, the same object; of
-        several frames for one place the first is given.
+        Where the video has no new frame for a grid point, the frame before is given again, the same object; of several
+        frames for a grid point the first is given.
 
         Args:
-            wanted: Which frames are needed; the others are decoded and not given. All without it.
+            needed: Which frames are needed; the others are decoded and not given. All without it.
             stop: Number of the frame before which it ends.
             change: What is done to each frame, (H, W, 3) uint8 BGR, once.
             threads: Of the decoder; 0 leaves it to FFmpeg.
@@ -78,40 +78,40 @@ class Video:
         Raises:
             InputError: The file ends before the frames that it claims to have, or is damaged; names file and frame.
         """
-        wanted = wanted or (lambda first, last: True)
+        needed = needed or (lambda first, last: True)
         reach = math.ceil(LONGEST_GAP * self.fps)
         capture = open_capture(self.path, threads)
         try:
             last, count, held = -1, 0, None
-            for place in _places(self, capture):
+            for index in _grid_indices(self, capture):
                 count += 1
-                for number in range(last + 1, int(min(place, stop)) if held is not None else 0):
-                    if wanted(number, number):
+                for number in range(last + 1, int(min(index, stop)) if held is not None else 0):
+                    if needed(number, number):
                         yield number, held
-                if place >= stop:
+                if index >= stop:
                     return
                 # Also where it is not given: after it may come a gap.
-                held = self._retrieved(capture, place, change) if wanted(place, place + reach) else None
-                if place > last and wanted(place, place):
-                    yield place, held
-                last = place
-                if place + 1 >= stop:
+                held = self._retrieve(capture, index, change) if needed(index, index + reach) else None
+                if index > last and needed(index, index):
+                    yield index, held
+                last = index
+                if index + 1 >= stop:
                     return
             self._check_whole(count, last + 1)
         finally:
             capture.release()
 
-    def _retrieved(self, capture: Any, place: int, change: Callable[[np.ndarray], Any] | None) -> Any:
+    def _retrieve(self, capture: Any, index: int, change: Callable[[np.ndarray], Any] | None) -> Any:
         good, frame = capture.retrieve()
         if not good:
-            raise InputError(f"frame {place} ({place / self.fps:.2f} s) cannot be decoded", file=self.path)
+            raise InputError(f"frame {index} ({index / self.fps:.2f} s) cannot be decoded", file=self.path)
         if frame.shape[:2] != self.image_shape:
-            problem = f"frame {place} has {frame.shape[1]} x {frame.shape[0]} px, the first one "
+            problem = f"frame {index} has {frame.shape[1]} x {frame.shape[0]} px, the first one "
             raise InputError(f"{problem}{self.image_shape[1]} x {self.image_shape[0]}", file=self.path)
         return frame if change is None else change(frame)
 
     def _check_whole(self, count: int, length: int) -> None:
-        """A file that is cut off ends without an error."""
+        """Refuse a truncated file, which ends without an error."""
         if not count:
             raise InputError("it has no frame that can be decoded", file=self.path)
         if max(count, length) < self.claimed * (1 - _LOST) - 2:
@@ -121,7 +121,7 @@ class Video:
 
 
 def open_video(path: str | os.PathLike[str], fps: float | None = None) -> Video:
-    """Look at a video file: size, frame rate, number of frames.
+    """Open a video file and read size, frame rate and length.
 
     Args:
         path: The file, of a kind that :func:`pyskl_semloss.video.containers.container` knows.
@@ -163,7 +163,7 @@ def _cv2_property(name: str) -> int:
 
 
 def open_capture(path: str | os.PathLike[str], threads: int = 0) -> Any:
-    """OpenCV's reader of a video file, by FFmpeg alone, which opens no other file and no address.
+    """OpenCV reader of a video file, restricted to local files by FFmpeg.
 
     Args:
         path: The file.
@@ -196,7 +196,10 @@ def open_capture(path: str | os.PathLike[str], threads: int = 0) -> Any:
 
 
 def _bind_ffmpeg() -> None:
-    """Tell FFmpeg to read local files of known kinds alone; OpenCV 4.11 does not pass it on."""
+    """Restrict FFmpeg to local files of known formats.
+
+    OpenCV 4.11 does not pass the restriction on.
+    """
     ours = f"protocol_whitelist;file|format_whitelist;{','.join(FFMPEG_NAMES)}|enable_drefs;0|max_pixels;{MOST_PIXELS}"
     before = os.environ.get(_OPTIONS, "")
     if not before.endswith(ours):
@@ -204,22 +207,25 @@ def _bind_ffmpeg() -> None:
         os.environ[_OPTIONS] = "|".join(filter(None, (before, ours)))
 
 
-def _places(video: Video, capture: Any) -> Iterator[int]:
-    """Place on the grid of each frame, as it is decoded: by its time stamp, or next to the one before without one."""
+def _grid_indices(video: Video, capture: Any) -> Iterator[int]:
+    """Grid index of each frame, in decoding order.
+
+    It follows from the time stamp, or is the next index where there is none.
+    """
     stamp = _cv2_property("POS_MSEC")
-    place, first, before = -1, 0.0, -math.inf
+    index, first, before = -1, 0.0, -math.inf
     while capture.grab():
         now = capture.get(stamp) / 1000
-        if place < 0:
-            place, first, before = 0, now, now
+        if index < 0:
+            index, first, before = 0, now, now
         elif video.even or not now > before:
-            place += 1
+            index += 1
         else:
             if now - before > LONGEST_GAP:
-                problem = f"after frame {place} ({before - first:.2f} s) the next comes {now - before:.0f} s later"
+                problem = f"after frame {index} ({before - first:.2f} s) the next comes {now - before:.0f} s later"
                 raise InputError(problem, file=video.path, fix=f"It may be damaged. {_CONSTANT}")
-            place, before = round((now - first) * video.fps), now
-        yield place
+            index, before = round((now - first) * video.fps), now
+        yield index
 
 
 def _rate(path: str, capture: Any) -> float:

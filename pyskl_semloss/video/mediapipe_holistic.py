@@ -102,7 +102,10 @@ def mediapipe_holistic(complexity: int = 1, threads: int = 0) -> Estimator:
 
 
 def keypoints_of(result: Any, width: int, height: int) -> Keypoints:
-    """Keypoints (M, 75, 2) in px and scores (M, 75) of MediaPipe's result; M is 1, or 0 if nobody is seen."""
+    """Keypoints and scores of MediaPipe's result.
+
+    Keypoints are (M, 75, 2) in px, scores (M, 75); M is 1, or 0 if nobody is seen.
+    """
     if not result.pose_landmarks:
         return np.zeros((0, 75, 2), np.float32), np.zeros((0, 75), np.float32)
     points = np.zeros((1, 75, 3), np.float32)
@@ -134,9 +137,9 @@ def _graph(complexity: int, threads: int) -> tuple[Any, dict[str, Any]]:
     for node in nodes:
         graph.node.add().ParseFromString(node)
     for streams in (graph.output_stream, graph.input_side_packet):
-        kept = [stream for stream in streams if "face" not in stream]
+        without_face = [stream for stream in streams if "face" not in stream]
         del streams[:]
-        streams.extend(kept)
+        streams.extend(without_face)
     if threads:
         graph.num_threads = threads
     side = dict(model_complexity=complexity, smooth_landmarks=True, use_prev_landmarks=True)
@@ -161,12 +164,15 @@ def _mediapipe() -> Path:
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """What code in C writes to stderr goes nowhere; MediaPipe's has no switch for it."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    """Discard what C code writes to stderr.
+
+    MediaPipe has no switch for it.
+    """
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)

@@ -1,4 +1,4 @@
-"""How the keypoints of a video are estimated: plain data that names a result."""
+"""Options of pose estimation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 
 @dataclass(frozen=True)
 class EstimationOptions:
-    """How poses are estimated.
+    """Options of pose estimation.
 
     Attributes:
         layout: Layout of the result; a name, fields or a file of them are turned into one.
@@ -61,5 +61,5 @@ class EstimationOptions:
 
     @property
     def choice(self) -> PersonChoice:
-        """Whom the recording is about."""
+        """Choice of the persons in the recording."""
         return PersonChoice(self.person, self.max_persons, self.pause)

@@ -1,4 +1,4 @@
-"""The skeleton, and what was found, drawn over the video, to check by eye."""
+"""Videos with skeletons and segments drawn over them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FOURCC = "mp4v"
 
 
 def draw_over(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, layout: SkeletonLayout) -> None:
-    """Draw persons into a frame: left blue, right orange, as ``layout`` names the sides, the rest grey.
+    """Draw persons into a frame: left blue, right orange, the rest grey.
 
     Args:
         frame: (H, W, 3) uint8 BGR, changed in place.
@@ -39,20 +39,20 @@ def draw_over(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, layout
     size = max(frame.shape[:2])
     for points, scores in zip(keypoint, score, strict=True):
         # OpenCV takes no coordinates beyond 16 bits and more.
-        places = [(int(x), int(y)) for x, y in np.clip(np.round(points), -4 * size, 4 * size)]
+        pixels = [(int(x), int(y)) for x, y in np.clip(np.round(points), -4 * size, 4 * size)]
         for (a, b), side in zip(layout.limbs, limbs, strict=True):
             if min(scores[a], scores[b]) >= SURE:
-                cv2.line(frame, places[a], places[b], (255, 255, 255), width + 2, cv2.LINE_AA)
-                cv2.line(frame, places[a], places[b], colours[side], width, cv2.LINE_AA)
+                cv2.line(frame, pixels[a], pixels[b], (255, 255, 255), width + 2, cv2.LINE_AA)
+                cv2.line(frame, pixels[a], pixels[b], colours[side], width, cv2.LINE_AA)
         for joint in np.flatnonzero(scores > 0):
             sure = scores[joint] >= SURE
             if sure:
-                cv2.circle(frame, places[joint], width + 2, (255, 255, 255), -1, cv2.LINE_AA)
-            cv2.circle(frame, places[joint], width + 1, colours[joints[joint]], -1 if sure else 1, cv2.LINE_AA)
+                cv2.circle(frame, pixels[joint], width + 2, (255, 255, 255), -1, cv2.LINE_AA)
+            cv2.circle(frame, pixels[joint], width + 1, colours[joints[joint]], -1 if sure else 1, cv2.LINE_AA)
 
 
 def draw_lines(frame: np.ndarray, lines: Sequence[str]) -> None:
-    """Write lines of text on a dark band at the lower end of a frame.
+    """Write lines of text on a dark band below a frame.
 
     Args:
         frame: (H, W, 3) uint8 BGR, changed in place.
@@ -68,7 +68,10 @@ def draw_lines(frame: np.ndarray, lines: Sequence[str]) -> None:
 
 @functools.lru_cache(maxsize=8)
 def _line(text: str, height: int, width: int) -> np.ndarray:
-    """A band (height, width, 3) with a text. OpenCV itself has no letters beyond ASCII."""
+    """Band (height, width, 3) with text.
+
+    OpenCV itself has no letters beyond ASCII.
+    """
     import matplotlib
     from PIL import Image, ImageDraw, ImageFont
 
@@ -82,12 +85,15 @@ def _line(text: str, height: int, width: int) -> np.ndarray:
 
 
 def lines_at(segments: Sequence[Segment], second: float) -> list[str]:
-    """Name and confidence of the segments that a moment lies in; the person's number where there are several."""
-    several = len({one.person for one in segments}) > 1
+    """Names and confidences of the segments at a time in s.
+
+    The person's number is added where there are several.
+    """
+    several = len({segment.person for segment in segments}) > 1
     return [
-        f"{f'person {one.person + 1}: ' if several else ''}{one.name} {one.confidence:.2f}"
-        for one in segments
-        if one.start <= second < one.end
+        f"{f'person {segment.person + 1}: ' if several else ''}{segment.name} {segment.confidence:.2f}"
+        for segment in segments
+        if segment.start <= second < segment.end
     ]
 
 
@@ -101,7 +107,7 @@ def overlay_frames(
     threads: int = 0,
     segments: Sequence[Segment] = (),
 ) -> Iterator[np.ndarray]:
-    """Frames of a video, (H, W, 3) uint8 BGR, with the keypoints of its recording.
+    """Frames of a video with its keypoints, (H, W, 3) uint8 BGR.
 
     Args:
         video: The video; grey where there is none.
@@ -139,9 +145,9 @@ def _of_video(
     def smaller(frame: np.ndarray) -> np.ndarray:
         return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
 
-    for place, frame in video.frames(lambda low, high: high >= first, stop, smaller, threads):
-        at, off = divmod(place - first, stride)
-        if at >= 0 and not off:
+    for index, frame in video.frames(lambda low, high: high >= first, stop, smaller, threads):
+        at, remainder = divmod(index - first, stride)
+        if at >= 0 and not remainder:
             yield at, frame.copy()  # it is given again where the video has no new one
 
 

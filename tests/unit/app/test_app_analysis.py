@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("cv2", reason="needs OpenCV")
 
 from helpers.dot_videos import DOTS, FPS, dots, places, write_video  # noqa: E402
-from pyskl_semloss.app.analysis import AnalysisTask, _recording, _shown_video, analyse  # noqa: E402
+from pyskl_semloss.app.analysis import AnalysisTask, _recording, _video_to_show, analyse  # noqa: E402
 from pyskl_semloss.app.limits import Limits  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
 from pyskl_semloss.segments.localization import SegmentRules  # noqa: E402
@@ -39,7 +39,7 @@ def test_a_video_keeps_its_name_and_is_shown(tmp_path, monkeypatch, content, nam
     assert (recording.name, recording.video) == (name.rpartition(".")[0] or name, name)
     assert (recording.frames, recording.fps) == (30, FPS)
     np.testing.assert_allclose(recording.keypoint[0, 7], places(7), atol=3)
-    shown, notes = _shown_video(job, lambda *_: None)
+    shown, notes = _video_to_show(job, lambda *_: None)
     if code == "VP80":
         assert (shown, notes) == ("video.webm", []) and (tmp_path / shown).read_bytes() == data
     else:
