@@ -59,10 +59,10 @@ def test_what_is_refused(tmp_path, text, words):
 def test_a_clip_that_is_called_like_a_title(tmp_path):
     """Taken for a title it would not test, and so train."""
     known = KnownNames(["video", "talk"])
-    assert list(read(tmp_path, "video\ntalk\n").among(known)) == ["video", "talk"]
-    assert list(read(tmp_path, "id\ntalk\n").among(known)) == ["talk"]
+    assert list(read(tmp_path, "video\ntalk\n").with_title_if_known(known)) == ["video", "talk"]
+    assert list(read(tmp_path, "id\ntalk\n").with_title_if_known(known)) == ["talk"]
     with pytest.raises(InputError, match="'video' in the first line may be the title of a column, or an id"):
-        read(tmp_path, "video,talk\nwalk,nod\n").among(known)
+        read(tmp_path, "video,talk\nwalk,nod\n").with_title_if_known(known)
 
 
 def test_names_are_found_by_what_they_are_called():

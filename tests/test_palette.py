@@ -14,7 +14,7 @@ from pyskl_semloss.drawing.animation import draw_clip
 from pyskl_semloss.drawing.palette import ON_DARK, ON_LIGHT, SERIES, WRONG, rgb
 from pyskl_semloss.drawing.stick_figure import figure, joint_sides, limb_sides, script
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
-from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
+from pyskl_semloss.skeletons.builtin import KNOWN_LAYOUTS
 
 ARMS = SkeletonLayout(
     name="arms", joints=("neck", "l", "r", "nose"), limbs=((0, 1), (2, 0), (1, 2), (3, 0)), mirror_pairs=((1, 2),)

@@ -15,7 +15,7 @@ import pytest
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.results import RECORD
 from pyskl_semloss.untrusted import safe_pickle
-from pyskl_semloss.untrusted.stand_ins import Budget, Maker, Refused
+from pyskl_semloss.untrusted.placeholders import AllowedFunction, Budget, Refused
 
 PLAIN = {
     "numbers": [1, -(2**80), 1.5, 2j, True, None],
@@ -185,7 +185,7 @@ def test_what_calls_are_given_is_taken_off_their_memory():
         (frozenset({1}), 64), (7, 0), (None, 0), (str, 0), (range(9), 9),
     ):  # fmt: skip
         budget = Budget(1000)
-        assert Maker(lambda *given: given, budget)(given, 5) == (given, 5)
+        assert AllowedFunction(lambda *given: given, budget)(given, 5) == (given, 5)
         assert budget.memory == 1000 - size
     budget = Budget(10)
     budget.spend(10)

@@ -235,7 +235,7 @@ def test_a_folder_is_one_process_s_alone_also_when_only_its_child_lives(place):
             other.kill()
     # The lock must be the child's, too: the training takes it over, and no other has it.
     (place / "train.py").write_text(
-        "import sys; from pyskl_semloss.io.files import hold\nwith hold(sys.argv[3], 'trains in'): print('held')\n"
+        "import sys; from pyskl_semloss.io.files import hold\nwith acquire_lock(sys.argv[3], 'trains in'): print('held')\n"
         + TRAIN
     )
     assert sweep(place, [run])[0] == {}

@@ -108,7 +108,7 @@ def analyse(
     except InputError as error:
         if error.file is None or Path(error.file) != work.path:
             raise
-        raise error.replaced(file=work.name) from None
+        raise error.replace(file=work.name) from None
 
 
 def _analyse(

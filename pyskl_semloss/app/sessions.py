@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from pyskl_semloss.io.files import mark_in_use, remove_abandoned, temporary_prefix
-from pyskl_semloss.io.reading import spoiled
+from pyskl_semloss.io.reading import first_forbidden_character
 
 _NAME = "pyskl_semloss_app"
 _LONGEST = 255
@@ -66,7 +66,7 @@ class Sessions:
 
 def shown_name(name: str) -> str:
     """The name of a file as a browser sent it: without folders, and with _ for what turns or commands the text."""
-    last = "".join("_" if spoiled(one) else one for one in re.split(r"[/\\]", name)[-1])
+    last = "".join("_" if first_forbidden_character(one) else one for one in re.split(r"[/\\]", name)[-1])
     if len(last) > _LONGEST:
         stem, ending = split_name(last)
         last = f"{stem[: _LONGEST - 20]}{ending[:20]}"

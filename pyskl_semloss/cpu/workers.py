@@ -19,15 +19,15 @@ from typing import Any
 from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.io.reading import reason
 
-Tell = Callable[[Any], None]
-Work = Callable[[Any, Tell], Any]
+Notify = Callable[[Any], None]
+Work = Callable[[Any, Notify], Any]
 # Windows has no SIGHUP, and no signals that are blocked.
 _OF_THE_TERMINAL = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
 _HANDLED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
 _TERMINATED = 128 + signal.SIGTERM
 _PATIENCE = 5.0
 """Seconds that a process has to end by itself."""
-TOLD, DONE, FAILED, IMPOSSIBLE = "told", "done", "failed", "impossible"
+PROGRESS, DONE, FAILED, IMPOSSIBLE = "told", "done", "failed", "impossible"
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _end(crew: list[Worker]) -> None:
             worker.process.join()
 
 
-def work_through(work: Work, tasks: deque[Any], workers: int) -> Iterator[Event]:
+def run_in_processes(work: Work, tasks: deque[Any], workers: int) -> Iterator[Event]:
     """Work through tasks in processes of their own; tasks that are added in between are done as well.
 
     A task whose process dies has failed; the others go on.
@@ -150,16 +150,16 @@ def _heard(worker: Worker, crew: list[Worker]) -> Event:
         crew.remove(worker)
         worker.process.join(_PATIENCE)
         fix = "Linux kills a process when memory is short (dmesg tells): take fewer workers."
-        problem = f"the process that had it in hand was ended {how_it_ended(worker.process.exitcode)}"
+        problem = f"the process that had it in hand was ended {exit_reason(worker.process.exitcode)}"
         return Event(task, FAILED, InputError(problem, fix=fix))
     if kind == IMPOSSIBLE:
         raise HostError(value)
-    if kind != TOLD:
+    if kind != PROGRESS:
         worker.task = None
     return Event(task, kind, value)
 
 
-def how_it_ended(status: int | None) -> str:
+def exit_reason(status: int | None) -> str:
     """The end of a process by its exit code, such as ``"by SIGKILL"``."""
     if status == _TERMINATED:
         return "by SIGTERM"
@@ -181,10 +181,10 @@ def _serve(work: Work, pipe: Connection) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            pipe.send(_result(work, pipe.recv(), lambda value: pipe.send((TOLD, value))))
+            pipe.send(_result(work, pipe.recv(), lambda value: pipe.send((PROGRESS, value))))
 
 
-def _result(work: Work, task: Any, tell: Tell) -> tuple[str, Any]:
+def _result(work: Work, task: Any, tell: Notify) -> tuple[str, Any]:
     """Kind and value."""
     try:
         return DONE, work(task, tell)

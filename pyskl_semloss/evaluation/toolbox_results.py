@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import AnyPath, shown
+from pyskl_semloss.io.reading import AnyPath, short_repr
 from pyskl_semloss.untrusted import safe_pickle
 
 
@@ -72,9 +72,7 @@ def read_clips(ann_file: AnyPath, split: str | None) -> tuple[list[str], list[in
     key = "filename" if annotations and "filename" in annotations[0] else "frame_dir"
     for one in annotations:
         if not isinstance(one.get(key), str) or not _is_label(one.get("label", -1)):
-            problem = (
-                f"an annotation has no usable {key} and label, but {shown(one.get(key))} and {shown(one.get('label'))}"
-            )
+            problem = f"an annotation has no usable {key} and label, but {short_repr(one.get(key))} and {short_repr(one.get('label'))}"
             raise InputError(problem, file=ann_file)
     clips = [one for one in annotations if chosen is None or one[key] in chosen]
     return [str(one[key]) for one in clips], [int(one.get("label", -1)) for one in clips]
@@ -91,7 +89,7 @@ def _split_ids(content: dict[str, Any], ann_file: AnyPath, split: str | None) ->
     if split not in splits:
         problem = "no split was named" if split is None else f"there is no split {split!r}"
         raise InputError(
-            f"{problem}; the file has {', '.join(map(shown, splits))}",
+            f"{problem}; the file has {', '.join(map(short_repr, splits))}",
             file=ann_file,
             field="split",
             fix="Name the one that was tested (--split; --search-split for validation scores).",
@@ -173,7 +171,7 @@ def _kind(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"a {type(value).__name__} of {len(value)}"
     if isinstance(value, dict):
-        keys = [key if isinstance(key, str) else shown(key) for key in islice(value, 10)]
+        keys = [key if isinstance(key, str) else short_repr(key) for key in islice(value, 10)]
         return f"a dict with {', '.join(keys)[:200]}"
     return type(value).__name__
 
@@ -207,7 +205,9 @@ def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int
     import torch
 
     if math.prod(size) > storage.flat.numel():
-        raise ValueError(f"a tensor of {shown(math.prod(size))} numbers, of which the file has {storage.flat.numel()}")
+        raise ValueError(
+            f"a tensor of {short_repr(math.prod(size))} numbers, of which the file has {storage.flat.numel()}"
+        )
     tensor = torch.as_strided(storage.flat, size, stride, offset)  # refuses to read beyond the storage
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy().copy()
 

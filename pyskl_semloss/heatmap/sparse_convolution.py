@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 
-def in_parts(work: Callable[[int, int], Any], count: int, threads: int) -> list[Any]:
+def map_rows_in_threads(work: Callable[[int, int], Any], count: int, threads: int) -> list[Any]:
     """Do a work of ``count`` pieces in equal parts, a thread for each.
 
     Args:
@@ -125,7 +125,7 @@ class _SparseConvolution(torch.autograd.Function):
         def convolve(first: int, last: int) -> None:
             _draw_frames(first, last, source, taps, stride, padding, target)
 
-        in_parts(convolve, clips * frames, torch.get_num_threads())
+        map_rows_in_threads(convolve, clips * frames, torch.get_num_threads())
         return y.view(clips, frames, rows, columns, -1).permute(0, 4, 1, 2, 3)
 
     @staticmethod
@@ -140,7 +140,7 @@ class _SparseConvolution(torch.autograd.Function):
             _gather_frames(first, last, source, seen, stride, padding, taps)
             return taps
 
-        taps = np.sum(in_parts(gather, len(source), torch.get_num_threads()), axis=0)
+        taps = np.sum(map_rows_in_threads(gather, len(source), torch.get_num_threads()), axis=0)
         return None, torch.from_numpy(_weight_of(taps, shape, stride)), None, None
 
 

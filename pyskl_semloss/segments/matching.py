@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import fold
+from pyskl_semloss.io.reading import fold_name
 from pyskl_semloss.segments.segment import Segment
 
 
@@ -98,4 +98,4 @@ def _pairs(found: Sequence[Segment], annotated: Sequence[Segment], names: bool) 
 
 
 def _group(one: Segment, names: bool) -> tuple[int, str]:
-    return one.person, fold(one.name) if names else ""
+    return one.person, fold_name(one.name) if names else ""

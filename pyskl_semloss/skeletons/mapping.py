@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import closest, shown
-from pyskl_semloss.skeletons.joint_names import Point, points_of
+from pyskl_semloss.io.reading import closest_names, short_repr
+from pyskl_semloss.skeletons.joint_names import Point, body_points
 from pyskl_semloss.skeletons.layout import SkeletonLayout
 
 _MIRRORED = {"left": "right", "right": "left", "": ""}
@@ -118,13 +118,13 @@ def joint_map(source: SkeletonLayout, target: SkeletonLayout, aliases: Mapping[s
         return JointMap(
             source, target, tuple((joint,) for joint in range(target.num_joints)), (False,) * len(target.joints)
         )
-    have = {point: joint for joint, point in reversed(list(enumerate(points_of(source))))}
+    have = {point: joint for joint, point in reversed(list(enumerate(body_points(source))))}
     exchanged = source.sides != target.sides
     given = {_named(target, name): _named(source, other) for name, other in (aliases or {}).items()}
     joints: list[tuple[int, ...]] = []
     derived = []
     used: tuple[int, ...]
-    for at, (side, part) in enumerate(points_of(target)):
+    for at, (side, part) in enumerate(body_points(target)):
         wanted = (_MIRRORED[side] if exchanged else side, part)
         if at in given:
             used, made = (given[at],), False
@@ -163,6 +163,6 @@ def _expanded(group: tuple[tuple[str, str], ...], side: str) -> Iterator[Point]:
 def _named(layout: SkeletonLayout, name: str) -> int:
     if name in layout.joints:
         return layout.joints.index(name)
-    near = closest(str(name), layout.joints)
+    near = closest_names(str(name), layout.joints)
     hint = f"did you mean {near[0]!r}?" if near else f"its joints are {', '.join(layout.joints[:5])}, …"
-    raise InputError(f"layout {layout.name!r} has no joint {shown(name)}; {hint}", field="aliases")
+    raise InputError(f"layout {layout.name!r} has no joint {short_repr(name)}; {hint}", field="aliases")

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterable, Sequence
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.reading import short_repr
 
 Pair = tuple[int, int]
 
@@ -71,12 +71,12 @@ def mirror_order(
     for left, right in pairs:
         if left == right:
             fix = f"Leave a central {what} out."
-            raise InputError(f"{whose}{what} {shown(left)} is paired with itself", field=field, fix=fix)
+            raise InputError(f"{whose}{what} {short_repr(left)} is paired with itself", field=field, fix=fix)
         for index in (left, right):
             if not 0 <= index < count:
-                raise InputError(f"{whose}{what} {shown(index)} is not in 0..{count - 1}", field=field)
+                raise InputError(f"{whose}{what} {short_repr(index)} is not in 0..{count - 1}", field=field)
             if index in seen:
-                raise InputError(f"{whose}{what} {shown(index)} stands in two pairs", field=field)
+                raise InputError(f"{whose}{what} {short_repr(index)} stands in two pairs", field=field)
             seen.add(index)
         order[left], order[right] = right, left
     return tuple(order)
@@ -98,7 +98,7 @@ def indices(values: Iterable[int], field: str, whose: str = "") -> tuple[int, ..
     try:
         return tuple(operator.index(value) for value in values)
     except TypeError:
-        problem = f"{whose}expected a list of whole numbers, got {shown(values)}"
+        problem = f"{whose}expected a list of whole numbers, got {short_repr(values)}"
         raise InputError(problem, field=field) from None
 
 
@@ -107,5 +107,5 @@ def index_pairs(values: Iterable[Sequence[int]], field: str, whose: str = "") ->
     try:
         return tuple((operator.index(a), operator.index(b)) for a, b in values)
     except (TypeError, ValueError):
-        problem = f"{whose}expected a list of pairs of whole numbers, got {shown(values)}"
+        problem = f"{whose}expected a list of pairs of whole numbers, got {short_repr(values)}"
         raise InputError(problem, field=field) from None

@@ -1,6 +1,6 @@
 """Pickles as plain data: a reader that can execute nothing, a writer that every numpy from 1.21 to 2.x can read.
 
-Reading replaces each function that a pickle may name by one of ours (see :mod:`pyskl_semloss.untrusted.stand_ins`) and
+Reading replaces each function that a pickle may name by one of ours (see :mod:`pyskl_semloss.untrusted.placeholders`) and
 refuses every other name before it is looked up.
 
 Writing uses ``numpy.ndarray(shape, dtype, buffer)`` alone: that name is the same in every numpy, whereas numpy's own
@@ -22,15 +22,15 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import data_size, open_regular, read_bytes, reason
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.untrusted.pickle_scan import check_extent
-from pyskl_semloss.untrusted.stand_ins import (
+from pyskl_semloss.untrusted.placeholders import (
     ACCEPTED,
     PLAIN,
     PLAIN_DTYPE,
-    Array,
+    AllowedFunction,
     Budget,
-    DType,
-    FrozenSet,
-    Maker,
+    PendingArray,
+    PendingDType,
+    PendingFrozenSet,
     Refused,
 )
 
@@ -46,10 +46,10 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in self._extra:
             found = self._extra[module, name]
-            return Maker(found, self._budget) if isinstance(found, types.FunctionType) else found
+            return AllowedFunction(found, self._budget) if isinstance(found, types.FunctionType) else found
         if (module, name) not in PLAIN:
             raise Refused(f"it names the global '{module[:80]}.{name[:80]}', which was not executed; " + ACCEPTED)
-        return Maker(PLAIN[module, name], self._budget)
+        return AllowedFunction(PLAIN[module, name], self._budget)
 
     def persistent_load(self, pid: Any) -> Any:
         if self._persistent is None:
@@ -81,13 +81,13 @@ class _Settler:
         return self._seen[id(node)][1]
 
     def _made(self, node: Any) -> Any:
-        if isinstance(node, Array):
+        if isinstance(node, PendingArray):
             return node.real(self._budget)
-        if isinstance(node, FrozenSet):
+        if isinstance(node, PendingFrozenSet):
             return frozenset(self.settle(item) for item in node.members)
         if type(node) in (tuple, set, frozenset):
             return type(node)([self.settle(item) for item in node])
-        if not self._extra or isinstance(node, (DType, Maker)):
+        if not self._extra or isinstance(node, (PendingDType, AllowedFunction)):
             raise Refused(f"it holds a bare {type(node).__name__}; " + ACCEPTED)
         return node
 

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss import __version__
-from pyskl_semloss.cpu.workers import Event, Tell, work_through
+from pyskl_semloss.cpu.workers import Event, Notify, run_in_processes
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import read_npz
-from pyskl_semloss.io.files import atomic_write, hold, sha256, writing
-from pyskl_semloss.io.reading import read_json, spoiled
+from pyskl_semloss.io.files import acquire_lock, atomic_write, explain_write_errors, sha256
+from pyskl_semloss.io.reading import first_forbidden_character, read_json
 from pyskl_semloss.io.results import is_replaceable, refuse_changed, result_file
 from pyskl_semloss.recordings.recording import read_recording
 from pyskl_semloss.recordings.seen import seen_by_part
@@ -183,11 +183,11 @@ def estimate_files(
         raise InputError(f"expected at least 1, got {workers}", field="workers")
     outcomes = [Outcome(os.fspath(path)) for path in videos]
     _check_names([outcome.video for outcome in outcomes])
-    with writing(out):
+    with explain_write_errors(out):
         os.makedirs(out, exist_ok=True)
-    with hold(out, "writes into"):
+    with acquire_lock(out, "writes into"):
         run = _Run(outcomes, Path(out), options, workers, overlay, progress)
-        for event in work_through(_work, run.tasks, workers):
+        for event in run_in_processes(_work, run.tasks, workers):
             run.hear(event)
     return outcomes
 
@@ -278,14 +278,14 @@ class _Run:
             outcome.status = outcome.status or "made"
 
 
-def _work(task: _Task, tell: Tell) -> Any:
+def _work(task: _Task, tell: Notify) -> Any:
     """One task, in a process of its own."""
     if task.threads:
         import_cv2().setNumThreads(task.threads)
     return {"look": _look, "estimate": _estimate, "finish": _finish, "overlay": _draw}[task.step](task, tell)
 
 
-def _look(task: _Task, tell: Tell) -> int:
+def _look(task: _Task, tell: Notify) -> int:
     """Frames that there will be."""
     refuse_changed(*_files(Path(task.out), task.path))
     video = open_video(task.path, task.options.fps)
@@ -296,7 +296,7 @@ def _look(task: _Task, tell: Tell) -> int:
 _estimator = functools.lru_cache(load_estimator)
 
 
-def _estimate(task: _Task, tell: Tell) -> None:
+def _estimate(task: _Task, tell: Notify) -> None:
     parts = _parts(task)
     lengths = parts.lengths()
     if are_complete(lengths):
@@ -317,7 +317,7 @@ def _estimate(task: _Task, tell: Tell) -> None:
         parts.save(part)
 
 
-def _finish(task: _Task, tell: Tell) -> dict[str, Any]:
+def _finish(task: _Task, tell: Notify) -> dict[str, Any]:
     """Put the parts together; they are deleted when the recording is written."""
     parts = _parts(task)
     lengths = parts.lengths()
@@ -354,7 +354,7 @@ def _finish(task: _Task, tell: Tell) -> dict[str, Any]:
     return about
 
 
-def _draw(task: _Task, tell: Tell) -> None:
+def _draw(task: _Task, tell: Notify) -> None:
     name = _stem(task.path)
     recording = read_recording(Path(task.out) / f"{name}.npz")
     options = task.options
@@ -382,7 +382,7 @@ def _check_names(videos: list[str]) -> None:
     seen: dict[str, str] = {}
     for video in videos:
         name = _stem(video)
-        if bad := spoiled(name):
+        if bad := first_forbidden_character(name):
             raise InputError(f"its name holds {bad}", file=video, fix="Rename it.")
         if name in seen:
             problem = f"its recording would have the name of that of {seen[name]}"

@@ -22,7 +22,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "io/arrays": ("tests/test_array_files.py",),
         "untrusted/safe_pickle": _READERS,
         "untrusted/pickle_scan": ("tests/test_pickle_scan.py", *_READERS, "tests/test_hostile_checkpoints.py"),
-        "untrusted/stand_ins": (*_READERS, "tests/test_hostile_checkpoints.py"),
+        "untrusted/placeholders": (*_READERS, "tests/test_hostile_checkpoints.py"),
         "untrusted/checkpoint_scan": ("tests/test_hostile_checkpoints.py",),
         "evaluation/scores": ("tests/test_scores.py", "-k", "not mmaction2s_own and not dump_files"),
     },

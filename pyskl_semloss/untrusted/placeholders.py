@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from pyskl_semloss.io.arrays import check_letters
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.arrays import check_characters
+from pyskl_semloss.io.reading import short_repr
 
 ACCEPTED = "only plain containers, strings, numbers and numpy arrays are read from a pickle"
 PLAIN_DTYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|c(8|16)|[SU]\d{1,6})")
@@ -47,7 +47,7 @@ class Budget:
             raise Refused("what it makes would take far more memory than its size explains")
 
 
-class Maker:
+class AllowedFunction:
     """A function that a pickle may call but, unlike a bare function, cannot set attributes of."""
 
     __slots__ = ("_budget", "make")
@@ -73,7 +73,7 @@ def _size(value: object) -> int:
     return len(value) if isinstance(value, Sized) and not isinstance(value, type) else 0
 
 
-class FrozenSet:
+class PendingFrozenSet:
     """Stands for a frozenset that a call makes, which is no key: comparing two of them would take long."""
 
     __slots__ = ("members",)
@@ -93,7 +93,7 @@ def _set(items: Any = ()) -> set[Any]:
             item, np.complexfloating
         )
         if not plain and not (isinstance(item, int) and item.bit_length() <= 64):
-            raise Refused(f"a set made by a call holds {shown(item)}, expected texts and numbers of up to 64 bits")
+            raise Refused(f"a set made by a call holds {short_repr(item)}, expected texts and numbers of up to 64 bits")
     return set(items)
 
 
@@ -111,7 +111,7 @@ def checked_shape(shape: object) -> tuple[int, ...]:
     return sizes
 
 
-class DType:
+class PendingDType:
     """Stands for a numpy dtype while a file is read; only its byte order can be set."""
 
     __slots__ = ("real",)
@@ -120,7 +120,7 @@ class DType:
         if isinstance(code, str) and code.lstrip("<>=|").startswith("O"):
             raise Refused("it holds an object array; " + ACCEPTED)
         if not (isinstance(code, str) and PLAIN_DTYPE.fullmatch(code)):
-            raise Refused(f"it holds an array of dtype {shown(code)}; " + ACCEPTED)
+            raise Refused(f"it holds an array of dtype {short_repr(code)}; " + ACCEPTED)
         self.real = np.dtype(code)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -128,11 +128,11 @@ class DType:
         if any(part is not None for part in structure):
             raise Refused("it holds a structured array; " + ACCEPTED)
         if order not in ("<", ">", "|", "="):
-            raise ValueError(f"a byte order {shown(order)}")
+            raise ValueError(f"a byte order {short_repr(order)}")
         self.real = self.real.newbyteorder(order)
 
 
-class Array:
+class PendingArray:
     """Stands for an array until the whole file is read."""
 
     __slots__ = ("_header",)
@@ -155,7 +155,7 @@ class Array:
         if not self._header:
             raise ValueError("an array without data")
         shape, dtype, data, order = self._header
-        real = (dtype if isinstance(dtype, DType) else DType(dtype)).real
+        real = (dtype if isinstance(dtype, PendingDType) else PendingDType(dtype)).real
         if isinstance(data, list):
             raise Refused("it holds an object array; " + ACCEPTED)
         if budget is not None:
@@ -166,39 +166,39 @@ class Array:
         if order not in ("C", "F"):
             raise ValueError("malformed array header")
         if math.prod(shape) * real.itemsize != len(data) or not real.itemsize:
-            raise ValueError(f"an array of shape {shown(shape)} and dtype {real} has {len(data)} bytes of data")
+            raise ValueError(f"an array of shape {short_repr(shape)} and dtype {real} has {len(data)} bytes of data")
         if not len(data):
             return np.zeros(shape, real)
         array = np.frombuffer(data, real).reshape(shape, order=order).copy(order)
-        check_letters(array)
+        check_characters(array)
         return array
 
 
-def _ndarray(shape: Any, dtype: Any, buffer: Any) -> Array:
-    return Array(shape, dtype, buffer, "C")
+def _ndarray(shape: Any, dtype: Any, buffer: Any) -> PendingArray:
+    return PendingArray(shape, dtype, buffer, "C")
 
 
-def _reconstruct(subtype: object, shape: object, typecode: object) -> Array:
-    if not (isinstance(subtype, Maker) and subtype.make is _ndarray):
-        raise Refused(f"it holds an array of a class of its own ({shown(subtype)}); " + ACCEPTED)
+def _reconstruct(subtype: object, shape: object, typecode: object) -> PendingArray:
+    if not (isinstance(subtype, AllowedFunction) and subtype.make is _ndarray):
+        raise Refused(f"it holds an array of a class of its own ({short_repr(subtype)}); " + ACCEPTED)
     if shape not in ((0,), [0]) or typecode not in ("b", b"b"):
         raise ValueError("an array that is made before its state is known")  # numpy's own reader would make it
-    return Array()
+    return PendingArray()
 
 
-def _frombuffer(data: Any, dtype: Any, shape: Any, order: str, axes: object = None) -> Array:
+def _frombuffer(data: Any, dtype: Any, shape: Any, order: str, axes: object = None) -> PendingArray:
     if axes is not None:
         raise ValueError("an array with permuted axes")
-    return Array(shape, dtype, data, order)
+    return PendingArray(shape, dtype, data, order)
 
 
 def _scalar(dtype: Any, data: Any) -> Any:
-    return Array((), dtype, data, "C").real()[()]
+    return PendingArray((), dtype, data, "C").real()[()]
 
 
 def _encode(text: str, encoding: str) -> bytes:
     if encoding not in ("latin1", "latin-1"):
-        raise ValueError(f"bytes in the encoding {shown(encoding)}")
+        raise ValueError(f"bytes in the encoding {short_repr(encoding)}")
     return text.encode("latin1")
 
 
@@ -216,7 +216,7 @@ def _bytearray(data: Any = b"", *encoding: str) -> bytearray:
 
 PLAIN: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): _ndarray,
-    ("numpy", "dtype"): DType,
+    ("numpy", "dtype"): PendingDType,
     ("_codecs", "encode"): _encode,
 }
 """Module and name of the functions and types of plain data, and what stands for them."""
@@ -228,5 +228,5 @@ for _builtins in ("builtins", "__builtin__"):
     PLAIN[_builtins, "bytes"] = _bytes
     PLAIN[_builtins, "bytearray"] = _bytearray
     PLAIN[_builtins, "set"] = _set
-    PLAIN[_builtins, "frozenset"] = FrozenSet
+    PLAIN[_builtins, "frozenset"] = PendingFrozenSet
     PLAIN[_builtins, "complex"] = complex
