@@ -103,11 +103,11 @@ def _cut(text: str, length: int) -> str:
 
 
 def escape_control_characters(text: str) -> str:
-    """Text with line breaks and terminal commands escaped.
+    r"""Text with line breaks and terminal commands escaped.
 
     Example:
-        >>> escape_control_characters("a\\x1b[2Jb")
-        'a\\\\x1b[2Jb'
+        >>> escape_control_characters("a\x1b[2Jb")
+        'a\\x1b[2Jb'
     """
     if text.isprintable():
         return text

@@ -86,4 +86,4 @@ def test_what_would_mean_two_names_means_none():
 
 
 def test_places_for_messages():
-    assert IdList(["a", "b"], "f", (3, 4)).place(1) == "line 4: " and IdList(["a"]).place(0) == ""
+    assert IdList(["a", "b"], "f", (3, 4)).line_prefix(1) == "line 4: " and IdList(["a"]).line_prefix(0) == ""

@@ -148,8 +148,8 @@ FROMBUFFER = b"cnumpy.core.numeric\n_frombuffer\n"
         (DTYPE + b"(Vf8\ntR(I3\nV<\nN(Va\ntNI8\nI8\nI63\ntb.", "structured"),
         # Left without its data; a bare function; a function whose attributes are set.
         (RECONSTRUCT + b"(" + NDARRAY + b"(I0\ntC\x01btR.", "without data"),
-        (DTYPE + b"(Vf8\ntR.", "bare DType"),
-        (NDARRAY + b".", "bare Maker"),
+        (DTYPE + b"(Vf8\ntR.", "bare dtype"),
+        (NDARRAY + b".", "bare function"),
         (NDARRAY + b"(N}V_make\nI1\nstb.", "attributes of a function"),
         # The memory bombs that a name of its own would make.
         (b"cbuiltins\nbytearray\n(I1000000000000\ntR.", "no bytes"),
@@ -230,7 +230,10 @@ def test_extra_globals_may_be_types_and_functions():
     call, table = b"cm\nmake\n(X\x02\0\0\0abK\x03tR", {("m", "make"): make}
     assert safe_pickle.loads(call + b".", table) == "ababab"
     # What a pickle gets hold of is not the function itself, and cannot be changed or kept.
-    for data, words in ((b"cm\nmake\n.", "bare Maker"), (b"cm\nmake\n}X\1\0\0\0aK\1sb.", "attributes of a function")):
+    for data, words in (
+        (b"cm\nmake\n.", "bare function"),
+        (b"cm\nmake\n}X\1\0\0\0aK\1sb.", "attributes of a function"),
+    ):
         with pytest.raises(InputError, match=words):
             safe_pickle.loads(data, table)
     assert not vars(make)

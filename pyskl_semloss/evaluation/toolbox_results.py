@@ -72,7 +72,8 @@ def read_clips(ann_file: AnyPath, split: str | None) -> tuple[list[str], list[in
     key = "filename" if annotations and "filename" in annotations[0] else "frame_dir"
     for one in annotations:
         if not isinstance(one.get(key), str) or not _is_label(one.get("label", -1)):
-            problem = f"an annotation has no usable {key} and label, but {short_repr(one.get(key))} and {short_repr(one.get('label'))}"
+            values = f"{short_repr(one.get(key))} and {short_repr(one.get('label'))}"
+            problem = f"an annotation has no usable {key} and label, but {values}"
             raise InputError(problem, file=ann_file)
     clips = [one for one in annotations if chosen is None or one[key] in chosen]
     return [str(one[key]) for one in clips], [int(one.get("label", -1)) for one in clips]

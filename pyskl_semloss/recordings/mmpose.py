@@ -190,7 +190,8 @@ def _frame(value: object, path: str | os.PathLike[str]) -> tuple[int, list[Any]]
         raise InputError(f"expected a whole number, got {short_repr(came)}", file=path, field="frame_id", fix=fix)
     instances = value.get("instances")
     if not isinstance(instances, list) or len(instances) > MOST_PERSONS:
-        problem = f"frame_id {short_repr(number)}: expected a list of up to {MOST_PERSONS} persons, got {short_repr(instances)}"
+        expected = f"expected a list of up to {MOST_PERSONS} persons, got {short_repr(instances)}"
+        problem = f"frame_id {short_repr(number)}: {expected}"
         raise InputError(problem, file=path, field="instances")
     return number, instances
 

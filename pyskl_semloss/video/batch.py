@@ -242,7 +242,7 @@ class _Run:
             outcome.status = "failed"
             outcome.problem = str(event.value.located(file=outcome.video))
             self.tasks = self._without(task.video)
-        elif event.kind == "told":
+        elif event.kind == "progress":
             self._found[task.video, task.lane] = event.value
         elif outcome.status != "failed":
             self._go_on(task, event.value, outcome)
