@@ -16,7 +16,7 @@ import numpy as np
 from pyskl_semloss.app.limits import Limits
 from pyskl_semloss.app.sessions import shown_name, split_name
 from pyskl_semloss.app.worker import StageCallback, Task
-from pyskl_semloss.drawing.stick_figure import figure
+from pyskl_semloss.drawing.stick_figure import figure_data
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.files import WRITERS, write_segments
@@ -34,7 +34,7 @@ _ALONE = "Browsers do not play this video's format; the skeleton is shown alone.
 
 
 @dataclass(frozen=True)
-class Work:
+class AnalysisTask:
     """A file to analyse.
 
     Args:
@@ -84,7 +84,7 @@ class Analysis:
 
 
 def analyse(
-    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], work: Work, progress: StageCallback
+    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], work: AnalysisTask, progress: StageCallback
 ) -> dict[str, Any]:
     """Find the gestures in a file.
 
@@ -112,7 +112,7 @@ def analyse(
 
 
 def _analyse(
-    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], work: Work, progress: StageCallback
+    predictor: Any, rules: SegmentRules, windows: Mapping[str, Any], work: AnalysisTask, progress: StageCallback
 ) -> dict[str, Any]:
     recording = _recording(work, predictor.layout, progress)
     work.limits.check_seconds(recording.seconds, work.name)
@@ -164,7 +164,7 @@ def moments(timelines: list[Timeline], seconds: float, smoothing: float) -> np.n
     return rows
 
 
-def _recording(work: Work, layout: Any, progress: StageCallback) -> Any:
+def _recording(work: AnalysisTask, layout: Any, progress: StageCallback) -> Any:
     if work.is_recording:
         from pyskl_semloss.recordings.recording import read_recording
 
@@ -183,7 +183,7 @@ def _recording(work: Work, layout: Any, progress: StageCallback) -> Any:
         ) from None
 
 
-def _estimated(work: Work, layout: Any, progress: StageCallback) -> Any:
+def _estimated(work: AnalysisTask, layout: Any, progress: StageCallback) -> Any:
     from pyskl_semloss.video import estimate, open_video
 
     try:
@@ -205,7 +205,7 @@ def _estimated(work: Work, layout: Any, progress: StageCallback) -> Any:
     return dataclasses.replace(found, name=split_name(work.name)[0], video=work.name)
 
 
-def _shown_video(work: Work, progress: StageCallback) -> tuple[str | None, list[str]]:
+def _shown_video(work: AnalysisTask, progress: StageCallback) -> tuple[str | None, list[str]]:
     """The name of the video that the browser plays, if there is one, and what to say of it."""
     if work.is_recording:
         return None, []
@@ -224,7 +224,7 @@ def _shown_video(work: Work, progress: StageCallback) -> tuple[str | None, list[
     return (copy.name, [_COPY]) if written else (None, [_ALONE])
 
 
-MISSING = -32768
+NO_POINT = -32768
 """The coordinate of a point that is not there."""
 
 
@@ -254,15 +254,15 @@ def write_view(
     with (folder / "keypoints.bin").open("wb") as stream:
         for start in range(0, frames, 4096):
             part = slice(start, start + 4096)
-            points = np.clip(np.rint(recording.keypoint[:, part]), MISSING + 1, -MISSING - 1).astype("<i2")
-            points[recording.keypoint_score[:, part] <= 0] = MISSING
+            points = np.clip(np.rint(recording.keypoint[:, part]), NO_POINT + 1, -NO_POINT - 1).astype("<i2")
+            points[recording.keypoint_score[:, part] <= 0] = NO_POINT
             stream.write(np.ascontiguousarray(points.transpose(1, 0, 2, 3)).tobytes())
     np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8).tofile(folder / "scores.bin")
     return {
         "keypoints": "keypoints.bin", "scores": "scores.bin", "video": video, "width": width, "height": height,
         "fps": recording.fps, "frames": frames, "persons": persons, "joints": joints, "seconds": recording.seconds,
         "rows": len(probability), "row_seconds": row_seconds, "class_names": class_names,
-        **figure(layout),
+        **figure_data(layout),
     }  # fmt: skip
 
 

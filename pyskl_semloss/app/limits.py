@@ -103,7 +103,7 @@ class UploadLimit:
             await _refuse(send, 413, _LARGE)
 
 
-class OwnPage:
+class SameOrigin:
     """ASGI middleware that answers the app's own page alone: not what other pages make a browser ask here.
 
     A page from elsewhere may send a browser to any address, also to one that only this machine reaches. Such requests
@@ -121,7 +121,7 @@ class OwnPage:
         """Pass on a request that is the page's own, or that opens it."""
         if scope["type"] in ("http", "websocket"):
             headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
-            problem = why_not(headers, self._host)
+            problem = refusal_reason(headers, self._host)
             if problem and scope["type"] == "websocket":
                 # Before it is accepted, that is an answer of 403.
                 return await send({"type": "websocket.close", "code": 1008, "reason": problem})
@@ -130,7 +130,7 @@ class OwnPage:
         await self._app(scope, receive, send)
 
 
-def why_not(headers: Mapping[bytes, str], host: str) -> str | None:
+def refusal_reason(headers: Mapping[bytes, str], host: str) -> str | None:
     """Why a request is refused, or None where it is not.
 
     Args:

@@ -18,12 +18,12 @@ from fastapi import HTTPException, Request, Response
 from fastapi.responses import FileResponse
 from nicegui import Client, app, background_tasks, ui
 
-from pyskl_semloss.app.limits import UPLOADS, Limits, OwnPage, UploadLimit, is_loopback
+from pyskl_semloss.app.limits import UPLOADS, Limits, SameOrigin, UploadLimit, is_loopback
 from pyskl_semloss.app.result import download_name
 from pyskl_semloss.app.sessions import Sessions
 from pyskl_semloss.app.tab import NAME_HEADER, Tab
-from pyskl_semloss.app.worker import Task, Worker
-from pyskl_semloss.errors import InputError, escape_control_characters
+from pyskl_semloss.app.worker import AsyncWorker, Task
+from pyskl_semloss.errors import InputError, one_line
 
 _RECONNECT = 60.0
 """Seconds that a session waits for its browser after the connection is lost."""
@@ -58,11 +58,11 @@ def serve(
     _heed_signals()
     # It names the address of a page that is not there; any other page may lead a browser to one with commands in it.
     logging.getLogger("nicegui").addFilter(_in_one_line)
-    sessions, worker, problems = Sessions(), Worker(make), list[InputError]()
+    sessions, worker, problems = Sessions(), AsyncWorker(make), list[InputError]()
     # What the packages of server and worker leave behind ends with it.
     tempfile.tempdir = os.environ["TMPDIR"] = str(sessions.folder)
     app.add_middleware(UploadLimit, limit=limits.size)
-    app.add_middleware(OwnPage, host=host)
+    app.add_middleware(SameOrigin, host=host)
     app.on_startup(lambda: background_tasks.create(_begin(worker, host, port, show, problems), name="begin"))
     app.on_shutdown(worker.stop)
     _add_pages(sessions, lambda: Tab(sessions, worker, limits, about, as_typed))
@@ -109,7 +109,7 @@ def _add_pages(sessions: Sessions, make_tab: Callable[[], Tab]) -> None:
         client.on_delete(lambda: tabs.pop(tab.token, None))
 
 
-async def _begin(worker: Worker, host: str, port: int, show: bool, problems: list[InputError]) -> None:
+async def _begin(worker: AsyncWorker, host: str, port: int, show: bool, problems: list[InputError]) -> None:
     """Say where the page is, and load the models; without them the app ends."""
     # The server says that it has begun before it listens.
     while not await _answers(host, port):

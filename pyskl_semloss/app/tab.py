@@ -15,11 +15,11 @@ from typing import Any
 from nicegui import app, background_tasks, ui
 from starlette.requests import ClientDisconnect
 
-from pyskl_semloss.app.analysis import Work
+from pyskl_semloss.app.analysis import AnalysisTask
 from pyskl_semloss.app.limits import UPLOADS, Limits
 from pyskl_semloss.app.result import show_result
 from pyskl_semloss.app.sessions import Sessions, shown_name
-from pyskl_semloss.app.worker import Worker
+from pyskl_semloss.app.worker import AsyncWorker
 from pyskl_semloss.drawing import stick_figure
 from pyskl_semloss.drawing.palette import ON_DARK
 from pyskl_semloss.errors import InputError, escape_control_characters
@@ -56,7 +56,7 @@ _LOST = "(about) => {{ emit(about.files.map((one) => [one.name, about.xhr.status
 
 
 @dataclass
-class Entry:
+class UploadedFile:
     """A file of a session, and how far it is."""
 
     name: str
@@ -80,14 +80,14 @@ class Tab:
     """
 
     def __init__(
-        self, sessions: Sessions, worker: Worker, limits: Limits, about: str, as_typed: Callable[[str], str] = str
+        self, sessions: Sessions, worker: AsyncWorker, limits: Limits, about: str, as_typed: Callable[[str], str] = str
     ) -> None:
         self._sessions, self._worker, self._limits, self._as_typed = sessions, worker, limits, as_typed
         self._folder = sessions.begin()
         self.token = self._folder.name
-        self._entries: list[Entry] = []
+        self._entries: list[UploadedFile] = []
         self._numbers = itertools.count()
-        self._opened: Entry | None = None
+        self._opened: UploadedFile | None = None
         self._over = False
         # The figure is drawn over a video or on a dark ground.
         ui.add_css(f":root {{ {ON_DARK.css()} }}\n" + (_ASSETS / "viewer.css").read_text(encoding="utf-8"))
@@ -142,12 +142,12 @@ class Tab:
 
     def _fail(self, name: str, problem: str) -> None:
         name = shown_name(name)
-        self._enter(Entry(name, self._new_folder(), _FAILED, error=f"{name}: {problem}"))
+        self._enter(UploadedFile(name, self._new_folder(), _FAILED, error=f"{name}: {problem}"))
 
     def _new_folder(self) -> Path:
         return self._folder / str(next(self._numbers))
 
-    def _enter(self, entry: Entry) -> None:
+    def _enter(self, entry: UploadedFile) -> None:
         self._entries.append(entry)
         with self._list:
             self._card(entry)
@@ -166,7 +166,7 @@ class Tab:
         Returns:
             The status of the answer; of a file that is not whole, nothing is kept.
         """
-        entry = Entry(shown_name(name), self._new_folder())
+        entry = UploadedFile(shown_name(name), self._new_folder())
         size, status = 0, 500
         try:
             entry.folder.mkdir()
@@ -199,12 +199,12 @@ class Tab:
             background_tasks.create(self._take(entry), name=f"work on {entry.folder.name}")
         return status
 
-    async def _take(self, entry: Entry) -> None:
+    async def _take(self, entry: UploadedFile) -> None:
         """Work on an uploaded file."""
         try:
             entry.job = asyncio.ensure_future(
                 self._worker.run(
-                    Work(entry.folder / _UPLOAD, entry.name, entry.folder, self._limits),
+                    AnalysisTask(entry.folder / _UPLOAD, entry.name, entry.folder, self._limits),
                     lambda stage, share: self._at(entry, stage, share),
                 )
             )
@@ -224,10 +224,10 @@ class Tab:
             if entry.stage == _DONE and self._opened is None:
                 self._open(entry)
 
-    def _at(self, entry: Entry, stage: str, share: float) -> None:
+    def _at(self, entry: UploadedFile, stage: str, share: float) -> None:
         entry.stage, entry.share = stage, share
 
-    def _card(self, entry: Entry) -> None:
+    def _card(self, entry: UploadedFile) -> None:
         """A file's line in the list."""
         card: Any = ui.card().classes("semloss-card").props("flat bordered")
         with card:
@@ -259,7 +259,7 @@ class Tab:
         problem.set_text(entry.error)
         problem.set_visibility(bool(entry.error))
 
-    def _state(self, entry: Entry) -> str:
+    def _state(self, entry: UploadedFile) -> str:
         if entry.stage == _FAILED:
             return "failed"
         if entry.stage == _DONE:
@@ -269,7 +269,7 @@ class Tab:
             return "waiting for its turn …" if self._worker.prepared else "waiting for the models …"
         return f"{entry.stage}{f' {100 * entry.share:.0f} %' * (entry.share > 0)} …"
 
-    def _open(self, entry: Entry) -> None:
+    def _open(self, entry: UploadedFile) -> None:
         """Show a result."""
         self._opened = entry
         self._result.clear()

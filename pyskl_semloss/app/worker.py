@@ -18,7 +18,7 @@ _PREPARE = "prepare"
 _WORK = "work"
 
 
-class Worker:
+class AsyncWorker:
     """A process that is started for the first task and kept for the next; one that dies is replaced.
 
     Args:

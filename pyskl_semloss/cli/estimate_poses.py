@@ -25,14 +25,14 @@ from pyskl_semloss.io.results import add_overwrite_option
 from pyskl_semloss.recordings.persons import WAYS
 from pyskl_semloss.recordings.seen import seen_line
 from pyskl_semloss.video import EstimationOptions, estimate_files
-from pyskl_semloss.video.batch import Outcome
+from pyskl_semloss.video.batch import VideoResult
 
 
-def _say(outcome: Outcome) -> None:
+def _say(outcome: VideoResult) -> None:
     if outcome.status == "failed":
         say(f"error: {outcome.problem}", error=True)
         return
-    about = outcome.about
+    about = outcome.facts
     line = f"{outcome.recording}: {about['frames']} frames ({about['seconds']:.1f} s at {about['fps']:g} frames/s), "
     line += f"somebody seen in {about['seen'] / about['frames']:.0%} of them"
     line += seen_line(about.get("seen_by_part", {}), about["frames"])
@@ -78,7 +78,7 @@ def main() -> None:
     for outcome in outcomes:
         _say(outcome)
     good = [outcome for outcome in outcomes if outcome.status != "failed"]
-    frames = sum(outcome.about["frames"] for outcome in good if outcome.status == "made")
+    frames = sum(outcome.facts["frames"] for outcome in good if outcome.status == "made")
     say(f"Wrote {len(good)} of {len(outcomes)} recordings to {args.out}, {frames} frames anew in "
           f"{time.monotonic() - begin:.0f} s")  # fmt: skip
     if len(good) < len(outcomes):

@@ -136,7 +136,7 @@ def _end_on_failures(errors: list[str]) -> None:
 
 
 def _say(summary: dict, out: str) -> None:
-    print(converters.page(summary))
+    print(converters.summary_page(summary))
     parts = ", ".join(f"{name} {count}" for name, count in summary["splits"].items())
     say(f"Wrote {summary['clips']} clips ({parts}) to {out}, and this summary beside it as .json and .md")
     for empty in summary["findings"]["examples"].get("splits_empty", ()):

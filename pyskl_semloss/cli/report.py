@@ -41,11 +41,11 @@ def parse_args() -> argparse.Namespace:
 @exit_on_error
 def main() -> None:
     """Collect, write, say where."""
-    from pyskl_semloss.report.collect import collect
+    from pyskl_semloss.report.inputs import read_inputs
     from pyskl_semloss.report.page import write_report
 
     args = parse_args()
-    material = collect(
+    material = read_inputs(
         args.inputs,
         names=args.names,
         ann_file=args.ann_file,

@@ -7,7 +7,7 @@ from pyskl_semloss.datasets.raw import convert_raw
 from pyskl_semloss.datasets.raw_format import RawFormat
 from pyskl_semloss.datasets.recordings import KeypointOptions, convert_recordings, recording_line
 from pyskl_semloss.datasets.splits import SplitOptions, read_split_files, read_subjects
-from pyskl_semloss.datasets.summary import page
+from pyskl_semloss.datasets.summary import summary_page
 
 __all__ = [
     "FORMATS",
@@ -21,8 +21,8 @@ __all__ = [
     "convert_raw",
     "convert_recordings",
     "get_format",
-    "page",
     "read_split_files",
     "read_subjects",
     "recording_line",
+    "summary_page",
 ]

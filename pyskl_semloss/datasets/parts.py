@@ -13,7 +13,7 @@ import numpy as np
 from pyskl_semloss import __version__
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.datasets.findings import Findings
-from pyskl_semloss.datasets.sources import Video
+from pyskl_semloss.datasets.sources import VideoFiles
 from pyskl_semloss.io.arrays import read_npz, write_npz
 
 LAYOUT = 1
@@ -27,7 +27,7 @@ class Part:
     findings: Findings
 
 
-def part_key(video: Video, data_set: str, strict: bool) -> str:
+def part_key(video: VideoFiles, data_set: str, strict: bool) -> str:
     """Text that differs when the part must be made anew: files, their sizes and times, options, version."""
     files = [[path, *_stamp(path)] for path in (video.skeletons, video.labels)]
     return json.dumps([LAYOUT, __version__, data_set, strict, files])

@@ -15,11 +15,11 @@ from typing import Any
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.annotations.mending import Rules, read_clip
 from pyskl_semloss.annotations.report import Report
-from pyskl_semloss.cpu.workers import Notify, run_in_processes
+from pyskl_semloss.cpu.workers import Tell, run_tasks
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.parts import Part, part_key, read_part, write_part
 from pyskl_semloss.datasets.raw_format import RawFormat
-from pyskl_semloss.datasets.sources import Video, find_videos
+from pyskl_semloss.datasets.sources import VideoFiles, find_videos
 from pyskl_semloss.datasets.splits import SplitOptions, split_clips
 from pyskl_semloss.datasets.summary import finish, refuse_changed_results
 from pyskl_semloss.datasets.tables import joint_points, parse_table, read_text
@@ -73,7 +73,7 @@ def convert_raw(
 def _convert(
     raw: RawFormat,
     source: str | os.PathLike[str],
-    videos: Sequence[Video],
+    videos: Sequence[VideoFiles],
     out: str | os.PathLike[str],
     splits: SplitOptions,
     findings: Findings,
@@ -110,7 +110,7 @@ def _convert(
     return {**summary, "videos_reused": len(videos) - len(todo)}
 
 
-def convert_video(raw: RawFormat, video: Video, findings: Findings) -> list[Clip]:
+def convert_video(raw: RawFormat, video: VideoFiles, findings: Findings) -> list[Clip]:
     """Convert the clips of one video.
 
     Raises:
@@ -135,7 +135,7 @@ def convert_video(raw: RawFormat, video: Video, findings: Findings) -> list[Clip
     return clips
 
 
-def _entry(raw: RawFormat, name: str, segment: Segment, points: Any, scores: Any) -> dict[str, Any]:
+def _entry(raw: RawFormat, name: str, segment: RawLabel, points: Any, scores: Any) -> dict[str, Any]:
     frames = slice(segment.start, segment.end + 1)
     return {
         "frame_dir": name,
@@ -168,7 +168,7 @@ def mended_clip(entry: dict[str, Any], findings: Findings, file: str, where: str
     return clip
 
 
-def _convert_task(task: tuple[RawFormat, Video, bool, str, str]) -> dict[str, Any]:
+def _convert_task(task: tuple[RawFormat, VideoFiles, bool, str, str]) -> dict[str, Any]:
     """Work of a process."""
     raw, video, strict, part, key = task
     findings = Findings(strict)
@@ -188,7 +188,7 @@ def _run(tasks: list[Any], workers: int, done: Callable[[int], None]) -> dict[st
     """Convert the videos; returns the findings of those that could not be read, by video."""
     failed = {}
     done(0)
-    results = run_tasks(_convert_task, tasks, workers, lambda task: str(task[1].skeletons))
+    results = map_tasks(_convert_task, tasks, workers, lambda task: str(task[1].skeletons))
     for number, result in enumerate(results, 1):
         if "failed" in result:
             failed[result["video"]] = result["failed"]
@@ -196,7 +196,7 @@ def _run(tasks: list[Any], workers: int, done: Callable[[int], None]) -> dict[st
     return failed
 
 
-def run_tasks(
+def map_tasks(
     work: Callable[[Any], Any], tasks: Sequence[Any], workers: int, file_of: Callable[[Any], str]
 ) -> Iterator[Any]:
     """The results of ``work`` on the tasks, in the order in which they are done, in up to ``workers`` processes.
@@ -214,7 +214,7 @@ def run_tasks(
         yield from map(work, tasks)
         return
     waiting, failure = deque(tasks), None
-    for event in run_in_processes(functools.partial(_apply, work), waiting, min(workers, len(tasks))):
+    for event in run_tasks(functools.partial(_apply, work), waiting, min(workers, len(tasks))):
         if event.kind == "done":
             yield event.value
         elif event.kind == "failed":
@@ -237,7 +237,7 @@ def _check(out: str | os.PathLike[str], workers: int) -> None:
 
 
 @dataclass(frozen=True)
-class Segment:
+class RawLabel:
     """One row of a label file.
 
     Attributes:
@@ -263,7 +263,7 @@ def parse_labels(
     *,
     file: str | os.PathLike[str] = "",
     header: bool = False,
-) -> list[Segment]:
+) -> list[RawLabel]:
     """Parse a label file; rows that cannot be used are left out, and the others keep their numbers.
 
     Args:
@@ -306,7 +306,7 @@ def _parse_row(
     frames: int,
     findings: Findings,
     file: str | os.PathLike[str],
-) -> Segment | None:
+) -> RawLabel | None:
     cells = line.split(",")
     values = [_whole(cell) for cell in cells[:3]]
     if len(values) < 3 or None in values:
@@ -328,7 +328,7 @@ def _parse_row(
         if start < 0 or end >= frames:
             problem = f"frames {start} to {end}, but the file has the frames 0 to {frames - 1}"
             findings.add("frames_clipped", problem, file=file, row=number)
-        return Segment(row, number, classes[gesture], max(start, 0), min(end, frames - 1))
+        return RawLabel(row, number, classes[gesture], max(start, 0), min(end, frames - 1))
     return None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss import __version__
-from pyskl_semloss.datasets.raw import run_tasks
+from pyskl_semloss.datasets.raw import map_tasks
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import acquire_lock, explain_write_errors
 from pyskl_semloss.io.progress import ProgressCallback
@@ -35,12 +35,12 @@ class KeypointOptions:
     Attributes:
         form: Format of the sources; guessed from each name without it.
         layout: What the joints of the sources are, where they do not say it.
-        making: How recordings are made of them.
+        recording: How recordings are made of them.
     """
 
     form: str | None = None
     layout: SkeletonLayout | None = None
-    making: RecordingOptions = field(default_factory=RecordingOptions)
+    recording: RecordingOptions = field(default_factory=RecordingOptions)
 
 
 def convert_recordings(
@@ -97,7 +97,7 @@ def _convert(
     tasks = [(path, os.fspath(folder), options, keys[path]) for path in paths if path not in done]
     report(len(done), len(paths))
     failed: dict[str, InputError] = {}
-    for number, result in enumerate(run_tasks(_convert_task, tasks, workers, _source_of), len(done) + 1):
+    for number, result in enumerate(map_tasks(_convert_task, tasks, workers, _source_of), len(done) + 1):
         if "error" in result:
             failed[result["source"]] = error = result["error"]
             if on_failure is None or _is_of_options(list(failed.values()), len(done)):
@@ -162,7 +162,7 @@ def _convert_task(task: tuple[str, str, KeypointOptions, str]) -> dict[str, Any]
     path, folder, options, key = task
     try:
         found = read_keypoints(path, options.form, options.layout)
-        recording, facts, report = make_recording(found, options.making)
+        recording, facts, report = make_recording(found, options.recording)
         about = {"key": key, "source": path, **facts, "mended": dict(report.counts)}
         recording.save(Path(folder) / f"{recording.name}.npz")
         # Last: where it is, the recording is whole.

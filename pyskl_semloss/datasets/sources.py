@@ -17,7 +17,7 @@ _GROUP = re.compile(r"(?:^|[^a-z])(train|val|test)")
 
 
 @dataclass(frozen=True)
-class Video:
+class VideoFiles:
     """The files of one video, and the split that the folders above it name (empty where they name none)."""
 
     name: str
@@ -26,7 +26,7 @@ class Video:
     group: str
 
 
-def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findings) -> list[Video]:
+def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findings) -> list[VideoFiles]:
     """Find the videos below a folder, at any depth, in the order of their names.
 
     Args:
@@ -43,7 +43,7 @@ def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findin
         if not os.path.exists(source):
             raise missing_file_error(source, "folder", fix)
         raise InputError("it is a file, expected a folder", file=source, fix=fix)
-    found: dict[str, Video] = {}
+    found: dict[str, VideoFiles] = {}
     for folder, names in _folders(source, findings):
         video = _video(folder, names, Path(source), raw, findings)
         if video is None:
@@ -85,10 +85,10 @@ def _identity(folder: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _video(folder: Path, names: list[str], source: Path, raw: RawFormat, findings: Findings) -> Video | None:
+def _video(folder: Path, names: list[str], source: Path, raw: RawFormat, findings: Findings) -> VideoFiles | None:
     skeletons, labels = folder.name + raw.skeleton_suffix, folder.name + raw.label_suffix
     if skeletons in names and labels in names:
-        return Video(folder.name, str(folder / skeletons), str(folder / labels), _group(folder, source))
+        return VideoFiles(folder.name, str(folder / skeletons), str(folder / labels), _group(folder, source))
     if skeletons in names:
         findings.add("videos_without_labels", f"there is no {labels} beside it", file=folder / skeletons)
     elif labels in names:

@@ -43,7 +43,7 @@ class SplitOptions:
         seed: Of the choice of those that validate, and that test.
         partial: Ids of the lists that fit no clip and no video are noted, because only a part of the data set is there;
             otherwise they are refused.
-        asked: Those of ``"val"`` and ``"test"`` whose share the user asked for: where it comes out empty, that is
+        required: Those of ``"val"`` and ``"test"`` whose share the user asked for: where it comes out empty, that is
             refused, otherwise noted.
     """
 
@@ -53,7 +53,7 @@ class SplitOptions:
     test_fraction: float = 0.25
     seed: int = 0
     partial: bool = False
-    asked: Sequence[str] = ()
+    required: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lists", {check_split_name(name): ids for name, ids in self.lists.items()})
@@ -183,7 +183,7 @@ def _drawn(
             "Convert more videos, of more subjects, or name the splits (--split-file NAME=FILE, for own keypoints also "
             f"the column split of the labels); --{name}-fraction 0 says that there shall be no {name!r}."
         )
-        if name in options.asked:
+        if name in options.required:
             raise InputError(problem, field=f"{name}-fraction", fix=fix)
         findings.add("splits_empty", f"{problem}. {fix} Until then a config must name another split in its place.")
     count = min(max(1, round(share * len(units))), len(units) - 1) if share and units else 0

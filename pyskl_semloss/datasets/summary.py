@@ -40,7 +40,7 @@ def finish(
         raise InputError(f"no clip remains ({reasons})", file=facts.get("labels", facts["source"]))
     summary = summarize(clips, splits, findings, facts)
     write_annotations(out, AnnotationSet(splits.ids, clips))
-    for suffix, text in ((".json", json.dumps(summary, indent=1)), (".md", page(summary))):
+    for suffix, text in ((".json", json.dumps(summary, indent=1)), (".md", summary_page(summary))):
         with result_file(Path(out).with_suffix(suffix), "w", encoding="utf-8") as stream:
             stream.write(text + "\n")
     return summary
@@ -100,7 +100,7 @@ def _range(first: int, after: int | None) -> str:
     return str(first) if after == first + 1 else f"{first} to {after - 1}"
 
 
-def page(summary: dict[str, Any]) -> str:
+def summary_page(summary: dict[str, Any]) -> str:
     """The summary as a short page with histograms of classes and lengths."""
     parts = ", ".join(f"{name} {count}" for name, count in summary["splits"].items())
     lengths = summary["lengths"]

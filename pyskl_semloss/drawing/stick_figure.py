@@ -20,7 +20,7 @@ def limb_sides(layout: SkeletonLayout) -> list[int]:
     return [(sides[a] | sides[b]) % 3 for a, b in layout.limbs]
 
 
-def figure(layout: SkeletonLayout) -> dict[str, Any]:
+def figure_data(layout: SkeletonLayout) -> dict[str, Any]:
     """What :func:`script` draws: ``sides`` of the joints, and ``limbs`` as their two joints and their side."""
     limbs = [[a, b, side] for (a, b), side in zip(layout.limbs, limb_sides(layout), strict=True)]
     return {"limbs": limbs, "sides": joint_sides(layout)}

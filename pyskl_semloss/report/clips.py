@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.annotations import Clip
-from pyskl_semloss.report.collect import Material
+from pyskl_semloss.report.inputs import ReportInputs
 
-MISSING = 255
+MISSING_LEVEL = 255
 """The byte of a point that is not there."""
 
 LEVELS = 254
@@ -80,7 +80,7 @@ def pack_clip(clip: Clip, max_frames: int = MAX_FRAMES) -> tuple[bytes, list[flo
     )
     start, stop = low + ranges[:, :2] / 65535 * size, low + ranges[:, 2:] / 65535 * size
     span = np.maximum(stop - start, 1e-9)
-    level = np.where(seen[..., None], np.rint((masked - start) / span * LEVELS).clip(0, LEVELS), MISSING)
+    level = np.where(seen[..., None], np.rint((masked - start) / span * LEVELS).clip(0, LEVELS), MISSING_LEVEL)
     error = np.abs(start + level / LEVELS * span - points)[seen].max()
     view = np.percentile(points[seen], [0.5, 99.5], axis=0)
     entry = [frames, clip.total_frames, step, people, *low, *size, *view[0], *(view[1] - view[0])]
@@ -118,7 +118,7 @@ def pack_clips(clips: Sequence[Clip | None], budget: int = BUDGET) -> PackedClip
     return PackedClips(base64.b64encode(b"".join(blocks)).decode(), index, error, frames)
 
 
-def clip_table(material: Material, top: int = 5) -> dict[str, Any]:
+def clip_table(inputs: ReportInputs, top: int = 5) -> dict[str, Any]:
     """What the models say of each clip, as columns of whole numbers; probabilities in 1/10000.
 
     Returns:
@@ -127,7 +127,7 @@ def clip_table(material: Material, top: int = 5) -> dict[str, Any]:
         :func:`disagreement`; ``parts``: for each part its ``best`` class, that one's ``prob``, and ``at``, (N * k), its
         scores of the classes in ``top``, and ``truth``.
     """
-    final = material.final.scores
+    final = inputs.final.scores
     label = final.label
     order = np.argsort(-final.score, axis=1, kind="stable")[:, : min(top, final.score.shape[1])]
     return {
@@ -137,7 +137,7 @@ def clip_table(material: Material, top: int = 5) -> dict[str, Any]:
         "top": order.ravel().tolist(),
         "prob": _parts_of_10000(np.take_along_axis(final.score, order, 1)),
         "truth": _truth(final.score, label),
-        "split": _parts_of_10000(disagreement([part.scores.score for part in material.parts])),
+        "split": _parts_of_10000(disagreement([part.scores.score for part in inputs.parts])),
         "parts": [
             {
                 "best": part.scores.score.argmax(1).tolist(),
@@ -145,7 +145,7 @@ def clip_table(material: Material, top: int = 5) -> dict[str, Any]:
                 "at": _parts_of_10000(np.take_along_axis(part.scores.score, order, 1)),
                 "truth": _truth(part.scores.score, label),
             }
-            for part in (material.parts if material.fusion else ())
+            for part in (inputs.parts if inputs.fusion else ())
         ],
     }
 

@@ -21,7 +21,7 @@ from pyskl_semloss.evaluation.metrics import (
     top_k_accuracy,
 )
 from pyskl_semloss.evaluation.resampling import wilson
-from pyskl_semloss.report.collect import Material, Model
+from pyskl_semloss.report.inputs import Model, ReportInputs
 from pyskl_semloss.semantic.label_vectors import cosines
 
 Figure = dict[str, Any]
@@ -33,14 +33,14 @@ def plain(text: str, length: int = 60) -> str:
     return html.escape(short, quote=False)
 
 
-def figures(material: Material) -> dict[str, Figure]:
+def figures(inputs: ReportInputs) -> dict[str, Figure]:
     """The figures about accuracy for which there are data, by name."""
     made = {
-        "loss": loss_curves(material.models),
-        "accuracy": accuracy_curves(material.models),
-        "size": recall_by_size(material),
-        "calibration": reliability(material.models),
-        "weights": weight_curve(material),
+        "loss": loss_curves(inputs.models),
+        "accuracy": accuracy_curves(inputs.models),
+        "size": recall_by_size(inputs),
+        "calibration": reliability(inputs.models),
+        "weights": weight_curve(inputs),
     }
     return {name: figure for name, figure in made.items() if figure is not None}
 
@@ -73,11 +73,11 @@ def accuracy_curves(models: Sequence[Model]) -> Figure | None:
     return figure_of(traces, "epoch", "validation accuracy (%)", yaxis={"range": [0, 100]})
 
 
-def recall_by_size(material: Material) -> Figure | None:
+def recall_by_size(inputs: ReportInputs) -> Figure | None:
     """Recall of each class against the clips it has in training, or, where these are not known, in the test."""
-    numbers = class_numbers(material.final.scores.score, material.final.scores.label)
-    training = material.train_sizes is not None
-    size = numbers.support if material.train_sizes is None else material.train_sizes
+    numbers = class_numbers(inputs.final.scores.score, inputs.final.scores.label)
+    training = inputs.train_sizes is not None
+    size = numbers.support if inputs.train_sizes is None else inputs.train_sizes
     there = np.flatnonzero((numbers.support > 0) & (size > 0))
     if not there.size:
         return None
@@ -93,7 +93,7 @@ def recall_by_size(material: Material) -> Figure | None:
             "arrayminus": rounded(recall - 100 * low), "width": 0, "thickness": 1, "color": "faint",
         },
         "marker": {"size": 9, "color": "fusion", "line": {"width": 1, "color": "paper"}},
-        "text": [plain(material.class_names[n]) for n in there],
+        "text": [plain(inputs.class_names[n]) for n in there],
         "customdata": [[int(size[n]), int(numbers.support[n])] for n in there],
         "hovertemplate": "%{text}<br>recall %{y:.1f} % of %{customdata[1]} clips<br>"
                          "size %{customdata[0]}<extra></extra>",
@@ -140,13 +140,13 @@ def reliability(models: Sequence[Model]) -> Figure | None:
     return figure
 
 
-def weight_curve(material: Material, steps: int = 20) -> Figure | None:
+def weight_curve(inputs: ReportInputs, steps: int = 20) -> Figure | None:
     """Accuracy of the fusion against the weight of its last part; the other parts keep their proportions."""
-    label = material.parts[0].scores.label
-    if material.fusion is None or label.max() < 0:
+    label = inputs.parts[0].scores.label
+    if inputs.fusion is None or label.max() < 0:
         return None
-    scores = [part.scores for part in material.parts]
-    *others, used = (float(part.weight or 0) for part in material.parts)
+    scores = [part.scores for part in inputs.parts]
+    *others, used = (float(part.weight or 0) for part in inputs.parts)
     rest = np.asarray(others) / sum(others) if sum(others) else np.full(len(others), 1 / len(others))
     top1, mean_class = [], []
     for number in range(steps + 1):
@@ -154,20 +154,20 @@ def weight_curve(material: Material, steps: int = 20) -> Figure | None:
         fused = fuse(scores, [*(rest * (1 - share)), share]).score
         top1.append((share, 100 * (top_k_accuracy(fused, label, 1) or 0)))
         mean_class.append((share, 100 * (mean_class_accuracy(fused, label) or 0)))
-    last = material.parts[-1]
+    last = inputs.parts[-1]
     hover = "weight %{x:.2f}: %{y:.2f} %"
     traces = [
         line(top1, "Top-1", "fusion", markers=True, hover=hover),
         line(mean_class, "mean class", "fusion", dash="dot", hover=hover),
     ]
-    ends = [(0.0, material.parts[0]), (1.0, last)] if len(scores) == 2 else [(1.0, last)]
+    ends = [(0.0, inputs.parts[0]), (1.0, last)] if len(scores) == 2 else [(1.0, last)]
     for place, model in ends:
         value = 100 * (top_k_accuracy(model.scores.score, label, 1) or 0)
         trace = line([(place, value)], f"{plain(model.name)} alone", model.role, markers=True, hover=hover)
         trace["marker"]["size"] = 11
         traces.append(trace)
-    if material.baseline is not None:
-        value = 100 * (top_k_accuracy(material.baseline.scores.score, material.baseline.scores.label, 1) or 0)
+    if inputs.baseline is not None:
+        value = 100 * (top_k_accuracy(inputs.baseline.scores.score, inputs.baseline.scores.label, 1) or 0)
         traces.append(line([(0, value), (1, value)], "baseline, Top-1", "baseline", dash="dash", hover="%{y:.2f} %"))
     figure = figure_of(traces, f"weight of {plain(last.name)}", "accuracy (%)", xaxis={"range": [-0.03, 1.03]})
     figure["layout"]["shapes"] = [
@@ -234,26 +234,26 @@ def rounded(values: Any, digits: int = 3) -> list[float]:
     return [round(float(value), digits) for value in values]
 
 
-def name_figures(material: Material) -> dict[str, Figure]:
+def name_figures(inputs: ReportInputs) -> dict[str, Figure]:
     """The figures about names for which there are data, by name."""
-    made = {"map": name_map(material), "similarity": similarity(material)}
+    made = {"map": name_map(inputs), "similarity": similarity(inputs)}
     return {name: figure for name, figure in made.items() if figure is not None}
 
 
-def name_map(material: Material) -> Figure | None:
+def name_map(inputs: ReportInputs) -> Figure | None:
     """Names in the plane by classical scaling of the cosine distances, and the pairs confused most often."""
-    if material.vectors is None:
+    if inputs.vectors is None:
         return None
-    place, kept = scaled(1 - cosines(material.vectors))
-    final = material.final.scores
+    place, kept = scaled(1 - cosines(inputs.vectors))
+    final = inputs.final.scores
     recall = class_numbers(final.score, final.label).recall
     table = confusion_matrix(final.score, final.label)
     confused = (table + table.T).max(1, where=~np.eye(len(table), dtype=bool), initial=0)
-    shown = [plain(name) for name in material.class_names]
+    shown = [plain(name) for name in inputs.class_names]
     traces = [
         {
             "type": "scatter", "mode": "markers+text", "x": rounded(place[:, 0], 4), "y": rounded(place[:, 1], 4), 
-            **_labels(place, material.class_names, confused),
+            **_labels(place, inputs.class_names, confused),
             "textfont": {"size": 11, "color": "muted"},
             "hovertext": [f"{name}<br>recall {'unknown' if np.isnan(r) else f'{100 * r:.0f} %'}"
                           for name, r in zip(shown, recall, strict=True)],
@@ -292,18 +292,18 @@ def scaled(distance: np.ndarray) -> tuple[np.ndarray, float]:
     return places, float(values[:2].clip(0).sum() / total) if total > 0 else 1.0
 
 
-def similarity(material: Material) -> Figure | None:
+def similarity(inputs: ReportInputs) -> Figure | None:
     """How often a class is taken for another, against the cosine of their names: pairs, and the mean over tenths."""
-    if material.vectors is None or material.final.scores.label.max() < 0:
+    if inputs.vectors is None or inputs.final.scores.label.max() < 0:
         return None
-    table = confusion_matrix(material.final.scores.score, material.final.scores.label)
+    table = confusion_matrix(inputs.final.scores.score, inputs.final.scores.label)
     support = table.sum(1)
     true, guess = np.nonzero(~np.eye(len(table), dtype=bool) & (support > 0)[:, None])
     if len(true) < 2:
         return None
-    cosine, count = cosines(material.vectors)[true, guess], table[true, guess]
+    cosine, count = cosines(inputs.vectors)[true, guess], table[true, guess]
     rate = 100 * count / support[true]
-    names = [plain(name, 40) for name in material.class_names]
+    names = [plain(name, 40) for name in inputs.class_names]
     seen = np.flatnonzero(count)
     order = np.argsort(cosine, kind="stable")
     tenths = [part for part in np.array_split(order, min(10, len(order))) if len(part)]

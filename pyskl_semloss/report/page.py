@@ -21,17 +21,17 @@ from pyskl_semloss.drawing import stick_figure
 from pyskl_semloss.drawing.palette import ON_DARK, ON_LIGHT
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.results import result_file
-from pyskl_semloss.report import headline
+from pyskl_semloss.report import statistics
 from pyskl_semloss.report.clips import PackedClips, clip_table, pack_clips
-from pyskl_semloss.report.collect import Material
 from pyskl_semloss.report.figures import figures, name_figures
+from pyskl_semloss.report.inputs import ReportInputs
 from pyskl_semloss.skeletons import SkeletonLayout
 from pyskl_semloss.skeletons.builtin import KNOWN_LAYOUTS
 
 SCRIPTS = ("base.js", "tables.js", "player.js", "clips.js")
 
 
-class Written(NamedTuple):
+class WrittenReport(NamedTuple):
     """The report that was written.
 
     Attributes:
@@ -46,17 +46,17 @@ class Written(NamedTuple):
 
 
 def write_report(
-    material: Material,
+    inputs: ReportInputs,
     folder: str | os.PathLike[str],
     *,
     layout: SkeletonLayout | None = None,
     title: str = "Skeleton action recognition",
     fps: float = 25.0,
-) -> Written:
+) -> WrittenReport:
     """Write ``index.html`` into a folder; the file appears whole or not at all.
 
     Args:
-        material: What the report is about, see :func:`pyskl_semloss.report.collect.collect`.
+        inputs: The data, see :func:`pyskl_semloss.report.inputs.read_inputs`.
         folder: Made if it is not there.
         layout: Of the clips' joints; None takes the only known one of that many joints.
         title: The page's heading.
@@ -68,24 +68,24 @@ def write_report(
     if Path(folder).suffix.lower() in (".html", ".htm"):
         fix = "The page becomes index.html in it."
         raise InputError("expected the name of a folder, got that of a page", file=folder, field="out", fix=fix)
-    layout = _layout_of(material.clips, layout)
+    layout = _layout_of(inputs.clips, layout)
     if not (math.isfinite(fps) and fps > 0):
         raise InputError(f"expected frames a second above 0, got {fps}", field="fps")
-    ids = material.final.scores.sample_id.tolist()
-    packed = pack_clips([material.clips.get(one) for one in ids])
-    data = page_data(material, packed, layout, title=title, fps=fps)
+    ids = inputs.final.scores.sample_id.tolist()
+    packed = pack_clips([inputs.clips.get(one) for one in ids])
+    data = page_data(inputs, packed, layout, title=title, fps=fps)
     content = render(data, packed.text, _plotly_js())
     path = Path(folder) / "index.html"
     with result_file(path) as stream:
         stream.write(content)
-    return Written(path, len(content), packed.error)
+    return WrittenReport(path, len(content), packed.error)
 
 
 def page_data(
-    material: Material, packed: PackedClips, layout: SkeletonLayout | None, *, title: str, fps: float
+    inputs: ReportInputs, packed: PackedClips, layout: SkeletonLayout | None, *, title: str, fps: float
 ) -> dict[str, Any]:
     """Everything that the page's scripts read, as JSON types."""
-    final = material.final
+    final = inputs.final
     labelled = int((final.scores.label >= 0).sum())
     precision = (
         f"Keypoints are kept to within {packed.error:.1f} px of the image, in at most {packed.frames} frames a clip."
@@ -96,19 +96,19 @@ def page_data(
     return {
         "title": title,
         "final": {"name": final.name, "role": final.role},
-        "parts": [{"name": part.name, "role": part.role} for part in material.parts],
+        "parts": [{"name": part.name, "role": part.role} for part in inputs.parts],
         "labelled": labelled,
-        "headline": headline.headline(material),
-        "comparison": headline.comparison(material),
-        "notes": list(material.notes),
-        "resampling": headline.resampling_note(material),
-        "classes": headline.classes(material),
-        "matrix": headline.matrix(material),
-        "neighbours": headline.neighbours(material),
-        "nearness": headline.nearness(material),
-        "figures": {**figures(material), **name_figures(material)},
-        "clips": {**clip_table(material), "index": packed.index},
-        "skeleton": stick_figure.figure(layout) if layout and material.clips else {"limbs": [], "sides": []},
+        "headline": statistics.headline_table(inputs),
+        "comparison": statistics.comparison(inputs),
+        "notes": list(inputs.notes),
+        "resampling": statistics.resampling_note(inputs),
+        "classes": statistics.classes(inputs),
+        "matrix": statistics.matrix(inputs),
+        "neighbours": statistics.nearest_names(inputs),
+        "nearness": statistics.nearness(inputs),
+        "figures": {**figures(inputs), **name_figures(inputs)},
+        "clips": {**clip_table(inputs), "index": packed.index},
+        "skeleton": stick_figure.figure_data(layout) if layout and inputs.clips else {"limbs": [], "sides": []},
         "fps": fps,
         "precision": precision,
         "footer": f"Made {made} by pyskl_semloss {__version__}. The file is complete: it loads nothing.",

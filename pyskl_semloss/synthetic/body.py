@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyskl_semloss.synthetic.gestures import BODY_PLACES, HEAD_PLACES, OTHER_PLACES, REST_POLE, Arm, Gesture, Trunk
+from pyskl_semloss.synthetic.gestures import (
+    BODY_TARGETS,
+    HEAD_TARGETS,
+    OTHER_ARM_TARGETS,
+    REST_POLE,
+    Arm,
+    Gesture,
+    Trunk,
+)
 
 FPS = 25.0
 FINGER_ANGLES = np.deg2rad([-48.0, -16.0, -4.0, 8.0, 20.0])
@@ -31,7 +39,7 @@ class Subject:
     rest: np.ndarray
     yaw: float
     scale: float
-    place: np.ndarray
+    seat: np.ndarray
 
 
 def draw_subject(rng: np.random.Generator) -> Subject:
@@ -48,7 +56,7 @@ def draw_subject(rng: np.random.Generator) -> Subject:
         rest=np.array([rng.uniform(0.05, 0.5), rng.uniform(1.0, 1.35), rng.uniform(0.2, 0.5)]),
         yaw=rng.uniform(-28, 28),
         scale=rng.uniform(190, 300),
-        place=rng.uniform(0, 1, 2),
+        seat=rng.uniform(0, 1, 2),
     )
 
 
@@ -153,16 +161,16 @@ class Actor:
         """Where the places of an arm are in every frame, each (T, 3)."""
         along = {"other wrist": 0.0, "other forearm": 0.45, "other elbow": 0.85, "other upper arm": 1.4}
         found = []
-        for name in arm.places if arm else ():
-            if name in HEAD_PLACES:
-                found.append(self._head(np.array([HEAD_PLACES[name]]) * [side, 1, 1], neck, head_turn, sink)[:, 0])
-            elif name in OTHER_PLACES:
+        for name in arm.targets if arm else ():
+            if name in HEAD_TARGETS:
+                found.append(self._head(np.array([HEAD_TARGETS[name]]) * [side, 1, 1], neck, head_turn, sink)[:, 0])
+            elif name in OTHER_ARM_TARGETS:
                 shoulder, elbow, wrist = (joints[:, index] for index in (2, 3, 4))
                 share = along[name]
                 lower = wrist + min(share, 1.0) * (elbow - wrist)
                 found.append(lower + max(share - 1.0, 0.0) * (shoulder - elbow) + [0, 0, 0.1])
             else:
-                found.append(neck + np.array(BODY_PLACES[name]) * [side, 1, 1])
+                found.append(neck + np.array(BODY_TARGETS[name]) * [side, 1, 1])
         # Both hands miss a place together, or hands that hold each other would part.
         offset = self.aim + self.rng.normal(0, 0.012, 3)
         return [place + offset for place in found]

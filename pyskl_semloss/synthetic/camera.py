@@ -29,7 +29,7 @@ def project(joints: np.ndarray, subject: Subject, rng: np.random.Generator) -> n
     scale = subject.scale * rng.uniform(0.94, 1.06)
     height, width = IMAGE
     room = np.array([[1.4 * scale, width - 1.4 * scale], [1.15 * scale, height - 1.75 * scale]])
-    middle = room[:, 0] + subject.place * (room[:, 1] - room[:, 0]) + rng.normal(0, 12, 2)
+    middle = room[:, 0] + subject.seat * (room[:, 1] - room[:, 0]) + rng.normal(0, 12, 2)
     near = 1 + 0.10 * z
     return np.stack([x * near, (y + 0.10 * z) * near], -1) * scale + middle
 

@@ -43,7 +43,7 @@ def generate(num_clips: int, seed: int = 0, *, subjects: int = 40, balance: str 
         raise InputError(f"expected at least {len(GESTURES)} clips, one of each class, got {num_clips}", field="clips")
     counts = class_counts(num_clips, balance)
     people = [draw_subject(np.random.default_rng([seed, 1, number])) for number in range(subjects)]
-    split_of = _split_of_subjects(subjects, np.random.default_rng([seed, 2]))
+    split_of = split_of_subjects(subjects, np.random.default_rng([seed, 2]))
     labels, cast = _cast(counts, subjects, np.random.default_rng([seed, 3]))
     result = AnnotationSet({"train": [], "val": [], "test": []})
     for number, (label, who) in enumerate(zip(labels, cast, strict=True)):
@@ -81,7 +81,8 @@ def class_counts(num_clips: int, balance: str) -> list[int]:
     return [int(count) + 1 for count in counts]
 
 
-def _split_of_subjects(subjects: int, rng: np.random.Generator) -> list[str]:
+def split_of_subjects(subjects: int, rng: np.random.Generator) -> list[str]:
+    """The split of each subject, drawn at random."""
     test, val = max(1, round(0.25 * subjects)), max(1, round(0.10 * subjects))
     names = ["test"] * test + ["val"] * val + ["train"] * (subjects - test - val)
     return [names[place] for place in rng.permutation(subjects)]

@@ -14,7 +14,7 @@ from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.synthetic.clips import CLASS_NAMES
 from pyskl_semloss.synthetic.recording import generate_recording
 
-GESTURES = ("touch face", "touch neck", "play hair", "fold arm", "rub hand", "shake shoulder")
+STUDY_GESTURES = ("touch face", "touch neck", "play hair", "fold arm", "rub hand", "shake shoulder")
 """What the persons do."""
 REST = "no gesture"
 """Between two gestures. A model that was never shown it takes each change of posture for the gesture most like it."""
@@ -44,7 +44,7 @@ def write_example_study(folder: str | os.PathLike[str], persons: int = 12, gestu
     recordings = [f"recordings/interview_{person + 1:02d}.npz" for person in range(persons)]
     others = ("labels.csv", "names.txt", "new/interview.npz", "new/truth.csv")
     refuse_changed(*(folder / name for name in (*recordings, *others)))
-    classes = [CLASS_NAMES.index(name) for name in GESTURES]
+    classes = [CLASS_NAMES.index(name) for name in STUDY_GESTURES]
     rows: list[tuple[str, ...]] = []
     for person in range(persons + 1):
         recording, truth = generate_recording(gestures, person, set_seed=seed, person=person, classes=classes)
@@ -59,7 +59,7 @@ def write_example_study(folder: str | os.PathLike[str], persons: int = 12, gestu
             rows += [(name, *_times(one), f"P{person + 1:02d}") for one in labelled]
     _write_table(folder / "labels.csv", ("recording", "start", "end", "label", "subject"), rows)
     with result_file(folder / "names.txt", "w", encoding="utf-8") as stream:
-        stream.write("".join(f"{name}\n" for name in (*GESTURES, REST)))
+        stream.write("".join(f"{name}\n" for name in (*STUDY_GESTURES, REST)))
 
 
 def _rests(truth: Sequence[Segment]) -> list[Segment]:

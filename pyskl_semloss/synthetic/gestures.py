@@ -14,7 +14,7 @@ ZERO: Vector = (0.0, 0.0, 0.0)
 REST_POLE: Vector = (0.35, 0.8, -0.7)
 """Direction in which a resting elbow points."""
 
-HEAD_PLACES: dict[str, Vector] = {
+HEAD_TARGETS: dict[str, Vector] = {
     "crown": (0.10, -1.02, 0.12),
     "forehead": (0.05, -0.84, 0.20),
     "temple": (0.24, -0.86, 0.02),
@@ -25,7 +25,7 @@ HEAD_PLACES: dict[str, Vector] = {
     "chin": (0.02, -0.31, 0.20),
     "ear": (0.23, -0.60, 0.02),
 }
-BODY_PLACES: dict[str, Vector] = {
+BODY_TARGETS: dict[str, Vector] = {
     "neck": (0.14, -0.12, 0.12),
     "collar": (0.02, 0.10, 0.16),
     "tie": (0.02, 0.52, 0.22),
@@ -42,15 +42,15 @@ BODY_PLACES: dict[str, Vector] = {
     "crossed": (-0.46, 0.62, 0.22),
     "air": (0.42, 0.50, 0.45),
 }
-OTHER_PLACES = ("other wrist", "other forearm", "other elbow", "other upper arm")
+OTHER_ARM_TARGETS = ("other wrist", "other forearm", "other elbow", "other upper arm")
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What one hand does while the gesture lasts; its fingertips go to the places.
+    """What one hand does while the gesture lasts; its fingertips go to the targets.
 
     Attributes:
-        places: Visited one after the other, each for the same time.
+        targets: Visited one after the other, each for the same time.
         wave: Oscillation of the hand about the place, amplitude along each axis.
         turn: The same, a quarter of a period later: with ``wave`` it makes a circle.
         hz: Frequency of both.
@@ -63,7 +63,7 @@ class Arm:
         spread: Factor on the angles between the fingers.
     """
 
-    places: tuple[str, ...]
+    targets: tuple[str, ...]
     wave: Vector = ZERO
     turn: Vector = ZERO
     hz: float = 0.0

@@ -78,7 +78,7 @@ def generate_recording(
 
 
 def _subject_of(split: str, subjects: int, set_seed: int, rng: np.random.Generator) -> Subject:
-    splits = synthetic._split_of_subjects(subjects, np.random.default_rng([set_seed, 2]))
+    splits = synthetic.split_of_subjects(subjects, np.random.default_rng([set_seed, 2]))
     people = [number for number, name in enumerate(splits) if name == split]
     if not people:
         raise InputError(f"expected 'train', 'val' or 'test', got {split!r}", field="split")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss import __version__
-from pyskl_semloss.cpu.workers import Event, Notify, run_in_processes
+from pyskl_semloss.cpu.workers import Event, Tell, run_tasks
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import read_npz
 from pyskl_semloss.io.files import acquire_lock, atomic_write, explain_write_errors, sha256
@@ -27,7 +27,7 @@ from pyskl_semloss.io.results import is_replaceable, refuse_changed, result_file
 from pyskl_semloss.recordings.recording import read_recording
 from pyskl_semloss.recordings.seen import seen_by_part
 from pyskl_semloss.skeletons import joint_map
-from pyskl_semloss.video.estimate import PART, WARM_UP, Part, assemble, expected_frames, find_parts
+from pyskl_semloss.video.estimate import PART, WARM_UP, VideoPart, assemble, estimate_parts, expected_frames
 from pyskl_semloss.video.estimators import load_estimator
 from pyskl_semloss.video.frames import import_cv2, open_video
 from pyskl_semloss.video.options import EstimationOptions
@@ -67,13 +67,13 @@ class PartFiles:
         self._full = result_key(video, options, (*_OF_THE_WHOLE, "end"))
         self._last = result_key(video, options, _OF_THE_WHOLE)
 
-    def save(self, part: Part) -> None:
+    def save(self, part: VideoPart) -> None:
         """Write a part, whole or not at all."""
         key = self._full if part.score.shape[1] == PART else self._last
         with atomic_write(self._file(part.number)) as stream:
             np.savez_compressed(stream, keypoint=part.keypoint, score=part.score, key=key)
 
-    def read(self, number: int) -> Part | None:
+    def read(self, number: int) -> VideoPart | None:
         """A part, or None if it is not there, damaged, or of other options."""
         file = self._file(number)
         if not file.is_file():
@@ -85,7 +85,7 @@ class PartFiles:
             full = score.shape[1] == PART
             right = keypoint.shape == (*score.shape, 2) and score.shape[1] <= PART
             if right and str(members["key"]) == (self._full if full else self._last):
-                return Part(number, keypoint, score)
+                return VideoPart(number, keypoint, score)
         return None
 
     def lengths(self) -> dict[int, int]:
@@ -115,7 +115,7 @@ _INTERVAL = 0.5
 
 
 @dataclass
-class Outcome:
+class VideoResult:
     """What became of a video.
 
     Attributes:
@@ -123,7 +123,7 @@ class Outcome:
         status: ``"made"``, ``"kept"`` where it was there already, or ``"failed"``.
         recording: The file of the recording.
         overlay: The file of the overlay, if one was asked for.
-        about: What the file beside the recording says: ``frames``, ``seconds``, ``fps``, ``seen`` (frames with at
+        facts: What the file beside the recording says: ``frames``, ``seconds``, ``fps``, ``seen`` (frames with at
             least one point of a person), ``seen_by_part`` (of its body, hands and face), ``missing`` (joints that the
             estimator does not give), and more.
         problem: Why it failed.
@@ -133,7 +133,7 @@ class Outcome:
     status: str = ""
     recording: str = ""
     overlay: str = ""
-    about: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -157,7 +157,7 @@ def estimate_files(
     workers: int = 1,
     overlay: bool = False,
     progress: FramesCallback | None = None,
-) -> list[Outcome]:
+) -> list[VideoResult]:
     """Make ``NAME.npz``, a recording, of each video, and beside it ``NAME.json`` with facts about it.
 
     What is there already, of the same file and options, is kept after a look at its checksum. Parts of a video are kept
@@ -181,13 +181,13 @@ def estimate_files(
     """
     if workers < 1:
         raise InputError(f"expected at least 1, got {workers}", field="workers")
-    outcomes = [Outcome(os.fspath(path)) for path in videos]
+    outcomes = [VideoResult(os.fspath(path)) for path in videos]
     _check_names([outcome.video for outcome in outcomes])
     with explain_write_errors(out):
         os.makedirs(out, exist_ok=True)
     with acquire_lock(out, "writes into"):
         run = _Run(outcomes, Path(out), options, workers, overlay, progress)
-        for event in run_in_processes(_work, run.tasks, workers):
+        for event in run_tasks(_work, run.tasks, workers):
             run.hear(event)
     return outcomes
 
@@ -197,7 +197,7 @@ class _Run:
 
     def __init__(
         self,
-        outcomes: list[Outcome],
+        outcomes: list[VideoResult],
         out: Path,
         options: EstimationOptions,
         workers: int,
@@ -216,7 +216,7 @@ class _Run:
             if step == "look" or (overlay and not os.path.isfile(outcome.overlay)):
                 self.tasks.append(_Task(step, at, outcome.video, os.fspath(out), options, threads))
 
-    def _kept(self, outcome: Outcome, options: EstimationOptions) -> bool:
+    def _kept(self, outcome: VideoResult, options: EstimationOptions) -> bool:
         """Whether the recording of a video is there; also notes the names of its files."""
         name = _stem(outcome.video)
         outcome.recording = os.fspath(self._out / f"{name}.npz")
@@ -226,7 +226,7 @@ class _Run:
             facts = read_json(about)
             key = result_key(outcome.video, options)
             if facts.get("key") == key and facts.get("sha256") == sha256(outcome.recording):
-                outcome.status, outcome.about = "kept", facts
+                outcome.status, outcome.facts = "kept", facts
                 return True
         # An overlay of other keypoints is none.
         files = _files(self._out, outcome.video)
@@ -258,7 +258,7 @@ class _Run:
         self.tasks.extend(kept)
         return self.tasks
 
-    def _go_on(self, task: _Task, value: Any, outcome: Outcome) -> None:
+    def _go_on(self, task: _Task, value: Any, outcome: VideoResult) -> None:
         again = functools.partial(_Task, video=task.video, path=task.path, out=task.out, options=task.options)
         if task.step == "look":
             self._expected[task.video], self._left[task.video] = value, self._lanes
@@ -269,7 +269,7 @@ class _Run:
             if not self._left[task.video]:
                 self.tasks.appendleft(again(step="finish", threads=task.threads))
         elif task.step == "finish":
-            outcome.about = value
+            outcome.facts = value
             if self._overlay:
                 self.tasks.appendleft(again(step="overlay", threads=task.threads))
             else:
@@ -313,7 +313,7 @@ def _estimate(task: _Task, tell: Notify) -> None:
         return number % task.lanes == task.lane and number not in lengths
 
     video, estimator = open_video(task.path, task.options.fps), _estimator(task.options.estimator, task.threads)
-    for part in find_parts(video, task.options, estimator, mine, progress, task.threads):
+    for part in estimate_parts(video, task.options, estimator, mine, progress, task.threads):
         parts.save(part)
 
 

@@ -24,7 +24,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.skeletons import joint_map
-from pyskl_semloss.video.estimator import Estimator, Found
+from pyskl_semloss.video.estimator import Estimator, Keypoints
 from pyskl_semloss.video.estimators import load_estimator
 from pyskl_semloss.video.frames import Video, import_cv2, open_video
 from pyskl_semloss.video.options import EstimationOptions
@@ -33,7 +33,7 @@ Item = TypeVar("Item")
 _END = object()
 
 
-def ahead(items: Iterable[Item], steps: int = 4) -> Iterator[Item]:
+def prefetch(items: Iterable[Item], steps: int = 4) -> Iterator[Item]:
     """The items of an iterable, which a thread fetches up to ``steps`` ahead; its error comes in its place.
 
     The thread ends with the iterator, whether or not all items were taken.
@@ -88,7 +88,7 @@ WARM_UP = 25
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class VideoPart:
     """Frames ``number * PART`` to ``number * PART + T - 1`` of a recording; the last part has less than ``PART``.
 
     Attributes:
@@ -146,7 +146,7 @@ def estimate(
     options = EstimationOptions(layout, name, max_side, stride, start, end, fps, person, max_persons, pause)
     finder = load_estimator(estimator) if isinstance(estimator, str) else estimator
     video = open_video(path, options.fps)
-    parts = find_parts(video, options, finder, progress=progress)
+    parts = estimate_parts(video, options, finder, progress=progress)
     return assemble(parts, video, options, single=finder.single)[0]
 
 
@@ -157,14 +157,14 @@ def expected_frames(video: Video, options: EstimationOptions) -> int:
     return 0 if last == np.inf else max(0, -(-(int(last) - first) // options.stride))
 
 
-def find_parts(
+def estimate_parts(
     video: Video,
     options: EstimationOptions,
     estimator: Estimator,
     mine: Callable[[int], bool] = lambda number: True,
     progress: ProgressCallback | None = None,
     threads: int = 0,
-) -> Iterator[Part]:
+) -> Iterator[VideoPart]:
     """The parts of a video, one after the other.
 
     Args:
@@ -187,14 +187,14 @@ def find_parts(
     back = WARM_UP if estimator.reset is not None else 1
     finder = _Finder(video, estimator, options)
     before: deque[Any] = deque(maxlen=back)
-    found: list[Found] = []
+    found: list[Keypoints] = []
 
     def wanted(low: int, high: int) -> bool:
         low, high = max(low - first, 0), high - first
         numbers = range(low // options.stride // PART, (high // options.stride + back) // PART + 1)
         return high >= 0 and any(mine(number) for number in numbers)
 
-    for place, frame in ahead(video.frames(wanted, stop, _smaller(video, options.max_side), threads)):
+    for place, frame in prefetch(video.frames(wanted, stop, _smaller(video, options.max_side), threads)):
         at, off = divmod(place - first, options.stride)
         if at < 0 or off:
             continue
@@ -227,7 +227,7 @@ class _Finder:
         self._estimator, self._shape = estimator, video.image_shape
         self._map = joint_map(estimator.layout, options.layout)
         self._frame: Any = None
-        self._found: Found | None = None
+        self._found: Keypoints | None = None
 
     def start(self, before: Iterable[Any]) -> None:
         """Begin anew, having seen some frames."""
@@ -237,14 +237,14 @@ class _Finder:
         for frame in before:
             self.find(frame)
 
-    def find(self, frame: np.ndarray) -> Found:
+    def find(self, frame: np.ndarray) -> Keypoints:
         if frame is not self._frame or self._found is None:
             keypoint, score = self._estimator.find(frame)
             scale = np.array(self._shape[::-1], np.float32) / np.array(frame.shape[1::-1], np.float32)
             self._frame, self._found = frame, self._map.apply(keypoint * scale, score)
         return self._found
 
-    def part(self, number: int, found: list[Found]) -> Part:
+    def part(self, number: int, found: list[Keypoints]) -> VideoPart:
         persons = max((len(score) for _, score in found), default=0)
         joints = self._map.target.num_joints
         keypoint = np.zeros((persons, len(found), joints, 2), np.float32)
@@ -253,11 +253,11 @@ class _Finder:
             keypoint[: len(points), at], scores[: len(score), at] = points, score
         if keypoint.size:
             keypoint, scores = mend_points(keypoint, scores, self._shape, str(number), Report())
-        return Part(number, keypoint, scores)
+        return VideoPart(number, keypoint, scores)
 
 
 def assemble(
-    parts: Iterable[Part], video: Video, options: EstimationOptions, *, single: bool
+    parts: Iterable[VideoPart], video: Video, options: EstimationOptions, *, single: bool
 ) -> tuple[Recording, dict[str, Any]]:
     """The recording of all parts of a video, in their order.
 
@@ -300,7 +300,7 @@ def assemble(
     return recording, facts
 
 
-def _persons(part: Part, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _persons(part: VideoPart, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(N,) frame, (N, V, 2) points and (N, V) scores of whoever is seen in the frames of a part."""
     frame, person = np.nonzero((part.score > 0).any(-1).T)
     return start + frame, part.keypoint[person, frame], part.score[person, frame]

@@ -12,7 +12,7 @@ from pyskl_semloss.io.reading import reason
 from pyskl_semloss.recordings.detections import MOST_PERSONS
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 
-Found = tuple[np.ndarray, np.ndarray]
+Keypoints = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Estimator:
             chosen, see :class:`pyskl_semloss.recordings.persons.PersonChoice`.
     """
 
-    function: Callable[[np.ndarray], Found]
+    function: Callable[[np.ndarray], Keypoints]
     layout: SkeletonLayout
     reset: Callable[[], None] | None = None
     single: bool = False
@@ -37,7 +37,7 @@ class Estimator:
     def __post_init__(self) -> None:
         object.__setattr__(self, "layout", get_layout(self.layout))
 
-    def find(self, frame: np.ndarray) -> Found:
+    def find(self, frame: np.ndarray) -> Keypoints:
         """Keypoints (M, V, 2) and scores (M, V) of a frame, float32, checked; M is 0 where nobody is seen.
 
         Raises:

@@ -32,7 +32,7 @@ _ENDINGS = (
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _CONSTANT = "ffmpeg -i IN -vsync cfr -r 25 OUT.mp4 writes a video with a constant frame rate."
 
-Wanted = Callable[[int, int], bool]
+FrameFilter = Callable[[int, int], bool]
 """Whether a frame from the first to the last of two numbers is needed."""
 
 
@@ -56,7 +56,7 @@ class Video:
 
     def frames(
         self,
-        wanted: Wanted | None = None,
+        wanted: FrameFilter | None = None,
         stop: float = math.inf,
         change: Callable[[np.ndarray], Any] | None = None,
         threads: int = 0,

@@ -15,7 +15,7 @@ import numpy as np
 
 from pyskl_semloss.errors import HostError
 from pyskl_semloss.skeletons import SkeletonLayout
-from pyskl_semloss.video.estimator import Estimator, Found
+from pyskl_semloss.video.estimator import Estimator, Keypoints
 
 VERSION = "0.10.21"
 """The names of MediaPipe's inner streams are those of this version."""
@@ -85,7 +85,7 @@ def mediapipe_holistic(complexity: int = 1, threads: int = 0) -> Estimator:
         solution.process(_EMPTY)
     fresh = [True]
 
-    def function(frame: np.ndarray) -> Found:
+    def function(frame: np.ndarray) -> Keypoints:
         # What MediaPipe has to say it says at its first frames.
         with silent_stderr() if fresh[0] else contextlib.nullcontext():
             result = solution.process(np.ascontiguousarray(frame))
@@ -101,7 +101,7 @@ def mediapipe_holistic(complexity: int = 1, threads: int = 0) -> Estimator:
     return Estimator(function, MEDIAPIPE75, reset, single=True)
 
 
-def keypoints_of(result: Any, width: int, height: int) -> Found:
+def keypoints_of(result: Any, width: int, height: int) -> Keypoints:
     """Keypoints (M, 75, 2) in px and scores (M, 75) of MediaPipe's result; M is 1, or 0 if nobody is seen."""
     if not result.pose_landmarks:
         return np.zeros((0, 75, 2), np.float32), np.zeros((0, 75), np.float32)

@@ -1,0 +1,200 @@
+"""The numbers of the page: headline table with intervals, comparisons, classes and their neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.comparison import mcnemar, paired_bootstrap
+from pyskl_semloss.evaluation.metrics import class_numbers, confusion_matrix, summary
+from pyskl_semloss.evaluation.neighbours import name_nearness
+from pyskl_semloss.evaluation.resampling import accuracy, bootstrap, units_of, wilson
+from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.report.inputs import ReportInputs
+from pyskl_semloss.semantic.label_vectors import cosines
+
+RESAMPLES = 2_000
+FEW_PERSONS = 10
+COLUMNS = {
+    "top1": "Top-1",
+    "top5": "Top-5",
+    "mean_class": "Mean class",
+    "macro_f1": "Macro F1",
+    "nearest_name_top1": "Nearest name",
+    "ece": "ECE",
+}
+
+
+def intervals(
+    parts: Sequence[Scores],
+    *,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+    persons: Mapping[str, str] | None = None,
+) -> list[dict[str, tuple[float, float]]]:
+    """Percentile bootstrap intervals of ``top1``, ``top5`` and ``mean_class``: clips, or persons, drawn anew.
+
+    The same draws serve all models. Mean-class accuracy is over the classes that occur in a resample. Where all or none
+    of the clips are right every resample says the same, so that the interval is Wilson's instead, for as many trials as
+    units are drawn.
+
+    Args:
+        parts: Scores of the same clips in the same order.
+        resamples: Number of resamples.
+        level: Of the intervals.
+        seed: Of the draws.
+        persons: Person of each clip by id, see :func:`pyskl_semloss.evaluation.resampling.units_of`.
+
+    Returns:
+        For each model (low, high) of each number, as fractions; empty dicts if no label is known.
+    """
+    known = parts[0].label >= 0
+    if not known.any():
+        return [{} for _ in parts]
+    label, units = parts[0].label[known], units_of(parts[0].sample_id[known], persons)
+    top1 = np.stack([_in_top(part.score[known], label, 1) for part in parts])
+    top5 = np.stack([_in_top(part.score[known], label, 5) for part in parts])
+    ends = bootstrap(
+        units,
+        lambda times: np.stack([accuracy(times, top1), accuracy(times, top5), accuracy(times, top1, label)], axis=1),
+        resamples=resamples, level=level, seed=seed,
+    )  # fmt: skip
+    rights = {"top1": top1, "top5": top5, "mean_class": top1}
+    return [
+        {
+            name: _one_sided(right[n], units.count, level) or (float(ends[0, row, n]), float(ends[1, row, n]))
+            for row, (name, right) in enumerate(rights.items())
+        }
+        for n in range(len(parts))
+    ]
+
+
+def _one_sided(right: np.ndarray, count: int, level: float) -> tuple[float, float] | None:
+    """Wilson's interval where all or none of the clips (N,) are right, else None."""
+    if right.min() != right.max():
+        return None
+    low, high = wilson(right[:1], np.array([count]), NormalDist().inv_cdf((1 + level) / 2))
+    return max(0.0, float(low[0])), min(1.0, float(high[0]))
+
+
+def headline_table(inputs: ReportInputs) -> dict[str, Any]:
+    """The headline table, in percent: column titles, and a row for each model with values and interval ends."""
+    models = inputs.models
+    numbers = [summary(model.scores) for model in models]
+    spans = intervals([model.scores for model in models], persons=inputs.persons)
+    shown = [name for name in COLUMNS if any(name in row for row in numbers)]
+    rows = []
+    for model, values, span in zip(models, numbers, spans, strict=True):
+        cells = [
+            {"value": _percent(values.get(name)), "low": _percent(span.get(name, (None, None))[0]),
+             "high": _percent(span.get(name, (None, None))[1])}
+            for name in shown
+        ]  # fmt: skip
+        rows.append({"name": model.name, "role": model.role, "weight": model.weight, "cells": cells})
+    return {"columns": [COLUMNS[name] for name in shown], "keys": shown, "rows": rows}
+
+
+def comparison(inputs: ReportInputs) -> list[dict[str, Any]]:
+    """The final model against baseline and parts: differences with intervals (percent points), clips, p-value."""
+    if inputs.final.scores.label.max() < 0:
+        return []
+    final = inputs.final
+    rivals = [*([inputs.baseline] if inputs.baseline else []), *(inputs.parts if inputs.fusion else ())]
+    rows = []
+    for rival in rivals:
+        exact = mcnemar(rival.scores, final.scores)
+        spans = {metric: _difference(rival.scores, final.scores, metric, inputs) for metric in ("top1", "mean_class")}
+        rows.append(
+            {
+                "name": rival.name,
+                "role": rival.role,
+                **spans,
+                "p": exact.p_value,
+                "gained": int(exact.table[1, 0]),
+                "lost": int(exact.table[0, 1]),
+            }
+        )
+    return rows
+
+
+def _difference(a: Scores, b: Scores, metric: str, inputs: ReportInputs) -> list[float | None]:
+    """Estimate and interval ends in percent points; no interval where no clip tells the models apart."""
+    one = paired_bootstrap([a], [b], metric, resamples=RESAMPLES, persons=inputs.persons)
+    if one.low == one.high:
+        return [_percent(one.estimate), None, None]
+    return [_percent(one.estimate), _percent(one.low), _percent(one.high)]
+
+
+def resampling_note(inputs: ReportInputs) -> str:
+    """Which clips were drawn together for the intervals, in a sentence; empty where no label is known."""
+    scores = inputs.final.scores
+    known = scores.label >= 0
+    if not known.any():
+        return ""
+    units = units_of(scores.sample_id[known], inputs.persons)
+    if units.kind == "persons":
+        few = " With so few persons they are rough." if units.count < FEW_PERSONS else ""
+        return f"Intervals: clips of one person are resampled together ({units.count} persons).{few}"
+    return (
+        f"Intervals: clips are resampled one by one ({units.count} clips), as several persons are not known. Clips "
+        "of one person resemble each other, so that the true intervals are wider (--subjects)."
+    )
+
+
+def classes(inputs: ReportInputs) -> list[dict[str, Any]]:
+    """Name, clips in test and training, recall and precision (percent; None without clips) of each class."""
+    final = inputs.final.scores
+    numbers = class_numbers(final.score, final.label)
+    sizes = inputs.train_sizes
+    return [
+        {
+            "name": name,
+            "test": int(numbers.support[n]),
+            "train": None if sizes is None else int(sizes[n]),
+            "recall": _percent(numbers.recall[n]),
+            "precision": _percent(numbers.precision[n]),
+        }
+        for n, name in enumerate(inputs.class_names)
+    ]
+
+
+def matrix(inputs: ReportInputs) -> list[list[int]]:
+    """Clips of each true class (row) by predicted class (column), for the final model."""
+    return confusion_matrix(inputs.final.scores.score, inputs.final.scores.label).tolist()
+
+
+def nearest_names(inputs: ReportInputs, count: int = 3) -> list[list[tuple[int, float]]]:
+    """The nearest other names of each class, as (class, cosine), the nearest first; empty without label vectors."""
+    if inputs.vectors is None:
+        return []
+    table = cosines(inputs.vectors)
+    np.fill_diagonal(table, -np.inf)
+    order = np.argsort(-table, axis=1, kind="stable")[:, : min(count, len(table) - 1)]
+    return [[(int(one), round(float(table[n, one]), 3)) for one in row] for n, row in enumerate(order)]
+
+
+def nearness(inputs: ReportInputs) -> dict[str, Any] | None:
+    """The neighbour test of the final model's mistakes; None without label vectors or anything to test."""
+    if inputs.vectors is None:
+        return None
+    try:
+        found = name_nearness([inputs.final.scores], inputs.vectors)
+    except InputError:
+        return None  # no mistake, no label, or fewer than three classes
+    return found._asdict()
+
+
+def _in_top(score: np.ndarray, label: np.ndarray, k: int) -> np.ndarray:
+    """(N,) 1 where the true class is among the k highest, of equal scores the lower index first."""
+    own = np.take_along_axis(score, label[:, None], axis=1)
+    before = (score > own) | ((score == own) & (np.arange(score.shape[1]) < label[:, None]))
+    return (before.sum(axis=1) < k).astype(np.float64)
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else round(100 * float(value), 4)
