@@ -73,7 +73,9 @@ def _by_name(found: tuple, annotated: tuple, iou: float) -> None:
     for key, name in sorted(names.items()):
         here, there = ([one for one in side if fold_name(one.name) == key] for side in (found, annotated))
         own = agreement(here, there, iou)
-        print(f"{own.annotated:9d} {own.matched:6d} {own.predicted - own.matched:6d}  {one_line(name)}")
+        print(
+            f"{own.annotated:9d} {own.matched:6d} {own.predicted - own.matched:6d}  {escape_control_characters(name)}"
+        )
 
 
 def _unequal(found: tuple, annotated: tuple) -> None:

@@ -106,8 +106,8 @@ def _end(workers: list[Worker]) -> None:
             worker.process.join()
 
 
-def run_tasks(work: Work, tasks: deque[Any], workers: int) -> Iterator[Event]:
-    """Work through tasks in processes of their own; tasks that are added in between are done as well.
+def run_tasks(work: Work, tasks: deque[Any], num_workers: int) -> Iterator[Event]:
+    """Run tasks in worker processes; tasks can be added meanwhile.
 
     If a process dies, its task has failed; the others continue.
 

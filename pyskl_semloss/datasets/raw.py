@@ -15,7 +15,7 @@ from typing import Any
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.annotations.mending import Rules, read_clip
 from pyskl_semloss.annotations.report import Report
-from pyskl_semloss.cpu.workers import Tell, run_tasks
+from pyskl_semloss.cpu.workers import Notify, run_tasks
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.parts import Part, part_key, read_part, write_part
 from pyskl_semloss.datasets.raw_format import RawFormat

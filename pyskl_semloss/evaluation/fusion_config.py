@@ -150,7 +150,7 @@ def _part(path: AnyPath, name: str, value: object) -> Part:
 
 
 def _check_keys(path: AnyPath, where: str, mapping: Mapping[Any, Any], known: list[str]) -> None:
-    unknown = [key if isinstance(key, str) else shown(key) for key in mapping if key not in known]
+    unknown = [key if isinstance(key, str) else short_repr(key) for key in mapping if key not in known]
     if unknown:
         raise InputError(
             f"{where} knows {', '.join(known)}; it does not know {', '.join(unknown)}", file=path, field=unknown[0]

@@ -197,5 +197,5 @@ def read_scores(
 def first_ids(ids: Iterable[object], count: int = 3) -> str:
     """The first few of many ids, as text for a message."""
     every = list(ids)
-    few = ", ".join(shown(str(item)) for item in islice(every, count))
+    few = ", ".join(short_repr(str(item)) for item in islice(every, count))
     return few + (f" and {len(every) - count} more" if len(every) > count else "")

@@ -72,7 +72,7 @@ def read_clips(ann_file: AnyPath, split: str | None) -> tuple[list[str], list[in
     key = "filename" if annotations and "filename" in annotations[0] else "frame_dir"
     for entry in annotations:
         if not isinstance(entry.get(key), str) or not _is_label(entry.get("label", -1)):
-            values = f"{shown(entry.get(key))} and {shown(entry.get('label'))}"
+            values = f"{short_repr(entry.get(key))} and {short_repr(entry.get('label'))}"
             problem = f"an annotation has no usable {key} and label, but {values}"
             raise InputError(problem, file=ann_file)
     clips = [entry for entry in annotations if chosen is None or entry[key] in chosen]

@@ -218,7 +218,7 @@ def fold_name(text: str) -> str:
     """Normalized name for comparisons: case-folded, NFC, single blanks.
 
     Example:
-        >>> fold_name("Mu\u0308ller \u00a0A") == fold("m\u00fcller a")
+        >>> fold_name("Mu\u0308ller \u00a0A") == fold_name("m\u00fcller a")
         True
     """
     return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())

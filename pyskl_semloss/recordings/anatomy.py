@@ -80,7 +80,7 @@ def anatomical_doubts(points: np.ndarray, scores: np.ndarray, layout: SkeletonLa
     """
     if layout.mistakes:
         return []
-    order = points_of(layout)
+    order = body_points(layout)
     issues = _doubts(_Bodies(points, scores, order), layout.limbs)
     if not issues:
         return []

@@ -130,7 +130,7 @@ class Collector:
         except (TypeError, ValueError, OverflowError):
             row = None
         if row is None or row.shape != (columns,):
-            actual = f"{len(values)} values" if isinstance(values, list) else shown(values)
+            actual = f"{len(values)} values" if isinstance(values, list) else short_repr(values)
             problem = f"{where}: expected {columns} numbers, got {actual}"
             raise InputError(problem, file=file or self.file, field=field)
         return row

@@ -130,11 +130,11 @@ def _columns(
         layout = get_layout(fitting[0])
     kinds = ("x", "y", "score") if any(key.startswith("score_") for key in keys) else ("x", "y")
     wanted = ["frame", *(f"{kind}_{joint}" for joint in layout.joints for kind in kinds)]
-    column_of = table.places([*wanted, "person"])
+    column_of = table.column_indices([*wanted, "person"])
     missing = [name for name in wanted if name not in column_of]
     unknown = [title for at, title in enumerate(table.titles) if at not in column_of.values() and not is_index(title)]
     if missing or unknown:
-        parts = [f"{label} {', '.join(map(shown, names[:5]))}{' …' * (len(names) > 5)}"
+        parts = [f"{label} {', '.join(map(short_repr, names[:5]))}{' …' * (len(names) > 5)}"
                  for label, names in (("it lacks", missing), ("unknown are", unknown)) if names]  # fmt: skip
         hint = did_you_mean(missing[0], unknown) if missing else ""
         problem = f"the columns are not those of layout {layout.name!r}: {'; '.join(parts)}{hint}"

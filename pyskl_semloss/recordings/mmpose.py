@@ -187,7 +187,7 @@ def _frame(value: object, path: str | os.PathLike[str]) -> tuple[int, list[Any]]
             problem = "it holds the persons of one image, expected the frames of a video"
             raise InputError(problem, file=path, fix="Give the folder of the files of all images, named by frames.")
         actual = number if isinstance(value, Mapping) else value
-        raise InputError(f"expected a whole number, got {shown(actual)}", file=path, field="frame_id", fix=fix)
+        raise InputError(f"expected a whole number, got {short_repr(actual)}", file=path, field="frame_id", fix=fix)
     instances = value.get("instances")
     if not isinstance(instances, list) or len(instances) > MOST_PERSONS:
         expected = f"expected a list of up to {MOST_PERSONS} persons, got {short_repr(instances)}"
@@ -199,7 +199,7 @@ def _frame(value: object, path: str | os.PathLike[str]) -> tuple[int, list[Any]]
 def _list(person: object, field: str, where: str, path: str | os.PathLike[str]) -> list[Any]:
     value = person.get(field) if isinstance(person, Mapping) else None
     if not isinstance(value, list) or not value:
-        raise InputError(f"{where}: expected a list, got {shown(value)}", file=path, field=field)
+        raise InputError(f"{where}: expected a list, got {short_repr(value)}", file=path, field=field)
     return value
 
 

@@ -61,7 +61,7 @@ class _Reader:
 
     def add(self, frame: int, person: object, where: str, path: Path) -> None:
         if not isinstance(person, Mapping):
-            raise InputError(f"{where}: expected an object, got {shown(person)}", file=path, field="people")
+            raise InputError(f"{where}: expected an object, got {short_repr(person)}", file=path, field="people")
         _check_fields(person, where, path)
         parts = [self._body(person, where, path)]
         for hand in HANDS:

@@ -53,7 +53,7 @@ def read_eaf(path: AnyPath, tiers: Tiers = (), video: str = "") -> Segmentation:
     except InputError as error:
         raise error.located(file=path) from None
     for text in notes:
-        warnings.warn(one_line(f"{os.fspath(path)}: {text}"), stacklevel=2)
+        warnings.warn(escape_control_characters(f"{os.fspath(path)}: {text}"), stacklevel=2)
     return segmentation
 
 
@@ -90,10 +90,10 @@ def _chosen(document: Document, tiers: Tiers) -> list[tuple[str, int]]:
 def _find(requested: str, known: Sequence[str] | Mapping[str, object], kind: str, items: Sequence[str]) -> str:
     if requested in known:
         return requested
-    alike = [name for name in known if fold(name) == fold(requested)]
+    alike = [name for name in known if fold_name(name) == fold_name(requested)]
     if len(alike) != 1:
         problem = f"there is no {kind} {requested!r}" if not alike else f"several {kind}s are called like {requested!r}"
-        likely = closest(requested, known)
+        likely = closest_names(requested, known)
         fix = f"Did you mean {likely[0]!r}?" if likely else None
         raise InputError(f"{problem}; there are", field=kind, items=items, fix=fix)
     return alike[0]
@@ -137,7 +137,7 @@ def _segments(document: Document, name: str, person: int, offset: int, notes: li
         try:
             segments.append(Segment(start, end, text, person=person))
         except InputError as error:
-            raise error.located(f"tier {shown(name)}, annotation {shown(annotation.id)}") from None
+            raise error.located(f"tier {short_repr(name)}, annotation {short_repr(annotation.id)}") from None
     for count, consequence in (
         (unnamed, "annotations without a name are left out"),
         (mended, "names are those of the controlled vocabulary, where the annotations have other texts"),
@@ -150,13 +150,19 @@ def _segments(document: Document, name: str, person: int, offset: int, notes: li
 
 def _name_of(document: Document, tier: Tier, annotation: Annotation) -> tuple[str, bool]:
     """The name of an annotation, and whether it is another than its text says."""
-    text = annotation.text.strip() if spoiled(annotation.text) is None else " ".join(annotation.text.split())
+    text = (
+        annotation.text.strip()
+        if first_forbidden_character(annotation.text) is None
+        else " ".join(annotation.text.split())
+    )
     entries = document.vocabularies.get(document.types.get(tier.type, ""), {})
     values = entries.get(annotation.entry or text, [])
-    if not values or any(fold(value) == fold(text) for _, value in values):
+    if not values or any(fold_name(value) == fold_name(text) for _, value in values):
         return text, False
     # A text that is an entry's id may be another entry's name.
-    if not annotation.entry and any(fold(value) == fold(text) for each in entries.values() for _, value in each):
+    if not annotation.entry and any(
+        fold_name(value) == fold_name(text) for each in entries.values() for _, value in each
+    ):
         return text, False
     language = annotation.language or tier.language
     name = next((value for each, value in values if each == language), values[0][1]).strip()
@@ -266,7 +272,7 @@ def _aligned(document: Document, tier: Tier) -> tuple[Times, int]:
     aligned = [annotation for annotation in tier.annotations if annotation.slots is not None]
     for annotation in aligned:
         if absent := [slot for slot in annotation.slots or () if slot not in document.slots]:
-            raise InputError(f"annotation {shown(annotation.id)}: there is no time slot {shown(absent[0])}")
+            raise InputError(f"annotation {short_repr(annotation.id)}: there is no time slot {short_repr(absent[0])}")
     used = {slot for annotation in aligned for slot in annotation.slots or ()}
     known: dict[str, float | None] = {slot: document.slots[slot] for slot in used}
     guessed = sum(value is None for value in known.values())
@@ -278,7 +284,7 @@ def _aligned(document: Document, tier: Tier) -> tuple[Times, int]:
         start, end = (known[slot] for slot in annotation.slots or ())
         if start is None or end is None:
             raise InputError(
-                f"annotation {shown(annotation.id)}: its time slots have no times, nor have those around them"
+                f"annotation {short_repr(annotation.id)}: its time slots have no times, nor have those around them"
             )
         result[annotation.id] = (start, end)
     return result, guessed

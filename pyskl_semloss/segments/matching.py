@@ -98,4 +98,4 @@ def _pairs(predicted: Sequence[Segment], annotated: Sequence[Segment], names: bo
 
 
 def _group(segment: Segment, names: bool) -> tuple[int, str]:
-    return segment.person, fold(segment.name) if names else ""
+    return segment.person, fold_name(segment.name) if names else ""

@@ -125,4 +125,4 @@ def table(segments: Sequence[Segment]) -> str:
     for segment in segments:
         whose = f"  (person {segment.person + 1})" if several else ""
         lines.append(f"{segment.start:9.2f} {segment.end:9.2f}   {segment.confidence:.2f}  {segment.name}{whose}")
-    return "\n".join(map(one_line, lines))
+    return "\n".join(map(escape_control_characters, lines))

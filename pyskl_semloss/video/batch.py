@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss import __version__
-from pyskl_semloss.cpu.workers import Event, Tell, run_tasks
+from pyskl_semloss.cpu.workers import Event, Notify, run_tasks
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import read_npz
 from pyskl_semloss.io.files import acquire_lock, atomic_write, explain_write_errors, sha256

@@ -16,8 +16,8 @@ from mmengine.runner import Runner
 
 from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.hosts.mmaction2.model.build_errors import describe_error, import_error_cause, unknown_type
-from pyskl_semloss.io.reading import closest
-from pyskl_semloss.io.shipped import PREFIX, find_config
+from pyskl_semloss.io.reading import closest_names
+from pyskl_semloss.io.resources import PREFIX, find_config
 from pyskl_semloss.semantic.label_vectors import load_matrix
 from pyskl_semloss.skeletons import get_layout, is_layout_file, layout_fields
 

@@ -19,7 +19,7 @@ from pyskl_semloss.evaluation.fusion_config import parse_literals
 from pyskl_semloss.hosts.checkpoints import read_checkpoint
 from pyskl_semloss.hosts.mmaction2.training.atomic_checkpoints import POINTER, point_to
 from pyskl_semloss.hosts.mmaction2.training.resume_checks import check_fits, check_parts
-from pyskl_semloss.io.files import hold, remove_all_abandoned, writing
+from pyskl_semloss.io.files import acquire_lock, explain_write_errors, remove_all_abandoned
 from pyskl_semloss.io.reading import open_regular, read_text, reason
 from pyskl_semloss.io.records import flatten, short_json
 
