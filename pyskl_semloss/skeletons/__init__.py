@@ -1,4 +1,4 @@
-"""Keypoint layouts: joint names, limbs and mirror pairs of the skeletons that the recipes use, and own ones."""
+"""Keypoint layouts, built in and custom."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def layout_names() -> tuple[str, ...]:
 def get_layout(
     spec: str | os.PathLike[str] | Mapping[str, Any] | SkeletonLayout, *, files: bool = True
 ) -> SkeletonLayout:
-    """Return a layout by name, or build and check an own one.
+    """Layout by its name, file or fields.
 
     A layout that is kept with its published mistakes is returned with one warning per process.
 
@@ -79,7 +79,7 @@ def get_layout(
 
 
 def layout_fields(layout: SkeletonLayout) -> dict[str, Any]:
-    """The fields of a layout as plain data, of which :func:`get_layout` makes it again; defaults are left out."""
+    """Fields of a layout as plain data for :func:`get_layout`, without defaults."""
     fields = {
         field.name: getattr(layout, field.name)
         for field in dataclasses.fields(layout)
@@ -89,7 +89,7 @@ def layout_fields(layout: SkeletonLayout) -> dict[str, Any]:
 
 
 def _listed(value: Any) -> Any:
-    return [_listed(each) for each in value] if isinstance(value, tuple) else value
+    return [_listed(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _of_file(path: str | os.PathLike[str]) -> SkeletonLayout:
@@ -130,15 +130,15 @@ def _indexed(spec: Mapping[str, Any], field: str) -> Any:
     pairs, joints = spec[field], spec["joints"]
     if not isinstance(pairs, (list, tuple)) or not isinstance(joints, (list, tuple)):
         return pairs
-    place = {name: at for at, name in enumerate(joints) if isinstance(name, str)}
+    index_of = {name: index for index, name in enumerate(joints) if isinstance(name, str)}
 
     def index(joint: object) -> object:
-        if isinstance(joint, str) and joint not in place:
-            near = closest_names(joint, place)
+        if isinstance(joint, str) and joint not in index_of:
+            near = closest_names(joint, index_of)
             fix = f"Did you mean {near[0]!r}?" if near else None
             raise InputError(
                 f"layout {short_repr(spec['name'])} has no joint {short_repr(joint)}", field=field, fix=fix
             )
-        return place[joint] if isinstance(joint, str) else joint
+        return index_of[joint] if isinstance(joint, str) else joint
 
     return [[index(joint) for joint in pair] if isinstance(pair, (list, tuple)) else pair for pair in pairs]

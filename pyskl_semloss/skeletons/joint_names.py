@@ -1,4 +1,4 @@
-"""What a joint's name means: the point of the body, whichever way a layout spells it."""
+"""Body points from joint names in any spelling."""
 
 from __future__ import annotations
 

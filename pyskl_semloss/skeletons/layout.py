@@ -1,4 +1,4 @@
-"""A keypoint layout as frozen data, checked once at construction, and what the hosts' configs derive from it."""
+"""Keypoint layout as validated, frozen data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyskl_semloss.skeletons.mirror import Pair, index_pairs, mirror_order, mirr
 
 @dataclass(frozen=True)
 class SkeletonLayout:
-    """Joints, limbs and left/right pairs of a kind of skeleton; lists are turned into tuples.
+    """Joints, limbs and mirror pairs of a skeleton; lists become tuples.
 
     Args:
         name: The name in configs, messages and pictures.
