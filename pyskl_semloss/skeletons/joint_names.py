@@ -66,7 +66,7 @@ def body_point(name: str) -> Point:
     """Side and part that a joint's name means.
 
     Example:
-        >>> body_point("LBigToe"), body_point("right_forefinger4"), point_of("HandTipLeft")
+        >>> body_point("LBigToe"), body_point("right_forefinger4"), body_point("HandTipLeft")
         (('left', 'big_toe'), ('right', 'index_4'), ('left', 'hand_tip'))
     """
     tokens = _tokens(name)
