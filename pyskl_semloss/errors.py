@@ -1,4 +1,4 @@
-"""The two errors that a user can meet, each a single message that says where and what to do."""
+"""Errors for users: each message says where, what and how to fix it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Iterable
 from typing import Any
 
 TRACEBACK = "PYSKL_SEMLOSS_TRACEBACK"
-"""Set in the environment, it makes tools show tracebacks."""
-_OF_WORKER = "Caught InputError in "
+"""Environment variable that makes tools show tracebacks."""
+_WORKER_PREFIX = "Caught InputError in "
 _MOST_ITEMS = 20
 
 
 class InputError(ValueError):
-    """A file or an argument that came from outside is wrong.
+    """Invalid file or argument from outside the package.
 
-    Its message is one line of limited length, whatever the names in it; ``problem`` is kept as it was given. Where it
-    lists several things, each is a line of its own, and ``fix`` is the last line.
+    The message is a single line of limited length. With ``items`` it has a line for each of them, and ``fix`` is its
+    last line. Control characters are escaped. ``problem`` is kept unchanged.
 
     Args:
-        problem: What was expected and what came, without a final full stop.
-        file: The file it is in.
-        clip: The id of the clip (``frame_dir``) it is in.
-        field: The field or argument that is wrong.
+        problem: Expected and actual value, without a final full stop.
+        file: File with the error.
+        clip: Id (``frame_dir``) of the clip with the error.
+        field: Invalid field or argument.
         fix: One sentence that says what to do.
-        items: The things that the problem is about, shown as lines below it; the first 20 and the number of the others.
+        items: Things that the problem is about, listed below it: the first 20 and the number of the others.
 
     Example:
         >>> str(InputError("expected 32 classes, got 31", file="a.npz", field="score"))
@@ -54,10 +54,10 @@ class InputError(ValueError):
             where.append(f"field {_cut(repr(field), 200)}")
         self.problem, self.file, self.clip, self.field, self.fix = problem, file, clip, field, fix
         self.items = tuple(items)
-        # torch makes the error of a loader's worker anew of a traceback, whose last lines are a message of ours.
-        of_worker = problem.startswith(_OF_WORKER)
-        message = ": ".join([*where, problem if of_worker else _cut(problem, 2000)])
-        if of_worker:
+        # torch re-raises the error of a loader's worker with its traceback, which ends with our message, as `problem`.
+        from_worker = problem.startswith(_WORKER_PREFIX)
+        message = ": ".join([*where, problem if from_worker else _cut(problem, 2000)])
+        if from_worker:
             super().__init__(message)
             return
         # A problem may end with a question: did you mean another name?
@@ -69,46 +69,51 @@ class InputError(ValueError):
             lines.append(fix)
         elif fix:
             lines[0] += f" {fix}"
-        super().__init__("\n".join(map(one_line, lines)))
+        super().__init__("\n".join(map(escape_control_characters, lines)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles and copies are made of what was given, so that they say the same, also from another process."""
-        return _rebuild, (type(self), self.problem, self._places())
+        """Constructor arguments, so that pickles and copies have the same message."""
+        return _rebuild, (type(self), self.problem, self._location())
 
     def located(self, part: str = "", **where: Any) -> InputError:
-        """The same error with ``file``, ``clip``, ``field`` or ``fix`` where it does not say them yet.
+        """Copy with ``file``, ``clip``, ``field`` or ``fix`` where they are missing.
 
         Args:
-            part: The part of a file, such as ``"line 3"``, set before the problem.
+            part: Part of a file, such as ``"line 3"``, set before the problem.
             where: Names as in the constructor.
         """
-        said = self._places()
-        said.update({key: value for key, value in where.items() if said[key] is None})
-        return _rebuild(type(self), f"{part}: {self.problem}" if part else self.problem, said)
+        location = self._location()
+        location.update({key: value for key, value in where.items() if location[key] is None})
+        return _rebuild(type(self), f"{part}: {self.problem}" if part else self.problem, location)
 
-    def replaced(self, **where: Any) -> InputError:
-        """The same error with this ``file``, ``clip``, ``field`` or ``fix``, whatever it says of them."""
-        return _rebuild(type(self), self.problem, {**self._places(), **where})
+    def replace(self, **where: Any) -> InputError:
+        """Copy with another ``file``, ``clip``, ``field`` or ``fix``."""
+        return _rebuild(type(self), self.problem, {**self._location(), **where})
 
-    def _places(self) -> dict[str, Any]:
+    def _location(self) -> dict[str, Any]:
         return {key: getattr(self, key) for key in ("file", "clip", "field", "fix", "items")}
 
 
-def _rebuild(kind: type[InputError], problem: str, places: dict[str, Any]) -> InputError:
-    return kind(problem, **places)
+def _rebuild(kind: type[InputError], problem: str, location: dict[str, Any]) -> InputError:
+    return kind(problem, **location)
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most] + " \u2026"
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[:length] + " \u2026"
 
 
-def one_line(text: str) -> str:
-    """The text with escapes for line breaks and for what a terminal would obey: names in files may hold anything."""
+def escape_control_characters(text: str) -> str:
+    r"""Text with line breaks and terminal commands escaped.
+
+    Example:
+        >>> escape_control_characters("a\x1b[2Jb")
+        'a\\x1b[2Jb'
+    """
     if text.isprintable():
         return text
-    hidden = {one for one in text if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
-    return text.translate({ord(one): ascii(one)[1:-1] for one in hidden})
+    hidden = {char for char in text if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
+    return text.translate({ord(char): ascii(char)[1:-1] for char in hidden})
 
 
 class HostError(ImportError):
-    """A toolbox (MMAction2, PySKL) is missing or of a version that cannot work."""
+    """Missing toolbox (MMAction2, PySKL), or an unsupported version of it."""

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.errors import InputError, escape_control_characters
 
 
 class FindingKind(NamedTuple):
@@ -126,4 +126,4 @@ class ReadReport(FindingCounter):
     def __str__(self) -> str:
         head = f"{os.fspath(self.file)}: {self.clips_read} clips read, {self.clips_kept} kept"
         body = [f"  mended: {line}" for line in self.lines(MENDED)] + [f"  noted: {line}" for line in self.lines(NOTED)]
-        return "\n".join(map(one_line, [head, *(body or ["  nothing to mend"])]))
+        return "\n".join(map(escape_control_characters, [head, *(body or ["  nothing to mend"])]))

@@ -11,7 +11,7 @@ import numpy as np
 from pyskl_semloss.annotations.clip import Clip, check_keypoint_shape
 from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.reading import short_repr
 
 OFF_IMAGE_FACTOR = 10.0
 """A coordinate beyond this multiple of the longer image side is a code for "missing", not a position."""
@@ -100,22 +100,24 @@ def clip_id(raw: object) -> str:
         raise InputError(f"expected every annotation to be a dict, got a {type(raw).__name__}", field="annotations")
     name = raw.get("frame_dir")
     if not isinstance(name, str) or not name:
-        raise InputError(f"expected a non-empty string, got {shown(name)}", field="frame_dir")
+        raise InputError(f"expected a non-empty string, got {short_repr(name)}", field="frame_dir")
     if "\0" in name or not (name.isascii() or all(not "\ud800" <= letter <= "\udfff" for letter in name)):
-        problem = f"{shown(name)} holds a NUL character or half a surrogate pair, which cannot be stored"
+        problem = f"{short_repr(name)} holds a NUL character or half a surrogate pair, which cannot be stored"
         raise InputError(problem, field="frame_dir")
     return str(name)
 
 
 def _label(value: object, rules: ClipRules, name: str) -> int:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise InputError(f"expected a whole number, got {shown(value)}", clip=name, field="label")
+        raise InputError(f"expected a whole number, got {short_repr(value)}", clip=name, field="label")
     label = int(value)
     if label == -1 and not rules.unknown_labels:
         raise InputError("the label is unknown (-1), which is not allowed here", clip=name, field="label")
     if not -1 <= label <= MAX_INT32 or (rules.num_classes is not None and label >= rules.num_classes):
         below = "" if rules.num_classes is None else f" below {rules.num_classes}"
-        raise InputError(f"expected a class index{below}, counted from 0, got {shown(label)}", clip=name, field="label")
+        raise InputError(
+            f"expected a class index{below}, counted from 0, got {short_repr(label)}", clip=name, field="label"
+        )
     return label
 
 
@@ -127,7 +129,9 @@ def _image_shape(value: Any, name: str, field: str) -> tuple[int, int]:
             return shape
     except (TypeError, ValueError, OverflowError):
         pass
-    raise InputError(f"expected (height, width), two whole numbers above 0, got {shown(value)}", clip=name, field=field)
+    raise InputError(
+        f"expected (height, width), two whole numbers above 0, got {short_repr(value)}", clip=name, field=field
+    )
 
 
 def _floats(value: object, name: str, field: str) -> np.ndarray:
@@ -142,7 +146,9 @@ def _check_extent(keypoint: np.ndarray, total_frames: object, rules: ClipRules, 
     check_keypoint_shape(keypoint.shape, name)
     frames, joints = keypoint.shape[1:3]
     if not isinstance(total_frames, (int, float, np.number)) or total_frames != frames:
-        problem = f"it is {shown(total_frames)}, but keypoint, (M persons, T frames, V joints, 2), is {keypoint.shape}"
+        problem = (
+            f"it is {short_repr(total_frames)}, but keypoint, (M persons, T frames, V joints, 2), is {keypoint.shape}"
+        )
         raise InputError(
             problem, clip=name, field="total_frames", fix=f"Set it to {frames}, or mend the order of axes."
         )

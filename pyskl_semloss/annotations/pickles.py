@@ -10,7 +10,7 @@ from pyskl_semloss.annotations.clip import AnnotationSet, Clip
 from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import ClipRules, clip_id, read_clip
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.reading import short_repr
 from pyskl_semloss.untrusted import safe_pickle
 
 
@@ -125,7 +125,7 @@ def _distinct(ids: list[Any], split: str, report: ReadReport) -> list[str]:
     seen: dict[str, None] = {}
     for item in ids:
         if not isinstance(item, str):
-            raise InputError(f"expected strings in split {split!r}, got {shown(item)}", field="split")
+            raise InputError(f"expected strings in split {split!r}, got {short_repr(item)}", field="split")
         if item in seen:
             report.add("duplicate_ids", item, where="split")
         seen[str(item)] = None

@@ -16,7 +16,7 @@ from pyskl_semloss.annotations.clip import AnnotationSet, Clip
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import NpyRows
 from pyskl_semloss.io.files import restore_folder
-from pyskl_semloss.io.reading import read_json, shown
+from pyskl_semloss.io.reading import read_json, short_repr
 
 HEAD = "store.json"
 FORMAT, VERSION = "pyskl_semloss keypoint store", 1
@@ -165,7 +165,7 @@ def _read_head(path: str) -> dict[str, Any]:
         raise InputError(f"expected the format {FORMAT!r}", file=file, field="format")
     if head.get("version") != VERSION:
         fix = "Make the store anew with semloss prepare store."
-        raise InputError(f"expected version {VERSION}, got {shown(head.get('version'))}", file=file, fix=fix)
+        raise InputError(f"expected version {VERSION}, got {short_repr(head.get('version'))}", file=file, fix=fix)
     splits, mended = head.get("splits"), head.get("mended_splits")
     if not isinstance(splits, dict) or not all(map(_is_count, splits.values())):
         raise InputError("expected a number of clips for each split", file=file, field="splits")
@@ -175,7 +175,9 @@ def _read_head(path: str) -> dict[str, Any]:
         raise InputError(f"expected at most {MOST_CLIPS}, got {head['clips']}", file=file, field="clips")
     for name in ("clips", "points"):
         if not _is_count(head.get(name)) or not head[name]:
-            raise InputError(f"expected a whole number above 0, got {shown(head.get(name))}", file=file, field=name)
+            raise InputError(
+                f"expected a whole number above 0, got {short_repr(head.get(name))}", file=file, field=name
+            )
     return head
 
 

@@ -29,7 +29,7 @@ from pyskl_semloss.annotations.store import (
     is_store,
 )
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.files import atomic_folder, hold, sha256
+from pyskl_semloss.io.files import acquire_lock, atomic_folder, sha256
 from pyskl_semloss.untrusted import safe_pickle
 
 SPLIT_DEFECTS = ("duplicate_ids", "ids_without_clip")
@@ -53,7 +53,7 @@ def pickle_to_store(
         InputError: The pickle is not as docs/annotations.md says, or something that is no store lies at ``path``.
     """
     check_target(path)
-    with hold(path, "writes", beside=True):
+    with acquire_lock(path, "writes", beside=True):
         return _convert(source, path, strict)
 
 
@@ -110,7 +110,7 @@ def write_store(
             reader of pickles would mend, something that is no store lies at ``path``, or another process writes it.
     """
     check_target(path)
-    with hold(path, "writes", beside=True):
+    with acquire_lock(path, "writes", beside=True):
         _write(path, clips, splits, mended, notes or {})
 
 

@@ -108,7 +108,7 @@ def analyse(
     except InputError as error:
         if error.file is None or Path(error.file) != task.path:
             raise
-        raise error.replaced(file=task.name) from None
+        raise error.replace(file=task.name) from None
 
 
 def _analyse(

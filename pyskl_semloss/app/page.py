@@ -23,7 +23,7 @@ from pyskl_semloss.app.result import download_name
 from pyskl_semloss.app.sessions import Sessions
 from pyskl_semloss.app.tab import NAME_HEADER, Tab
 from pyskl_semloss.app.worker import AsyncWorker, Task
-from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.errors import InputError, escape_control_characters
 
 _RECONNECT = 60.0
 """Seconds that a session waits for its browser after the connection is lost."""
@@ -143,7 +143,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    record.msg, record.args = one_line(record.getMessage()), None
+    record.msg, record.args = escape_control_characters(record.getMessage()), None
     return True
 
 

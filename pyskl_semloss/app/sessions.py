@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from pyskl_semloss.io.files import mark_in_use, remove_abandoned, temporary_prefix
-from pyskl_semloss.io.reading import spoiled
+from pyskl_semloss.io.reading import first_forbidden_character
 
 _NAME = "pyskl_semloss_app"
 _LONGEST = 255
@@ -66,7 +66,9 @@ class Sessions:
 
 def shown_name(name: str) -> str:
     """File name from a browser, without folders and control characters."""
-    last = "".join("_" if spoiled(character) else character for character in re.split(r"[/\\]", name)[-1])
+    last = "".join(
+        "_" if first_forbidden_character(character) else character for character in re.split(r"[/\\]", name)[-1]
+    )
     if len(last) > _LONGEST:
         stem, ending = split_name(last)
         last = f"{stem[: _LONGEST - 20]}{ending[:20]}"

@@ -22,7 +22,7 @@ from pyskl_semloss.app.sessions import Sessions, shown_name
 from pyskl_semloss.app.worker import AsyncWorker
 from pyskl_semloss.drawing import stick_figure
 from pyskl_semloss.drawing.palette import ON_DARK
-from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.errors import InputError, escape_control_characters
 
 _ASSETS = resources.files("pyskl_semloss.app") / "assets"
 _WAITING, _DONE, _FAILED = "waiting", "done", "failed"
@@ -179,12 +179,16 @@ class Tab:
                     await asyncio.to_thread(stream.write, block)
             status = 204
         except ClientDisconnect:
-            print(f"{one_line(file.name)}: the upload was broken off after {size} bytes; nothing is kept.",
+            print(f"{escape_control_characters(file.name)}: the upload was broken off after {size} bytes; nothing is kept.",
                   file=sys.stderr, flush=True)  # fmt: skip
         except OSError as error:
             status = 404 if self._over else 507
             if not self._over:
-                print(f"{one_line(file.name)}: it cannot be kept ({error.strerror}).", file=sys.stderr, flush=True)
+                print(
+                    f"{escape_control_characters(file.name)}: it cannot be kept ({error.strerror}).",
+                    file=sys.stderr,
+                    flush=True,
+                )
         finally:
             if status != 204 or self._over:
                 self._sessions.end(self._folder if self._over else file.folder)

@@ -102,7 +102,7 @@ class AsyncWorker:
         self._worker = None
         worker.pipe.close()
         worker.process.join(5)
-        return workers.how_it_ended(worker.process.exitcode)
+        return workers.exit_reason(worker.process.exitcode)
 
 
 _DEATH = "Try it again, with a shorter recording if the memory is short; the other files are not concerned."
@@ -115,7 +115,7 @@ class _Lazy:
         self._make = make
         self._work: Task | None = None
 
-    def __call__(self, question: tuple[str, Any], tell: workers.Tell) -> Any:
+    def __call__(self, question: tuple[str, Any], tell: workers.Notify) -> Any:
         kind, task = question
         try:
             if self._work is None:
@@ -125,4 +125,4 @@ class _Lazy:
         except InputError as error:
             # The folder is one of the server's.
             name = None if error.file is None else os.path.basename(os.fspath(error.file))
-            raise error.replaced(file=name, clip=None if error.clip is None else str(error.clip)) from None
+            raise error.replace(file=name, clip=None if error.clip is None else str(error.clip)) from None

@@ -16,8 +16,8 @@ from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.drawing.animation import draw_clip, write_animation
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import closest
-from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.io.reading import closest_names
+from pyskl_semloss.io.results import add_overwrite_option
 from pyskl_semloss.semantic.class_names import read_class_names
 from pyskl_semloss.skeletons import get_layout
 
@@ -28,7 +28,7 @@ def _find(clips: list[Clip], name: str, file: str) -> Clip:
         return by_name[name]
     if name.startswith("#") and name[1:].isdigit() and int(name[1:]) < len(clips):
         return clips[int(name[1:])]
-    near = closest(name, by_name, 3) or list(by_name)[:3]
+    near = closest_names(name, by_name, 3) or list(by_name)[:3]
     raise InputError(
         f"it has {len(clips)} clips, but none is called {name!r}", file=file, fix=f"Some: {', '.join(near)}."
     )
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=320, help="longer side in px (default: 320)")
     parser.add_argument("--fps", type=float, default=25, help="frames a second (default: 25)")
     parser.add_argument("--whole-image", action="store_true", help="do not crop to the persons")
-    add_overwrite(parser)
+    add_overwrite_option(parser)
     args = parser.parse_args()
     layout = get_layout(args.layout)
     with warnings.catch_warnings():

@@ -17,7 +17,7 @@ the name.
 from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.io.results import add_overwrite, guarded
+from pyskl_semloss.io.results import add_overwrite_option, guard_results
 from pyskl_semloss.semantic.class_names import parse_aliases, read_class_names
 from pyskl_semloss.semantic.label_vectors import build_label_vectors, summary
 from pyskl_semloss.semantic.sentence_vectors import fill_template, read_descriptions
@@ -46,7 +46,7 @@ def main() -> None:
     texts.add_argument("--descriptions", metavar="FILE.csv", help="sentences of the classes: columns class, sentence")
     texts.add_argument("--template", metavar="TEXT", help='a sentence for each class, as "a person {}"')
     parser.add_argument("--transform", nargs="+", default=[], metavar="NAME", help=f"of {', '.join(TARGETS)}, in order")
-    add_overwrite(parser)
+    add_overwrite_option(parser)
     args = parser.parse_args()
 
     names = read_class_names(args.labels)
@@ -59,7 +59,7 @@ def main() -> None:
         names, args.vectors, aliases=parse_aliases(args.alias), oov=args.oov, descriptions=descriptions
     )
     labels = transform(labels, args.transform) if args.transform else labels
-    with guarded(args.out):
+    with guard_results(args.out):
         labels.save(args.out)
     print(summary(labels))
     say(f"wrote {labels.vectors.shape[0]} label vectors to {args.out}")

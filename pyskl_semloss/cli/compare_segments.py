@@ -11,8 +11,8 @@ from collections import Counter
 
 from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.errors import InputError, one_line
-from pyskl_semloss.io.reading import closest, fold
+from pyskl_semloss.errors import InputError, escape_control_characters
+from pyskl_semloss.io.reading import closest_names, fold_name
 from pyskl_semloss.segments.agreement import agreement
 from pyskl_semloss.segments.files import read_segments
 
@@ -68,24 +68,26 @@ def main() -> None:
 def _by_name(found: tuple, annotated: tuple, iou: float) -> None:
     names: dict[str, str] = {}
     for one in (*annotated, *found):
-        names.setdefault(fold(one.name), one.name)
+        names.setdefault(fold_name(one.name), one.name)
     print(f"{'annotated':>9} {'found':>6} {'false':>6}  name")
     for key, name in sorted(names.items()):
-        here, there = ([one for one in side if fold(one.name) == key] for side in (found, annotated))
+        here, there = ([one for one in side if fold_name(one.name) == key] for side in (found, annotated))
         own = agreement(here, there, iou)
-        print(f"{own.annotated:9d} {own.matched:6d} {own.predicted - own.matched:6d}  {one_line(name)}")
+        print(
+            f"{own.annotated:9d} {own.matched:6d} {own.predicted - own.matched:6d}  {escape_control_characters(name)}"
+        )
 
 
 def _unequal(found: tuple, annotated: tuple) -> None:
     """Say what can never agree: names of one side that are nearly one of the other, and persons of one side alone."""
-    names = [{fold(one.name): one.name for one in side} for side in (found, annotated)]
+    names = [{fold_name(one.name): one.name for one in side} for side in (found, annotated)]
     alone = [sorted(side[key] for key in side.keys() - other.keys()) for side, other in (names, names[::-1])]
     for name in alone[1]:
-        if near := closest(name, alone[0]):
+        if near := closest_names(name, alone[0]):
             text = (
                 f"{name!r} is annotated and never found, {near[0]!r} is found and never annotated: are they the same?"
             )
-            warnings.warn(one_line(text), stacklevel=1)
+            warnings.warn(escape_control_characters(text), stacklevel=1)
     persons = [Counter(one.person + 1 for one in side) for side in (found, annotated)]
     for person in sorted(persons[1].keys() - persons[0].keys()):
         text = f"person {person} has {persons[1][person]} annotated segments and no found one; found are those of "

@@ -14,7 +14,7 @@ from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import atomic_write
-from pyskl_semloss.io.shipped import config_names, find_config, shipped, shipped_name, with_bases
+from pyskl_semloss.io.resources import config_and_bases, config_names, find_config, normalize_config_name, resource_path
 
 
 def copy_config(name: str, folder: str | Path) -> dict[Path, bool]:
@@ -33,13 +33,15 @@ def copy_config(name: str, folder: str | Path) -> dict[Path, bool]:
     if Path(folder).suffix == ".py":
         fix = "The copies keep their names in it."
         raise InputError("expected a folder, got the name of a config", file=folder, field="DEST", fix=fix)
-    prefix = shipped_name(name).removesuffix(".py").rstrip("/") + "/"
-    chosen = [each for each in config_names() if each == shipped_name(name) or each.startswith(prefix)]
+    prefix = normalize_config_name(name).removesuffix(".py").rstrip("/") + "/"
+    chosen = [each for each in config_names() if each == normalize_config_name(name) or each.startswith(prefix)]
     if not chosen:
         find_config(prefix[:-1])
         raise InputError("it is no config of the package", file=name, fix="`semloss configs list` shows them.")
     contents = {
-        Path(folder, each): shipped(f"configs/{each}").read_bytes() for config in chosen for each in with_bases(config)
+        Path(folder, each): resource_path(f"configs/{each}").read_bytes()
+        for config in chosen
+        for each in config_and_bases(config)
     }
     for path, content in contents.items():
         if path.exists() and not (path.is_file() and path.read_bytes() == content):

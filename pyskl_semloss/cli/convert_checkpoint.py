@@ -9,7 +9,7 @@ import argparse
 from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.io.results import add_overwrite_option
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("out", help="checkpoint to write")
     parser.add_argument("--label-vectors", help="npz or npy of the label vectors, where the checkpoint lacks them")
     parser.add_argument("--to", choices=["plugin", "release"], default="plugin", help="the names to write")
-    add_overwrite(parser)
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 

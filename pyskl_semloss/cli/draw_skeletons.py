@@ -18,8 +18,8 @@ from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.drawing.layouts import draw_layout
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import spoiled
-from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.io.reading import first_forbidden_character
+from pyskl_semloss.io.results import add_overwrite_option
 from pyskl_semloss.skeletons import get_layout, layout_names
 
 
@@ -31,14 +31,18 @@ def main() -> None:
         "layouts", nargs="*", metavar="LAYOUT", help="names, or YAML or JSON files; default: every layout"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
-    add_overwrite(parser)
+    add_overwrite_option(parser)
     args = parser.parse_args()
     with warnings.catch_warnings():
         # A layout with mistakes says so in its picture.
         warnings.simplefilter("ignore")
         layouts = [get_layout(spec) for spec in args.layouts or layout_names()]
     for layout in layouts:
-        if Path(layout.name).name != layout.name or layout.name[:1] == "." or spoiled(layout.name) is not None:
+        if (
+            Path(layout.name).name != layout.name
+            or layout.name[:1] == "."
+            or first_forbidden_character(layout.name) is not None
+        ):
             raise InputError(f"{layout.name!r} cannot be the name of a file", field="name")
     for layout in layouts:
         draw_layout(layout, args.out / f"{layout.name}.png")

@@ -21,7 +21,7 @@ from pyskl_semloss.cli.interruption import exit_on_signal
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.progress import FrameProgress
-from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.io.results import add_overwrite_option
 from pyskl_semloss.recordings.persons import SELECTIONS
 from pyskl_semloss.recordings.visibility import visibility_text
 from pyskl_semloss.video import EstimationOptions, estimate_files
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--pause", type=int, metavar="FRAMES", help="gone so long, a person is the same (default: 1 s)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument("--overlay", action="store_true", help="write the video with the skeleton drawn over it")
-    add_overwrite(parser)
+    add_overwrite_option(parser)
     args = parser.parse_args()
     options = EstimationOptions(args.layout, args.estimator, args.max_side, args.stride, args.start, args.end, args.fps,
                                 args.person, args.max_persons, args.pause)  # fmt: skip

@@ -17,7 +17,7 @@ from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.segment_arguments import add_models, models_of, parse_with_models
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.io.results import add_overwrite_option
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--split", help="the split of it to take clips from (default: all)")
     parser.add_argument("--clips", type=int, default=8, help="how many clips to compare (default: 8)")
     parser.add_argument("--benchmark", action="store_true", help="also measure both on these clips, turn by turn")
-    add_overwrite(parser)
+    add_overwrite_option(parser)
     args = parse_with_models(parser, sys.argv[1:], lambda word: word.lower().endswith(".onnx"))
     if not args.out.endswith(".onnx"):
         raise InputError("expected a name that ends in .onnx", file=args.out)

@@ -19,7 +19,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
 from pyskl_semloss.evaluation.fusion_plan import FusionPlan, fusion_inputs, run_fusion
 from pyskl_semloss.evaluation.scores import check_score_file
-from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.io.results import add_overwrite_option
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,7 +39,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--out", help="write the fused scores here (.npz)")
     parser.add_argument("--submission", help="write the challenge's submission here (.zip)")
     parser.add_argument("--ids", metavar="FILE", help="the official ids, one a line: the submission's order, checked")
-    add_overwrite(parser)
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 

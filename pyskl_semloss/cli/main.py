@@ -50,10 +50,10 @@ def _without_command() -> None:
 
 
 def _unknown(word: str, commands: dict[str, Command]) -> InputError:
-    from pyskl_semloss.io.reading import closest
+    from pyskl_semloss.io.reading import closest_names
 
     # Names of scripts in tools/ are known, too.
     names = {command.module: name for name, command in commands.items()} | {name: name for name in commands}
-    near = [names[name] for name in closest(word.removesuffix(".py"), names)]
+    near = [names[name] for name in closest_names(word.removesuffix(".py"), names)]
     meant = f": did you mean semloss {near[0]}?" if near else ""
     return InputError(f"there is no command {word!r}{meant}", fix="semloss --help lists the commands.")

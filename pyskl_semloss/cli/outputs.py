@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from pyskl_semloss.cli.commands import as_typed
-from pyskl_semloss.errors import one_line
+from pyskl_semloss.errors import escape_control_characters
 
 _READER_GONE = 128 + 13
 """The status of a process that SIGPIPE ended, which a shell shows for ``tool | head``."""
@@ -27,7 +27,7 @@ def say(line: object, *, error: bool = False) -> None:
         line: What to say.
         error: Say it on standard error.
     """
-    print(one_line(as_typed(str(line))), file=sys.stderr if error else sys.stdout, flush=True)
+    print(escape_control_characters(as_typed(str(line))), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 @contextlib.contextmanager
@@ -58,9 +58,9 @@ def steady_outputs() -> Iterator[None]:
     if any(failure.errno == errno.EPIPE for _, failure in failures):
         raise SystemExit(_READER_GONE)
     for name, failure in failures:
-        from pyskl_semloss.io.files import why_not_written
+        from pyskl_semloss.io.files import explain_write_error
 
-        problem, fix = why_not_written(failure)
+        problem, fix = explain_write_error(failure)
         what = f"standard {'output' if name == 'stdout' else 'error'}"
         with contextlib.suppress(OSError):
             print(f"error: {what}: it cannot be written: {problem}. {fix}", file=sys.stderr, flush=True)

@@ -24,7 +24,7 @@ from pyskl_semloss.cli.segment_arguments import (
     windows_of,
 )
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.io.results import add_overwrite_option
 from pyskl_semloss.segments.files import WRITERS, check_formats
 
 _NAMES = "--names FILE gives them, one a line."
@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--all-views", action="store_true", help="all views of the config's test, not one (slow)")
     parser.add_argument("--device", help="cpu or cuda (default: a GPU where there is one)")
     parser.add_argument("--fast", action="store_true", help="bfloat16, see docs/throughput.md")
-    add_overwrite(parser)
+    add_overwrite_option(parser)
     return parse_with_models(parser, sys.argv[1:], is_no_model)
 
 

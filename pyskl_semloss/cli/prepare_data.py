@@ -59,7 +59,7 @@ from pyskl_semloss.cli.progress import ProgressLine
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.submission import check_ids, read_ids
 from pyskl_semloss.evaluation.toolbox_results import read_clip_labels
-from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.io.results import add_overwrite_option
 from pyskl_semloss.synthetic.clips import generate
 from pyskl_semloss.synthetic.example_study import write_example_study
 
@@ -214,7 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     back.add_argument("out", metavar="OUT.pkl")
     back.set_defaults(run=_pickle)
     for command in (synthetic, own, example, back):
-        add_overwrite(command)
+        add_overwrite_option(command)
     return parser
 
 
@@ -233,7 +233,7 @@ def _converter(parser: argparse.ArgumentParser, raw: converters.RawFormat | None
     else:
         parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     add_split_arguments(parser, raw.val_fraction if raw else None)
-    add_overwrite(parser)
+    add_overwrite_option(parser)
     parser.set_defaults(run=_convert)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pyskl_semloss.cli.commands import as_typed
 from pyskl_semloss.cli.interruption import stop_on_signal
 from pyskl_semloss.cli.outputs import say, steady_outputs
-from pyskl_semloss.errors import TRACEBACK, one_line
+from pyskl_semloss.errors import TRACEBACK, escape_control_characters
 from pyskl_semloss.hosts.faults import explain
 
 
@@ -51,7 +51,7 @@ def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
 @contextlib.contextmanager
 def _warnings_as_lines() -> Iterator[None]:
     before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {one_line(as_typed(str(message)))}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {escape_control_characters(as_typed(str(message)))}\n"
     try:
         yield
     finally:

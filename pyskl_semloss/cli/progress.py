@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
-from pyskl_semloss.errors import one_line
+from pyskl_semloss.errors import escape_control_characters
 
 
 class _Line:
@@ -49,7 +49,7 @@ class ProgressLine(_Line):
 
     def __init__(self, stream: TextIO, unit: str = "videos") -> None:
         super().__init__(stream)
-        self._unit = one_line(unit)
+        self._unit = escape_control_characters(unit)
 
     def __call__(self, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` are done; the time left counts from the first call."""

@@ -18,9 +18,9 @@ from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cpu.workers import run_program
-from pyskl_semloss.io.files import writing
+from pyskl_semloss.io.files import explain_write_errors
 from pyskl_semloss.io.reading import read_text
-from pyskl_semloss.io.shipped import shipped
+from pyskl_semloss.io.resources import resource_path
 
 
 def steps(folder: Path, short: bool) -> Iterator[tuple[str, list[str]]]:
@@ -32,7 +32,7 @@ def steps(folder: Path, short: bool) -> Iterator[tuple[str, list[str]]]:
     """
     name, clips, epochs = ("synthetic_short", "120", ["--epochs", "1"]) if short else ("synthetic", "1200", [])
     data, work = f"data/{name}", f"work_dirs/{name}"
-    names, words = str(shipped("data/imigue_labels.txt")), str(shipped("data/glove.6B.300d.imigue48.txt"))
+    names, words = str(resource_path("data/imigue_labels.txt")), str(resource_path("data/glove.6B.300d.imigue48.txt"))
     yield (
         f"Data: {clips} synthetic clips, 32 classes, no person both in training and test",
         ["prepare", "synthetic", f"{data}/annotations.pkl", "--clips", clips],
@@ -86,7 +86,7 @@ def main() -> None:
     import plotly  # noqa: F401
 
     folder, start = Path(args.folder).resolve(), time.monotonic()
-    with writing(folder):
+    with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     say(f"Everything is written below {folder}.")
     for title, words in steps(folder, args.short):

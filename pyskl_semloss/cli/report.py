@@ -13,7 +13,7 @@ import argparse
 from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.io.results import add_overwrite_option
 from pyskl_semloss.skeletons import get_layout
 
 
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--layout", help="of the clips' joints, a name or a file (default: by their number)")
     parser.add_argument("--title", default="Skeleton action recognition", help="heading of the page")
     parser.add_argument("--fps", type=float, default=25, help="frames a second of the clips (default: 25)")
-    add_overwrite(parser)
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 

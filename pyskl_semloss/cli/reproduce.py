@@ -26,8 +26,8 @@ from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.stages import Runner, Stage, files_below, newest, shown
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.files import hold
-from pyskl_semloss.io.shipped import shipped
+from pyskl_semloss.io.files import acquire_lock
+from pyskl_semloss.io.resources import resource_path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODALITIES = ("joint", "limb")
@@ -129,7 +129,7 @@ def _shipped(path: str) -> str:
     """A file that comes with the package; as it is typed in the checkout, where that is the current folder."""
     if Path.cwd() == CHECKOUT:
         return path
-    return str(CHECKOUT / path if (CHECKOUT / path).exists() else shipped(path))
+    return str(CHECKOUT / path if (CHECKOUT / path).exists() else resource_path(path))
 
 
 def recipe(plan: Plan) -> Iterator[Stage]:
@@ -350,7 +350,7 @@ def main() -> None:
             say(shown(stage))
         return
     os.makedirs(plan.work, exist_ok=True)
-    with hold(plan.work, "works in") as lock:
+    with acquire_lock(plan.work, "works in") as lock:
         runner = Runner(plan.source_files, lock, STAGES)
         try:
             for stage in recipe(plan):

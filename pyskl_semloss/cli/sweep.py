@@ -20,7 +20,7 @@ from pyskl_semloss.cli.interruption import exit_on_signal
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.io.results import add_overwrite_option
 from pyskl_semloss.sweep.plan import KINDS, PAPER_ALPHAS, plan_runs, take_shard
 from pyskl_semloss.sweep.runs import Tools, check_runs, run_all, test_command, train_command
 from pyskl_semloss.sweep.settings import Describer
@@ -42,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="for all runs")
     parser.add_argument("--dry-run", action="store_true", help="show runs, states and commands; do nothing")
     parser.add_argument("--table-only", action="store_true", help="rebuild table and plot, run nothing")
-    add_overwrite(parser)
+    add_overwrite_option(parser)
     args = parser.parse_args()
     if args.config is None and not (args.table_only and args.out):
         parser.error("expected a config; only --table-only with --out needs none")

@@ -46,7 +46,7 @@ def main() -> None:
         use_label_vectors_of,
     )
     from pyskl_semloss.hosts.mmaction2.training.screen import ScreenRunner
-    from pyskl_semloss.io.files import hold, writing
+    from pyskl_semloss.io.files import acquire_lock, explain_write_errors
 
     args = parse_args()
     if args.out and Path(args.out).suffix != ".npz":
@@ -71,9 +71,9 @@ def main() -> None:
     config.load_from = args.checkpoint
     # Two tests into one file would each show the numbers of whichever ended last.
     first = place_among_processes(args.launcher)[0] == 0
-    with hold(out, "tests into") if first else contextlib.nullcontext():
+    with acquire_lock(out, "tests into") if first else contextlib.nullcontext():
         with naming_config_entry(args.config):
-            with writing(config.work_dir):
+            with explain_write_errors(config.work_dir):
                 runner = ScreenRunner.from_cfg(config)
             refuse_other_model(runner.model, args.checkpoint)
             runner.test()

@@ -56,7 +56,7 @@ def main() -> None:
     )
     from pyskl_semloss.hosts.mmaction2.training.run_record import record_start
     from pyskl_semloss.hosts.mmaction2.training.screen import ScreenRunner
-    from pyskl_semloss.io.files import writing
+    from pyskl_semloss.io.files import explain_write_errors
 
     args = parse_args()
     uses = ["train"] if args.no_validate else ["train", "val"]
@@ -85,7 +85,7 @@ def main() -> None:
             found = choose_start(config, args.resume, seed=args.seed, first=place == 0)
         if place == 0:
             record_start(config, args.config, uses=uses, processes=processes)
-        with writing(config.work_dir):
+        with explain_write_errors(config.work_dir):
             begin(config, found, first=place == 0)
         with naming_config_entry(args.config):
             ScreenRunner.from_cfg(config).train()

@@ -1,1 +1,1 @@
-"""What exists to be fast on a CPU: allocator, threads, worker processes."""
+"""Memory allocator and worker processes."""

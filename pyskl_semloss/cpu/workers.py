@@ -1,4 +1,4 @@
-"""Processes that work through tasks, tell how far they are, and may die without taking the others with them."""
+"""Worker processes with progress reports, and child programs that end with us."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from typing import Any
 from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.io.reading import reason
 
-Tell = Callable[[Any], None]
-Work = Callable[[Any, Tell], Any]
+Notify = Callable[[Any], None]
+Work = Callable[[Any, Notify], Any]
 # Windows has no SIGHUP, and no signals that are blocked.
-_OF_THE_TERMINAL = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
-_HANDLED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
+_TERMINAL_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
+_DEFERRED_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
 _TERMINATED = 128 + signal.SIGTERM
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 """Seconds that a process has to end by itself."""
-TOLD, DONE, FAILED, IMPOSSIBLE = "told", "done", "failed", "impossible"
+PROGRESS, DONE, FAILED, IMPOSSIBLE = "progress", "done", "failed", "impossible"
 
 
 @dataclass(frozen=True)
 class Event:
-    """What a process says of its task.
+    """Event of a task in a worker process.
 
     Attributes:
         task: The task.
-        kind: ``"told"``, ``"done"``, or ``"failed"``.
-        value: What it told; what the work returned; the :class:`InputError`.
+        kind: ``"progress"``, ``"done"`` or ``"failed"``.
+        value: Value of the progress; result; :class:`InputError`.
     """
 
     task: Any
@@ -46,14 +46,14 @@ class Event:
 
 
 class Worker:
-    """A process that takes tasks from a pipe and answers with the kinds and values of events.
+    """Process that receives tasks from a pipe and sends events.
 
     Args:
-        work: Called there with a task and a function that tells something; importable by its name.
+        work: Importable function of a task and of a callback for progress.
 
     Attributes:
-        pipe: This end of the pipe.
-        task: The task that it has, for its owner to note.
+        pipe: Our end of the pipe.
+        task: Current task, set by the owner.
         process: The process.
     """
 
@@ -63,23 +63,23 @@ class Worker:
         self.task: Any = None
         self.process = context.Process(target=_serve, args=(work, other), daemon=True)
         try:
-            with _held_back():
+            with _block_signals():
                 self.process.start()
         finally:
             other.close()
 
 
 @contextlib.contextmanager
-def _held_back() -> Iterator[None]:
-    """Put signals off while a process is started: one that gets half of its instructions complains of them."""
+def _block_signals() -> Iterator[None]:
+    """Defer signals while a process is started, here and in the new process."""
     if hasattr(signal, "pthread_sigmask"):
         from multiprocessing import resource_tracker
 
-        # It lets signals through again when it is started.
+        # Its start unblocks signals, so it must precede.
         resource_tracker.ensure_running()
-    with _put_off():
-        # For the new process, which inherits it: it does not know yet what to do about them.
-        before = _mask("SIG_BLOCK", (*_OF_THE_TERMINAL, signal.SIGTERM))
+    with _defer_signals():
+        # The new process inherits the mask, until it has its own handlers.
+        before = _mask("SIG_BLOCK", (*_TERMINAL_SIGNALS, signal.SIGTERM))
         try:
             yield
         finally:
@@ -87,107 +87,113 @@ def _held_back() -> Iterator[None]:
 
 
 def _mask(how: str, signals: Iterable[int]) -> Iterable[int]:
-    """The signals that were blocked before."""
+    """Change the signal mask; return the previous one."""
     if not hasattr(signal, "pthread_sigmask"):
         return ()
     return signal.pthread_sigmask(getattr(signal, how), signals)
 
 
-def _end(crew: list[Worker]) -> None:
-    for worker in crew:
+def _end(workers: list[Worker]) -> None:
+    """Terminate workers, and kill them after the timeout."""
+    for worker in workers:
         worker.pipe.close()
         worker.process.terminate()
-    end = time.monotonic() + _PATIENCE
-    for worker in crew:
+    end = time.monotonic() + _TIMEOUT
+    for worker in workers:
         worker.process.join(max(0, end - time.monotonic()))
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join()
 
 
-def run_tasks(work: Work, tasks: deque[Any], workers: int) -> Iterator[Event]:
-    """Work through tasks in processes of their own; tasks that are added in between are done as well.
+def run_tasks(work: Work, tasks: deque[Any], num_workers: int) -> Iterator[Event]:
+    """Run tasks in worker processes; tasks can be added meanwhile.
 
-    A task whose process dies has failed; the others go on.
+    If a process dies, its task has failed; the others continue.
 
     Args:
-        work: Called in a process with a task and a function that tells something; importable by its name.
-        tasks: The tasks, taken from the left.
-        workers: Number of processes.
+        work: Importable function of a task and of a callback for progress.
+        tasks: Queue of tasks, taken from the left.
+        num_workers: Number of processes.
 
     Yields:
-        What happens, as it happens.
+        Events as they occur.
 
     Raises:
-        HostError: A task cannot be done on this machine, and so no other.
+        HostError: This machine cannot run such tasks.
     """
-    crew: list[Worker] = []
+    workers: list[Worker] = []
     try:
-        while tasks or any(worker.task is not None for worker in crew):
-            idle = [worker for worker in crew if worker.task is None]
-            while tasks and (idle or len(crew) < workers):
+        while tasks or any(worker.task is not None for worker in workers):
+            idle = [worker for worker in workers if worker.task is None]
+            while tasks and (idle or len(workers) < num_workers):
                 if not idle:
-                    crew.append(Worker(work))
-                    idle.append(crew[-1])
+                    workers.append(Worker(work))
+                    idle.append(workers[-1])
                 worker = idle.pop()
                 worker.task = tasks.popleft()
-                with contextlib.suppress(OSError):  # a dead one is noticed below
+                with contextlib.suppress(OSError):  # a dead worker is noticed below
                     worker.pipe.send(worker.task)
-            busy = [worker for worker in crew if worker.task is not None]
+            busy = [worker for worker in workers if worker.task is not None]
             ready = wait([worker.pipe for worker in busy])
             for worker in busy:
                 if worker.pipe in ready:
-                    yield _heard(worker, crew)
+                    yield _receive(worker, workers)
     finally:
-        _end(crew)
+        _end(workers)
 
 
-def _heard(worker: Worker, crew: list[Worker]) -> Event:
+def _receive(worker: Worker, workers: list[Worker]) -> Event:
     task = worker.task
     try:
         kind, value = worker.pipe.recv()
     except (EOFError, OSError):
-        crew.remove(worker)
-        worker.process.join(_PATIENCE)
+        workers.remove(worker)
+        worker.process.join(_TIMEOUT)
         fix = "Linux kills a process when memory is short (dmesg tells): take fewer workers."
-        problem = f"the process that had it in hand was ended {how_it_ended(worker.process.exitcode)}"
+        problem = f"the process that had it in hand was ended {exit_reason(worker.process.exitcode)}"
         return Event(task, FAILED, InputError(problem, fix=fix))
     if kind == IMPOSSIBLE:
         raise HostError(value)
-    if kind != TOLD:
+    if kind != PROGRESS:
         worker.task = None
     return Event(task, kind, value)
 
 
-def how_it_ended(status: int | None) -> str:
-    """The end of a process by its exit code, such as ``"by SIGKILL"``."""
+def exit_reason(status: int | None) -> str:
+    """Text for an exit code.
+
+    Example:
+        >>> exit_reason(-9), exit_reason(3)
+        ('by SIGKILL', 'with status 3')
+    """
     if status == _TERMINATED:
         return "by SIGTERM"
     return f"by {signal.Signals(-status).name}" if status and status < 0 else f"with status {status}"
 
 
 def _serve(work: Work, pipe: Connection) -> None:
-    """Life of a process: until the other end of the pipe is closed, or its owner is gone."""
-    # Ctrl-C reaches the whole group of processes, and so does a terminal that is closed; the first one ends the others.
-    for number in _OF_THE_TERMINAL:
+    """Main function of a worker, until its pipe is closed or its owner has ended."""
+    # Ctrl-C and a closed terminal signal the whole process group; the owner ends its workers.
+    for number in _TERMINAL_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     # So that temporary files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
-    _mask("SIG_UNBLOCK", (*_OF_THE_TERMINAL, signal.SIGTERM))
+    _mask("SIG_UNBLOCK", (*_TERMINAL_SIGNALS, signal.SIGTERM))
     if (parent := parent_process()) is not None:
-        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-    # Libraries in C write to stderr what they think of a damaged video; Python's stderr stays.
+        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    # C libraries write messages about corrupt videos to stderr; Python's stderr stays.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            pipe.send(_result(work, pipe.recv(), lambda value: pipe.send((TOLD, value))))
+            pipe.send(_result(work, pipe.recv(), lambda value: pipe.send((PROGRESS, value))))
 
 
-def _result(work: Work, task: Any, tell: Tell) -> tuple[str, Any]:
-    """Kind and value."""
+def _result(work: Work, task: Any, notify: Notify) -> tuple[str, Any]:
+    """Kind and value of a task's last event."""
     try:
-        return DONE, work(task, tell)
+        return DONE, work(task, notify)
     except InputError as error:
         return FAILED, error
     except HostError as error:
@@ -198,57 +204,57 @@ def _result(work: Work, task: Any, tell: Tell) -> tuple[str, Any]:
         return FAILED, InputError(f"it failed ({type(error).__name__}: {reason(error)})")
 
 
-def _follow(parent: Any) -> None:
-    """End this process when its parent has ended, even where that was killed."""
+def _end_with_parent(parent: Any) -> None:
+    """End this process when its parent has ended, even by SIGKILL."""
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_PATIENCE)
+    time.sleep(_TIMEOUT)
     os._exit(_TERMINATED)
 
 
-def run_program(command: Sequence[str], patience: float | None = None, **options: Any) -> int:
-    """Run a program to its end; it is ended before anything that is raised here, such as a signal, goes on.
+def run_program(command: Sequence[str], timeout: float | None = None, **options: Any) -> int:
+    """Run a program; an exception here, such as from a signal, first ends it.
 
     Args:
-        command: Its command line.
-        patience: Seconds that it has to end by itself before it is killed; None waits for ever.
+        command: Command line.
+        timeout: Seconds between SIGTERM and SIGKILL; None waits without limit.
         **options: Of :class:`subprocess.Popen`.
 
     Returns:
-        Its exit status; below 0 the number of the signal that ended it.
+        Exit status; a negative one is the number of the signal that ended the program.
     """
     process = None
     try:
-        # What is raised while it is being started would leave it running, unknown to us.
-        with _put_off():
+        # An exception while the program is started would leave it running without a handle.
+        with _defer_signals():
             process = subprocess.Popen(command, **options)
         return process.wait()
     except BaseException:
         if process is not None:
-            # Ctrl-C has reached it too, other signals have not; it ends in good order by itself.
+            # Ctrl-C has reached the program, too; other signals have not.
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(patience)
+                process.wait(timeout)
             process.kill()
             process.wait()
         raise
 
 
 @contextlib.contextmanager
-def _put_off() -> Iterator[None]:
-    """Call the handlers of signals that come in between, and of the alarm, when it ends."""
-    mine = threading.current_thread() is threading.main_thread()
-    numbers = [getattr(signal, name) for name in _HANDLED if mine and hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
-    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
-    came: list[int] = []
-    for number in before:
-        # Another thread may take what this one does not let through.
-        signal.signal(number, lambda number, _: came.append(number))
+def _defer_signals() -> Iterator[None]:
+    """Defer the handlers of signals, also of SIGALRM, to the end of the block."""
+    main = threading.current_thread() is threading.main_thread()
+    numbers = [getattr(signal, name) for name in _DEFERRED_SIGNALS if main and hasattr(signal, name)]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+    received: list[int] = []
+    for number in handlers:
+        # Not blocked: another thread would receive a blocked signal.
+        signal.signal(number, lambda number, _: received.append(number))
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in came:
+        for number in received:
             signal.raise_signal(number)

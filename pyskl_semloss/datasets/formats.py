@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pyskl_semloss.datasets.raw_format import RawFormat, check_values, wrong_format
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.fields import SUFFIXES, compare_names, is_fields_file, read_fields
-from pyskl_semloss.io.reading import did_you_mean, shown
+from pyskl_semloss.io.fields import SUFFIXES, compare_fields, is_fields_file, read_fields
+from pyskl_semloss.io.reading import did_you_mean, short_repr
 from pyskl_semloss.skeletons import get_layout
 
 # OpenPose's BODY_25 and two groups of five finger points. Gesture 99 is the non-gesture class, which is 32, too.
@@ -63,7 +63,9 @@ def get_format(spec: str | RawFormat) -> RawFormat:
     if is_fields_file(spec):
         return read_format(spec)
     fix = f"Known are {', '.join(FORMATS)}; another one is given by a file that ends in {', '.join(SUFFIXES)}."
-    raise InputError(f"there is no raw data set {shown(spec)}{did_you_mean(spec, FORMATS)}", field="format", fix=fix)
+    raise InputError(
+        f"there is no raw data set {short_repr(spec)}{did_you_mean(spec, FORMATS)}", field="format", fix=fix
+    )
 
 
 def read_format(path: str | os.PathLike[str]) -> RawFormat:
@@ -79,17 +81,17 @@ def read_format(path: str | os.PathLike[str]) -> RawFormat:
     layout = values.get("layout")
     if isinstance(layout, str) and is_fields_file(layout):
         values["layout"] = Path(path).parent / layout
-    missing, unknown = compare_names(RawFormat, values)
+    missing, unknown = compare_fields(RawFormat, values)
     field_names = [field.name for field in fields(RawFormat)]
     defaults = {field.name: field.default for field in fields(RawFormat) if field.default is not MISSING}
     mistakes = [f"{name}: it is missing" for name in missing]
-    mistakes += [f"{shown(name)}: there is no such field{did_you_mean(name, field_names)}" for name in unknown]
+    mistakes += [f"{short_repr(name)}: there is no such field{did_you_mean(name, field_names)}" for name in unknown]
     mistakes += check_values(defaults | {name: values[name] for name in field_names if name in values})[1]
     if mistakes:
         raise wrong_format(mistakes).located(file=path)
     raw = RawFormat(**values)
     if any(raw.name.casefold() == other.name.casefold() and raw != other for other in FORMATS.values()):
-        problem = f"{shown(raw.name)} is the name of another data set"
+        problem = f"{short_repr(raw.name)} is the name of another data set"
         raise InputError(problem, file=path, field="name", fix="Give an own data set an own name.")
     return raw
 

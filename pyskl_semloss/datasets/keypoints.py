@@ -18,7 +18,7 @@ from pyskl_semloss.datasets.recordings import KeypointOptions, convert_recording
 from pyskl_semloss.datasets.splits import SPLITS, SplitOptions, Splits, check_split_name, split_clips
 from pyskl_semloss.datasets.summary import finish, refuse_changed_results
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.files import hold
+from pyskl_semloss.io.files import acquire_lock
 from pyskl_semloss.io.id_lists import KnownNames
 from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.recordings.keypoint_files import find_sources, guess_format
@@ -70,7 +70,7 @@ def convert_keypoints(
         raise InputError("expected a name that ends in .pkl", file=out)
     _check_apart(out, [*sources, labels, *([] if class_names is None else [class_names])])
     refuse_changed_results(out)
-    with hold(out, "writes"):
+    with acquire_lock(out, "writes"):
         return _convert(
             sources, out, labels, options, class_names, splits or SplitOptions(), Findings(strict), labels_from,
             workers, progress,

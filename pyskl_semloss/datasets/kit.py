@@ -24,9 +24,9 @@ from pyskl_semloss.datasets.splits import SplitOptions, Splits, split_clips
 from pyskl_semloss.datasets.summary import finish, refuse_changed_results
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import NpyRows
-from pyskl_semloss.io.files import hold
+from pyskl_semloss.io.files import acquire_lock
 from pyskl_semloss.io.progress import ProgressCallback
-from pyskl_semloss.io.reading import absent, list_folder, shown
+from pyskl_semloss.io.reading import list_folder, missing_file_error, short_repr
 from pyskl_semloss.untrusted import safe_pickle
 
 SETS = {"train": "train", "valid": "val", "test": "test"}
@@ -70,7 +70,7 @@ def convert_kit(
     if Path(out).suffix != ".pkl":
         raise InputError("expected a name that ends in .pkl", file=out, fix="The source comes first, then OUT.pkl.")
     refuse_changed_results(out)
-    with hold(out, "writes"):
+    with acquire_lock(out, "writes"):
         return _convert(
             raw, source, out, splits or SplitOptions(), keep_padding, Findings(strict), labels_from, progress
         )
@@ -171,7 +171,7 @@ def _convert_clip(
     label, first = labelled
     if label != -1 and not first <= label < first + raw.num_classes:
         last = first + raw.num_classes - 1
-        problem = f"expected a label from {first} to {last}, or -1 where it is hidden, got {shown(label)}"
+        problem = f"expected a label from {first} to {last}, or -1 where it is hidden, got {short_repr(label)}"
         findings.add("labels_unknown", problem, file=file, row=at + 1, clip=name)
         return None
     label -= first if label != -1 else 0
@@ -203,9 +203,11 @@ def _names_and_labels(path: Path) -> tuple[list[str], list[int]]:
         raise InputError(f"expected as many names as labels, got {counts[0]} and {counts[1]}", file=path)
     for at, (name, label) in enumerate(zip(names, labels, strict=True), 1):
         if not isinstance(name, str) or not name:
-            raise InputError(f"row {at}: expected a name, got {shown(name)}", file=path)
+            raise InputError(f"row {at}: expected a name, got {short_repr(name)}", file=path)
         if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
-            raise InputError(f"row {at}: expected a whole number as label, got {shown(label)}", file=path, clip=name)
+            raise InputError(
+                f"row {at}: expected a whole number as label, got {short_repr(label)}", file=path, clip=name
+            )
     return list(names), [int(label) for label in labels]
 
 
@@ -231,7 +233,7 @@ def _largest(clip: np.ndarray) -> float:
 
 def _check_folder(source: str | os.PathLike[str], raw: RawFormat) -> None:
     if not os.path.exists(source):
-        raise absent(source, "folder")
+        raise missing_file_error(source, "folder")
     names = list_folder(source)
     if any(_present(Path(source), name) for name in SETS):
         return

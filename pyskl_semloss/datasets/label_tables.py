@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import closest, did_you_mean, fold, shown
+from pyskl_semloss.io.reading import closest_names, did_you_mean, fold_name, short_repr
 from pyskl_semloss.io.tables import Spreadsheet, is_index, read_spreadsheet, title_key
 
 _OPTIONAL = ("split", "subject")
@@ -103,7 +103,7 @@ def _columns(table: Spreadsheet) -> dict[str, int]:
     Raises:
         InputError: One is absent, there twice, or nearly one that may be there.
     """
-    columns = table.places(_COLUMNS)
+    columns = table.column_indices(_COLUMNS)
     expected = (
         "recording,start,end,label, or start_frame,end_frame in place of start,end, and if you like split,subject"
     )
@@ -111,13 +111,13 @@ def _columns(table: Spreadsheet) -> dict[str, int]:
     times = [pair for pair in (_SECONDS, _FRAMES) if set(pair) <= columns.keys()]
     if missing or not times:
         missing += [] if times else [name for name in _SECONDS if name not in columns]
-        raise InputError(table.missing(missing), file=table.path, fix=f"Expected {expected}.")
+        raise InputError(table.missing_columns(missing), file=table.path, fix=f"Expected {expected}.")
     if len(times) == 2:
         raise InputError("it has start and end both in seconds and in frames", file=table.path, fix="Keep one pair.")
     for title in table.titles:
-        similar = closest(title_key(title), _OPTIONAL)
+        similar = closest_names(title_key(title), _OPTIONAL)
         if title_key(title) not in _COLUMNS and not is_index(title) and similar and similar[0] not in columns:
-            raise InputError(f"there is a column {shown(title)}; did you mean {similar[0]!r}?", file=table.path)
+            raise InputError(f"there is a column {short_repr(title)}; did you mean {similar[0]!r}?", file=table.path)
     return columns
 
 
@@ -170,30 +170,30 @@ class _Labels:
         self, names: Sequence[str] | None, cells: Sequence[str], labels_from: int | None, path: str | os.PathLike[str]
     ) -> None:
         self.names = names
-        self._class_of = {fold(name): number for number, name in reversed(list(enumerate(names or [])))}
+        self._class_of = {fold_name(name): number for number, name in reversed(list(enumerate(names or [])))}
         numbers = [self._number(cell) for cell in cells if cell]
         parsed = [number for number in numbers if number is not None]
         classes = None if names is None else len(names)
         self.first = first_label(parsed, classes, labels_from, path, named=len(parsed) < len(numbers))
 
     def _number(self, cell: str) -> int | None:
-        number = None if fold(cell) in self._class_of else _NUMBER.fullmatch(cell)
+        number = None if fold_name(cell) in self._class_of else _NUMBER.fullmatch(cell)
         return int(number[1]) if number else None
 
     def find(self, cell: str) -> int | None:
         """Class that a cell names, or None."""
         if (number := self._number(cell)) is None:
-            return self._class_of.get(fold(cell))
+            return self._class_of.get(fold_name(cell))
         number -= self.first
         return number if number >= 0 and (self.names is None or number < len(self.names)) else None
 
     def expected(self, cell: str) -> str:
         """Expectation and suggestion for a cell that names no class."""
         if not self.names:
-            return f"a number from {self.first} (names need --class-names), got {shown(cell)}"
+            return f"a number from {self.first} (names need --class-names), got {short_repr(cell)}"
         last = self.first + len(self.names) - 1
         hint = did_you_mean(cell, self.names)
-        return f"a class name or a number from {self.first} to {last}, got {shown(cell)}{hint}"
+        return f"a class name or a number from {self.first} to {last}, got {short_repr(cell)}{hint}"
 
 
 class _Cells:
@@ -231,7 +231,7 @@ def _row(
         return None
     if span is None or not cells["recording"]:
         times = "start_frame and end_frame, whole numbers" if cells.in_frames else "start and end, in seconds or m:ss"
-        problem = f"expected a recording, a label and {times}, got {shown(cells.all)}"
+        problem = f"expected a recording, a label and {times}, got {short_repr(cells.all)}"
         findings.add("label_rows_unreadable", problem, file=path, row=line)
         return None
     label = labels.find(cells["label"])

@@ -15,7 +15,7 @@ from typing import Any
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import ClipRules, read_clip
-from pyskl_semloss.cpu.workers import Tell, run_tasks
+from pyskl_semloss.cpu.workers import Notify, run_tasks
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.parts import Part, part_key, read_part, write_part
 from pyskl_semloss.datasets.raw_format import RawFormat
@@ -24,7 +24,7 @@ from pyskl_semloss.datasets.splits import SplitOptions, split_clips
 from pyskl_semloss.datasets.summary import finish, refuse_changed_results
 from pyskl_semloss.datasets.tables import joint_points, parse_table, read_text
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.files import hold
+from pyskl_semloss.io.files import acquire_lock
 from pyskl_semloss.io.progress import ProgressCallback
 
 MOST_CLIP_FRAMES = 1_000_000
@@ -66,7 +66,7 @@ def convert_raw(
     refuse_changed_results(out)
     findings = Findings(strict)
     videos = find_videos(source, raw, findings)
-    with hold(out, "writes"):
+    with acquire_lock(out, "writes"):
         return _convert(raw, source, videos, out, splits or SplitOptions(), findings, workers, progress)
 
 
@@ -225,7 +225,7 @@ def map_tasks(
         raise failure
 
 
-def _apply(work: Callable[[Any], Any], task: Any, tell: Tell) -> Any:
+def _apply(work: Callable[[Any], Any], task: Any, tell: Notify) -> Any:
     return work(task)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import did_you_mean, shown, spoiled
+from pyskl_semloss.io.reading import did_you_mean, first_forbidden_character, short_repr
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 
 UNITS = ("px", "kinect")
@@ -156,7 +156,7 @@ def wrong_format(mistakes: list[str]) -> InputError:
 
 def _check_suffixes(skeleton_suffix: str, label_suffix: str) -> str | None:
     same = skeleton_suffix == label_suffix
-    return f"label_suffix: it is the same as skeleton_suffix, {shown(label_suffix)}" if same else None
+    return f"label_suffix: it is the same as skeleton_suffix, {short_repr(label_suffix)}" if same else None
 
 
 def _check_points(
@@ -168,10 +168,10 @@ def _check_points(
     if points and max(points) >= num_points:
         return f"points: there is no point {max(points)}, the columns are of the points 0 to {num_points - 1}"
     if repeated := [point for point, times in Counter(points).items() if times > 1]:
-        return f"points: {shown(repeated)} more than once"
+        return f"points: {short_repr(repeated)} more than once"
     number, joints = len(points) or num_points, layout.num_joints
     if number != joints:
-        return f"points: {number} points for the {joints} joints of the layout {shown(layout.name)}"
+        return f"points: {number} points for the {joints} joints of the layout {short_repr(layout.name)}"
     return None
 
 
@@ -193,7 +193,7 @@ def _check_clip_ids(clip_separator: str, kit_video_name: str) -> str | None:
 
 def _check_subjects(subjects: tuple[int, ...], test_subjects: tuple[int, ...]) -> str | None:
     if extra := sorted(set(test_subjects) - set(subjects)):
-        return f"test_subjects: {shown(extra)} are not among the subjects"
+        return f"test_subjects: {short_repr(extra)} are not among the subjects"
     if subjects and (not test_subjects or set(test_subjects) == set(subjects)):
         return "test_subjects: expected some of the subjects, and not all"
     return None
@@ -201,8 +201,8 @@ def _check_subjects(subjects: tuple[int, ...], test_subjects: tuple[int, ...]) -
 
 def _text(value: object, *, longest: int = _LONGEST_TEXT, empty: bool = False) -> str:
     if not isinstance(value, str) or not (value or empty) or len(value) > longest:
-        raise InputError(f"expected text of {0 if empty else 1} to {longest} characters, got {shown(value)}")
-    if (character := spoiled(value)) is not None:
+        raise InputError(f"expected text of {0 if empty else 1} to {longest} characters, got {short_repr(value)}")
+    if (character := first_forbidden_character(value)) is not None:
         raise InputError(f"it holds the character {character}")
     return value
 
@@ -210,74 +210,74 @@ def _text(value: object, *, longest: int = _LONGEST_TEXT, empty: bool = False) -
 def _suffix(value: object) -> str:
     text = _text(value)
     if set(text) & set("/\\"):
-        raise InputError(f"expected the end of a file's name, got {shown(text)}")
+        raise InputError(f"expected the end of a file's name, got {short_repr(text)}")
     return text
 
 
 def _separator(value: object) -> str:
     text = _text(value, longest=8, empty=True)
     if any(letter.isdecimal() or letter.isspace() or letter in "/\\" for letter in text):
-        raise InputError(f"expected no digit, blank or slash, got {shown(text)}")
+        raise InputError(f"expected no digit, blank or slash, got {short_repr(text)}")
     return text
 
 
 def _whole(value: object, least: int = 0, most: int = LARGEST) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InputError(f"expected a whole number from {least} to {most}, got {shown(value)}")
+        raise InputError(f"expected a whole number from {least} to {most}, got {short_repr(value)}")
     return value
 
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise InputError(f"expected true or false, got {shown(value)}")
+        raise InputError(f"expected true or false, got {short_repr(value)}")
     return value
 
 
 def _share(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
-        raise InputError(f"expected a share from 0 to below 1, got {shown(value)}")
+        raise InputError(f"expected a share from 0 to below 1, got {short_repr(value)}")
     return float(value)
 
 
 def _unit(value: object) -> str:
     if value not in UNITS:
-        raise InputError(f"expected {' or '.join(UNITS)}, got {shown(value)}")
+        raise InputError(f"expected {' or '.join(UNITS)}, got {short_repr(value)}")
     return str(value)
 
 
 def _point_values(value: object) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not 2 <= len(value) <= MOST_COLUMNS:
-        raise InputError(f"expected a list of columns, such as [x, y, score], got {shown(value)}")
+        raise InputError(f"expected a list of columns, such as [x, y, score], got {short_repr(value)}")
     names = tuple(_text(name) for name in value)
     for name, least in (("x", 1), ("y", 1), ("score", 0)):
         if not least <= names.count(name) <= 1:
-            raise InputError(f"expected {name!r} once, got {shown(list(names))}{did_you_mean(name, names)}")
+            raise InputError(f"expected {name!r} once, got {short_repr(list(names))}{did_you_mean(name, names)}")
     return names
 
 
 def _image(value: object) -> tuple[int, int]:
     if not isinstance(value, (list, tuple)) or len(value) != 2:
-        raise InputError(f"expected [height, width] in px, got {shown(value)}")
+        raise InputError(f"expected [height, width] in px, got {short_repr(value)}")
     height, width = (_whole(side, 1, LONGEST_IMAGE_SIDE) for side in value)
     return height, width
 
 
 def _numbers(value: object) -> tuple[int, ...]:
     if not isinstance(value, (list, tuple)) or len(value) > MOST_NUMBERS:
-        raise InputError(f"expected a list of numbers, such as [0-7, 15], got {shown(value)}")
+        raise InputError(f"expected a list of numbers, such as [0-7, 15], got {short_repr(value)}")
     numbers: list[int] = []
     for each in value:
         span = _SPAN.fullmatch(each) if isinstance(each, str) else None
         first, last = (int(span[1]), int(span[2])) if span else (_whole(each),) * 2
         if first > last or len(numbers) + last - first >= MOST_NUMBERS:
-            raise InputError(f"expected at most {MOST_NUMBERS} numbers, upwards, got {shown(each)}")
+            raise InputError(f"expected at most {MOST_NUMBERS} numbers, upwards, got {short_repr(each)}")
         numbers.extend(range(first, last + 1))
     return tuple(numbers)
 
 
 def _class_of_gesture(value: object) -> dict[int, int]:
     if not isinstance(value, Mapping) or len(value) > MOST_CLASSES:
-        raise InputError(f"expected gestures with their classes, such as {{99: 31}}, got {shown(value)}")
+        raise InputError(f"expected gestures with their classes, such as {{99: 31}}, got {short_repr(value)}")
     # The keys of JSON are text.
     keys = [int(key) if isinstance(key, str) and re.fullmatch("[0-9]{1,6}", key) else key for key in value]
     return {_whole(key): _whole(label) for key, label in zip(keys, value.values(), strict=True)}
@@ -292,7 +292,7 @@ def _template(value: object, *, fixed: bool = False) -> str:
     if text:
         _pattern(text)
     if fixed and "{digits}" in text:
-        raise InputError(f"expected the number of digits, such as Sample{{digits:4}}, got {shown(text)}")
+        raise InputError(f"expected the number of digits, such as Sample{{digits:4}}, got {short_repr(text)}")
     return text
 
 
@@ -306,7 +306,7 @@ def _pattern(template: str, rest: str = "") -> re.Pattern[str]:
     literals, widths = pieces[::2], pieces[1::2]
     if len(widths) > _MOST_FIELDS or any(brace in literal for literal in literals for brace in "{}"):
         problem = f"expected text with up to {_MOST_FIELDS} numbers, such as Sample{{digits}} or Sample{{digits:4}}"
-        raise InputError(f"{problem}, got {shown(template)}")
+        raise InputError(f"{problem}, got {short_repr(template)}")
     digits = [f"[0-9]{{{width}}}" if width else "[0-9]+" for width in widths]
     parts = [digit + re.escape(literal) for digit, literal in zip(digits, literals[1:], strict=True)]
     return re.compile(f"({re.escape(literals[0])}{''.join(parts)}){rest}")

@@ -13,7 +13,7 @@ from typing import Any
 from pyskl_semloss import __version__
 from pyskl_semloss.datasets.raw import map_tasks
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.files import hold, writing
+from pyskl_semloss.io.files import acquire_lock, explain_write_errors
 from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.io.reading import list_folder, read_json
 from pyskl_semloss.io.results import result_file
@@ -79,9 +79,9 @@ def convert_recordings(
     _check_apart(paths, folder)
     # An archive says its name itself.
     _check_names({path: recording_name(path) for path in paths if Path(path).suffix.lower() != ".npz"})
-    with writing(folder):
+    with explain_write_errors(folder):
         os.makedirs(folder, exist_ok=True)
-    with hold(folder, "writes into"):
+    with acquire_lock(folder, "writes into"):
         return _convert(paths, folder, options, workers, progress or (lambda number, total: None), on_failure)
 
 

@@ -11,7 +11,7 @@ from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.formats import command_of
 from pyskl_semloss.datasets.raw_format import RawFormat
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import absent, is_system_file
+from pyskl_semloss.io.reading import is_system_file, missing_file_error
 
 _GROUP = re.compile(r"(?:^|[^a-z])(train|val|test)")
 
@@ -44,7 +44,7 @@ def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findin
     if not Path(source).is_dir():
         fix = f"Give the folder with the videos of {raw.name}."
         if not os.path.exists(source):
-            raise absent(source, "folder", fix)
+            raise missing_file_error(source, "folder", fix)
         raise InputError("it is a file, expected a folder", file=source, fix=fix)
     videos: dict[str, VideoFiles] = {}
     for folder, names in _folders(source, findings):

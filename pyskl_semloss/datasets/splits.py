@@ -17,7 +17,7 @@ from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.raw_format import RawFormat, video_before
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.id_lists import IdList, KnownNames, read_id_list
-from pyskl_semloss.io.reading import TEXT_LIMIT, did_you_mean, fold, read_json, shown
+from pyskl_semloss.io.reading import TEXT_LIMIT, did_you_mean, fold_name, read_json, short_repr
 from pyskl_semloss.io.tables import read_rows, title_key
 
 SPLITS = ("train", "val", "test")
@@ -183,7 +183,7 @@ def _draw(
     share = options.val_fraction if name == "val" else options.test_fraction
     units = sorted({subject[video] for video in videos})
     if share and len(units) == 1:
-        problem = f"the split {name!r} is empty: of {shown(units[0])} alone nothing can be set apart from 'train'"
+        problem = f"the split {name!r} is empty: of {short_repr(units[0])} alone nothing can be set apart from 'train'"
         fix = (
             "Convert more videos, of more subjects, or name the splits (--split-file NAME=FILE, for own keypoints also "
             f"the column split of the labels); --{name}-fraction 0 says that there shall be no {name!r}."
@@ -248,7 +248,7 @@ class _Source:
 
     def _video_of_absent(self, clip: str) -> str | None:
         """Video of an absent clip: its id without the row number."""
-        name = self.names.plain(clip)
+        name = self.names.base_name(clip)
         video = self.names.find((self.raw.video_of_clip(name) if self.raw else video_before(name, "_")) or "")
         return video if video in self.clips_of else None
 
@@ -295,7 +295,7 @@ def _members(name: str, ids: Sequence[str], source: _Source, partial: bool) -> _
     Raises:
         InputError: Ids of it fit no clip and no video: what they mean would train.
     """
-    id_list = ids.among(source.names) if isinstance(ids, IdList) else IdList(ids)
+    id_list = ids.with_title_if_known(source.names) if isinstance(ids, IdList) else IdList(ids)
     members = _Members()
     absent = [at for at, item in enumerate(id_list) if not source.add(item, members)]
     if absent and (not partial or not members.clips):
@@ -310,10 +310,10 @@ def _members(name: str, ids: Sequence[str], source: _Source, partial: bool) -> _
 
 
 def _unknown_ids(name: str, id_list: IdList, absent: list[int], names: KnownNames, partial: bool) -> InputError:
-    items = [f"{id_list.place(at)}{shown(id_list[at])}" for at in absent]
+    items = [f"{id_list.line_prefix(at)}{short_repr(id_list[at])}" for at in absent]
     items[:3] = [item + names.hint(id_list[at]) for item, at in zip(items[:3], absent, strict=False)]
     problem = f"of the list of {name!r}, {len(absent)} of {len(id_list)} ids fit no clip and no video"
-    fix = f"The ids here are such as {shown(next(iter(names), ''))}; write one a line."
+    fix = f"The ids here are such as {short_repr(next(iter(names), ''))}; write one a line."
     if not partial:
         fix += " If you have only a part of the data set, --partial leaves out the ids of what is not here."
     return InputError(problem, file=id_list.file or None, field="split-file", items=items, fix=fix)
@@ -348,7 +348,7 @@ def check_split_name(text: str) -> str:
     Raises:
         InputError: It is something else; says what it may mean.
     """
-    name = fold(text)
+    name = fold_name(text)
     if name in SPLITS:
         return name
     suggestion = (
@@ -357,7 +357,7 @@ def check_split_name(text: str) -> str:
         or did_you_mean(name, SPLITS)
     )
     hint = f"; did you mean {suggestion!r}?" if suggestion in SPLITS else suggestion
-    raise InputError(f"expected one of the splits {', '.join(SPLITS)}, got {shown(text)}{hint}", field="split")
+    raise InputError(f"expected one of the splits {', '.join(SPLITS)}, got {short_repr(text)}{hint}", field="split")
 
 
 def read_split_files(items: Sequence[str]) -> dict[str, IdList]:
@@ -375,7 +375,7 @@ def read_split_files(items: Sequence[str]) -> dict[str, IdList]:
             try:
                 split = check_split_name(written)
             except InputError as error:
-                raise error.replaced(file=path or item, field="split-file") from None
+                raise error.replace(file=path or item, field="split-file") from None
             if split in lists:
                 raise InputError(f"the split {split!r} is given twice", field="split-file")
             lists[split] = ids
@@ -401,7 +401,7 @@ def _json_lists(path: str) -> dict[str, IdList]:
         raise InputError("expected JSON: {split: [id, …]}", file=path, fix=fix)
     for name, ids in content.items():
         if not ids:
-            raise InputError(f"the list of {shown(name)} is empty", file=path)
+            raise InputError(f"the list of {short_repr(name)} is empty", file=path)
     return {name: IdList(ids, path) for name, ids in content.items()}
 
 
@@ -422,10 +422,10 @@ def read_subjects(path: str | os.PathLike[str]) -> dict[str, str]:
             cells.pop()
         pair = cells if columns is None else [cells[at] if at < len(cells) else "" for at in columns]
         if len(pair) != 2 or not all(pair):
-            raise InputError(f"row {line}: expected video,subject, got {shown(cells)}", file=path)
+            raise InputError(f"row {line}: expected video,subject, got {short_repr(cells)}", file=path)
         video, subject = pair
         if table.setdefault(video, subject) != subject:
-            raise InputError(f"row {line}: {shown(video)} has another subject in row {line_of[video]}", file=path)
+            raise InputError(f"row {line}: {short_repr(video)} has another subject in row {line_of[video]}", file=path)
         line_of.setdefault(video, line)
     if not table:
         raise InputError("expected rows video,subject, got none", file=path)

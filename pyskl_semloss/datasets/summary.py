@@ -16,7 +16,7 @@ from pyskl_semloss.annotations.clip import AnnotationSet, Clip
 from pyskl_semloss.annotations.pickles import write_annotations
 from pyskl_semloss.datasets.findings import DROPPED, MENDED, NOTED, Findings
 from pyskl_semloss.datasets.splits import Splits
-from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.errors import InputError, escape_control_characters
 from pyskl_semloss.io.results import refuse_changed, result_file
 
 LENGTHS = (1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600)
@@ -121,7 +121,7 @@ def summary_page(summary: dict[str, Any]) -> str:
     classes = {str(label): count for label, count in enumerate(summary["clips_of_class"])}
     lines += ["", "## Clips of each class", "```", *_bars(classes), "```"]
     lines += ["", "## Clips of each length in frames", "```", *_bars(summary["length_histogram"]), "```"]
-    return "\n".join(map(one_line, lines))
+    return "\n".join(map(escape_control_characters, lines))
 
 
 def _finding_lines(findings: dict[str, Any]) -> list[str]:

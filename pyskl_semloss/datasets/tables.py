@@ -15,7 +15,7 @@ import numpy as np
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.raw_format import RawFormat
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import TABLE_LIMIT, read_bytes, refuse_other_text
+from pyskl_semloss.io.reading import TABLE_LIMIT, read_bytes, refuse_binary_text
 
 MOST_ROWS, MOST_CELLS = 500_000, 500_000 * 275
 """Frames of a video: five hours; and cells, a gigabyte of them: as many rows of the 275 columns of SMG."""
@@ -31,7 +31,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
             :data:`pyskl_semloss.io.reading.TABLE_LIMIT` bytes.
     """
     data = read_bytes(path, TABLE_LIMIT)
-    refuse_other_text(data, path)
+    refuse_binary_text(data, path)
     text = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
     first, _, rest = text.partition("\n")
     if first.strip().strip('"') in ("sep=;", "sep=,", "sep="):

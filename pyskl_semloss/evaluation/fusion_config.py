@@ -11,8 +11,8 @@ from typing import Any
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion_plan import FusionInput, FusionPlan
-from pyskl_semloss.io.reading import AnyPath, read_text, shown
-from pyskl_semloss.io.shipped import find_config
+from pyskl_semloss.io.reading import AnyPath, read_text, short_repr
+from pyskl_semloss.io.resources import find_config
 
 CONFIG_LIMIT = 1 << 18
 """Bytes of a config; Python's parser takes some hundred times as many."""
@@ -158,7 +158,7 @@ def _part(path: AnyPath, name: str, value: object) -> FusionInput:
 
 
 def _check_keys(path: AnyPath, where: str, mapping: Mapping[Any, Any], known: list[str]) -> None:
-    unknown = [key if isinstance(key, str) else shown(key) for key in mapping if key not in known]
+    unknown = [key if isinstance(key, str) else short_repr(key) for key in mapping if key not in known]
     if unknown:
         raise InputError(
             f"{where} knows {', '.join(known)}; it does not know {', '.join(unknown)}", file=path, field=unknown[0]
@@ -170,4 +170,4 @@ def _check_type(path: AnyPath, name: str, value: object, types: tuple[type, ...]
     # A whole number may be too large for the floats that weights are.
     if not fits or (isinstance(value, int) and abs(value) > 2**53):
         expected = "text" if str in types else "True or False" if bool in types else "a number"
-        raise InputError(f"expected {expected}, got {shown(value)}", file=path, field=name)
+        raise InputError(f"expected {expected}, got {short_repr(value)}", file=path, field=name)

@@ -14,7 +14,7 @@ from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalise_
 from pyskl_semloss.evaluation.metrics import accuracy_table
 from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
-from pyskl_semloss.io.results import guarded
+from pyskl_semloss.io.results import guard_results
 
 _SEMANTIC = ":semantic"
 PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
@@ -209,7 +209,7 @@ def run_fusion(plan: FusionPlan) -> FusionResult:
     if plan.submission is not None:
         submission_csv(fused, ids)  # refuses ids before anything is written
     if plan.out is not None:
-        with guarded(plan.out):
+        with guard_results(plan.out):
             fused.save(plan.out)
     if plan.submission is not None:
         write_submission(fused, plan.submission, ids)

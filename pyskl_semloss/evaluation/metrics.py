@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.errors import InputError, escape_control_characters
 from pyskl_semloss.evaluation.scores import Scores
 
 ROW_SUM_TOLERANCE = 1e-2
@@ -318,7 +318,7 @@ def accuracy_table(rows: Sequence[tuple[str, str, Scores]]) -> str:
     for (name, weight, scores), values in zip(rows, numbers, strict=True):
         percents = [f"{100 * values[key]:.2f}" if key in values else "-" for key in shown]
         counts = [str(len(scores.label)), str(int((scores.label >= 0).sum()))]
-        table.append([one_line(name), *([weight] if weighted else []), *percents, *counts])
+        table.append([escape_control_characters(name), *([weight] if weighted else []), *percents, *counts])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])

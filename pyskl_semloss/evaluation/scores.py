@@ -13,7 +13,7 @@ import numpy as np
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.toolbox_results import read_results
 from pyskl_semloss.io.arrays import read_npz, write_npz
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.reading import short_repr
 from pyskl_semloss.semantic.class_names import check_class_names
 
 _REQUIRED = ("sample_id", "score", "label")
@@ -204,5 +204,5 @@ def read_scores(
 def first_ids(ids: Iterable[object], count: int = 3) -> str:
     """The first few of many ids, as text for a message."""
     every = list(ids)
-    few = ", ".join(shown(str(item)) for item in islice(every, count))
+    few = ", ".join(short_repr(str(item)) for item in islice(every, count))
     return few + (f" and {len(every) - count} more" if len(every) > count else "")

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores, first_ids
 from pyskl_semloss.io.id_lists import IdList, KnownNames, read_id_list
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.reading import short_repr
 from pyskl_semloss.io.results import result_file
 
 _MEMBER = "Submission.csv"
@@ -31,7 +31,9 @@ def read_ids(path: str | os.PathLike[str]) -> IdList:
     first_line: dict[str, int] = {}
     for clip, line in zip(ids, ids.lines, strict=True):
         if clip in first_line:
-            raise InputError(f"the id {shown(clip)} is on line {first_line[clip]} and again on line {line}", file=path)
+            raise InputError(
+                f"the id {short_repr(clip)} is on line {first_line[clip]} and again on line {line}", file=path
+            )
         first_line[clip] = line
     return ids
 
@@ -79,10 +81,12 @@ def check_submission(content: str, ids: Sequence[str], classes: int) -> None:
     for number, line in enumerate(content.splitlines(), 1):
         clip, comma, value = line.rpartition(",")
         if not comma or not clip:
-            raise InputError(f"line {number}: expected 'id,class', got {shown(line)}", file=_MEMBER)
+            raise InputError(f"line {number}: expected 'id,class', got {short_repr(line)}", file=_MEMBER)
         if not (value.isascii() and value.isdecimal() and len(value) < 10 and int(value) < classes):
             raise InputError(
-                f"line {number}: expected a class from 0 to {classes - 1}, got {shown(value)}", file=_MEMBER, clip=clip
+                f"line {number}: expected a class from 0 to {classes - 1}, got {short_repr(value)}",
+                file=_MEMBER,
+                clip=clip,
             )
         clips.append(clip)
     check_ids(clips, ids, _MEMBER)
@@ -128,7 +132,7 @@ def check_ids(clips: Sequence[str], official: Sequence[str], source: str = "") -
         InputError: Names the ids that are missing, not in the list, or there twice.
     """
     if isinstance(official, IdList):
-        official = official.among(KnownNames(clips))
+        official = official.with_title_if_known(KnownNames(clips))
     count = Counter(clips)
     missing = [clip for clip in official if clip not in count]
     problems = [
@@ -155,5 +159,5 @@ def _how_it_is_written(missing: Sequence[str], clips: Sequence[str]) -> str:
     known = KnownNames(clips)
     for clip in missing[:_SHOWN]:
         if (meant := known.find(clip)) is not None:
-            return f"The list writes {shown(clip)} for {shown(meant)}: write its ids as the clips are called."
+            return f"The list writes {short_repr(clip)} for {short_repr(meant)}: write its ids as the clips are called."
     return ""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import AnyPath, shown
+from pyskl_semloss.io.reading import AnyPath, short_repr
 from pyskl_semloss.untrusted import safe_pickle
 
 
@@ -72,7 +72,7 @@ def read_clip_labels(ann_file: AnyPath, split: str | None) -> tuple[list[str], l
     key = "filename" if annotations and "filename" in annotations[0] else "frame_dir"
     for entry in annotations:
         if not isinstance(entry.get(key), str) or not _is_label(entry.get("label", -1)):
-            values = f"{shown(entry.get(key))} and {shown(entry.get('label'))}"
+            values = f"{short_repr(entry.get(key))} and {short_repr(entry.get('label'))}"
             problem = f"an annotation has no usable {key} and label, but {values}"
             raise InputError(problem, file=ann_file)
     clips = [entry for entry in annotations if chosen is None or entry[key] in chosen]
@@ -90,7 +90,7 @@ def _split_ids(content: dict[str, Any], ann_file: AnyPath, split: str | None) ->
     if split not in splits:
         problem = "no split was named" if split is None else f"there is no split {split!r}"
         raise InputError(
-            f"{problem}; the file has {', '.join(map(shown, splits))}",
+            f"{problem}; the file has {', '.join(map(short_repr, splits))}",
             file=ann_file,
             field="split",
             fix="Name the one that was tested (--split; --search-split for validation scores).",
@@ -172,7 +172,7 @@ def _kind(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"a {type(value).__name__} of {len(value)}"
     if isinstance(value, dict):
-        keys = [key if isinstance(key, str) else shown(key) for key in islice(value, 10)]
+        keys = [key if isinstance(key, str) else short_repr(key) for key in islice(value, 10)]
         return f"a dict with {', '.join(keys)[:200]}"
     return type(value).__name__
 
@@ -206,7 +206,9 @@ def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int
     import torch
 
     if math.prod(size) > storage.flat.numel():
-        raise ValueError(f"a tensor of {shown(math.prod(size))} numbers, of which the file has {storage.flat.numel()}")
+        raise ValueError(
+            f"a tensor of {short_repr(math.prod(size))} numbers, of which the file has {storage.flat.numel()}"
+        )
     tensor = torch.as_strided(storage.flat, size, stride, offset)  # refuses to read beyond the storage
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy().copy()
 

@@ -1,4 +1,4 @@
-"""Joint and limb heat maps: one meaning, a Numba engine for the CPU and a torch engine for any device."""
+"""Joint and limb heat maps by two engines, Numba and torch."""
 
 from __future__ import annotations
 

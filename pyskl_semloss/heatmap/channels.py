@@ -1,4 +1,4 @@
-"""What each channel of a volume shows: a joint or a limb, also in the mirrored volume."""
+"""Joints or limbs of the channels of a heat-map volume."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MODALITIES = ("joint", "limb")
 
 @dataclass(frozen=True)
 class Channels:
-    """The joints or limbs that the channels of a volume show.
+    """Joints or limbs of the channels of a volume.
 
     ``parts`` are joints (C,) or limbs (C, 2); ``mirror`` (C,) is the order of the channels in the mirror image.
 

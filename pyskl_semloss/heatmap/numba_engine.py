@@ -1,4 +1,4 @@
-"""CPU engine: volumes of single clips and of batches by the Numba kernels."""
+"""Heat-map engine for the CPU: Numba kernels."""
 
 from __future__ import annotations
 
@@ -107,10 +107,10 @@ def _segment_chunk(
     """Values of the pixels from ``start`` on in one row; 0 outside [first, last)."""
     x0, y0, dx32, dy32 = np.float32(start - ax), np.float32(py), np.float32(dx), np.float32(dy)
     ux32, along0, scale32, peak32 = np.float32(ux), np.float32(py * uy), np.float32(scale), np.float32(peak)
-    zero, one, lowest = np.float32(0), np.float32(1), np.float32(-16)
+    zero, unit, lowest = np.float32(0), np.float32(1), np.float32(-16)
     for k in range(_CHUNK):
         x = x0 + np.float32(k)
-        along = min(max(x * ux32 + along0, zero), one)
+        along = min(max(x * ux32 + along0, zero), unit)
         ex = x - along * dx32
         ey = y0 - along * dy32
         value = peak32 * _exp(max((ex * ex + ey * ey) * scale32, lowest))
@@ -146,8 +146,8 @@ def _draw_segment(
     for j in range(top, bottom):
         py = j - ay
         # Within reach of the row lies the part of the segment from begin to end; beside it, its pixels.
-        one, other = (py - reach) * steepness, (py + reach) * steepness
-        begin, end = min(max(min(one, other), 0.0), 1.0), min(max(max(one, other), 0.0), 1.0)
+        upper, lower = (py - reach) * steepness, (py + reach) * steepness
+        begin, end = min(max(min(upper, lower), 0.0), 1.0), min(max(max(upper, lower), 0.0), 1.0)
         xa, xb = ax + begin * dx, ax + end * dx
         first = max(left, int(max(min(xa, xb) - reach, 0.0)))
         last = min(right, int(min(max(xa, xb) + reach, width + 1.0)) + 2)

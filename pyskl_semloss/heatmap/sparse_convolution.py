@@ -1,4 +1,4 @@
-"""The first convolution on heat maps, on a CPU: of 100 pixels 99 are zero, and only the others are multiplied.
+"""Sparse convolution on heat maps for the CPU.
 
 A convolution adds, for each pixel of value v in channel c, ``v * weight[:, c]`` around it. That costs as much as there
 are pixels other than zero; the usual one spends a third of PoseC3D's forward pass on multiplying zeros.
@@ -18,16 +18,16 @@ import torch
 from torch import Tensor, nn
 
 
-def in_parts(work: Callable[[int, int], Any], count: int, threads: int) -> list[Any]:
-    """Do a work of ``count`` pieces in equal parts, a thread for each.
+def map_rows_in_threads(work: Callable[[int, int], Any], count: int, threads: int) -> list[Any]:
+    """Call a function on equal ranges of rows, each in a thread.
 
     Args:
-        work: Called with the first piece and the one behind the last of a part.
-        count: Number of pieces.
-        threads: At most so many parts.
+        work: Function of the first row of a range and of the row after its last.
+        count: Number of rows.
+        threads: Largest number of ranges.
 
     Returns:
-        What the parts returned, in order.
+        Results in the order of the ranges.
     """
     threads = max(1, min(threads, count))
     borders = np.linspace(0, count, threads + 1).astype(int).tolist()
@@ -74,9 +74,9 @@ class HeatmapConv3d(nn.Conv3d):
         """
         if type(convolution) not in plain or not _supported(convolution):
             return convolution
-        made = cls.__new__(cls)
-        made.__dict__ = convolution.__dict__
-        return made
+        sparse = cls.__new__(cls)
+        sparse.__dict__ = convolution.__dict__
+        return sparse
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C, T, H, W)."""
@@ -101,8 +101,8 @@ def _is_sparse(x: Tensor) -> bool:
         return False
     if not x.is_contiguous(memory_format=torch.channels_last_3d):
         return False
-    some = x[:, :, :: max(1, x.shape[2] // 4)]
-    return int(torch.count_nonzero(some)) < _DENSEST * some.numel()
+    sample = x[:, :, :: max(1, x.shape[2] // 4)]
+    return int(torch.count_nonzero(sample)) < _DENSEST * sample.numel()
 
 
 @torch.compiler.disable
@@ -125,7 +125,7 @@ class _SparseConvolution(torch.autograd.Function):
         def convolve(first: int, last: int) -> None:
             _draw_frames(first, last, source, taps, stride, padding, target)
 
-        in_parts(convolve, clips * frames, torch.get_num_threads())
+        map_rows_in_threads(convolve, clips * frames, torch.get_num_threads())
         return y.view(clips, frames, rows, columns, -1).permute(0, 4, 1, 2, 3)
 
     @staticmethod
@@ -140,7 +140,7 @@ class _SparseConvolution(torch.autograd.Function):
             _gather_frames(first, last, source, seen, stride, padding, taps)
             return taps
 
-        taps = np.sum(in_parts(gather, len(source), torch.get_num_threads()), axis=0)
+        taps = np.sum(map_rows_in_threads(gather, len(source), torch.get_num_threads()), axis=0)
         return None, torch.from_numpy(_weight_of(taps, shape, stride)), None, None
 
 

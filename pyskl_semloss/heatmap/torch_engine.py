@@ -1,4 +1,4 @@
-"""Batched engine on any device: dense, separable, channels last, no Python loop over points."""
+"""Heat-map engine for batches on any device, in torch."""
 
 from __future__ import annotations
 

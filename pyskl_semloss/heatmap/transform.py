@@ -1,4 +1,4 @@
-"""The hosts' heat-map transform by the Numba engine, for pipelines that make volumes in the loader's workers."""
+"""Heat-map transform of the hosts' pipelines, by the Numba engine."""
 
 from __future__ import annotations
 

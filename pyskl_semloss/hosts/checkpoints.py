@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import open_regular, reason, shown
+from pyskl_semloss.io.reading import open_regular, reason, short_repr
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.semantic.label_vectors import load_matrix
 from pyskl_semloss.untrusted.checkpoint_scan import check_checkpoint
@@ -174,11 +174,11 @@ def state_dict_of(content: Mapping[str, Any], path: str | os.PathLike[str]) -> d
     weights: dict[str, Tensor] = {}
     for given, value in state.items():
         if not isinstance(given, str):
-            raise InputError(f"expected names of weights, got {shown(given)}", file=path, field="state_dict")
+            raise InputError(f"expected names of weights, got {short_repr(given)}", file=path, field="state_dict")
         # DistributedDataParallel and torch.compile put their own names in front.
         name = given.removeprefix("module.").removeprefix("_orig_mod.")
         if name in weights:
-            raise InputError(f"the weight {shown(name)} is there twice", file=path, field="state_dict")
+            raise InputError(f"the weight {short_repr(name)} is there twice", file=path, field="state_dict")
         weights[name] = value.detach()
     return weights
 
@@ -337,5 +337,5 @@ def _is_list(value: object) -> TypeGuard[np.ndarray]:
 
 
 def _refused(whose: str, names: Iterable[str]) -> InputError:
-    said = ", ".join(shown(name) for name in sorted(names, key=str)[:3])
+    said = ", ".join(short_repr(name) for name in sorted(names, key=str)[:3])
     return InputError(f"expected tensors and plain data only, but {whose} in it has attributes of its own ({said})")

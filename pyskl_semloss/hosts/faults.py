@@ -21,7 +21,7 @@ from types import FrameType, TracebackType
 from typing import Any, ClassVar, Protocol
 
 from pyskl_semloss.errors import TRACEBACK, HostError, InputError
-from pyskl_semloss.io.files import LITTLE, free_space, why_not_written
+from pyskl_semloss.io.files import DISK_FULL_BELOW, explain_write_error, free_space
 
 try:
     import resource
@@ -337,11 +337,11 @@ def no_shared_memory(clip: str, clips: int) -> InputError:
 
 
 def _of_full_disk(error: OSError) -> InputError:
-    problem, fix = why_not_written(error)
+    problem, fix = explain_write_error(error)
     file = error.filename
     if file is None:
         places = [place for place in ("/dev/shm", tempfile.gettempdir(), os.getcwd()) if os.path.isdir(place)]
-        file = next((place for place in places if free_space(place) < LITTLE), None)
+        file = next((place for place in places if free_space(place) < DISK_FULL_BELOW), None)
     return InputError(
         f"it cannot be written: {problem}", file=file, fix=f"{_shared_memory_fix()}." if file == "/dev/shm" else fix
     )

@@ -1,1 +1,1 @@
-"""Files: whole or absent, read within bounds, tables and arrays."""
+"""Atomic writing, bounded reading, tables and arrays."""

@@ -1,4 +1,4 @@
-"""Arrays of npz archives and npy files, without pickles and within bounds, written whole."""
+"""Bounded reading of npz and npy files without pickles; atomic writing."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import atomic_write
-from pyskl_semloss.io.reading import WHOLE_LIMIT, data_size, memory_limit, open_regular, reason, shown
+from pyskl_semloss.io.reading import WHOLE_LIMIT, data_size, memory_limit, open_regular, reason, short_repr
 
 _MAGIC = b"\x93NUMPY"
 _MEMBER = re.compile(r"\w[\w.-]*\.npy")
 
 
 def read_npz(path: str | os.PathLike[str], names: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """Read the members of an npz archive; pickled members are refused.
+    """Read the arrays of an npz archive.
 
-    Nothing is unpacked to the disk, so that names of members are names of arrays and nothing else.
+    Nothing is unpacked to the disk. Pickled members are refused.
 
     Args:
-        path: The archive.
-        names: Read only these of its members; all without it.
+        path: npz archive.
+        names: Members to read; None reads all.
 
     Raises:
-        InputError: The file is absent, no npz archive, damaged, holds a pickled (object) member, two members of one
-            name or a member that is named like a path, or would unfold to more than
-            :func:`pyskl_semloss.io.reading.memory_limit` says.
+        InputError: The file is absent, no npz archive or corrupt. It has a pickled (object) member, two members with
+            the same name, or a member with the name of a path. Its size when decompressed exceeds
+            :func:`pyskl_semloss.io.reading.memory_limit`.
     """
     with open_regular(path, WHOLE_LIMIT) as stream:
         if stream.read(len(_MAGIC)) == _MAGIC:
@@ -45,7 +45,7 @@ def read_npz(path: str | os.PathLike[str], names: Collection[str] | None = None)
                 members = _members(archive, limit)
                 wanted = members.keys() if names is None else members.keys() & set(names)
                 return {name: _read_member(archive, members[name]) for name in members if name in wanted}
-        # Whatever zipfile, zlib and numpy's parser of headers raise on damaged bytes.
+        # zipfile, zlib and numpy's header parser raise various errors on corrupt bytes.
         except Exception as error:
             problem = f"expected an npz archive of plain arrays, but it cannot be read ({reason(error)})"
             raise InputError(problem, file=path) from None
@@ -55,19 +55,19 @@ def read_npy(path: str | os.PathLike[str]) -> np.ndarray:
     """Read an npy file.
 
     Raises:
-        InputError: The file is absent, no npy file, damaged, or holds objects.
+        InputError: The file is absent, no npy file, corrupt, or holds objects.
     """
     with _open_npy(path, WHOLE_LIMIT) as stream:
         return _read_array(stream, os.fstat(stream.fileno()).st_size)
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an npz archive of arrays of numbers and text, whole or not at all.
+    """Write an npz archive of number and text arrays atomically.
 
     Raises:
         InputError: The file cannot be written.
     """
-    # In memory first: on a full disk numpy 1.x leaves its archive open, which then complains on the screen.
+    # In memory first: on a full disk numpy 1.x leaves its archive open and prints a warning.
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]
     with atomic_write(path) as stream:
@@ -75,18 +75,18 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) ->
 
 
 class NpyRows:
-    """The rows of an npy file, each read when it is asked for.
+    """Rows of an npy file, read on access.
 
-    They are read, not mapped: a file that is cut short, or lost with its network disk, while it is mapped ends the
-    process by a signal, which nothing can catch; here it is an error. Forked processes share the open file.
+    Rows are read, not memory-mapped: truncation of a mapped file, or loss of its network disk, ends the process by a
+    signal that cannot be caught. Here it is an error. Forked processes share the open file.
 
     Args:
-        path: The file.
+        path: npy file.
 
     Attributes:
-        shape: Of the whole array, the number of rows first.
-        dtype: Of the numbers.
-        c_contiguous: Whether the rows lie one behind the other. Where they do not, the whole file is read at once.
+        shape: Shape of the whole array, the number of rows first.
+        dtype: Type of the numbers.
+        c_contiguous: Whether the array is C-contiguous. If it is not, the whole file is read at once.
 
     Raises:
         InputError: As :func:`read_npy`, or it is a single number.
@@ -119,38 +119,40 @@ class NpyRows:
         return self.read(row, row + 1)[0]
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """The rows ``start`` to ``stop`` - 1, the caller's own.
+        """Rows ``start`` to ``stop`` - 1 as a new array.
 
         Raises:
-            InputError: The file has been cut off since it was opened, or it cannot be read.
+            InputError: The file was truncated after it was opened, or cannot be read.
         """
         if not self.c_contiguous:
             self._whole = read_npy(self.path) if self._whole is None else self._whole
             return self._whole[start:stop].copy()
         rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
         step = self.dtype.itemsize * math.prod(self.shape[1:])
-        data, done = rows.reshape(-1).view(np.uint8), 0
-        while done < data.size:
+        data, filled = rows.reshape(-1).view(np.uint8), 0
+        while filled < data.size:
             try:
-                count = os.preadv(self._handle, [data[done:].data], self._start + start * step + done)
+                count = os.preadv(self._handle, [data[filled:].data], self._start + start * step + filled)
             except OSError as error:
                 raise InputError(f"the file cannot be read ({reason(error)})", file=self.path) from None
             if not count:
                 raise InputError("the file has been cut off since it was opened", file=self.path)
-            done += count
+            filled += count
         return rows
 
 
-def check_letters(array: np.ndarray) -> None:
-    """Refuse an array of text that is none: numbers that are no characters fail only when they are looked at.
+def check_characters(array: np.ndarray) -> None:
+    """Refuse a text array with invalid code points.
+
+    numpy itself fails only when such an item is accessed.
 
     Raises:
-        ValueError: It is such an array.
+        ValueError: A code point is invalid.
     """
     if array.dtype.kind != "U" or not array.nbytes:
         return
-    letters = np.ascontiguousarray(array).reshape(-1).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
-    if letters.max() > 0x10FFFF or (letters >> 11 == 0x1B).any():
+    codes = np.ascontiguousarray(array).reshape(-1).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+    if codes.max() > 0x10FFFF or (codes >> 11 == 0x1B).any():
         raise ValueError("it holds text with characters that do not exist")
 
 
@@ -162,18 +164,18 @@ def _open_npy(path: str | os.PathLike[str], limit: int | None = None) -> Iterato
         stream.seek(0)
         try:
             yield stream
-        # Whatever numpy's parser of headers raises on damaged bytes.
+        # numpy's header parser raises various errors on corrupt bytes.
         except Exception as error:
             problem = f"expected an array of numbers (.npy), but it cannot be read ({reason(error)})"
             raise InputError(problem, file=path) from None
 
 
 def _members(archive: zipfile.ZipFile, limit: int) -> dict[str, zipfile.ZipInfo]:
-    """The members by the names of their arrays; the sizes are what they claim, which reading them enforces."""
+    """Members by array name; reading enforces the sizes that they declare."""
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         if not _MEMBER.fullmatch(info.filename):
-            raise ValueError(f"a member is called {shown(info.filename)}, expected NAME.npy")
+            raise ValueError(f"a member is called {short_repr(info.filename)}, expected NAME.npy")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"member {info.filename}: another compression than deflate")
         if members.setdefault(info.filename.removesuffix(".npy"), info) is not info:
@@ -190,15 +192,15 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
             array = _read_array(stream, info.file_size)
         except ValueError as error:
             raise ValueError(f"member {info.filename}: {error}") from None
-        # The checksum is compared at the end, which is not reached before.
+        # zipfile compares the checksum only at the end of the member.
         if stream.read(1):
             raise ValueError(f"member {info.filename} is longer than it claims")
         return array
 
 
 def _read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype]:
-    """Shape, order and dtype of an npy file of ``size`` bytes, which they fit exactly."""
-    # Later versions are for field names alone, and their headers may be of any length.
+    """Shape, order and dtype of an npy file of exactly ``size`` bytes."""
+    # Later versions serve only field names, and their headers have no length limit.
     if (version := np.lib.format.read_magic(stream)) != (1, 0):
         raise ValueError(f"version {version} of the format, which arrays of numbers do not need")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
@@ -208,7 +210,9 @@ def _read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], Literal
         raise ValueError(f"it holds {dtype.str}, expected numbers or text")
     expected = stream.tell() + math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or expected != size:
-        raise ValueError(f"an array {shown(shape)} of {dtype.str} needs {shown(expected)} bytes, it has {size}")
+        raise ValueError(
+            f"an array {short_repr(shape)} of {dtype.str} needs {short_repr(expected)} bytes, it has {size}"
+        )
     return shape, "F" if fortran else "C", dtype
 
 
@@ -218,5 +222,5 @@ def _read_array(stream: IO[bytes], size: int) -> np.ndarray:
     if stream.readinto(data.data) != data.size:  # type: ignore[attr-defined]
         raise ValueError("it ends too early")
     array = data.view(dtype).reshape(shape, order=order) if data.size else np.zeros(shape, dtype)
-    check_letters(array)
+    check_characters(array)
     return array

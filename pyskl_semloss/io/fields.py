@@ -1,4 +1,4 @@
-"""The reader of YAML and JSON files whose fields are those of a record."""
+"""Reader of YAML and JSON files with the fields of a record."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pyskl_semloss.errors import HostError, InputError
-from pyskl_semloss.io.reading import absent, read_json, read_text, reason
+from pyskl_semloss.io.reading import missing_file_error, read_json, read_text, reason
 
 SUFFIXES = (".yaml", ".yml", ".json")
 _YAML_LIMIT = 64 << 10
-"""Bytes: a thousand joints. Without libyaml the parser takes some seconds for so many."""
+"""Bytes; enough for 1000 joints. Without libyaml, parsing that many takes some seconds."""
 _DEEPEST, _LONGEST_NUMBER = 10, 40
-"""Lists within lists of YAML, and characters of a number: the parser takes time with the square of both."""
+"""Largest depth and longest number in YAML: the parser's time is quadratic in both."""
 _NUMBER = re.compile(rf"[-+]?(0x[0-9a-fA-F_]|[0-9._])[0-9a-fA-F_.:+-]{{{_LONGEST_NUMBER - 1},}}")
 
 
 def is_fields_file(spec: str | os.PathLike[str]) -> bool:
-    """Whether a text ends like the name of a file of fields."""
+    """Whether a name ends in .yaml, .yml or .json."""
     return os.fspath(spec).lower().endswith(SUFFIXES)
 
 
 def read_fields(path: str | os.PathLike[str], thing: str, fields: str) -> Mapping[str, Any]:
-    """The fields in a file whose name ends in .yaml, .yml or .json.
+    """Fields of a YAML or JSON file.
 
     Args:
-        path: The file.
-        thing: What it describes, such as ``"layout"``, for messages.
-        fields: The fields that it must have, for messages.
+        path: File with the ending .yaml, .yml or .json.
+        thing: Described object, such as ``"layout"``, for messages.
+        fields: Required fields, for messages.
 
     Raises:
-        InputError: It cannot be read, or holds no fields.
-        HostError: It is YAML, and PyYAML is not installed.
+        InputError: The file cannot be read, or holds no fields.
+        HostError: The file is YAML, and PyYAML is not installed.
     """
     if not os.path.exists(path):
         fix = f"It should describe a {thing}; paths are relative to the current folder."
-        raise absent(path, fix=fix)
+        raise missing_file_error(path, fix=fix)
     content = read_json(path) if os.fspath(path).lower().endswith(".json") else _read_yaml(path, thing)
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
         raise InputError(f"expected the fields of a {thing}: {fields}", file=path)
     return content
 
 
-def compare_names(kind: type, given: Iterable[Any]) -> tuple[list[str], list[Any]]:
-    """The fields that a dataclass needs and that are not given, and those given that it does not have."""
-    fields, keys = dataclasses.fields(kind), list(given)
-    needed = [
+def compare_fields(kind: type, names: Iterable[Any]) -> tuple[list[str], list[Any]]:
+    """Missing and unknown names for the fields of a dataclass."""
+    fields, names = dataclasses.fields(kind), list(names)
+    required = [
         field.name
         for field in fields
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     ]
-    names = [field.name for field in fields]
-    return [name for name in needed if name not in keys], [key for key in keys if key not in names]
+    known = [field.name for field in fields]
+    return [name for name in required if name not in names], [name for name in names if name not in known]
 
 
 def _read_yaml(path: str | os.PathLike[str], thing: str) -> Any:
@@ -74,15 +74,15 @@ def _read_yaml(path: str | os.PathLike[str], thing: str) -> Any:
     except Exception as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        said = getattr(error, "problem", None) or reason(error)
-        raise InputError(f"{where}expected YAML ({said})", file=path) from None
+        problem = getattr(error, "problem", None) or reason(error)
+        raise InputError(f"{where}expected YAML ({problem})", file=path) from None
 
 
 def _check_events(yaml: Any, events: Iterable[Any]) -> None:
-    """Refuse what lets a small file take much time or memory, as it comes and before anything is made of it.
+    """Refuse YAML events with which a small file takes much time or memory.
 
     Raises:
-        InputError: Names the line.
+        InputError: Invalid event; the message has its line.
     """
     depth = 0
     for event in events:

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent: atomic writing, locks, what a failure to write means, checksums."""
+"""Atomic writing of files and folders, locks, write errors, checksums."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# errno: what it means for a file that is written, and what to do about it.
+# errno: problem of a write, and its fix.
 _ROOM = "Make room there, or name another place."
-_REASONS = {
+_WRITE_ERRORS = {
     errno.ENOSPC: ("the disk is full", _ROOM),
     errno.EDQUOT: ("your quota of this disk is used up", _ROOM),
     errno.EFBIG: ("it would be larger than the disk or a limit (ulimit -f) allows", _ROOM),
@@ -41,108 +41,108 @@ _REASONS = {
 }
 _LONGEST_NAME = 200
 _TEMPORARY = ".tmp"
-# Looked up here, before any file is read, so that nothing that happens while one is read loads a library.
+# Looked up here, so that no library is loaded while an untrusted file is read.
 try:
     _rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 except TypeError:  # Windows
     _rename = None
-_HERE, _EXCHANGE = -100, 2
-"""AT_FDCWD and RENAME_EXCHANGE of Linux."""
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 SAFE_FLAGS = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"))
-"""For :func:`os.open`: those that the system has."""
+"""Flags for :func:`os.open`, as far as the system has them."""
 _CLOSED = -1
-LITTLE = 1 << 16
-"""Bytes; a disk with less than that is called full where the error itself says nothing."""
+DISK_FULL_BELOW = 1 << 16
+"""Free bytes below which a failed write without an errno means a full disk."""
 
 
 @contextlib.contextmanager
-def writing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Around code that writes ``path``: a failure to write becomes an :class:`InputError` that says why and what to do.
+def explain_write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn write errors of a block into an :class:`InputError` with cause and fix.
 
-    Every other error passes. Libraries hide the system's error behind their own, so their causes are looked at, too.
+    Other errors pass. The causes of an error count, too, because libraries wrap the system's error.
 
     Args:
-        path: The file or folder that is written.
+        path: File or folder that the block writes.
 
     Raises:
-        InputError: It cannot be written.
+        InputError: The path cannot be written.
     """
     try:
         yield
     except (InputError, HostError):
         raise
     except Exception as error:
-        reason = _reason(error, Path(path))
-        if reason is None:
+        explanation = _write_failure(error, Path(path))
+        if explanation is None:
             raise
-        problem, fix = reason
+        problem, fix = explanation
         kept = " What was there before is untouched." if os.path.lexists(path) else ""
         raise InputError(f"it cannot be written: {problem}", file=path, fix=fix + kept) from None
 
 
-def _reason(error: BaseException, path: Path) -> tuple[str, str] | None:
-    """Problem and fix, where the error or what caused it is a failure to write ``path``."""
+def _write_failure(error: BaseException, path: Path) -> tuple[str, str] | None:
+    """Problem and fix, if the error or one of its causes is a failure to write ``path``."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and _is_of(cause, path) and (cause is error or cause.errno in _REASONS):
-            # Some libraries tell only that less was written than they wanted.
-            full = cause.errno is None and free_space(path) < LITTLE
-            return why_not_written(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else cause)
+        if isinstance(cause, OSError) and _concerns(cause, path) and (cause is error or cause.errno in _WRITE_ERRORS):
+            # Some libraries only report a short write.
+            full = cause.errno is None and free_space(path) < DISK_FULL_BELOW
+            return explain_write_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else cause)
         cause = cause.__cause__ or cause.__context__
     return None
 
 
-def why_not_written(error: OSError) -> tuple[str, str]:
-    """What a system's error means for something that is written, and what to do about it."""
-    if error.errno not in _REASONS:
+def explain_write_error(error: OSError) -> tuple[str, str]:
+    """Problem and fix for a system error of a write."""
+    if error.errno not in _WRITE_ERRORS:
         return error.strerror or str(error), "Name another place."
-    problem, fix = _REASONS[error.errno]
+    problem, fix = _WRITE_ERRORS[error.errno]
     return f"{problem} ({error.strerror})", fix
 
 
-def _is_of(error: OSError, path: Path) -> bool:
-    """Whether an error concerns ``path``, a folder above, or what is in it or temporary; open streams name no file."""
+def _concerns(error: OSError, path: Path) -> bool:
+    """Whether an error concerns ``path``, its parents, its content or its temporary files."""
+    # Errors of open streams have no file name.
     if not isinstance(error.filename, (str, os.PathLike)):
         return True
-    name, here = os.path.realpath(error.filename), os.path.realpath(path)
-    temporary = os.path.join(os.path.dirname(here), temporary_prefix(Path(here)))
+    name, target = os.path.realpath(error.filename), os.path.realpath(path)
+    temporary = os.path.join(os.path.dirname(target), temporary_prefix(Path(target)))
     with contextlib.suppress(ValueError):  # two disks of Windows
-        return name.startswith(temporary) or os.path.commonpath([name, here]) in (name, here)
+        return name.startswith(temporary) or os.path.commonpath([name, target]) in (name, target)
     return False
 
 
 def free_space(path: str | os.PathLike[str]) -> int:
-    """Bytes that are free for users on the disk where ``path`` is, or would be."""
-    place = Path(os.path.realpath(path))
-    while not place.exists():
-        place = place.parent
-    return shutil.disk_usage(place).free
+    """Free bytes on the disk of ``path``, which need not exist."""
+    existing = Path(os.path.realpath(path))
+    while not existing.exists():
+        existing = existing.parent
+    return shutil.disk_usage(existing).free
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[str]:
-    """A temporary file beside ``path`` that takes its name only when the block ends without an error.
+    """Temporary path beside ``path``, renamed to it when the block succeeds.
 
-    Missing parent folders are made. The file is on the disk before it takes its name. On an error the old file is
-    untouched and the temporary file is removed; what a killed process left of an earlier one is removed, too.
+    Missing parent folders are created. The file is synced before it is renamed. On an error the old file is untouched
+    and the temporary file is removed. Temporary files of killed processes are removed, too.
 
     Args:
-        path: The file to write.
-        suffix: Ending of the temporary name, for writers that go by it, such as ``".mp4"``.
+        path: File to write.
+        suffix: Ending of the temporary name, for writers that depend on it, such as ``".mp4"``.
 
     Yields:
-        The temporary path; there is an empty file.
+        Path of an empty temporary file.
 
     Raises:
         InputError: The file cannot be written.
     """
     target = Path(path)
-    with writing(path):
+    with explain_write_errors(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(target)
     ending = suffix if suffix == _TEMPORARY else _TEMPORARY + suffix
-    # The second inside, because a full disk is not full any more when the temporary file is gone.
-    with _temporary(path, target, ending, _new_file) as (_, temporary), writing(path):
+    # The second inside: after the temporary file is removed, a full disk is not full any more.
+    with _temporary(path, target, ending, _new_file) as (_, temporary), explain_write_errors(path):
         yield temporary
         sync(temporary)
         umask = os.umask(0)
@@ -153,17 +153,15 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str], mode: str = "wb", **kwargs: Any) -> Iterator[IO[Any]]:
-    """Open a temporary file beside ``path`` that takes its name only when the block ends without an error.
-
-    Missing parent folders are made. On an error the old file is untouched and the temporary file is removed.
+    """Open file that replaces ``path`` when the block succeeds; see :func:`atomic_path`.
 
     Args:
-        path: The file to write.
+        path: File to write.
         mode: ``"wb"`` or ``"w"``.
         **kwargs: Passed to :func:`open` (``encoding``, ``newline``).
 
     Raises:
-        InputError: The file cannot be written; the message says why and what to do.
+        InputError: The file cannot be written; the message has cause and fix.
     """
     with atomic_path(path) as temporary, open(temporary, mode, **kwargs) as stream:
         yield stream
@@ -171,19 +169,19 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb", **kwargs: Any) 
 
 @contextlib.contextmanager
 def _temporary(
-    path: str | os.PathLike[str], target: Path, ending: str, make: Callable[[str], int | None]
+    path: str | os.PathLike[str], target: Path, ending: str, create: Callable[[str], int | None]
 ) -> Iterator[tuple[int, str]]:
-    """A new file or folder beside a target, open and marked as in use; at the end it is removed if still there."""
+    """New locked file or folder beside a target, removed at the end if it still exists."""
     name = ""
     handle: int | None = None
     try:
         while handle is None:
-            # The name is known before anything has it, so that a signal in between leaves nothing.
+            # The name is set before the file exists, so that a signal in between leaves no file.
             name = f"{target.parent / temporary_prefix(target)}{secrets.token_hex(4)}{ending}"
-            with writing(path):
-                handle = make(name)
+            with explain_write_errors(path):
+                handle = create(name)
             if handle is not None and handle != _CLOSED and not (mark_in_use(handle) and _is_at(handle, name)):
-                # Another writer of the target took it for abandoned before it was marked.
+                # Another writer of the target removed it as abandoned before it was locked.
                 os.close(handle)
                 handle = None
         yield handle, name
@@ -198,19 +196,19 @@ def _temporary(
 
 
 def _new_file(name: str) -> int | None:
-    """Its handle, or None where something has that name."""
+    """Handle of a new file, or None where the name exists."""
     with contextlib.suppress(FileExistsError):
         handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE_FLAGS, 0o600)
         if fcntl is not None:
             return handle
-        # Nothing can be locked, and Windows renames no open file.
+        # Windows has no flock, and cannot rename an open file.
         os.close(handle)
         return _CLOSED
     return None
 
 
 def _new_folder(name: str) -> int | None:
-    """Its handle, or None where something has that name, or another writer has removed it."""
+    """Handle of a new folder, or None where the name exists or another writer removed it."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, 0o700)
         if fcntl is None:
@@ -222,27 +220,27 @@ def _new_folder(name: str) -> int | None:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary folder beside ``path`` that takes its place only when the block ends without an error.
+    """Temporary folder beside ``path``, renamed to it when the block succeeds.
 
-    At every moment the old folder, or the new one, is whole at ``path``, also when the process is killed. On an error
-    the old folder is untouched. What a killed process left of an earlier one is removed.
+    ``path`` always holds the complete old or the complete new folder, also when the process is killed. On an error the
+    old folder is untouched. Temporary folders of killed processes are removed.
 
     Args:
-        path: The folder to make. Where the name is a link, the folder behind it is replaced.
+        path: Folder to create. If it is a link, the folder that it points to is replaced.
 
     Yields:
-        The temporary folder, empty; its files must be on the disk when the block ends.
+        Empty temporary folder; the block must sync its files.
 
     Raises:
         InputError: The folder cannot be written.
     """
     target = Path(os.path.realpath(path))
-    with writing(path):
+    with explain_write_errors(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         restore_folder(target)
         shutil.rmtree(_replaced(target), ignore_errors=True)
         remove_abandoned(target)
-    with _temporary(path, target, _TEMPORARY, _new_folder) as (handle, name), writing(path):
+    with _temporary(path, target, _TEMPORARY, _new_folder) as (handle, name), explain_write_errors(path):
         folder = Path(name)
         umask = os.umask(0)
         os.umask(umask)
@@ -254,7 +252,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _replace_folder(new: Path, target: Path) -> None:
-    """Put a folder in the place of another, which is then at the name of the new one, or gone."""
+    """Replace a folder by another, which is moved to the other's name or removed."""
     try:
         os.rename(new, target)
     except OSError as error:
@@ -265,7 +263,7 @@ def _replace_folder(new: Path, target: Path) -> None:
     try:
         _exchange(new, target)
     except OSError:
-        # Two steps; what a kill between them leaves is brought back by restore_folder.
+        # Two steps; after a kill between them, restore_folder brings the old folder back.
         old = _replaced(target)
         shutil.rmtree(old, ignore_errors=True)
         os.rename(target, old)
@@ -277,17 +275,17 @@ def _replace_folder(new: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _exchange(one: Path, other: Path) -> None:
-    """Exchange two names in one step (Linux); whoever has a file open in one of them keeps it."""
+def _exchange(first: Path, second: Path) -> None:
+    """Exchange two paths atomically (Linux); open files stay open."""
     if _rename is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    if _rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE):
+    if _rename(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE):
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), os.fspath(one), None, os.fspath(other))
+        raise OSError(number, os.strerror(number), os.fspath(first), None, os.fspath(second))
 
 
 def restore_folder(path: str | os.PathLike[str]) -> None:
-    """Bring back a folder whose replacement was killed between its two steps, where one step is not possible."""
+    """Restore a folder whose replacement in two steps was killed in between."""
     target = Path(os.path.realpath(path))
     if not os.path.lexists(target):
         with contextlib.suppress(OSError):
@@ -299,8 +297,8 @@ def _replaced(target: Path) -> Path:
 
 
 def sync(path: str | os.PathLike[str]) -> None:
-    """Wait until the bytes of a file are on the disk."""
-    # For writing: Windows flushes no other.
+    """Flush a file to the disk."""
+    # Opened for writing: Windows flushes only such handles.
     handle = os.open(path, os.O_RDWR | SAFE_FLAGS)
     try:
         os.fsync(handle)
@@ -309,7 +307,7 @@ def sync(path: str | os.PathLike[str]) -> None:
 
 
 def temporary_prefix(target: Path) -> str:
-    """How the temporary names of a file or folder begin; cut, because a name has at most 255 bytes."""
+    """Prefix of temporary names of a file or folder, cut to the limit of 255 bytes."""
     name = target.name
     if len(name.encode(errors="surrogateescape")) > _LONGEST_NAME:
         name = name.encode(errors="surrogateescape")[:_LONGEST_NAME].decode(errors="ignore")
@@ -317,11 +315,11 @@ def temporary_prefix(target: Path) -> str:
 
 
 def _lock(handle: int) -> None:
-    """Lock an open file or folder.
+    """Lock an open file or folder without waiting.
 
     Raises:
-        BlockingIOError: Another process, or another handle, has locked it.
-        OSError: The disk has no locks, or the system not those of Linux and macOS.
+        BlockingIOError: Another process, or another handle, holds the lock.
+        OSError: The disk or the system does not support flock.
     """
     if fcntl is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
@@ -329,12 +327,12 @@ def _lock(handle: int) -> None:
 
 
 def mark_in_use(handle: int) -> bool:
-    """Lock an open temporary file, or folder, until this process closes it or dies: see :func:`remove_abandoned`.
+    """Lock an open temporary file or folder against :func:`remove_abandoned`.
 
     Returns:
-        Whether it is ours: False where another process is just removing it.
+        False if another process is just removing it.
     """
-    # Some network disks, and Windows, have no locks; there temporary files stay.
+    # Some network disks, and Windows, have no flock; there temporary files remain.
     with contextlib.suppress(OSError):
         try:
             _lock(handle)
@@ -344,23 +342,23 @@ def mark_in_use(handle: int) -> bool:
 
 
 def remove_abandoned(target: Path) -> None:
-    """Remove the temporary files, or folders, of a target that were left by killed processes, not those in use."""
+    """Remove temporary files and folders of a target left by killed processes."""
     _remove_unused(target.parent, re.escape(temporary_prefix(target)))
 
 
 def remove_all_abandoned(folder: str | os.PathLike[str]) -> list[Path]:
-    """Remove, and return, what killed processes left in a folder of temporary files of whatever target."""
+    """Remove all temporary files left by killed processes in a folder; return their paths."""
     return _remove_unused(Path(folder), r"\..+\.")
 
 
 def _remove_unused(folder: Path, prefix: str) -> list[Path]:
-    ours = re.compile(prefix + r"[a-z0-9_]{8}\.tmp(\.[a-z0-9]+)?")
-    found: list[os.DirEntry[str]] = []
+    pattern = re.compile(prefix + r"[a-z0-9_]{8}\.tmp(\.[a-z0-9]+)?")
+    entries: list[os.DirEntry[str]] = []
     with contextlib.suppress(OSError):
-        found = [entry for entry in os.scandir(folder) if ours.fullmatch(entry.name)]
-    for entry in found:
+        entries = [entry for entry in os.scandir(folder) if pattern.fullmatch(entry.name)]
+    for entry in entries:
         _remove_unless_in_use(entry)
-    return [Path(entry.path) for entry in found if not os.path.lexists(entry.path)]
+    return [Path(entry.path) for entry in entries if not os.path.lexists(entry.path)]
 
 
 def _remove_unless_in_use(entry: os.DirEntry[str]) -> None:
@@ -376,42 +374,44 @@ def _remove_unless_in_use(entry: os.DirEntry[str]) -> None:
             os.close(handle)
 
 
-HELD = "PYSKL_SEMLOSS_HELD"
-"""In the environment of a process that inherits a lock of :func:`hold`: its descriptor."""
-_held: set[int] = set()
+INHERITED_LOCK = "PYSKL_SEMLOSS_HELD"
+"""Environment variable with the descriptor of a lock that a child process inherits."""
+_lock_handles: set[int] = set()
 
 
-def _close_held() -> None:
-    """Forked workers live on for a moment when the process that holds a lock is killed; the lock ends with it."""
-    for handle in _held:
+def _close_lock_handles() -> None:
+    """Close locks in a forked child: it may briefly outlive its killed parent, and must not extend the lock."""
+    for handle in _lock_handles:
         with contextlib.suppress(OSError):
             os.close(handle)
-    _held.clear()
+    _lock_handles.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_close_held)
+    os.register_at_fork(after_in_child=_close_lock_handles)
 
 
 @contextlib.contextmanager
-def hold(path: str | os.PathLike[str], doing: str, *, beside: bool = False, patience: float = 0.0) -> Iterator[int]:
-    """Hold the only right to write a folder or a file, so that two processes do not mix what they write.
+def acquire_lock(
+    path: str | os.PathLike[str], activity: str, *, beside: bool = False, timeout: float = 0.0
+) -> Iterator[int]:
+    """Exclusive lock for writing a folder or a file.
 
-    The lock ends with the process, however that ends, and with the programs that it lets inherit the descriptor and
-    tells so by ``HELD`` in their environment. It is a hidden file, in the folder or beside the file, that is removed at
-    the end. On a disk without locks, and on Windows, nothing is held.
+    The lock is a hidden file in the folder or beside the file, and is removed at the end. It ends with the process and
+    with all child processes that inherit its descriptor and have it in the environment variable of
+    :data:`INHERITED_LOCK`. On a disk without flock, and on Windows, there is no lock.
 
     Args:
-        path: A folder that is there, or the file that will be written.
-        doing: What the other process does, for the message, such as ``"trains in"``.
-        beside: Put the lock beside a folder, too, for one that is replaced as a whole.
-        patience: Seconds to wait for another process, which may be about to end.
+        path: Existing folder, or file to write.
+        activity: Activity of the other process for the message, such as ``"trains in"``.
+        beside: Put the lock of a folder beside it, for a folder that is replaced as a whole.
+        timeout: Seconds to wait for another process.
 
     Yields:
-        The descriptor of the lock; a process that inherits it holds the lock as well. -1 on Windows.
+        Descriptor of the lock, which child processes can inherit; -1 on Windows.
 
     Raises:
-        InputError: Another process holds it.
+        InputError: Another process holds the lock.
     """
     if fcntl is None:
         yield _CLOSED
@@ -420,29 +420,29 @@ def hold(path: str | os.PathLike[str], doing: str, *, beside: bool = False, pati
     inside = target.is_dir() and not beside
     name = target / ".lock" if inside else target.parent / f"{temporary_prefix(target)}lock"
     inherited = _inherited(name)
-    with writing(path):
+    with explain_write_errors(path):
         name.parent.mkdir(parents=True, exist_ok=True)
-        handle = inherited if inherited is not None else _locked(name, patience)
+        handle = inherited if inherited is not None else _open_locked(name, timeout)
     if handle is None:
         fix = "Wait for its end, or name another place."
-        raise InputError(f"another process {doing} it", file=path, fix=fix)
-    _held.add(handle)
+        raise InputError(f"another process {activity} it", file=path, fix=fix)
+    _lock_handles.add(handle)
     try:
         yield handle
     finally:
-        _held.discard(handle)
+        _lock_handles.discard(handle)
         if inherited is None:
-            # Before it is given free: nobody else can hold it yet.
+            # Removed before it is released: no other process can hold it yet.
             with contextlib.suppress(OSError):
                 os.unlink(name)
             os.close(handle)
 
 
 def _inherited(name: Path) -> int | None:
-    """The descriptor of a lock that the process which started this one holds; the number alone proves nothing."""
+    """Descriptor of the parent's lock, verified by its file; None if there is none."""
     try:
-        handle = int(os.environ.get(HELD, ""))
-        if handle in _held or not _is_at(handle, name):
+        handle = int(os.environ.get(INHERITED_LOCK, ""))
+        if handle in _lock_handles or not _is_at(handle, name):
             return None
         _lock(handle)
         os.set_inheritable(handle, False)
@@ -451,9 +451,9 @@ def _inherited(name: Path) -> int | None:
     return handle
 
 
-def _locked(name: Path, patience: float) -> int | None:
-    """A descriptor of a locked file; None where another process holds it for longer than some seconds."""
-    end = time.monotonic() + patience
+def _open_locked(name: Path, timeout: float) -> int | None:
+    """Descriptor of a locked file, or None after the timeout."""
+    end = time.monotonic() + timeout
     while True:
         handle = os.open(name, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
@@ -468,7 +468,7 @@ def _locked(name: Path, patience: float) -> int | None:
             return handle
         if _is_at(handle, name):
             return handle
-        # The one before removed it after we had opened it.
+        # The previous holder removed the file after we had opened it.
         os.close(handle)
 
 
@@ -479,7 +479,7 @@ def _is_at(handle: int, name: str | os.PathLike[str]) -> bool:
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Hexadecimal SHA-256 of a file."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while block := stream.read(1 << 20):

@@ -1,6 +1,6 @@
-"""The callback of everything that takes long."""
+"""Type of the progress callbacks of long operations."""
 
 from collections.abc import Callable
 
 ProgressCallback = Callable[[int, int], None]
-"""Takes how many are done, and of how many; 0 where nobody knows how many there are."""
+"""Called with the number of finished steps and the total; the total is 0 where it is unknown."""

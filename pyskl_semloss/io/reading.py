@@ -1,6 +1,6 @@
-"""Opening what came from outside: regular files up to a stated size, as bytes, text or JSON; and showing it safely.
+"""Bounded reading of untrusted files, and safe text for messages about them.
 
-A pipe would make a reader wait for ever and a device may have no end, so that only regular files are opened.
+Only regular files are opened: a pipe can block for ever, and a device may have no end.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from pyskl_semloss.errors import InputError
 AnyPath = str | os.PathLike[str]
 
 TEXT_LIMIT = 16 << 20
-"""Bytes of a list of names or ids, and of a JSON file."""
+"""Largest size in bytes of a JSON file and of a list of names or ids."""
 TABLE_LIMIT = 128 << 20
-"""Bytes of a CSV file of a raw data set."""
+"""Largest size in bytes of a CSV file of a raw data set."""
 WHOLE_LIMIT = 16 << 30
-"""Bytes of any other file that is read whole."""
+"""Largest size in bytes of any other file that is read as a whole."""
 _SMALL, _RATIO = 64 << 20, 32
-_MOST_PIECES = 100_000
-"""Stretches of data between holes that are counted."""
+_MOST_EXTENTS = 100_000
+"""Data extents between holes that are counted."""
 _STORE = "store.json"
-# Cc and Cs, line and paragraph separators, marks and embeddings of direction, and what is no character in any plane.
-_SPOILS = re.compile(
+# Cc and Cs, line and paragraph separators, marks and embeddings of direction, and the noncharacters of all planes.
+_FORBIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef"
     + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
     + "]"
 )
 _EXCEL = "A spreadsheet saves it as CSV (Excel: 'CSV UTF-8')."
-_NO_TEXT = {
+_BINARY_STARTS = {
     b"PK\x03\x04": "a workbook (.xlsx, .ods) or another zip archive",
     b"\xd0\xcf\x11\xe0": "a workbook (.xls) or another file of an old Office",
     b"{\\rtf": "rich text (RTF), which holds the commands of a word processor",
@@ -49,61 +49,65 @@ _NO_TEXT = {
     b"\xfe\xff": "UTF-16 text",
 }
 _MOST_NAMES = 10_000
-"""Names of a folder that are looked at for one that is near a wrong one."""
+"""Names of a folder that are compared with a wrong name."""
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
 def memory_limit(size: int) -> int:
-    """Bytes that the content of a compressed or pickled file of ``size`` bytes may take: 64 MiB and 32 times its size.
+    """Largest content in bytes of a compressed or pickled file: 64 MiB + 32 times its size.
 
-    Honest files stay far below it; a file of some kilobytes that unfolds to gigabytes does not.
+    Regular files stay far below it; a decompression bomb, some kilobytes with gigabytes of content, does not.
+
+    Example:
+        >>> memory_limit(1 << 20) >> 20
+        96
     """
     return _SMALL + _RATIO * size
 
 
 def data_size(handle: int) -> int:
-    """Bytes of an open file that are there: without its holes, which read as zeros and take no room on the disk.
+    """Size in bytes of an open file without its holes (sparse regions).
 
     Args:
-        handle: The file's descriptor; its place is kept.
+        handle: File descriptor; its position is kept.
     """
     status = os.fstat(handle)
     size = status.st_size
     blocks = getattr(status, "st_blocks", None)
-    # Compression saves blocks, too, and makes no holes; some file systems count blocks late.
+    # File systems with compression use fewer blocks, too, without holes; some count blocks late.
     if blocks is None or 512 * blocks >= size or not hasattr(os, "SEEK_DATA"):
         return size
-    back, end, data = os.lseek(handle, 0, os.SEEK_CUR), 0, 0
+    position, end, data = os.lseek(handle, 0, os.SEEK_CUR), 0, 0
     try:
-        for _ in range(_MOST_PIECES):
+        for _ in range(_MOST_EXTENTS):
             start = os.lseek(handle, end, os.SEEK_DATA)
             end = os.lseek(handle, start, os.SEEK_HOLE)
             data += end - start
     except OSError as error:
-        # There is no data behind the place, or the file system knows no holes.
+        # ENXIO: no data after this position; other errors: the file system does not report holes.
         return data if error.errno == errno.ENXIO else size
     finally:
-        os.lseek(handle, back, os.SEEK_SET)
+        os.lseek(handle, position, os.SEEK_SET)
     return data
 
 
 @contextlib.contextmanager
 def open_regular(path: AnyPath, limit: int | None = None) -> Iterator[IO[bytes]]:
-    """Open a file for reading in binary; anything but a regular file is refused at once.
+    """Open a regular file for reading in binary mode.
 
     Args:
-        path: The file; links are followed.
-        limit: The most bytes that it may have.
+        path: File; links are followed.
+        limit: Largest size in bytes.
 
     Raises:
-        InputError: There is no such file, it cannot be opened, is no regular file, is too large, or is a hole for the
-            greatest part: then reading it would take far more memory than it takes on the disk.
+        InputError: The file does not exist, cannot be opened, is no regular file, is too large, or consists mostly of
+            holes: reading it would take far more memory than it takes on the disk.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
+        # Without O_NONBLOCK, opening a pipe blocks until another process opens it for writing.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
-        raise absent(path) from None
+        raise missing_file_error(path) from None
     except (OSError, ValueError) as error:
         raise InputError(f"the file cannot be read ({reason(error)})", file=path) from None
     try:
@@ -129,10 +133,10 @@ def open_regular(path: AnyPath, limit: int | None = None) -> Iterator[IO[bytes]]
 
 
 def read_bytes(path: AnyPath, limit: int = WHOLE_LIMIT) -> bytes:
-    """All bytes of a file.
+    """Content of a file as bytes.
 
     Raises:
-        InputError: As :func:`open_regular`, or it cannot be read or grows while it is.
+        InputError: As :func:`open_regular`; the file cannot be read, or grows while it is read.
     """
     with open_regular(path, limit) as stream:
         size = os.fstat(stream.fileno()).st_size
@@ -146,14 +150,14 @@ def read_bytes(path: AnyPath, limit: int = WHOLE_LIMIT) -> bytes:
 
 
 def read_text(path: AnyPath, limit: int = TEXT_LIMIT) -> str:
-    """The text of a UTF-8 file, without a byte order mark.
+    """Content of a UTF-8 file as text, without a byte order mark.
 
     Raises:
-        InputError: As :func:`read_bytes`, or it is not UTF-8 or holds a NUL character. A workbook and the UTF-16 text
-            of a spreadsheet are named as such.
+        InputError: As :func:`read_bytes`; the file is not UTF-8 or holds a NUL character. Workbooks and UTF-16 text are
+            recognized and named.
     """
     data = read_bytes(path, limit)
-    refuse_other_text(data, path)
+    refuse_binary_text(data, path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -164,23 +168,23 @@ def read_text(path: AnyPath, limit: int = TEXT_LIMIT) -> str:
     return text
 
 
-def refuse_other_text(data: bytes, path: AnyPath) -> None:
-    """Refuse the files that people take for text: workbooks, and what spreadsheets call Unicode text.
+def refuse_binary_text(data: bytes, path: AnyPath) -> None:
+    """Refuse file types that users mistake for text, such as workbooks.
 
     Raises:
-        InputError: Says what it is, and how a spreadsheet saves text.
+        InputError: The data has the signature of such a type.
     """
-    for start, kind in _NO_TEXT.items():
+    for start, kind in _BINARY_STARTS.items():
         if data.startswith(start):
             raise InputError(f"expected UTF-8 text, got {kind}", file=path, fix=_EXCEL)
 
 
 def read_json(path: AnyPath) -> Any:
-    """The content of a JSON file.
+    """Content of a JSON file.
 
     Raises:
-        InputError: As :func:`read_text`, or it is no JSON, is nested too deeply, or holds NaN, infinity or a number of
-            thousands of digits.
+        InputError: As :func:`read_text`; the file is no JSON, is nested too deeply, or holds NaN, infinity or a number
+            of thousands of digits.
     """
     text = read_text(path)
     try:
@@ -195,85 +199,89 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def spoiled(text: str) -> str | None:
-    """The first character that names and ids may not hold, as text for a message; None where all are fine.
+def first_forbidden_character(text: str) -> str | None:
+    r"""Code point of the first character that names must not have, or None.
 
-    Refused are control characters (line breaks and terminal commands among them), characters that turn the direction
-    of writing, halves of surrogate pairs, which no file can hold, and code points that are no characters, two of which
-    no XML can hold.
+    Forbidden are control characters (also line breaks and terminal escapes), bidirectional formatting, surrogates, and
+    noncharacters. UTF-8 cannot encode surrogates, and XML cannot encode two of the noncharacters.
+
+    Example:
+        >>> first_forbidden_character("a\tb"), first_forbidden_character("Müller")
+        ('U+0009', None)
     """
     if text.isprintable():
         return None
-    return next((f"U+{ord(one):04X}" for one in text if _SPOILS.match(one)), None)
+    return next((f"U+{ord(char):04X}" for char in text if _FORBIDDEN.match(char)), None)
 
 
-def fold(text: str) -> str:
-    """A name as it is compared: capitals, blanks of any kind and the Unicode form (as in names from macOS) are equal.
+def fold_name(text: str) -> str:
+    """Normalized name for comparisons: case-folded, NFC, single blanks.
 
     Example:
-        >>> fold("Mu\u0308ller \u00a0A") == fold("m\u00fcller a")
+        >>> fold_name("Mu\u0308ller \u00a0A") == fold_name("m\u00fcller a")
         True
     """
     return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
 
 
-def closest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
-    """The known names that a wrong one may mean, the likeliest first.
+def closest_names(name: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """Known names closest to a wrong name, the closest first.
 
-    First those that differ in capitals, blanks and Unicode form alone, then in folders and endings, then similar ones.
+    First names that differ only in case, blanks and Unicode form, then in folder or ending, then by
+    :func:`difflib.get_close_matches`.
 
     Args:
-        name: The wrong name.
-        known: The names that there are.
-        most: The most names to return.
+        name: Wrong name.
+        known: Existing names.
+        most: Largest number of names to return.
 
     Example:
-        >>> closest("videos/Talk_1.MP4", ["talk_1", "talk_2"])
+        >>> closest_names("videos/Talk_1.MP4", ["talk_1", "talk_2"])
         ['talk_1']
     """
     by_form: dict[str, list[str]] = {}
-    for one in known:
-        for form in dict.fromkeys((fold(one), _stem(one))):
-            by_form.setdefault(form, []).append(one)
-    found: dict[str, None] = {}
-    for form in (fold(name), _stem(name)):
-        found.update(dict.fromkeys(by_form.get(form, ())))
-    # Of a text of megabytes the comparison would take gigabytes.
+    for candidate in known:
+        for form in dict.fromkeys((fold_name(candidate), _stem(candidate))):
+            by_form.setdefault(form, []).append(candidate)
+    matches: dict[str, None] = {}
+    for form in (fold_name(name), _stem(name)):
+        matches.update(dict.fromkeys(by_form.get(form, ())))
+    # Cut, because difflib takes gigabytes of memory for a text of megabytes.
     for form in difflib.get_close_matches(_stem(name)[:200], by_form, n=most):
-        found.update(dict.fromkeys(by_form[form]))
-    return list(found)[:most]
+        matches.update(dict.fromkeys(by_form[form]))
+    return list(matches)[:most]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'NAME'?"`` for the end of a problem, or nothing where no known name is near."""
-    near = closest(name, known)
+    """Hint such as ``"; did you mean 'NAME'?"`` for the end of a problem, or empty."""
+    near = closest_names(name, known)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _stem(name: str) -> str:
-    """A name without folders and ending, folded."""
+    """Folded name without folders and ending."""
     last = re.split(r"[/\\]", name.strip())[-1]
     stem, dot, ending = last.rpartition(".")
-    return fold(stem if dot and stem and re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,4}", ending) else last)
+    return fold_name(stem if dot and stem and re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,4}", ending) else last)
 
 
-def absent(path: AnyPath, what: str = "file", fix: str | None = None) -> InputError:
-    """The error that there is no such file or folder, with the nearest name that there is.
+def missing_file_error(path: AnyPath, kind: str = "file", fix: str | None = None) -> InputError:
+    """Error for a missing file or folder, with the closest existing name.
 
     Args:
-        path: What is not there.
-        what: What it should be, for the message.
+        path: Missing path.
+        kind: Expected kind, for the message.
         fix: What to do.
 
     Example:
-        >>> str(absent("no/such/talk.json", "file or folder"))
+        >>> str(missing_file_error("no/such/talk.json", "file or folder"))
         "no/such/talk.json: there is no such file or folder; there is no folder 'no'."
     """
     whole = os.path.normpath(os.fspath(path))
     if os.path.islink(whole):
         return InputError(f"it is a link to {os.readlink(whole)!r}, which is not there", file=path, fix=fix)
     folder, name = os.path.split(whole)
-    problem = f"there is no such {what}"
+    problem = f"there is no such {kind}"
     if folder and not os.path.isdir(folder):
         while (above := os.path.dirname(folder)) and not os.path.isdir(above):
             folder = above
@@ -291,18 +299,18 @@ def _near(folder: str, name: str) -> str | None:
             names = sorted(entry.name for entry, _ in zip(entries, range(_MOST_NAMES), strict=False))
     except (OSError, ValueError):
         return None
-    near = closest(name, [each for each in names if each[:1] != "." and each != name])
+    near = closest_names(name, [other for other in names if other[:1] != "." and other != name])
     return os.path.join(folder, near[0]) if near else None
 
 
-class _Short(reprlib.Repr):
+class _ShortRepr(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel, self.maxstring = 2, 80
         self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 3
 
     def repr_int(self, x: int, level: int) -> str:
-        # Python refuses to write out a number of thousands of digits.
+        # Python raises ValueError for the text of a number of thousands of digits.
         return repr(x) if x.bit_length() < 200 else f"a whole number of {x.bit_length()} bits"
 
     def repr_instance(self, x: Any, level: int) -> str:
@@ -315,43 +323,47 @@ class _Short(reprlib.Repr):
         return f"a {type(x).__name__}"
 
 
-def shown(value: object) -> str:
-    """A value for a message, shortened: a file of a kilobyte may hold what fills the memory when it is written out."""
-    return _Short().repr(value)
+def short_repr(value: object) -> str:
+    """Shortened repr of an untrusted value; its full repr may fill the memory.
+
+    Example:
+        >>> short_repr(["clap"] * 1000)
+        "['clap', 'clap', 'clap', ...]"
+    """
+    return _ShortRepr().repr(value)
 
 
 def reason(error: Exception) -> str:
-    """What an error of a library says, in one short line."""
+    """First line of a library's error message, at most 200 characters."""
     lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
 
 
-_OF_SYSTEMS = {
+_SYSTEM_FILES = {
     "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "system volume information",
     "@eadir", "lost+found",
 }  # fmt: skip
 
 
 def is_system_file(name: str) -> bool:
-    """Whether a name is hidden, or that of a file or folder which a system keeps for itself.
+    """Whether a name is that of a hidden file or of an operating system's own file.
 
-    These are names that begin with a full stop (``.DS_Store``, and ``._talk.json``, which macOS puts beside
-    ``talk.json`` on disks of others), ``~$table.xlsx`` of an open spreadsheet, ``Thumbs.db``, ``desktop.ini``,
-    ``__MACOSX`` of archives, and the like.
+    These are names with a leading full stop (``.DS_Store``, or macOS's ``._talk.json`` for ``talk.json`` on foreign
+    disks), ``~$table.xlsx`` of an open spreadsheet, ``Thumbs.db``, ``desktop.ini``, ``__MACOSX`` of archives, etc.
     """
-    return name.startswith((".", "~$")) or name.lower() in _OF_SYSTEMS
+    return name.startswith((".", "~$")) or name.lower() in _SYSTEM_FILES
 
 
 def list_folder(folder: AnyPath) -> list[str]:
-    """Names of what lies in a folder, sorted, without those of :func:`is_system_file`.
+    """Sorted names in a folder, without those of :func:`is_system_file`.
 
     Raises:
-        InputError: There is no such folder, it is a file, or it cannot be read.
+        InputError: The folder does not exist, is a file, or cannot be read.
     """
     try:
         return sorted(name for name in os.listdir(folder) if not is_system_file(name))
     except FileNotFoundError:
-        raise absent(folder, "folder") from None
+        raise missing_file_error(folder, "folder") from None
     except NotADirectoryError:
         raise InputError("it is a file, expected a folder", file=folder) from None
     except OSError as error:

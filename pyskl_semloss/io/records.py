@@ -1,4 +1,4 @@
-"""Records of runs as JSON objects, and settings compared by dotted key."""
+"""Run records as JSON objects; settings by dotted key."""
 
 from __future__ import annotations
 
@@ -12,43 +12,48 @@ from pyskl_semloss.io.reading import AnyPath, read_json
 
 
 def read_record(path: AnyPath, fix: str | None = None) -> dict[str, Any] | None:
-    """The object in a JSON file, or None if there is no such file.
+    """JSON object of a file, or None if the file does not exist.
 
     Args:
-        path: The file.
-        fix: What to do where it holds something else.
+        path: JSON file.
+        fix: What to do about a file with other content.
 
     Raises:
-        InputError: It holds something else.
+        InputError: The file holds something else.
     """
     if not os.path.lexists(path):
         return None
     try:
         content = read_json(path)
     except InputError as error:
-        raise error.replaced(fix=fix) from None
+        raise error.replace(fix=fix) from None
     if not isinstance(content, dict):
         raise InputError("expected a JSON object", file=path, fix=fix)
     return content
 
 
 def write_record(path: AnyPath, content: object) -> None:
-    """Write JSON, whole or not at all."""
+    """Write a JSON file atomically."""
     with atomic_write(path, "w", encoding="utf-8") as stream:
         json.dump(content, stream, indent=1, sort_keys=False, ensure_ascii=False)
         stream.write("\n")
 
 
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Plain settings by dotted key; a list of lists or dicts by its numbers."""
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings as a flat dict with dotted keys.
+
+    Example:
+        >>> flatten({"model": {"lr": 0.1}, "steps": [[1], [2]]})
+        {'model.lr': 0.1, 'steps.0': [1], 'steps.1': [2]}
+    """
     if isinstance(value, dict) and value:
-        return {key: item for name in value for key, item in flat(value[name], f"{prefix}{name}.").items()}
+        return {key: item for name in value for key, item in flatten(value[name], f"{prefix}{name}.").items()}
     if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
-        return flat({str(index): item for index, item in enumerate(value)}, prefix)
+        return flatten({str(index): item for index, item in enumerate(value)}, prefix)
     return {prefix.removesuffix("."): value}
 
 
-def short(value: object) -> str:
-    """A value as JSON, cut."""
+def short_json(value: object) -> str:
+    """JSON text of a value, cut to 17 characters where it has more than 20."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 20 else f"{text[:16]}…"

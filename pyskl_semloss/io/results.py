@@ -1,7 +1,7 @@
-"""Results that a person may have changed: they are replaced only where they are still as this package wrote them.
+"""Writing of result files without overwriting a user's changes.
 
-Beside its results in a folder lies ``.pyskl_semloss.sha256``, which lists their checksums as ``sha256sum`` does. A file
-that is there, but not with one of the sums of its name, was changed, or somebody else made it: it is kept.
+``.pyskl_semloss.sha256`` in a folder lists the checksums of its results in the format of ``sha256sum``. An existing
+file whose checksum is not listed was changed or written by something else: it is kept.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.files import SAFE_FLAGS, atomic_path, sha256, writing
+from pyskl_semloss.io.files import SAFE_FLAGS, atomic_path, explain_write_errors, sha256
 from pyskl_semloss.io.reading import AnyPath, read_bytes
 
 RECORD = ".pyskl_semloss.sha256"
 OVERWRITE = "PYSKL_SEMLOSS_OVERWRITE"
-"""Set in the environment, it lets results be replaced whatever became of them; ``--overwrite`` of the tools sets it."""
+"""Environment variable, set by ``--overwrite``, that allows replacing changed results."""
 
 
-def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    """``--overwrite``, which counts from when it is read on, also in the processes that are started."""
+def add_overwrite_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--overwrite``, which also affects child processes."""
     parser.add_argument(
         "--overwrite", action=_Overwrite, help="replace results that somebody changed or made otherwise, too"
     )
@@ -39,17 +39,17 @@ class _Overwrite(argparse.Action):
 
 
 def is_replaceable(path: AnyPath) -> bool:
-    """Whether nothing of anybody's is lost when a result takes this name: nothing is there, or what we wrote."""
+    """Whether a path is free or holds an unchanged result of this package."""
     if os.environ.get(OVERWRITE) or not os.path.isfile(path) or not os.path.getsize(path):
         return True
-    return _line(path, sha256(path)) in _content(path).split(b"\n")
+    return _line(path, sha256(path)) in _recorded(path).split(b"\n")
 
 
 def refuse_changed(*paths: AnyPath) -> None:
-    """Before work whose results would take these names.
+    """Refuse paths whose files would be lost, before the work begins.
 
     Raises:
-        InputError: One of them is a file that was changed since it was written, or that somebody else made.
+        InputError: A file was changed since this package wrote it, or was written by something else.
     """
     for path in paths:
         if not is_replaceable(path):
@@ -60,12 +60,12 @@ def refuse_changed(*paths: AnyPath) -> None:
 
 @contextlib.contextmanager
 def result_path(path: AnyPath, suffix: str = ".tmp") -> Iterator[str]:
-    """As :func:`pyskl_semloss.io.files.atomic_path`, for a result: what somebody changed is not replaced.
+    """Temporary path of a result, as :func:`pyskl_semloss.io.files.atomic_path`.
 
-    What is replaced by the same bytes is no loss.
+    A changed file is replaced only by the same bytes.
 
     Args:
-        path: The file to write.
+        path: File to write.
         suffix: Ending of the temporary name.
 
     Raises:
@@ -76,16 +76,18 @@ def result_path(path: AnyPath, suffix: str = ".tmp") -> Iterator[str]:
         checksum = sha256(temporary)
         if not (os.path.isfile(path) and sha256(path) == checksum):
             refuse_changed(path)
-        # First, so that a kill in between does not make a stranger of it.
+        # Before the rename, so that a kill in between leaves no file without its checksum.
         _remember(path, checksum)
 
 
 @contextlib.contextmanager
 def result_file(path: AnyPath, mode: str = "wb", **kwargs: Any) -> Iterator[IO[Any]]:
-    """As :func:`pyskl_semloss.io.files.atomic_write`, for a result: what somebody changed is not replaced.
+    """Open result file, as :func:`pyskl_semloss.io.files.atomic_write`.
+
+    A changed file is replaced only by the same bytes.
 
     Args:
-        path: The file to write.
+        path: File to write.
         mode: ``"wb"`` or ``"w"``.
         **kwargs: Passed to :func:`open`.
 
@@ -97,8 +99,8 @@ def result_file(path: AnyPath, mode: str = "wb", **kwargs: Any) -> Iterator[IO[A
 
 
 @contextlib.contextmanager
-def guarded(*paths: AnyPath) -> Iterator[None]:
-    """Around code that writes results by itself, each whole or not at all.
+def guard_results(*paths: AnyPath) -> Iterator[None]:
+    """Guard results that the block writes atomically by itself.
 
     Raises:
         InputError: As :func:`refuse_changed`.
@@ -110,21 +112,21 @@ def guarded(*paths: AnyPath) -> Iterator[None]:
 
 
 def _remember(path: AnyPath, checksum: str) -> None:
-    line, before = _line(path, checksum), _content(path)
+    line, before = _line(path, checksum), _recorded(path)
     if line in before.split(b"\n"):
         return
-    with writing(_record(path)):
+    with explain_write_errors(_record(path)):
         handle = os.open(_record(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT | SAFE_FLAGS, 0o666)
         try:
-            # In one piece, so that others may append at the same time.
+            # One write call, so that other processes can append at the same time.
             os.write(handle, b"\n" * (before[-1:] not in (b"", b"\n")) + line + b"\n")
         finally:
             os.close(handle)
 
 
-def _content(path: AnyPath) -> bytes:
-    """What is recorded of a folder."""
-    # Whatever is wrong with it, the files are then not known to be ours, and kept.
+def _recorded(path: AnyPath) -> bytes:
+    """Checksum lines of a folder."""
+    # If the list cannot be read, no file counts as ours, and all are kept.
     with contextlib.suppress(InputError):
         return read_bytes(_record(path), 64 << 20)
     return b""
@@ -135,7 +137,7 @@ def _record(path: AnyPath) -> Path:
 
 
 def _line(path: AnyPath, checksum: str) -> bytes:
-    """A line of ``sha256sum``, which escapes what would break it."""
+    """Line in the format of ``sha256sum``, with its escapes."""
     name = os.fsencode(Path(path).name)
     plain = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
     return b"\\" * (plain != name) + checksum.encode() + b"  " + plain

@@ -1,4 +1,4 @@
-"""The reader of every CSV file: tables as spreadsheets, programs and people write them."""
+"""Reader of CSV files from spreadsheets, programs and hand-typed text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import TABLE_LIMIT, did_you_mean, fold, read_text, shown
+from pyskl_semloss.io.reading import TABLE_LIMIT, did_you_mean, fold_name, read_text, short_repr
 
-_MARKS = "\t;|,"
-"""What separates cells; of marks that are as frequent the first one counts, because commas also stand within cells."""
-_EXCEL_MARK = re.compile(r'\s*"?sep=([\t;|,])"?\s*')
+_DELIMITERS = "\t;|,"
+"""In order of precedence among equally frequent ones: commas also occur within cells."""
+_EXCEL_DELIMITER = re.compile(r'\s*"?sep=([\t;|,])"?\s*')
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _WITHIN_NUMBERS = re.compile(r"(?<=\d),(?=\d)")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d*(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -25,66 +25,68 @@ _INDEX = re.compile(r"|index|unnamed:_\d+")
 
 @dataclass(frozen=True)
 class Spreadsheet:
-    """A table whose first row names its columns.
+    """Table with column titles in its first row.
 
     Attributes:
-        path: The file.
-        titles: Of the columns, as they are written; empty ones at the end are left out.
-        rows: Line of the file, counted from 1, and the cells of each row that is not blank. Empty cells that stand
-            behind the last title are left out.
-        mark: What separates the cells.
+        path: CSV file.
+        titles: Column titles as written, without empty ones at the end.
+        rows: Line number, counted from 1, and cells of each row that is not blank, without empty cells beyond the last
+            title.
+        delimiter: Separator of the cells.
     """
 
     path: str | os.PathLike[str]
     titles: list[str]
     rows: Iterator[tuple[int, list[str]]]
-    mark: str
+    delimiter: str
 
-    def places(self, names: Sequence[str]) -> dict[str, int]:
-        """The columns of these names, as far as they are there: capitals, blanks, hyphens and Unicode forms are equal.
+    def column_indices(self, names: Sequence[str]) -> dict[str, int]:
+        """Index of each named column that exists.
 
-        A column that is written exactly like a name goes before one that is only nearly so.
+        Case, blanks, hyphens and Unicode form are ignored, but a column with exactly the name takes precedence.
 
         Raises:
-            InputError: Two columns have one of the names.
+            InputError: Two columns have the same name.
         """
-        exact = {title: at for at, title in enumerate(self.titles)}
-        near: dict[str, list[int]] = {}
-        for at, title in enumerate(self.titles):
-            near.setdefault(title_key(title), []).append(at)
-        places: dict[str, int] = {}
+        exact = {title: index for index, title in enumerate(self.titles)}
+        similar: dict[str, list[int]] = {}
+        for index, title in enumerate(self.titles):
+            similar.setdefault(title_key(title), []).append(index)
+        columns: dict[str, int] = {}
         for name in names:
-            found = near.get(title_key(name), [])
-            if self.titles.count(name) > 1 or (name not in exact and len(found) > 1):
-                raise InputError(f"two columns are called {shown(name)}", file=self.path)
-            if name in exact or found:
-                places[name] = exact.get(name, found[0])
-        return places
+            matches = similar.get(title_key(name), [])
+            if self.titles.count(name) > 1 or (name not in exact and len(matches) > 1):
+                raise InputError(f"two columns are called {short_repr(name)}", file=self.path)
+            if name in exact or matches:
+                columns[name] = exact.get(name, matches[0])
+        return columns
 
-    def missing(self, absent: Sequence[str]) -> str:
-        """The problem that these columns are not there: what the first line names, and what it may have meant."""
-        hints = [hint for name in absent if (hint := did_you_mean(name, self.titles))]
-        return f"the first line names no column {', '.join(absent)}; it names {shown(self.titles)}{''.join(hints[:1])}"
+    def missing_columns(self, names: Sequence[str]) -> str:
+        """Error text for missing columns, with the existing titles and a hint."""
+        hints = [hint for name in names if (hint := did_you_mean(name, self.titles))]
+        titles = short_repr(self.titles)
+        return f"the first line names no column {', '.join(names)}; it names {titles}{''.join(hints[:1])}"
 
     def number(self, cell: str) -> float:
-        """The number in a cell, with a decimal point or comma.
+        """Number of a cell, with a decimal point or comma.
 
         Raises:
-            ValueError: It is none. ``1,234`` is none either where commas separate the cells: it may be a thousand.
+            ValueError: The cell is no number, or is like ``1,234`` in a table with commas between cells: it may mean
+                1.234 or 1234.
         """
         if "_" in cell:  # which Python would allow
             raise ValueError
         if "," in cell:
-            if not _DECIMAL_COMMA.fullmatch(cell) or (self.mark == "," and _THOUSANDS.fullmatch(cell)):
+            if not _DECIMAL_COMMA.fullmatch(cell) or (self.delimiter == "," and _THOUSANDS.fullmatch(cell)):
                 raise ValueError
             cell = cell.replace(",", ".")
         return float(cell)
 
     def seconds(self, cell: str) -> float:
-        """The time in a cell: seconds, ``m:ss`` or ``h:mm:ss``, each with decimals if you like.
+        """Time of a cell in seconds, from seconds, ``m:ss`` or ``h:mm:ss`` with optional decimals.
 
         Raises:
-            ValueError: It is none.
+            ValueError: The cell is no time.
         """
         clock = _CLOCK.fullmatch(cell)
         if clock is None:
@@ -96,69 +98,76 @@ class Spreadsheet:
 
 
 def title_key(title: str) -> str:
-    """A title as it is compared: ``Start Frame`` and ``start-frame`` are ``start_frame``."""
-    return re.sub(r"[ \-]", "_", fold(title))
+    """Normalized title for comparisons.
+
+    Example:
+        >>> title_key("Start Frame"), title_key("start-frame")
+        ('start_frame', 'start_frame')
+    """
+    return re.sub(r"[ \-]", "_", fold_name(title))
 
 
 def is_index(title: str) -> bool:
-    """Whether a column that nobody asked for holds the numbers of the rows, as pandas and R write them, or nothing."""
+    """Whether a title is empty or that of a row index, as pandas and R write it."""
     return _INDEX.fullmatch(title_key(title)) is not None
 
 
 def read_spreadsheet(path: str | os.PathLike[str]) -> Spreadsheet:
-    """Open a table; its rows are read one after the other.
+    """Open a table with titles; its rows are read lazily.
 
     Raises:
-        InputError: The file cannot be read; later, while its rows are read, too, if it is no CSV.
+        InputError: The file cannot be read. Reading the rows raises it, too, if they are no CSV.
     """
-    mark, rows = read_rows(path)
+    delimiter, rows = read_rows(path)
     titles = next(rows, (1, []))[1]
     while titles and not titles[-1]:
         titles.pop()
-    return Spreadsheet(path, titles, _cut(rows, len(titles)), mark)
+    return Spreadsheet(path, titles, _cut(rows, len(titles)), delimiter)
 
 
 def read_rows(path: str | os.PathLike[str], limit: int = TABLE_LIMIT) -> tuple[str, Iterator[tuple[int, list[str]]]]:
-    """Open a table that may have no titles: what separates its cells, and the rows that are not blank.
+    """Open a table with or without titles; its rows are read lazily.
 
-    Commas, semicolons, tabs or bars separate cells, whichever is most frequent in the first line that has one, or the
-    one that Excel's first line ``sep=;`` names. Cells may stand in quotation marks.
+    The delimiter is the most frequent of comma, semicolon, tab and bar in the first line that has one, or that of
+    Excel's first line ``sep=;``. Cells may be quoted.
 
     Args:
-        path: The file.
-        limit: The most bytes that it may have.
+        path: CSV file.
+        limit: Largest size of the file in bytes.
 
     Returns:
-        The separator, and for each row its line, counted from 1, and its cells without blanks around them.
+        The delimiter; line number, counted from 1, and stripped cells of each row that is not blank.
 
     Raises:
         InputError: As :func:`read_spreadsheet`.
     """
     stream = io.StringIO(read_text(path, limit), newline="")
     first = stream.readline()
-    named = _EXCEL_MARK.fullmatch(first)
-    if named is None:
+    declared = _EXCEL_DELIMITER.fullmatch(first)
+    if declared is None:
         stream.seek(0)
-    mark = named[1] if named else _mark(stream)
-    return mark, _rows(stream, mark, int(named is not None), path)
+    delimiter = declared[1] if declared else _most_frequent_delimiter(stream)
+    return delimiter, _rows(stream, delimiter, int(declared is not None), path)
 
 
-def _mark(stream: io.StringIO) -> str:
-    mark = ","
+def _most_frequent_delimiter(stream: io.StringIO) -> str:
+    delimiter = ","
     for line in stream:
         plain = _QUOTED.sub("", line).strip(" \r\n")
-        if any(one in plain for one in _MARKS[:-1]):
+        if any(char in plain for char in _DELIMITERS[:-1]):
             plain = _WITHIN_NUMBERS.sub("", plain)
-        if any(one in plain for one in _MARKS):
-            mark = max(_MARKS, key=plain.count)
+        if any(char in plain for char in _DELIMITERS):
+            delimiter = max(_DELIMITERS, key=plain.count)
             break
     stream.seek(0)
-    return mark
+    return delimiter
 
 
-def _rows(stream: io.StringIO, mark: str, before: int, path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
+def _rows(
+    stream: io.StringIO, delimiter: str, before: int, path: str | os.PathLike[str]
+) -> Iterator[tuple[int, list[str]]]:
     # Without skipinitialspace the quotation mark in `a, "b, c"` would be a letter.
-    reader = csv.reader(stream, delimiter=mark, strict=True, skipinitialspace=mark != "\t")
+    reader = csv.reader(stream, delimiter=delimiter, strict=True, skipinitialspace=delimiter != "\t")
     line = before + 1
     try:
         for cells in reader:

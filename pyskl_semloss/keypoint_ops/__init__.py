@@ -1,4 +1,4 @@
-"""Frame sampling, compact crop, resize, random crop and flip: on keypoints only, never on heat-map volumes."""
+"""Frame sampling, crop, resize and flip of keypoints."""
 
 from pyskl_semloss.keypoint_ops.cropping import (
     check_compact,

@@ -28,7 +28,7 @@ def compact_crop(
     hw_ratio: float | Sequence[float] | None = None,
     allow_imgpad: bool = True,
 ) -> tuple[np.ndarray, Shape]:
-    """Crop to the box around all points of all frames, enlarged about its centre.
+    """Keypoints cropped to the enlarged bounding box of all frames.
 
     Missing points stay missing, and NaN becomes missing. A box below ``threshold``, or one that leaves nothing of the
     image, crops nothing.
@@ -45,7 +45,13 @@ def compact_crop(
         The keypoints relative to the box's upper left corner, and the box's (h, w).
 
     Raises:
-        InputError: ``hw_ratio`` is no such number or range above 0; it is looked at where a box is used.
+        InputError: ``hw_ratio`` is no such number or range above 0; checked only if a box is used.
+
+    Example:
+        >>> keypoint = np.array([[[[20.0, 20.0], [60.0, 60.0]]]])
+        >>> compact_crop(keypoint, (100, 100))
+        (array([[[[ 5.,  5.],
+                 [45., 45.]]]]), (50, 50))
     """
     keypoint = np.where(np.isnan(keypoint), keypoint.dtype.type(0), keypoint)
     present = keypoint != 0
@@ -85,7 +91,7 @@ def draw_crop_box(
     rng: np.random.RandomState | None = None,
     offset_rng: random.Random | None = None,
 ) -> Box:
-    """Draw the box of a random resized crop (Szegedy et al., "Going Deeper with Convolutions", CVPR 2015).
+    """Random box of a resized crop (Szegedy et al., "Going Deeper with Convolutions", CVPR 2015).
 
     Ten sizes are drawn, log-uniform in width / height and uniform in area; the first that fits is placed at random.
     When none fits, the box is the largest centred square.
@@ -122,10 +128,13 @@ def draw_crop_box(
 
 
 def crop(keypoint: np.ndarray, box: Box) -> tuple[np.ndarray, Shape]:
-    """Shift points into a box (left, top, right, bottom); returns float64 points and the box's (h, w).
+    """Float64 keypoints relative to a box (left, top, right, bottom), and its (h, w).
 
-    As in the hosts, missing points shift with the others: they lie left of and above the box afterwards, and it is
-    their score of 0 that keeps them out of the heat maps.
+    As in the hosts, missing points are shifted, too; their score of 0 keeps them out of the heat maps.
+
+    Example:
+        >>> crop(np.array([[[[20.0, 30.0]]]]), (10, 10, 50, 60))
+        (array([[[[10., 20.]]]]), (50, 40))
     """
     left, top, right, bottom = box
     shifted = keypoint.astype(np.float64)

@@ -10,7 +10,9 @@ import numpy as np
 def flip(
     keypoint: np.ndarray, score: np.ndarray, img_width: float, order: Sequence[int] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mirror left and right: x becomes ``img_width - x``, and joints change places.
+    r"""Horizontal mirror image of keypoints.
+
+    .. math:: x'_v = w - x_{order(v)}, \quad y'_v = y_{order(v)}
 
     Args:
         keypoint: (M, T, V, 2), px.
@@ -20,7 +22,13 @@ def flip(
             :func:`pyskl_semloss.skeletons.mirror_order`.
 
     Returns:
-        New keypoints and scores of the same shapes and dtypes; missing points stay missing.
+        New keypoints (M, T, V, 2) and scores (M, T, V) of the same dtypes; missing points stay missing.
+
+    Example:
+        >>> keypoint, score = np.array([[[[2.0, 1.0], [7.0, 1.0]]]]), np.array([[[0.5, 1.0]]])
+        >>> flipped, scores = flip(keypoint, score, 10, order=(1, 0))
+        >>> flipped.tolist(), scores.tolist()
+        ([[[[3.0, 1.0], [8.0, 1.0]]]], [[[1.0, 0.5]]])
     """
     flipped = np.take(keypoint, order, axis=2)
     x = flipped[..., 0]

@@ -14,7 +14,7 @@ Shape = tuple[int, int]
 def resize(
     keypoint: np.ndarray, img_shape: Shape, scale: float | Sequence[int], keep_ratio: bool = True
 ) -> tuple[np.ndarray, Shape]:
-    """Scale the points with their image.
+    """Keypoints scaled with their image.
 
     Args:
         keypoint: (M, T, V, 2), px; a coordinate of 0 stays 0.
@@ -23,10 +23,14 @@ def resize(
         keep_ratio: See :func:`resized_shape`.
 
     Returns:
-        New keypoints and the new (h, w).
+        New keypoints (M, T, V, 2) and the new (h, w).
 
     Raises:
-        InputError: ``scale`` is nothing that :func:`resized_shape` knows.
+        InputError: ``scale`` is none of the forms of :func:`resized_shape`.
+
+    Example:
+        >>> resize(np.array([[[[4.0, 2.0]]]]), (20, 40), (-1, 10))
+        (array([[[[2., 1.]]]]), (10, 20))
     """
     new_shape = resized_shape(img_shape, scale, keep_ratio)
     factor = np.array((new_shape[1] / img_shape[1], new_shape[0] / img_shape[0]), dtype=np.float32)
@@ -47,6 +51,10 @@ def resized_shape(img_shape: Shape, scale: float | Sequence[int], keep_ratio: bo
 
     Raises:
         InputError: ``scale`` is none of these.
+
+    Example:
+        >>> resized_shape((1080, 1920), (-1, 64)), resized_shape((1080, 1920), (56, 56), keep_ratio=False)
+        ((64, 114), (56, 56))
     """
     check_scale(scale, keep_ratio)
     h, w = img_shape

@@ -1,4 +1,4 @@
-"""Uniform frame sampling: the clip is cut into equal segments and one frame is taken from each.
+"""Uniform frame sampling: a frame from each equal segment of a clip.
 
 The draws follow MMAction2's ``UniformSampleFrames`` (Duan et al., "Revisiting Skeleton-based Action Recognition",
 CVPR 2022) number for number, so that the same seed picks the same frames.
@@ -17,7 +17,9 @@ GLOBAL_RANDOM_STATE: np.random.RandomState = np.random.mtrand._rand
 def uniform_frame_indices(
     total_frames: int, clip_len: int, num_clips: int = 1, rng: np.random.RandomState | None = None
 ) -> np.ndarray:
-    """Draw frames for training: a random frame of each segment; a short clip runs round from a random start.
+    """Random frame indices for training, one per equal segment.
+
+    A clip with fewer than L frames is repeated cyclically from a random start.
 
     Args:
         total_frames: Frames T of the annotation.
@@ -30,20 +32,25 @@ def uniform_frame_indices(
 
     Raises:
         InputError: One of the three numbers is below 1.
+
+    Example:
+        >>> uniform_frame_indices(3, 3), uniform_frame_indices(1, 4)
+        (array([0, 1, 2]), array([0, 0, 0, 0]))
     """
     check_sampling(clip_len, num_clips)
     _check_total_frames(total_frames)
     rng = GLOBAL_RANDOM_STATE if rng is None else rng
     if total_frames < clip_len:
         starts = [rng.randint(0, total_frames) for _ in range(num_clips)]
-        return _run_round(starts, clip_len, total_frames)
+        return _cyclic_indices(starts, clip_len, total_frames)
     return _segment_draws(total_frames, clip_len, num_clips, rng)
 
 
 def uniform_frame_indices_test(total_frames: int, clip_len: int, num_clips: int = 1, seed: int = 255) -> np.ndarray:
-    """Choose frames for validation and testing: the same every time, and without touching a global generator.
+    """Reproducible frame indices for validation and testing.
 
-    A short clip runs round from ``num_clips`` evenly spread starts; a long one is drawn as in training, from ``seed``.
+    A clip with fewer than L frames is repeated cyclically from S evenly spaced starts; a longer one is sampled as in
+    training, with ``seed``. No global generator is used.
 
     Args:
         total_frames: Frames T of the annotation.
@@ -56,6 +63,10 @@ def uniform_frame_indices_test(total_frames: int, clip_len: int, num_clips: int 
 
     Raises:
         InputError: One of the first three numbers is below 1.
+
+    Example:
+        >>> uniform_frame_indices_test(2, 4, num_clips=2)
+        array([0, 1, 0, 1, 1, 0, 1, 0])
     """
     check_sampling(clip_len, num_clips)
     _check_total_frames(total_frames)
@@ -65,11 +76,11 @@ def uniform_frame_indices_test(total_frames: int, clip_len: int, num_clips: int 
         starts = list(range(num_clips))
     else:
         starts = [clip * total_frames // num_clips for clip in range(num_clips)]
-    return _run_round(starts, clip_len, total_frames)
+    return _cyclic_indices(starts, clip_len, total_frames)
 
 
 def gather_frames(keypoint: np.ndarray, score: np.ndarray | None, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Take frames out of an annotation.
+    """Keypoints and scores of the chosen frames.
 
     Args:
         keypoint: (M, T, V, 2) of any real dtype, px.
@@ -121,7 +132,7 @@ def _check_total_frames(total_frames: int) -> None:
         raise InputError(f"expected at least one frame, got {total_frames}", field="total_frames")
 
 
-def _run_round(starts: list[int], clip_len: int, total_frames: int) -> np.ndarray:
+def _cyclic_indices(starts: list[int], clip_len: int, total_frames: int) -> np.ndarray:
     return (np.array(starts, dtype=np.int64)[:, None] + np.arange(clip_len)).ravel() % total_frames
 
 

@@ -1,4 +1,4 @@
-"""Pipeline steps that both hosts register: each class reads the results, calls the functions beside it, writes back.
+"""Pipeline transforms that both hosts register.
 
 With the same seeds they give what MMAction2's own classes give, also on numpy 2; annotations are never written into.
 """

@@ -12,7 +12,7 @@ import numpy as np
 from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import mend_points, mend_scores, without_points
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import spoiled
+from pyskl_semloss.io.reading import first_forbidden_character
 from pyskl_semloss.recordings.detections import Detections, check_frames
 from pyskl_semloss.recordings.persons import PersonChoice
 from pyskl_semloss.recordings.plausibility import plausibility_issues, share_outside
@@ -148,7 +148,7 @@ def _make(detections: Detections, options: RecordingOptions) -> tuple[Recording,
 
 def _file_name(name: str) -> str:
     """Check that a recording's name can be that of its file."""
-    if Path(name).name != name or name[:1] in ("", ".") or "\\" in name or spoiled(name) is not None:
+    if Path(name).name != name or name[:1] in ("", ".") or "\\" in name or first_forbidden_character(name) is not None:
         raise InputError(f"{name!r} cannot be the name of a recording, and of a file", field="name")
     return name
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from pyskl_semloss.annotations.mending import SCORE_LIMIT
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import memory_limit, shown
+from pyskl_semloss.io.reading import memory_limit, short_repr
 from pyskl_semloss.skeletons import SkeletonLayout
 
 MOST_FRAMES = 500_000
@@ -103,7 +103,7 @@ class Collector:
             InputError: It is no frame number, or too large.
         """
         if type(frame) is not int or not 0 <= frame < MOST_FRAMES:
-            problem = f"expected a frame number from 0 to {MOST_FRAMES - 1}, got {shown(frame)}"
+            problem = f"expected a frame number from 0 to {MOST_FRAMES - 1}, got {short_repr(frame)}"
             raise InputError(problem, file=file or self.file)
         self.frames = max(self.frames, frame + 1)
         return frame
@@ -130,7 +130,7 @@ class Collector:
         except (TypeError, ValueError, OverflowError):
             row = None
         if row is None or row.shape != (columns,):
-            actual = f"{len(values)} values" if isinstance(values, list) else shown(values)
+            actual = f"{len(values)} values" if isinstance(values, list) else short_repr(values)
             problem = f"{where}: expected {columns} numbers, got {actual}"
             raise InputError(problem, file=file or self.file, field=field)
         return row

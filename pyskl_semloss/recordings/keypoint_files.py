@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import absent, list_folder
+from pyskl_semloss.io.reading import list_folder, missing_file_error
 from pyskl_semloss.recordings.assembly import RecordingOptions, make_recording
 from pyskl_semloss.recordings.detections import Detections
 from pyskl_semloss.recordings.keypoint_tables import read_csv_keypoints, read_npz_keypoints
@@ -51,7 +51,7 @@ def find_sources(path: str | os.PathLike[str], form: str | None = None) -> list[
         InputError: There is no such path, or nothing of the kind in it.
     """
     if not os.path.exists(path):
-        raise absent(path, "file or folder")
+        raise missing_file_error(path, "file or folder")
     if not os.path.isdir(path) or guess_format(path):
         return [os.fspath(path)]
     names = list_folder(path)
@@ -97,7 +97,7 @@ def read_keypoints(
         InputError: It cannot be read; names file, frame or person, and field.
     """
     if not os.path.exists(path):
-        raise absent(path, "file or folder")
+        raise missing_file_error(path, "file or folder")
     if FRAME_FILE.fullmatch(Path(path).name) and not os.path.isdir(path):
         fix = "Give the folder that it is in."
         raise InputError("it is a single frame of OpenPose, expected a recording", file=path, fix=fix)

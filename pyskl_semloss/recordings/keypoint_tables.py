@@ -12,12 +12,12 @@ import numpy as np
 from pyskl_semloss.annotations.clip import check_keypoint_shape
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import read_npz
-from pyskl_semloss.io.reading import did_you_mean, shown
+from pyskl_semloss.io.reading import did_you_mean, short_repr
 from pyskl_semloss.io.tables import Spreadsheet, is_index, read_spreadsheet, title_key
 from pyskl_semloss.recordings.detections import MOST_FRAMES, MOST_PERSONS, Collector, Detections
 from pyskl_semloss.recordings.recording import decode_fps, decode_image_shape, decode_layout, decode_name
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
-from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
+from pyskl_semloss.skeletons.builtin import KNOWN_LAYOUTS
 
 _MEMBERS = ("keypoint", "keypoint_score", "image_shape", "fps", "layout", "name")
 _EXPECTED = "Expected keypoint, (M persons, T frames, V joints, 2) or (T, V, 2), and the layout of its joints."
@@ -35,7 +35,7 @@ def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
     """
     members = read_npz(path, _MEMBERS)
     if "keypoint" not in members:
-        problem = f"there is no such member; there are {', '.join(map(shown, list(read_npz(path))[:8])) or 'none'}"
+        problem = f"there is no such member; there are {', '.join(map(short_repr, list(read_npz(path))[:8])) or 'none'}"
         raise InputError(problem, file=path, field="keypoint", fix=_EXPECTED)
     points, scores = _arrays(members, path)
     if layout is None:
@@ -106,7 +106,7 @@ def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
     table = read_spreadsheet(path)
     layout, places = _columns(table, layout, path)
     collector = Collector(path, 3 * layout.num_joints)
-    numbers = table.places(("frame", "person"))
+    numbers = table.column_indices(("frame", "person"))
     for number, cells in table.rows:
         _add_row(collector, table, cells, numbers, places, number)
     return collector.detections(Path(path).stem, layout)
@@ -121,7 +121,7 @@ def _columns(
     named |= {key[6:] for key in keys if key.startswith("score_")}
     if not named:
         fix = "Expected frame, person if there are several, x_<joint>, y_<joint> and score_<joint>."
-        raise InputError(f"no column is called x_<joint>; they are {shown(table.titles)}", file=path, fix=fix)
+        raise InputError(f"no column is called x_<joint>; they are {short_repr(table.titles)}", file=path, fix=fix)
     if layout is None:
         fitting = [name for name, known in KNOWN_LAYOUTS.items() if set(map(title_key, known.joints)) == named]
         if not fitting:
@@ -130,11 +130,11 @@ def _columns(
         layout = get_layout(fitting[0])
     kinds = ("x", "y", "score") if any(key.startswith("score_") for key in keys) else ("x", "y")
     wanted = ["frame", *(f"{kind}_{joint}" for joint in layout.joints for kind in kinds)]
-    column_of = table.places([*wanted, "person"])
+    column_of = table.column_indices([*wanted, "person"])
     missing = [name for name in wanted if name not in column_of]
     unknown = [title for at, title in enumerate(table.titles) if at not in column_of.values() and not is_index(title)]
     if missing or unknown:
-        parts = [f"{label} {', '.join(map(shown, names[:5]))}{' …' * (len(names) > 5)}"
+        parts = [f"{label} {', '.join(map(short_repr, names[:5]))}{' …' * (len(names) > 5)}"
                  for label, names in (("it lacks", missing), ("unknown are", unknown)) if names]  # fmt: skip
         hint = did_you_mean(missing[0], unknown) if missing else ""
         problem = f"the columns are not those of layout {layout.name!r}: {'; '.join(parts)}{hint}"
@@ -152,14 +152,14 @@ def _add_row(
     for title, at in numbers.items():
         cell = cells[at]
         if not (cell.isascii() and cell.isdigit() and len(cell) < 16):
-            problem = f"line {number}: expected a whole number from 0, got {shown(cell)}"
+            problem = f"line {number}: expected a whole number from 0, got {short_repr(cell)}"
             raise InputError(problem, file=collector.file, field=title)
         whole[title] = int(cell)
     try:
         values = [table.number(cells[at] or "nan") if at >= 0 else 1.0 for at in places]
     except ValueError:
         at = next(at for at in places if at >= 0 and not _is_number(cells[at], table))
-        problem = f"line {number}: expected a number, got {shown(cells[at])}"
+        problem = f"line {number}: expected a number, got {short_repr(cells[at])}"
         raise InputError(problem, file=collector.file, field=table.titles[at]) from None
     collector.add(collector.see_frame(whole["frame"]), whole["person"], values, f"line {number}", "x")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import TEXT_LIMIT, list_folder, open_regular, read_text, reason, shown
+from pyskl_semloss.io.reading import TEXT_LIMIT, list_folder, open_regular, read_text, reason, short_repr
 from pyskl_semloss.recordings.detections import MOST_PERSONS, Collector, Detections
 from pyskl_semloss.recordings.json_stream import JsonStream
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
-from pyskl_semloss.skeletons.joint_names import point_of
+from pyskl_semloss.skeletons.joint_names import body_point
 
 _IMAGE = re.compile(r"(?P<name>.*?)(?P<frame>\d+)\.json", re.IGNORECASE)
 _PERSONS = re.compile(r"\s*\[\s*(?:\[\s*)?\{\s*\"(?:keypoints|keypoint_scores|bbox|bbox_score)\"")
@@ -82,7 +82,7 @@ def persons_of_image(path: Path) -> list[Any]:
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
         value = value[0]
     if not isinstance(value, list) or len(value) > MOST_PERSONS:
-        raise InputError(f"expected a list of up to {MOST_PERSONS} persons, got {shown(value)}", file=path,
+        raise InputError(f"expected a list of up to {MOST_PERSONS} persons, got {short_repr(value)}", file=path,
                          fix="A folder of images holds what MMPose writes for images, nothing else.")  # fmt: skip
     return value
 
@@ -189,10 +189,11 @@ def _frame(value: object, path: str | os.PathLike[str]) -> tuple[int, list[Any]]
             problem = "it holds the persons of one image, expected the frames of a video"
             raise InputError(problem, file=path, fix="Give the folder of the files of all images, named by frames.")
         actual = number if isinstance(value, Mapping) else value
-        raise InputError(f"expected a whole number, got {shown(actual)}", file=path, field="frame_id", fix=fix)
+        raise InputError(f"expected a whole number, got {short_repr(actual)}", file=path, field="frame_id", fix=fix)
     instances = value.get("instances")
     if not isinstance(instances, list) or len(instances) > MOST_PERSONS:
-        problem = f"frame_id {shown(number)}: expected a list of up to {MOST_PERSONS} persons, got {shown(instances)}"
+        expected = f"expected a list of up to {MOST_PERSONS} persons, got {short_repr(instances)}"
+        problem = f"frame_id {short_repr(number)}: {expected}"
         raise InputError(problem, file=path, field="instances")
     return number, instances
 
@@ -200,7 +201,7 @@ def _frame(value: object, path: str | os.PathLike[str]) -> tuple[int, list[Any]]
 def _list(person: object, field: str, where: str, path: str | os.PathLike[str]) -> list[Any]:
     value = person.get(field) if isinstance(person, Mapping) else None
     if not isinstance(value, list) or not value:
-        raise InputError(f"{where}: expected a list, got {shown(value)}", file=path, field=field)
+        raise InputError(f"{where}: expected a list, got {short_repr(value)}", file=path, field=field)
     return value
 
 
@@ -228,7 +229,7 @@ def _layout(joints: int, names: object, path: str | os.PathLike[str]) -> Skeleto
     layout = get_layout(_BY_NUMBER[joints])
     if isinstance(names, Mapping) and len(names) == joints:
         theirs = [str(names.get(str(joint), "")) for joint in range(joints)]
-        wrong = [(a, b) for a, b in zip(theirs, layout.joints, strict=True) if point_of(a) != point_of(b)]
+        wrong = [(a, b) for a, b in zip(theirs, layout.joints, strict=True) if body_point(a) != body_point(b)]
         if wrong:
             problem = f"its {joints} joints are not those of {layout.name!r}: {wrong[0][0]!r} where {wrong[0][1]!r} is"
             raise InputError(problem, file=path, field="keypoint_id2name", fix="Describe its layout with --layout.")

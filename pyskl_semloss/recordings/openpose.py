@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import list_folder, read_json, shown
+from pyskl_semloss.io.reading import list_folder, read_json, short_repr
 from pyskl_semloss.recordings.detections import MOST_PERSONS, Collector, Detections
 from pyskl_semloss.skeletons import get_layout
 
@@ -63,7 +63,7 @@ class _Reader:
 
     def add(self, frame: int, person: object, where: str, path: Path) -> None:
         if not isinstance(person, Mapping):
-            raise InputError(f"{where}: expected an object, got {shown(person)}", file=path, field="people")
+            raise InputError(f"{where}: expected an object, got {short_repr(person)}", file=path, field="people")
         _check_fields(person, where, path)
         parts = [self._body(person, where, path)]
         for hand in HANDS:
@@ -132,8 +132,8 @@ def _people(path: Path) -> list[Any]:
     content = read_json(path)
     people = content.get("people") if isinstance(content, dict) else None
     if not isinstance(people, list):
-        has = f"; its fields are {shown(list(content))}" if isinstance(content, dict) and content else ""
-        raise InputError(f"expected a list, got {shown(people)}{has}", file=path, field="people")
+        has = f"; its fields are {short_repr(list(content))}" if isinstance(content, dict) and content else ""
+        raise InputError(f"expected a list, got {short_repr(people)}{has}", file=path, field="people")
     if len(people) > MOST_PERSONS:
         raise InputError(f"it has {len(people)} persons, more than {MOST_PERSONS}", file=path, field="people")
     return people
@@ -150,7 +150,7 @@ def _check_fields(person: Mapping, where: str, path: Path) -> None:
     old = BODY.removesuffix("_2d")
     if person.get(BODY) or person.get(old) or ((BODY in person or old in person) and not person.get(_IN_SPACE)):
         return
-    has = ", ".join(shown(key) for key, value in list(person.items())[:8] if value or key != BODY) or "nothing"
+    has = ", ".join(short_repr(key) for key, value in list(person.items())[:8] if value or key != BODY) or "nothing"
     fix = "Expected what OpenPose writes with --write_json."
     if person.get(_IN_SPACE):
         fix = "Points in space are not used: give the folder of one camera, with its points in the image."

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pyskl_semloss.skeletons import SkeletonLayout
-from pyskl_semloss.skeletons.joint_names import FINGERTIPS, Point, point_of, points_of
-from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
+from pyskl_semloss.skeletons.builtin import KNOWN_LAYOUTS
+from pyskl_semloss.skeletons.joint_names import FINGERTIPS, Point, body_point, body_points
 
 _KINECT_V1 = (
     "HipCenter Spine ShoulderCenter Head ShoulderLeft ElbowLeft WristLeft HandLeft ShoulderRight ElbowRight WristRight "
@@ -39,11 +39,11 @@ def joint_orders(joints: int) -> Iterator[tuple[str, tuple[Point, ...]]]:
     """Names and joints of all public orders of so many joints."""
     for name, layout in KNOWN_LAYOUTS.items():
         if layout.num_joints == joints and not layout.mistakes:
-            yield name, points_of(layout)
+            yield name, body_points(layout)
     for name, text in _OTHERS.items():
         names = text.split()
         if len(names) == joints:
-            yield name, tuple(point_of(each) for each in names)
+            yield name, tuple(body_point(each) for each in names)
 
 
 _FEWEST = 5
@@ -80,7 +80,7 @@ def anatomy_issues(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayou
     """
     if layout.mistakes:
         return []
-    order = points_of(layout)
+    order = body_points(layout)
     issues = _doubts(_Bodies(points, scores, order), layout.limbs)
     if not issues:
         return []
@@ -97,7 +97,7 @@ def anatomy_issues(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayou
 
 def side_issues(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> list[str]:
     """Hint that left and right look exchanged; arguments as :func:`anatomy_issues`."""
-    return list(_turned(_Bodies(points, scores, points_of(layout)), layout))
+    return list(_turned(_Bodies(points, scores, body_points(layout)), layout))
 
 
 class _Bodies:
@@ -278,7 +278,7 @@ def plausibility_issues(
 
 
 def _lies(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> bool:
-    places = [at for at, (side, part) in enumerate(points_of(layout)) if part == "shoulder" and side]
+    places = [at for at, (side, part) in enumerate(body_points(layout)) if part == "shoulder" and side]
     if len(places) != 2:
         return False
     both = (scores[:, places] > 0).all(1)

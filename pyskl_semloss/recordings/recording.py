@@ -14,10 +14,10 @@ import numpy as np
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import read_npz
-from pyskl_semloss.io.reading import reason, shown, spoiled
+from pyskl_semloss.io.reading import first_forbidden_character, reason, short_repr
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
-from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
+from pyskl_semloss.skeletons.builtin import KNOWN_LAYOUTS
 
 LEAST_FPS, MOST_FPS = 0.001, 1000.0
 """Frames per second of a recording: from one in a quarter of an hour to those of a high-speed camera."""
@@ -65,7 +65,7 @@ class Recording:
             raise InputError(problem, clip=self.name, field="keypoint")
         check_fps(self.fps, clip=self.name)
         if max(self.image_shape) > LARGEST_SIDE:
-            problem = f"expected (height, width) of up to {LARGEST_SIDE} px, got {shown(self.image_shape)}"
+            problem = f"expected (height, width) of up to {LARGEST_SIDE} px, got {short_repr(self.image_shape)}"
             raise InputError(problem, clip=self.name, field="image_shape")
         put(self, "fps", float(self.fps))
         put(self, "keypoint", _float32(clip.keypoint, self.name))
@@ -122,7 +122,7 @@ def check_fps(value: float, **where: Any) -> None:
         InputError: It is not from :data:`LEAST_FPS` to :data:`MOST_FPS`.
     """
     if not LEAST_FPS <= value <= MOST_FPS:
-        problem = f"expected frames per second from {LEAST_FPS:g} to {MOST_FPS:g}, got {shown(value)}"
+        problem = f"expected frames per second from {LEAST_FPS:g} to {MOST_FPS:g}, got {short_repr(value)}"
         raise InputError(problem, **{"field": "fps", **where})
 
 
@@ -134,7 +134,7 @@ def decode_fps(member: np.ndarray) -> float:
     """
     value = member.item() if member.size == 1 and member.dtype.kind in "fiu" else member
     if isinstance(value, np.ndarray):
-        raise InputError(f"expected frames per second, got {shown(value)}", field="fps")
+        raise InputError(f"expected frames per second, got {short_repr(value)}", field="fps")
     check_fps(value)
     return float(value)
 
@@ -149,7 +149,7 @@ def decode_image_shape(member: np.ndarray) -> tuple[int, int]:
         height, width = member.tolist()
         if int(height) == height and int(width) == width:
             return int(height), int(width)
-    problem = f"expected (height, width), two whole numbers from 1 to {LARGEST_SIDE}, got {shown(member)}"
+    problem = f"expected (height, width), two whole numbers from 1 to {LARGEST_SIDE}, got {short_repr(member)}"
     if member.size <= 2:
         problem += f" with {member.tolist()}"
     raise InputError(problem, field="image_shape")
@@ -164,12 +164,12 @@ def decode_name(member: np.ndarray, field: str) -> str:
         InputError: It is no text, or holds what no such name may.
     """
     if member.size != 1 or member.dtype.kind != "U":
-        raise InputError(f"expected a text, got {shown(member)}", field=field)
+        raise InputError(f"expected a text, got {short_repr(member)}", field=field)
     text = str(member.item())
     if len(text) > LONGEST_NAME:
         raise InputError(f"expected up to {LONGEST_NAME} characters, got {len(text)}", field=field)
-    if (character := spoiled(text)) is not None:
-        raise InputError(f"{shown(text)} holds the character {character}, which no name may have", field=field)
+    if (character := first_forbidden_character(text)) is not None:
+        raise InputError(f"{short_repr(text)} holds the character {character}, which no name may have", field=field)
     return text
 
 
@@ -215,7 +215,7 @@ def decode_layout(member: np.ndarray) -> SkeletonLayout:
         InputError: It is none.
     """
     if member.size != 1 or member.dtype.kind != "U":
-        raise InputError(f"expected a layout's name or its fields as JSON, got {shown(member)}", field="layout")
+        raise InputError(f"expected a layout's name or its fields as JSON, got {short_repr(member)}", field="layout")
     return parse_layout(str(member.item()))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pyskl_semloss.skeletons import SkeletonLayout
-from pyskl_semloss.skeletons.joint_names import FINGERTIPS, points_of
+from pyskl_semloss.skeletons.joint_names import FINGERTIPS, body_points
 
 _FINGERS = tuple(tip.removesuffix("4") for tip in FINGERTIPS)
 
@@ -28,7 +28,7 @@ def visible_frames(score: np.ndarray, layout: SkeletonLayout) -> dict[str, int]:
         {'body': 4, 'left_hand': 0, 'right_hand': 1}
     """
     joints: dict[str, list[int]] = {"body": [], "left_hand": [], "right_hand": [], "face": []}
-    for at, (side, part) in enumerate(points_of(layout)):
+    for at, (side, part) in enumerate(body_points(layout)):
         joints[_part(side, part)].append(at)
     frames = np.any(score > 0, axis=0)
     return {name: int(frames[..., places].any(-1).sum()) for name, places in joints.items() if places or name == "body"}

@@ -29,7 +29,7 @@ from pyskl_semloss.report.clips import PackedClips, clip_table, pack_clips
 from pyskl_semloss.report.figures import figures, name_figures
 from pyskl_semloss.report.inputs import ReportInputs
 from pyskl_semloss.skeletons import SkeletonLayout
-from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
+from pyskl_semloss.skeletons.builtin import KNOWN_LAYOUTS
 
 SCRIPTS = ("base.js", "tables.js", "player.js", "clips.js")
 

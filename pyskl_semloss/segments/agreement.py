@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import fold
+from pyskl_semloss.io.reading import fold_name
 from pyskl_semloss.segments.segment import Segment
 
 
@@ -111,4 +111,4 @@ def _pairs(predicted: Sequence[Segment], annotated: Sequence[Segment], names: bo
 
 
 def _group(segment: Segment, names: bool) -> tuple[int, str]:
-    return segment.person, fold(segment.name) if names else ""
+    return segment.person, fold_name(segment.name) if names else ""

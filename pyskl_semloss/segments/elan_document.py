@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import AnyPath, read_text, reason, shown
+from pyskl_semloss.io.reading import AnyPath, read_text, reason, short_repr
 
 _LIMIT = 64 << 20
 """Bytes; hours of speech, each word on four tiers, are 3 MB."""
@@ -134,7 +134,7 @@ def _refuse_doctype(*_: object) -> None:
 
 def _whole(text: str, name: str) -> int:
     if not _WHOLE.fullmatch(text.strip()):
-        raise InputError(f"expected a whole number of milliseconds, got {shown(text)}", field=name)
+        raise InputError(f"expected a whole number of milliseconds, got {short_repr(text)}", field=name)
     return int(text)
 
 
@@ -196,17 +196,17 @@ class _Builder:
 
     def _check_root(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag != _ROOT:
-            raise InputError(f"{_NO_ELAN}: expected {_ROOT} at the top, got {shown(tag)}")
+            raise InputError(f"{_NO_ELAN}: expected {_ROOT} at the top, got {short_repr(tag)}")
         version = attributes.get("FORMAT", "3.0").strip()
         if not _FORMATS.fullmatch(version):
             fix = "Save it in ELAN as EAF 3.0 or 2.8."
-            raise InputError(f"expected the EAF format 2 or 3, got {shown(version)}", field="FORMAT", fix=fix)
+            raise InputError(f"expected the EAF format 2 or 3, got {short_repr(version)}", field="FORMAT", fix=fix)
 
     def _header(self, attributes: Mapping[str, str]) -> None:
         units = attributes.get("TIME_UNITS", "milliseconds").strip()
         if units.casefold() != "milliseconds":
             fix = "Open it in ELAN, look whether the annotations lie where they belong, and save it anew."
-            raise InputError(f"expected times in milliseconds, got {shown(units)}", field="TIME_UNITS", fix=fix)
+            raise InputError(f"expected times in milliseconds, got {short_repr(units)}", field="TIME_UNITS", fix=fix)
         # Of the first versions, which have no MEDIA_DESCRIPTOR.
         if old := attributes.get("MEDIA_FILE", "").strip():
             self.document.media.append(Media(old, "", "", 0))
@@ -222,14 +222,14 @@ class _Builder:
     def _slot(self, attributes: Mapping[str, str]) -> None:
         name = _needed(attributes, "TIME_SLOT_ID")
         if name in self.document.slots:
-            raise InputError(f"the time slot {shown(name)} is there twice")
+            raise InputError(f"the time slot {short_repr(name)} is there twice")
         value = attributes.get("TIME_VALUE", "").strip()
         self.document.slots[name] = _whole(value, "TIME_VALUE") if value else None
 
     def _open_tier(self, attributes: Mapping[str, str]) -> None:
         name = _needed(attributes, "TIER_ID")
         if name in self.document.tiers:
-            raise InputError(f"the tier {shown(name)} is there twice")
+            raise InputError(f"the tier {short_repr(name)} is there twice")
         keys = ("PARTICIPANT", "PARENT_REF", "LINGUISTIC_TYPE_REF", "LANG_REF")
         participant, parent, kind, language = (attributes.get(key, "") for key in keys)
         self._tier = self.document.tiers[name] = Tier(name, participant, parent, kind, language)
@@ -237,9 +237,9 @@ class _Builder:
     def _open_annotation(self, attributes: Mapping[str, str]) -> None:
         name = _needed(attributes, "ANNOTATION_ID")
         if self._tier is None:
-            raise InputError(f"the annotation {shown(name)} lies in no tier")
+            raise InputError(f"the annotation {short_repr(name)} lies in no tier")
         if name in self._annotations:
-            raise InputError(f"the annotation {shown(name)} is there twice")
+            raise InputError(f"the annotation {short_repr(name)} is there twice")
         self._annotations.add(name)
         aligned = self.stack[-1] == "ALIGNABLE_ANNOTATION"
         slots = (_needed(attributes, "TIME_SLOT_REF1"), _needed(attributes, "TIME_SLOT_REF2")) if aligned else None

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pyskl_semloss.errors import InputError, one_line
-from pyskl_semloss.io.reading import AnyPath, closest, fold, shown, spoiled
+from pyskl_semloss.errors import InputError, escape_control_characters
+from pyskl_semloss.io.reading import AnyPath, closest_names, first_forbidden_character, fold_name, short_repr
 from pyskl_semloss.segments.elan_document import Annotation, Document, Media, Tier, read_document
 from pyskl_semloss.segments.segment import Segment, Segmentation
 
@@ -53,7 +53,7 @@ def read_eaf(path: AnyPath, tiers: Tiers = (), video: str = "") -> Segmentation:
     except InputError as error:
         raise error.located(file=path) from None
     for text in notes:
-        warnings.warn(one_line(f"{os.fspath(path)}: {text}"), stacklevel=2)
+        warnings.warn(escape_control_characters(f"{os.fspath(path)}: {text}"), stacklevel=2)
     return segmentation
 
 
@@ -79,7 +79,7 @@ def _chosen(document: Document, tiers: Tiers) -> list[tuple[str, int]]:
         name = _find(requested, document.tiers, "tier", [_described(tier) for tier in document.tiers.values()])
         person = _person(document.tiers[name]) if number is None else number
         if person < 0 and len(wanted) > 1:
-            problem = f"which person the tier {shown(name)} is of is not clear"
+            problem = f"which person the tier {short_repr(name)} is of is not clear"
             raise InputError(problem, field="tiers", fix="Give the number of each: --tier NAME PERSON.")
         result.append((name, max(person, 0)))
     if len({name for name, _ in result}) < len(result):
@@ -90,10 +90,10 @@ def _chosen(document: Document, tiers: Tiers) -> list[tuple[str, int]]:
 def _find(requested: str, known: Sequence[str] | Mapping[str, object], kind: str, items: Sequence[str]) -> str:
     if requested in known:
         return requested
-    alike = [name for name in known if fold(name) == fold(requested)]
+    alike = [name for name in known if fold_name(name) == fold_name(requested)]
     if len(alike) != 1:
         problem = f"there is no {kind} {requested!r}" if not alike else f"several {kind}s are called like {requested!r}"
-        likely = closest(requested, known)
+        likely = closest_names(requested, known)
         fix = f"Did you mean {likely[0]!r}?" if likely else None
         raise InputError(f"{problem}; there are", field=kind, items=items, fix=fix)
     return alike[0]
@@ -104,7 +104,7 @@ def _person(tier: Tier) -> int:
 
     -1 without one, -2 where they differ.
     """
-    matches = [_PERSON.fullmatch(fold(text)) for text in (tier.name, tier.participant)]
+    matches = [_PERSON.fullmatch(fold_name(text)) for text in (tier.name, tier.participant)]
     numbers = {int(match[1]) - 1 for match in matches if match}
     return -1 if not numbers else numbers.pop() if len(numbers) == 1 else -2
 
@@ -121,9 +121,9 @@ def _is_named(annotation: Annotation) -> bool:
 def _described(tier: Tier) -> str:
     named = [annotation.text.strip() for annotation in tier.annotations if annotation.text.strip()]
     text = f"{tier.name!r}: {len(tier.annotations) or 'no'} annotations"
-    text += f", such as {shown(named[0])}" if named else ""
-    text += f"; participant {shown(tier.participant)}" if tier.participant else ""
-    return text + (f"; depends on {shown(tier.parent)}" if tier.parent else "")
+    text += f", such as {short_repr(named[0])}" if named else ""
+    text += f"; participant {short_repr(tier.participant)}" if tier.participant else ""
+    return text + (f"; depends on {short_repr(tier.parent)}" if tier.parent else "")
 
 
 def _segments(document: Document, name: str, person: int, offset: int, notes: list[str]) -> list[Segment]:
@@ -140,7 +140,7 @@ def _segments(document: Document, name: str, person: int, offset: int, notes: li
         try:
             segments.append(Segment(start, end, text, person=person))
         except InputError as error:
-            raise error.located(f"tier {shown(name)}, annotation {shown(annotation.id)}") from None
+            raise error.located(f"tier {short_repr(name)}, annotation {short_repr(annotation.id)}") from None
     for count, consequence in (
         (unnamed, "annotations without a name are left out"),
         (mended, "names are those of the controlled vocabulary, where the annotations have other texts"),
@@ -153,13 +153,19 @@ def _segments(document: Document, name: str, person: int, offset: int, notes: li
 
 def _name_of(document: Document, tier: Tier, annotation: Annotation) -> tuple[str, bool]:
     """Name of an annotation, and whether it differs from its text."""
-    text = annotation.text.strip() if spoiled(annotation.text) is None else " ".join(annotation.text.split())
+    text = (
+        annotation.text.strip()
+        if first_forbidden_character(annotation.text) is None
+        else " ".join(annotation.text.split())
+    )
     entries = document.vocabularies.get(document.types.get(tier.type, ""), {})
     values = entries.get(annotation.entry or text, [])
-    if not values or any(fold(value) == fold(text) for _, value in values):
+    if not values or any(fold_name(value) == fold_name(text) for _, value in values):
         return text, False
     # A text that is an entry's id may be another entry's name.
-    if not annotation.entry and any(fold(value) == fold(text) for each in entries.values() for _, value in each):
+    if not annotation.entry and any(
+        fold_name(value) == fold_name(text) for each in entries.values() for _, value in each
+    ):
         return text, False
     language = annotation.language or tier.language
     name = next((value for each, value in values if each == language), values[0][1]).strip()
@@ -172,7 +178,7 @@ def _media(document: Document, video: str) -> Media | None:
     if video:
         names = [_name(medium) for medium in media]
         wanted = os.path.basename(video)
-        stems = [name for name in names if fold(Path(name).stem) == fold(Path(wanted).stem)]
+        stems = [name for name in names if fold_name(Path(name).stem) == fold_name(Path(wanted).stem)]
         wanted = stems[0] if wanted not in names and len(stems) == 1 else wanted
         return media[names.index(_find(wanted, names, "video", [_placed(medium) for medium in media]))]
     pool = [medium for medium in media if not medium.kind.startswith("audio")] or media
@@ -251,7 +257,7 @@ def times_of(document: Document, name: str) -> tuple[Times, int]:
             own.update(_referring(tier, times))
             _check(own)
         except InputError as error:
-            raise error.located(f"tier {shown(tier.name)}") from None
+            raise error.located(f"tier {short_repr(tier.name)}") from None
         times = own
     return times, guessed
 
@@ -262,7 +268,7 @@ def _line(document: Document, name: str) -> list[Tier]:
     while any(annotation.slots is None for annotation in tiers[-1].annotations):
         parent = tiers[-1].parent
         if parent not in document.tiers or any(parent == tier.name for tier in tiers):
-            problem = f"tier {shown(tiers[-1].name)}: the tier that it depends on, {shown(parent)}, "
+            problem = f"tier {short_repr(tiers[-1].name)}: the tier that it depends on, {short_repr(parent)}, "
             raise InputError(problem + ("depends on it" if parent in document.tiers else "is not there"))
         tiers.append(document.tiers[parent])
     return tiers
@@ -272,7 +278,7 @@ def _aligned(document: Document, tier: Tier) -> tuple[Times, int]:
     aligned = [annotation for annotation in tier.annotations if annotation.slots is not None]
     for annotation in aligned:
         if absent := [slot for slot in annotation.slots or () if slot not in document.slots]:
-            raise InputError(f"annotation {shown(annotation.id)}: there is no time slot {shown(absent[0])}")
+            raise InputError(f"annotation {short_repr(annotation.id)}: there is no time slot {short_repr(absent[0])}")
     used = {slot for annotation in aligned for slot in annotation.slots or ()}
     known: dict[str, float | None] = {slot: document.slots[slot] for slot in used}
     guessed = sum(value is None for value in known.values())
@@ -284,7 +290,7 @@ def _aligned(document: Document, tier: Tier) -> tuple[Times, int]:
         start, end = (known[slot] for slot in annotation.slots or ())
         if start is None or end is None:
             raise InputError(
-                f"annotation {shown(annotation.id)}: its time slots have no times, nor have those around them"
+                f"annotation {short_repr(annotation.id)}: its time slots have no times, nor have those around them"
             )
         result[annotation.id] = (start, end)
     return result, guessed
@@ -313,7 +319,9 @@ def _referring(tier: Tier, parents: Mapping[str, tuple[float, float]]) -> Times:
     result: Times = {}
     for parent, group in groups.items():
         if parent not in parents:
-            raise InputError(f"annotation {shown(group[0].id)}: there is no annotation {shown(parent)} that it lies in")
+            raise InputError(
+                f"annotation {short_repr(group[0].id)}: there is no annotation {short_repr(parent)} that it lies in"
+            )
         start, end = parents[parent]
         share = (end - start) / len(group)
         for index, annotation in enumerate(_in_order(group)):
@@ -333,7 +341,7 @@ def _in_order(group: Sequence[Annotation]) -> list[Annotation]:
         ordered.append(current)
         current = after.get(current.id)
     if len(ordered) < len(group):
-        problem = f"annotation {shown(group[0].id)} and its {len(group) - 1} neighbours: "
+        problem = f"annotation {short_repr(group[0].id)} and its {len(group) - 1} neighbours: "
         raise InputError(f"{problem}PREVIOUS_ANNOTATION names no order of them")
     return ordered
 
@@ -341,5 +349,5 @@ def _in_order(group: Sequence[Annotation]) -> list[Annotation]:
 def _check(times: Times) -> None:
     for name, (start, end) in times.items():
         if not start < end:
-            problem = f"annotation {shown(name)}: expected an end behind the start, got {start / 1000:.3f} and "
+            problem = f"annotation {short_repr(name)}: expected an end behind the start, got {start / 1000:.3f} and "
             raise InputError(f"{problem}{end / 1000:.3f} s")

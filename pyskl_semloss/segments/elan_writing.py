@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import AnyPath, shown, spoiled
+from pyskl_semloss.io.reading import AnyPath, first_forbidden_character, short_repr
 from pyskl_semloss.io.results import result_path
 from pyskl_semloss.segments.elan_reading import CONFIDENCE
 from pyskl_semloss.segments.segment import Segmentation
@@ -84,8 +84,8 @@ def _link_video(eaf: Any, video: str, path: Path) -> None:
         return
     folder = path.resolve().parent
     there = os.path.isfile(video)
-    if not there and spoiled(video) is not None:
-        raise InputError(f"a video of the name {shown(video)} cannot be linked", file=path, field="video")
+    if not there and first_forbidden_character(video) is not None:
+        raise InputError(f"a video of the name {short_repr(video)} cannot be linked", file=path, field="video")
     absolute = Path(video).resolve() if there or os.path.dirname(video) else folder / video
     kind = mimetypes.guess_type(absolute.name)[0] or "application/octet-stream"
     eaf.add_linked_file(absolute.as_uri(), relpath=_relative(absolute, folder), mimetype=kind)
@@ -97,7 +97,7 @@ def _relative(absolute: Path, folder: Path) -> str | None:
     except ValueError:
         # On another drive.
         return None
-    if spoiled(relative) is not None:
+    if first_forbidden_character(relative) is not None:
         return None
     return relative if relative.startswith("../") else f"./{relative}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import AnyPath, shown
+from pyskl_semloss.io.reading import AnyPath, short_repr
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.io.tables import Spreadsheet, read_spreadsheet
 from pyskl_semloss.segments.elan_reading import Tiers, read_eaf
@@ -181,10 +181,10 @@ def read_csv(path: AnyPath) -> Segmentation:
         InputError: The file is absent or damaged, a column is missing, or a value is wrong; names the line.
     """
     table = read_spreadsheet(path)
-    places = table.places(CSV_COLUMNS)
+    places = table.column_indices(CSV_COLUMNS)
     missing = [name for name in _NEEDED if name not in places]
     if missing:
-        raise InputError(table.missing(missing), file=path, fix=f"Expected the columns {', '.join(_NEEDED)}.")
+        raise InputError(table.missing_columns(missing), file=path, fix=f"Expected the columns {', '.join(_NEEDED)}.")
     segments = tuple(_segment(places, cells, line, table) for line, cells in table.rows)
     try:
         return Segmentation(segments, name=Path(path).stem)
@@ -212,5 +212,5 @@ def _segment(places: Mapping[str, int], cells: Sequence[str], line: int, table: 
     except InputError as error:
         raise error.located(f"line {line}", file=table.path) from None
     except ValueError:
-        values = ", ".join(shown(row.get(key)) for key in ("start", "end", "confidence", "person"))
+        values = ", ".join(short_repr(row.get(key)) for key in ("start", "end", "confidence", "person"))
         raise InputError(f"line {line}: expected numbers, got {values}", file=table.path) from None

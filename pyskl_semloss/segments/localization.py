@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import closest, fold
+from pyskl_semloss.io.reading import closest_names, fold_name
 from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.segments.windows import Timeline, frame_blocks
 
@@ -109,12 +109,12 @@ def background_classes(class_names: Sequence[str], background: Sequence[str]) ->
     numbers = {name: number for number, name in enumerate(class_names)}
     alike: dict[str, list[int]] = {}
     for number, name in enumerate(class_names):
-        alike.setdefault(fold(name), []).append(number)
+        alike.setdefault(fold_name(name), []).append(number)
     result = []
     for name in background:
-        near = [numbers[name]] if name in numbers else alike.get(fold(name), [])
+        near = [numbers[name]] if name in numbers else alike.get(fold_name(name), [])
         if len(near) != 1:
-            likely = closest(name, class_names)
+            likely = closest_names(name, class_names)
             fix = f"Did you mean {likely[0]!r}?" if likely else None
             problem = f"there is no class {name!r}; the classes are"
             raise InputError(problem, field="background", items=map(repr, class_names), fix=fix)

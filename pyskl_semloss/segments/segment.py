@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyskl_semloss.errors import InputError, one_line
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.errors import InputError, escape_control_characters
+from pyskl_semloss.io.reading import short_repr
 from pyskl_semloss.semantic.class_names import check_class_names
 
 MOST_SECONDS, MOST_PERSONS = 1e9, 1_000_000
@@ -49,7 +49,7 @@ class Segment:
         if not 0 <= self.confidence <= 1:
             raise InputError(f"expected 0 to 1, got {self.confidence!r}", field="confidence")
         if not 0 <= self.person < MOST_PERSONS:
-            problem = f"expected a number from 0 to {MOST_PERSONS - 1}, got {shown(self.person)}"
+            problem = f"expected a number from 0 to {MOST_PERSONS - 1}, got {short_repr(self.person)}"
             raise InputError(problem, field="person")
 
     @property
@@ -125,4 +125,4 @@ def format_segments(segments: Sequence[Segment]) -> str:
     for segment in segments:
         whose = f"  (person {segment.person + 1})" if several else ""
         lines.append(f"{segment.start:9.2f} {segment.end:9.2f}   {segment.confidence:.2f}  {segment.name}{whose}")
-    return "\n".join(map(one_line, lines))
+    return "\n".join(map(escape_control_characters, lines))

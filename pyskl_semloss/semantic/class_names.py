@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import TEXT_LIMIT, fold, read_text, shown, spoiled
+from pyskl_semloss.io.reading import TEXT_LIMIT, first_forbidden_character, fold_name, read_text, short_repr
 from pyskl_semloss.io.tables import read_rows, title_key
 
 _IN_FRONT = re.compile(r"(?:class ?)?[(\[#]?(?P<number>\d{1,6})[\s)\].:=,;|\u2013\u2014-]+(?P<name>.*)", re.IGNORECASE)
@@ -92,7 +92,7 @@ def refuse_numbered(names: Sequence[str], file: str | os.PathLike[str] | None = 
     for pattern, where in ((_IN_FRONT, "begin"), (_AT_END, "end")):
         matches = [pattern.fullmatch(name) for name in names]
         own = [at for at, match in enumerate(matches) if match and int(match["number"]) - at in (0, 1)]
-        rests = [fold(match["name"]) for match in matches if match]
+        rests = [fold_name(match["name"]) for match in matches if match]
         if len(own) > 1 and 2 * len(own) >= len(names) and len(rests) == len(set(rests)):
             some = "the names" if len(own) == len(names) else f"{len(own)} of the {len(names)} names"
             problem = f"{some} {where} with their labels, as {names[own[0]]!r}"
@@ -133,7 +133,7 @@ def _numbered(lines: Sequence[str], path: str | os.PathLike[str]) -> NameList | 
         return None
     numbers = [number for number, _ in found]
     if title is not None and min(numbers) != 0 and title_key(title) not in _LIST_TITLES:
-        problem = f"every line but the first, {shown(title)}, begins with a number"
+        problem = f"every line but the first, {short_repr(title)}, begins with a number"
         fix = "Number all names or none; a title may stand above numbers that begin with 0."
         raise InputError(problem, file=path, fix=fix)
     return _in_order(numbers, [_unquoted(match["name"]) for match in matches if match], title, path)
@@ -150,7 +150,7 @@ def _table(rows: Sequence[Sequence[str]], path: str | os.PathLike[str]) -> NameL
     if len(rows) < 2 or len({len(cells) for cells in rows}) > 1:
         return None
     if len(rows[0]) > 1 and any(title_key(cell) in (*_LIST_TITLES, "id") for cell in rows[0]):
-        raise InputError(f"its first line is titles, {shown(list(rows[0]))}", file=path, fix=_ONE_A_LINE)
+        raise InputError(f"its first line is titles, {short_repr(list(rows[0]))}", file=path, fix=_ONE_A_LINE)
     columns = [at for at in range(len(rows[0])) if any(cells[at] for cells in rows)]
     numbers = [at for at in columns if all(cells[at].isdecimal() for cells in rows)]
     if len(columns) < 2 or not numbers:
@@ -169,7 +169,7 @@ def _columns(
         cell, text = (cells[at] if at < len(cells) else "" for at in (number, name))
         if not cell.isdecimal() or len(cell) > 6 or not text:
             raise InputError(
-                f"expected rows of a number and a name, got {shown(list(cells))}", file=path, fix=_ONE_A_LINE
+                f"expected rows of a number and a name, got {short_repr(list(cells))}", file=path, fix=_ONE_A_LINE
             )
         numbers.append(int(cell))
         names.append(text)
@@ -218,7 +218,7 @@ def _refuse_repeated(found: NameList, path: str | os.PathLike[str]) -> None:
     for number, name in enumerate(found.names, offset):
         if not name:
             problems.append(f"{unit} {number} is blank")
-        elif (before := first.setdefault(fold(name), number)) != number:
+        elif (before := first.setdefault(fold_name(name), number)) != number:
             problems.append(f"{unit} {number} repeats {unit} {before} ({name!r})")
     if problems:
         shown_problems = [*problems[:10], *([f"and {len(problems) - 10} more"] if len(problems) > 10 else [])]
@@ -242,8 +242,8 @@ def check_class_names(names: Sequence[str], file: str | os.PathLike[str] | None 
             surrogate pair, or a code point that is no character, which XML cannot hold.
     """
     for number, name in enumerate(names):
-        if (character := spoiled(name)) is not None:
-            problem = f"the name of class {number}, {shown(name)}, holds the character {character}"
+        if (character := first_forbidden_character(name)) is not None:
+            problem = f"the name of class {number}, {short_repr(name)}, holds the character {character}"
             fix = "A name is words alone, without tabs, numbers of its class and characters that are not seen."
             raise InputError(problem, file=file, fix=fix)
 

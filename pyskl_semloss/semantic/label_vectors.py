@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.errors import InputError, escape_control_characters
 from pyskl_semloss.io.arrays import read_npy, read_npz, write_npz
 from pyskl_semloss.io.reading import open_regular
 from pyskl_semloss.semantic.class_names import (
@@ -367,4 +367,4 @@ def summary(labels: LabelVectors) -> str:
         lines.append(f"transformed: {', '.join(targets)}")
     if skipped := labels.notes.get("skipped"):
         lines.append(f"skipped, without a vector: {', '.join(skipped)}")
-    return "\n".join(map(one_line, lines))
+    return "\n".join(map(escape_control_characters, lines))

@@ -34,10 +34,12 @@ def read_descriptions(path: str | os.PathLike[str], class_names: Sequence[str]) 
         InputError: The table has not these columns, a row lacks its sentence or names no class, a class lacks rows.
     """
     table = read_spreadsheet(path)
-    places = table.places(("class", "sentence"))
+    places = table.column_indices(("class", "sentence"))
     absent = [name for name in ("class", "sentence") if name not in places]
     if absent:
-        raise InputError(table.missing(absent), file=path, fix="Give a row for each description: class, sentence.")
+        raise InputError(
+            table.missing_columns(absent), file=path, fix="Give a row for each description: class, sentence."
+        )
     descriptions: dict[str, list[str]] = {name: [] for name in class_names}
     for line, cells in table.rows:
         name, sentence = (cells[places[key]] if places[key] < len(cells) else "" for key in ("class", "sentence"))

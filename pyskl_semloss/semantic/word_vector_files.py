@@ -284,7 +284,7 @@ def _keyed_vectors(path: Path) -> tuple[dict[str, int], np.ndarray | NpyRows, li
     try:
         model = safe_pickle.load(path, extra={("gensim.models.keyedvectors", name): _Attributes for name in names})
     except InputError as error:
-        raise error.replaced(fix=advice) from None
+        raise error.replace(fix=advice) from None
     state = model.get("state") if isinstance(model, _Attributes) else None
     if not isinstance(state, dict):
         raise InputError("expected gensim's KeyedVectors, got another pickle", file=path, fix=advice)

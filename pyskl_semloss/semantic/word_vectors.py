@@ -20,7 +20,7 @@ import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import sha256
-from pyskl_semloss.io.reading import closest
+from pyskl_semloss.io.reading import closest_names
 from pyskl_semloss.semantic.word_vector_files import read_word_vectors
 
 DEFAULT_SOURCE = "glove-wiki-gigaword-300"
@@ -120,7 +120,7 @@ def _locate(source: str) -> Path:
         raise InputError("expected a file of word vectors, got a folder", file=path)
     if path.suffix in {".txt", ".vec", ".gz", ".bin", ".kv", ".zip", ".model"} or len(path.parts) > 1:
         raise InputError("there is no such file of word vectors", file=path)
-    near = closest(source, DOWNLOADER_NAMES, 3)
+    near = closest_names(source, DOWNLOADER_NAMES, 3)
     raise InputError(
         f"{source!r} is neither 'hash', nor a file, nor a name of gensim's downloader",
         field="vectors",

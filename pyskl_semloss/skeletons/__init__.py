@@ -1,4 +1,4 @@
-"""Keypoint layouts: joint names, limbs and mirror pairs of the skeletons that the recipes use, and own ones."""
+"""Keypoint layouts, built in and custom."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from pyskl_semloss.errors import InputError, one_line
-from pyskl_semloss.io.fields import SUFFIXES, compare_names, read_fields
+from pyskl_semloss.errors import InputError, escape_control_characters
+from pyskl_semloss.io.fields import SUFFIXES, compare_fields, read_fields
 from pyskl_semloss.io.fields import is_fields_file as is_layout_file
-from pyskl_semloss.io.reading import closest, shown
-from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
+from pyskl_semloss.io.reading import closest_names, short_repr
+from pyskl_semloss.skeletons.builtin import KNOWN_LAYOUTS
 from pyskl_semloss.skeletons.layout import SkeletonLayout
 from pyskl_semloss.skeletons.mapping import JointMap, joint_map
 from pyskl_semloss.skeletons.mirror import check_mirror, mirror_order
@@ -40,7 +40,7 @@ def layout_names() -> tuple[str, ...]:
 def get_layout(
     spec: str | os.PathLike[str] | Mapping[str, Any] | SkeletonLayout, *, files: bool = True
 ) -> SkeletonLayout:
-    """Return a layout by name, or build and check an own one.
+    """Layout by its name, file or fields.
 
     A layout that is kept with its published mistakes is returned with one warning per process.
 
@@ -73,13 +73,13 @@ def get_layout(
         raise InputError(problem, field="name", fix="Give an own layout an own name.")
     if layout.mistakes and layout.name not in _warned:
         _warned.add(layout.name)
-        said = one_line(layout.mistakes)
+        said = escape_control_characters(layout.mistakes)
         warnings.warn(f"skeleton layout {layout.name!r} is wrong on purpose: {said}", stacklevel=2)
     return layout
 
 
 def layout_fields(layout: SkeletonLayout) -> dict[str, Any]:
-    """The fields of a layout as plain data, of which :func:`get_layout` makes it again; defaults are left out."""
+    """Fields of a layout as plain data for :func:`get_layout`, without defaults."""
     fields = {
         field.name: getattr(layout, field.name)
         for field in dataclasses.fields(layout)
@@ -89,7 +89,7 @@ def layout_fields(layout: SkeletonLayout) -> dict[str, Any]:
 
 
 def _listed(value: Any) -> Any:
-    return [_listed(each) for each in value] if isinstance(value, tuple) else value
+    return [_listed(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _of_file(path: str | os.PathLike[str]) -> SkeletonLayout:
@@ -104,7 +104,7 @@ def _by_name(name: str, files: bool) -> SkeletonLayout:
     if name in KNOWN_LAYOUTS:
         return KNOWN_LAYOUTS[name]
     there = [file for suffix in ("", *SUFFIXES) if os.path.isfile(file := f"{name}{suffix}")] if files else []
-    near = there or closest(name, KNOWN_LAYOUTS)
+    near = there or closest_names(name, KNOWN_LAYOUTS)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     if near and near[0] == name:
         hint = f"The file {name!r} is none by its name, which must end in {', '.join(SUFFIXES)}. "
@@ -113,13 +113,13 @@ def _by_name(name: str, files: bool) -> SkeletonLayout:
 
 
 def _from_mapping(spec: Mapping[str, Any]) -> SkeletonLayout:
-    missing, unknown = compare_names(SkeletonLayout, spec)
+    missing, unknown = compare_fields(SkeletonLayout, spec)
     if missing:
-        whose = f"layout {shown(spec['name'])}" if "name" in spec else "a layout"
+        whose = f"layout {short_repr(spec['name'])}" if "name" in spec else "a layout"
         raise InputError(f"{whose} lacks {', '.join(missing)}", field="layout")
     if unknown:
-        listed = ", ".join(key if isinstance(key, str) else shown(key) for key in unknown[:20])
-        problem = f"layout {shown(spec['name'])} has unknown fields {listed}"
+        listed = ", ".join(key if isinstance(key, str) else short_repr(key) for key in unknown[:20])
+        problem = f"layout {short_repr(spec['name'])} has unknown fields {listed}"
         names = ", ".join(field.name for field in dataclasses.fields(SkeletonLayout))
         raise InputError(problem, field="layout", fix=f"Its fields are {names}.")
     return SkeletonLayout(**{**spec, **{field: _indexed(spec, field) for field in ("limbs", "mirror_pairs")}})
@@ -130,13 +130,15 @@ def _indexed(spec: Mapping[str, Any], field: str) -> Any:
     pairs, joints = spec[field], spec["joints"]
     if not isinstance(pairs, (list, tuple)) or not isinstance(joints, (list, tuple)):
         return pairs
-    place = {name: at for at, name in enumerate(joints) if isinstance(name, str)}
+    index_of = {name: index for index, name in enumerate(joints) if isinstance(name, str)}
 
     def index(joint: object) -> object:
-        if isinstance(joint, str) and joint not in place:
-            near = closest(joint, place)
+        if isinstance(joint, str) and joint not in index_of:
+            near = closest_names(joint, index_of)
             fix = f"Did you mean {near[0]!r}?" if near else None
-            raise InputError(f"layout {shown(spec['name'])} has no joint {shown(joint)}", field=field, fix=fix)
-        return place[joint] if isinstance(joint, str) else joint
+            raise InputError(
+                f"layout {short_repr(spec['name'])} has no joint {short_repr(joint)}", field=field, fix=fix
+            )
+        return index_of[joint] if isinstance(joint, str) else joint
 
     return [[index(joint) for joint in pair] if isinstance(pair, (list, tuple)) else pair for pair in pairs]

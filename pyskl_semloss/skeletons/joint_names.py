@@ -1,4 +1,4 @@
-"""What a joint's name means: the point of the body, whichever way a layout spells it."""
+"""Body points from joint names in any spelling."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ Point = tuple[str, str]
 """Side (``"left"``, ``"right"`` or ``""``) and part."""
 
 
-def points_of(layout: SkeletonLayout) -> tuple[Point, ...]:
+def body_points(layout: SkeletonLayout) -> tuple[Point, ...]:
     """The point of each joint, (V,), with the sides as the layout names them.
 
     In a layout with Kinect's SpineShoulder the joint ``neck`` is the one above it. In a layout with five finger points
     a hand and no wrist, as in iMiGUE's, ``hand`` is the wrist and the points are the fingertips from the thumb on.
     """
-    points = [point_of(name) for name in layout.joints]
+    points = [body_point(name) for name in layout.joints]
     tokens = ["_".join(_tokens(name)) for name in layout.joints]
     parts = {part for _, part in points}
     if {"spine_shoulder", "neck"} <= set(tokens):
@@ -62,11 +62,11 @@ def points_of(layout: SkeletonLayout) -> tuple[Point, ...]:
     return tuple(points)
 
 
-def point_of(name: str) -> Point:
+def body_point(name: str) -> Point:
     """Side and part that a joint's name means.
 
     Example:
-        >>> point_of("LBigToe"), point_of("right_forefinger4"), point_of("HandTipLeft")
+        >>> body_point("LBigToe"), body_point("right_forefinger4"), body_point("HandTipLeft")
         (('left', 'big_toe'), ('right', 'index_4'), ('left', 'hand_tip'))
     """
     tokens = _tokens(name)

@@ -1,4 +1,4 @@
-"""A keypoint layout as frozen data, checked once at construction, and what the hosts' configs derive from it."""
+"""Keypoint layout as validated, frozen data."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.reading import short_repr
 from pyskl_semloss.skeletons.mirror import Pair, index_pairs, mirror_order, mirrored_limbs
 
 
 @dataclass(frozen=True)
 class SkeletonLayout:
-    """Joints, limbs and left/right pairs of a kind of skeleton; lists are turned into tuples.
+    """Joints, limbs and mirror pairs of a skeleton; lists become tuples.
 
     Args:
         name: The name in configs, messages and pictures.
@@ -48,14 +48,14 @@ class SkeletonLayout:
     sides: str = "person"
 
     def __post_init__(self) -> None:
-        whose = f"layout {shown(self.name)}: "
+        whose = f"layout {short_repr(self.name)}: "
         for field in ("name", "source", "mistakes"):
             if not isinstance(getattr(self, field), str):
-                raise InputError(f"{whose}expected text, got {shown(getattr(self, field))}", field=field)
+                raise InputError(f"{whose}expected text, got {short_repr(getattr(self, field))}", field=field)
         if not self.name:
             raise InputError("a layout needs a name", field="name")
         if self.sides not in ("person", "image"):
-            raise InputError(f"{whose}expected 'person' or 'image', got {shown(self.sides)}", field="sides")
+            raise InputError(f"{whose}expected 'person' or 'image', got {short_repr(self.sides)}", field="sides")
         _set(self, "joints", _joint_names(self.joints, whose))
         _set(self, "limbs", index_pairs(self.limbs, "limbs", whose))
         _set(self, "mirror_pairs", index_pairs(self.mirror_pairs, "mirror_pairs", whose))
@@ -144,7 +144,7 @@ def _set(layout: SkeletonLayout, field: str, value: object) -> None:
 
 def _joint_names(joints: object, whose: str) -> tuple[str, ...]:
     if not isinstance(joints, list | tuple) or not joints or not all(isinstance(name, str) for name in joints):
-        raise InputError(f"{whose}expected a list of joint names, got {shown(joints)}", field="joints")
+        raise InputError(f"{whose}expected a list of joint names, got {short_repr(joints)}", field="joints")
     twice = [name for name, times in Counter(joints).items() if times > 1]
     if twice:
         raise InputError(f"{whose}a joint name stands twice: {', '.join(twice)}", field="joints")
@@ -157,12 +157,14 @@ def _check_limbs(limbs: tuple[Pair, ...], num_joints: int, whose: str) -> None:
         a, b = limb
         if not (0 <= a < num_joints and 0 <= b < num_joints):
             raise InputError(
-                f"{whose}limb {shown(limb)} names a joint that is not in 0..{num_joints - 1}", field="limbs"
+                f"{whose}limb {short_repr(limb)} names a joint that is not in 0..{num_joints - 1}", field="limbs"
             )
         if a == b:
-            raise InputError(f"{whose}limb {shown(limb)} goes from a joint to itself", field="limbs")
+            raise InputError(f"{whose}limb {short_repr(limb)} goes from a joint to itself", field="limbs")
         if frozenset(limb) in seen:
-            raise InputError(f"{whose}limb {shown(limb)} stands twice (its direction has no meaning)", field="limbs")
+            raise InputError(
+                f"{whose}limb {short_repr(limb)} stands twice (its direction has no meaning)", field="limbs"
+            )
         seen.add(frozenset(limb))
 
 
@@ -170,12 +172,14 @@ def _unit_points(points: object, num_joints: int, whose: str) -> tuple[tuple[flo
     try:
         pose = tuple((float(x), float(y)) for x, y in points)  # type: ignore[attr-defined]
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{whose}expected a list of (x, y), got {shown(points)}", field="rest_pose") from None
+        raise InputError(f"{whose}expected a list of (x, y), got {short_repr(points)}", field="rest_pose") from None
     if len(pose) != num_joints:
         raise InputError(f"{whose}{len(pose)} points for {num_joints} joints", field="rest_pose")
     for index, point in enumerate(pose):
         if not all(0 <= value <= 1 for value in point):
-            raise InputError(f"{whose}joint {index} at {shown(point)} is outside the unit square", field="rest_pose")
+            raise InputError(
+                f"{whose}joint {index} at {short_repr(point)} is outside the unit square", field="rest_pose"
+            )
     return pose
 
 

@@ -1,4 +1,4 @@
-"""From one layout to another: joints matched by what their names mean, derived where that can be, else missing."""
+"""Mapping of joints from a layout to another by their names."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import closest, shown
-from pyskl_semloss.skeletons.joint_names import Point, points_of
+from pyskl_semloss.io.reading import closest_names, short_repr
+from pyskl_semloss.skeletons.joint_names import Point, body_points
 from pyskl_semloss.skeletons.layout import SkeletonLayout
 
 _MIRRORED = {"left": "right", "right": "left", "": ""}
@@ -35,7 +35,7 @@ _RULES: dict[str, tuple[tuple[tuple[str, str], ...], ...]] = {
 
 @dataclass(frozen=True)
 class JointMap:
-    """Which joints of a source make each joint of a target; made by :func:`joint_map`.
+    """Source joints of each target joint, from :func:`joint_map`.
 
     Attributes:
         source: Layout of the keypoints that come.
@@ -51,16 +51,16 @@ class JointMap:
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
-        """Names of the target's joints that the source has nothing for; they are (0, 0) with score 0."""
+        """Names of target joints without a source; they are (0, 0) with score 0."""
         return tuple(name for name, used in zip(self.target.joints, self.joints, strict=True) if not used)
 
     @cached_property
     def derived(self) -> tuple[str, ...]:
-        """Names of the target's joints that are made of other points of the source."""
+        """Names of target joints computed from other source joints."""
         return tuple(name for name, derived in zip(self.target.joints, self._derived, strict=True) if derived)
 
     def apply(self, keypoint: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints of the source layout as keypoints of the target layout.
+        """Keypoints and scores in the target layout.
 
         A joint made of several points is their mean, with the smallest of their scores; where one of them scores 0
         it is missing.
@@ -92,7 +92,7 @@ class JointMap:
 
 
 def joint_map(source: SkeletonLayout, target: SkeletonLayout, aliases: Mapping[str, str] | None = None) -> JointMap:
-    """Match the joints of two layouts by what their names mean.
+    """Match the joints of two layouts by the meaning of their names.
 
     Names that differ in spelling alone match (``LShoulder``, ``left_shoulder``, ``ShoulderLeft``), and so do several
     names of one point (MidHip and SpineBase, a forefinger's fourth point and its tip). Where the one layout's sides are
@@ -110,33 +110,33 @@ def joint_map(source: SkeletonLayout, target: SkeletonLayout, aliases: Mapping[s
 
     Example:
         >>> from pyskl_semloss.skeletons import get_layout
-        >>> made = joint_map(get_layout("coco17"), get_layout("openpose25"))
-        >>> made.derived, made.missing[:2]
+        >>> mapping = joint_map(get_layout("coco17"), get_layout("openpose25"))
+        >>> mapping.derived, mapping.missing[:2]
         (('Neck', 'MidHip'), ('LBigToe', 'LSmallToe'))
     """
     if source.joints == target.joints and not aliases and source.sides == target.sides:
         return JointMap(
             source, target, tuple((joint,) for joint in range(target.num_joints)), (False,) * len(target.joints)
         )
-    have = {point: joint for joint, point in reversed(list(enumerate(points_of(source))))}
+    have = {point: joint for joint, point in reversed(list(enumerate(body_points(source))))}
     exchanged = source.sides != target.sides
-    given = {_named(target, name): _named(source, other) for name, other in (aliases or {}).items()}
+    aliased = {_named(target, name): _named(source, other) for name, other in (aliases or {}).items()}
     joints: list[tuple[int, ...]] = []
     derived = []
     used: tuple[int, ...]
-    for at, (side, part) in enumerate(points_of(target)):
+    for at, (side, part) in enumerate(body_points(target)):
         wanted = (_MIRRORED[side] if exchanged else side, part)
-        if at in given:
-            used, made = (given[at],), False
+        if at in aliased:
+            used, is_derived = (aliased[at],), False
         elif wanted in have:
             joint = have[wanted]
             # Points of the face have sides and no side in their names.
-            used, made = (source.joint_mirror[joint] if exchanged and not side else joint,), False
+            used, is_derived = (source.joint_mirror[joint] if exchanged and not side else joint,), False
         else:
             used = _derive(wanted, have)
-            made = bool(used)
+            is_derived = bool(used)
         joints.append(used)
-        derived.append(made)
+        derived.append(is_derived)
     if not any(joints):
         problem = f"no joint of layout {target.name!r} is in layout {source.name!r}"
         raise InputError(problem, field="joints", fix="Name what is the same point in aliases: target joint to source.")
@@ -163,6 +163,6 @@ def _expanded(group: tuple[tuple[str, str], ...], side: str) -> Iterator[Point]:
 def _named(layout: SkeletonLayout, name: str) -> int:
     if name in layout.joints:
         return layout.joints.index(name)
-    near = closest(str(name), layout.joints)
+    near = closest_names(str(name), layout.joints)
     hint = f"did you mean {near[0]!r}?" if near else f"its joints are {', '.join(layout.joints[:5])}, …"
-    raise InputError(f"layout {layout.name!r} has no joint {shown(name)}; {hint}", field="aliases")
+    raise InputError(f"layout {layout.name!r} has no joint {short_repr(name)}; {hint}", field="aliases")

@@ -1,4 +1,4 @@
-"""What left and right mean for lists of joints and limbs: swaps as permutations, and limbs that a mirror breaks."""
+"""Left/right mirror of joints and limbs as permutations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterable, Sequence
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.reading import short_repr
 
 Pair = tuple[int, int]
 
@@ -14,7 +14,7 @@ Pair = tuple[int, int]
 def check_mirror(
     limbs: Iterable[Sequence[int]], left_kp: Iterable[int], right_kp: Iterable[int]
 ) -> tuple[tuple[int, int], ...]:
-    """Find the limbs that a left/right swap of the joints turns into something that is no limb.
+    """Limbs whose mirror image is no limb.
 
     For the explicit lists of the hosts' configs (``skeletons``, ``left_kp``, ``right_kp``). Joints in neither list are
     central and stay where they are; a limb has no direction.
@@ -46,7 +46,7 @@ def check_mirror(
 def mirror_order(
     count: int, pairs: Iterable[Sequence[int]], what: str = "joint", field: str = "mirror_pairs", whose: str = ""
 ) -> tuple[int, ...]:
-    """The order that left/right pairs give to ``count`` channels in a mirror.
+    """Permutation of ``count`` channels by left/right pairs.
 
     Args:
         count: Number of joints or limbs.
@@ -71,41 +71,41 @@ def mirror_order(
     for left, right in pairs:
         if left == right:
             fix = f"Leave a central {what} out."
-            raise InputError(f"{whose}{what} {shown(left)} is paired with itself", field=field, fix=fix)
+            raise InputError(f"{whose}{what} {short_repr(left)} is paired with itself", field=field, fix=fix)
         for index in (left, right):
             if not 0 <= index < count:
-                raise InputError(f"{whose}{what} {shown(index)} is not in 0..{count - 1}", field=field)
+                raise InputError(f"{whose}{what} {short_repr(index)} is not in 0..{count - 1}", field=field)
             if index in seen:
-                raise InputError(f"{whose}{what} {shown(index)} stands in two pairs", field=field)
+                raise InputError(f"{whose}{what} {short_repr(index)} stands in two pairs", field=field)
             seen.add(index)
         order[left], order[right] = right, left
     return tuple(order)
 
 
 def mirrored_limbs(limbs: Sequence[Pair], joint_mirror: Sequence[int]) -> tuple[int | None, ...]:
-    """Index of the limb between the mirrored ends of each limb, or None where there is no such limb.
+    """Index of each limb's mirror image, or None where it is no limb.
 
     Example:
         >>> mirrored_limbs([(0, 1), (0, 2), (1, 3)], joint_mirror=(0, 2, 1, 3))
         (1, 0, None)
     """
-    place = {frozenset(limb): index for index, limb in enumerate(limbs)}
-    return tuple(place.get(frozenset((joint_mirror[a], joint_mirror[b]))) for a, b in limbs)
+    index_of = {frozenset(limb): index for index, limb in enumerate(limbs)}
+    return tuple(index_of.get(frozenset((joint_mirror[a], joint_mirror[b]))) for a, b in limbs)
 
 
 def indices(values: Iterable[int], field: str, whose: str = "") -> tuple[int, ...]:
-    """Whole numbers from any list (numpy integers too) as a tuple of int; anything else is an InputError."""
+    """Tuple of int from any list of whole numbers; else an InputError."""
     try:
         return tuple(operator.index(value) for value in values)
     except TypeError:
-        problem = f"{whose}expected a list of whole numbers, got {shown(values)}"
+        problem = f"{whose}expected a list of whole numbers, got {short_repr(values)}"
         raise InputError(problem, field=field) from None
 
 
 def index_pairs(values: Iterable[Sequence[int]], field: str, whose: str = "") -> tuple[Pair, ...]:
-    """Pairs of whole numbers from any nested list as tuples of int; anything else is an InputError."""
+    """Tuples of int from any list of pairs; else an InputError."""
     try:
         return tuple((operator.index(a), operator.index(b)) for a, b in values)
     except (TypeError, ValueError):
-        problem = f"{whose}expected a list of pairs of whole numbers, got {shown(values)}"
+        problem = f"{whose}expected a list of pairs of whole numbers, got {short_repr(values)}"
         raise InputError(problem, field=field) from None

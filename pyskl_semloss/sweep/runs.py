@@ -15,7 +15,7 @@ from pyskl_semloss.cpu.workers import run_program
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.metrics import all_metrics
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.io.files import HELD, hold, sha256
+from pyskl_semloss.io.files import INHERITED_LOCK, acquire_lock, sha256
 from pyskl_semloss.io.records import read_record, write_record
 from pyskl_semloss.sweep.plan import Run
 from pyskl_semloss.sweep.settings import (
@@ -128,7 +128,7 @@ def execute(run: Run, describer: Describer, tools: Tools) -> dict[str, float]:
     folder = describer.out / run.name
     folder.mkdir(parents=True, exist_ok=True)
     # Those that train and test get the lock, too: it outlives this process if they do.
-    with hold(folder, "works in") as lock:
+    with acquire_lock(folder, "works in") as lock:
         settings = describer.describe(run)
         # Another shard may have finished it since the sweep began.
         if check_folder(folder, settings) == "finished":
@@ -168,7 +168,7 @@ def _call(step: str, command: Sequence[str], folder: Path, lock: int) -> None:
         stream.flush()
         status = run_program(
             command, 30, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
-            pass_fds=[lock] * (lock >= 0), env={**os.environ, HELD: str(lock)},
+            pass_fds=[lock] * (lock >= 0), env={**os.environ, INHERITED_LOCK: str(lock)},
         )  # fmt: skip
     if status:
         raise RunError(f"{step} ended with status {status}: {_last_line(log)} (all of it in {log})")

@@ -11,7 +11,7 @@ from typing import Any
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import sha256
-from pyskl_semloss.io.records import flat, read_record, short
+from pyskl_semloss.io.records import flatten, read_record, short_json
 from pyskl_semloss.semantic.controls import CONTROLS
 from pyskl_semloss.semantic.label_vectors import LabelVectors
 from pyskl_semloss.sweep.plan import Run, run_options
@@ -170,9 +170,9 @@ def check_others(out: Path, settings: Mapping[str, Any]) -> None:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
     """Which settings differ, in words, at most four."""
-    there, now = (flat({key: one.get(key) for key in keys}) for one in (old, new))
+    there, now = (flatten({key: one.get(key) for key in keys}) for one in (old, new))
     changed = [key for key in {**there, **now} if there.get(key) != now.get(key)]
-    shown = [f"{key} {short(there.get(key))} there, {short(now.get(key))} now" for key in changed[:4]]
+    shown = [f"{key} {short_json(there.get(key))} there, {short_json(now.get(key))} now" for key in changed[:4]]
     return shown + ([f"{len(changed) - 4} more"] if len(changed) > 4 else [])
 
 

@@ -1,8 +1,8 @@
-"""A look at a checkpoint before torch reads it: that it is an archive of its own making, and plain data.
+"""Check of a checkpoint before ``torch.load``: archive, sizes, plain data.
 
-``torch.load(weights_only=True)`` runs no code from a file, but it believes sizes, unpacks what is compressed, and hands
-the states of arrays and dtypes to numpy, which a forged one makes read beyond its memory. So the pickle in a checkpoint
-is first read as plain data, with stand-ins for all that is torch's.
+``torch.load(weights_only=True)`` runs no code of a file. But it trusts sizes, decompresses members, and passes states
+of arrays and dtypes to numpy, where a forged state reads beyond the array's memory. So the pickle of a checkpoint is
+first read as plain data, with placeholders for torch's types.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pyskl_semloss.untrusted.pickle_scan import check_extent
 
 _ZIP, _LEGACY = b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _LONGEST_LEGACY = 256 << 20
-"""Bytes at the start of an old checkpoint in which all but its storages must lie."""
+"""Bytes at the start of an old checkpoint that must hold everything but its storages."""
 _END, _LOCATOR, _END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sLQL"), 56
 _ITEM_SIZES = {
     **{"Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Bool": 1, "ComplexDouble": 16, "ComplexFloat": 8},
@@ -34,15 +34,15 @@ _DTYPES = (
 
 
 def check_checkpoint(stream: IO[bytes]) -> None:
-    """Refuse a checkpoint that could do more to ``torch.load(weights_only=True)`` than give it tensors and plain data.
+    """Refuse a checkpoint that ``torch.load(weights_only=True)`` cannot read safely.
 
     Args:
-        stream: The whole file, in the zip form or the one that torch wrote before 1.6.
+        stream: Whole file, in the zip format or in that of torch before 1.6.
 
     Raises:
-        ValueError: It is no such file, a member is compressed, there twice or outside the one folder, a storage or a
+        ValueError: The file has another format; a member is compressed, duplicate or outside the folder; a storage or a
             tensor is larger than its data.
-        InputError: Its pickle is refused, see :func:`pyskl_semloss.untrusted.safe_pickle.loads`.
+        InputError: The pickle is refused, see :func:`pyskl_semloss.untrusted.safe_pickle.loads`.
     """
     head = stream.read(len(_LEGACY))
     if head.startswith(_ZIP):
@@ -53,8 +53,8 @@ def check_checkpoint(stream: IO[bytes]) -> None:
         raise ValueError("it is no file that torch.save writes")
 
 
-class _Sealed:
-    """Stands for something of torch's; nothing of it can be set, and its length is the number of its items."""
+class _Placeholder:
+    """Placeholder of a torch object with a number of items; no attribute can be set."""
 
     __slots__ = ("items",)
 
@@ -65,14 +65,14 @@ class _Sealed:
         raise ValueError("it sets attributes of a tensor")
 
 
-class _Storage(_Sealed):
-    """A type of storage; ``items`` is the size of an item in bytes."""
+class _Storage(_Placeholder):
+    """Placeholder of a storage type; ``items`` is the size of an item in bytes."""
 
     __slots__ = ()
 
 
 class _Fields(dict[Any, Any]):
-    """An ordered dict or mmengine's log history: what is set of it is kept beside its items, and looked at as well."""
+    """Placeholder of an OrderedDict; state that is set is kept as an item and checked, too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,21 +82,21 @@ class _Fields(dict[Any, Any]):
 
 
 class _History(_Fields):
-    """mmengine's log history."""
+    """Placeholder of mmengine's HistoryBuffer."""
 
 
-_STATE = _Sealed()
+_STATE = _Placeholder()
 
 
-def _tensor(storage: Any, offset: int, size: Any, stride: Any, *_: object) -> _Sealed:
-    if not isinstance(storage, _Sealed) or isinstance(storage, _Storage):
+def _tensor(storage: Any, offset: int, size: Any, stride: Any, *_: object) -> _Placeholder:
+    if not isinstance(storage, _Placeholder) or isinstance(storage, _Storage):
         raise ValueError("a tensor without a storage")
     # Numbers of thousands of digits take minutes to multiply.
     if not all(_is_shape(numbers) for numbers in (size, stride, (offset,))):
         raise ValueError("a tensor whose shape is none")
     if math.prod(size) > storage.items:
         raise ValueError("a tensor that is larger than its data")
-    return _Sealed(storage.items)
+    return _Placeholder(storage.items)
 
 
 def _is_shape(numbers: object) -> bool:
@@ -105,8 +105,8 @@ def _is_shape(numbers: object) -> bool:
     return all(type(number) is int and 0 <= number < 1 << 63 for number in numbers)
 
 
-def _parameter(tensor: Any, *_: object) -> _Sealed:
-    if not isinstance(tensor, _Sealed):
+def _parameter(tensor: Any, *_: object) -> _Placeholder:
+    if not isinstance(tensor, _Placeholder):
         raise ValueError("a parameter without a tensor")
     return tensor
 
@@ -117,8 +117,8 @@ def _size(numbers: Any) -> tuple[int, ...]:
     return numbers
 
 
-def _device(*where: Any) -> _Sealed:
-    return _Sealed()
+def _device(*args: Any) -> _Placeholder:
+    return _Placeholder()
 
 
 def _ordered(*items: object) -> _Fields:
@@ -127,10 +127,10 @@ def _ordered(*items: object) -> _Fields:
     return _Fields()
 
 
-def _method(owner: object, name: object) -> _Sealed:
+def _method(owner: object, name: object) -> _Placeholder:
     if owner is not _History or name not in ("min", "max", "mean", "current"):
         raise ValueError("an attribute of something else than the log history")
-    return _Sealed()
+    return _Placeholder()
 
 
 _NAMES: dict[tuple[str, str], object] = {
@@ -142,24 +142,24 @@ _NAMES: dict[tuple[str, str], object] = {
     ("mmengine.logging.history_buffer", "HistoryBuffer"): _History,
     ("builtins", "getattr"): _method,
     ("__builtin__", "getattr"): _method,
-    **{("torch", name): _Sealed() for name in _DTYPES},
+    **{("torch", name): _Placeholder() for name in _DTYPES},
     **{("torch", f"{name}Storage"): _Storage(size) for name, size in _ITEM_SIZES.items()},
     ("torch.storage", "UntypedStorage"): _Storage(1),
 }
 
 
-def _storages(sizes: Callable[[str], int]) -> Callable[[Any], _Sealed]:
-    """What a persistent id stands for; ``sizes`` tells the bytes that there are for a key."""
+def _storages(sizes: Callable[[str], int]) -> Callable[[Any], _Placeholder]:
+    """Function of a persistent id; ``sizes`` gives the available bytes of a key."""
 
-    def find(pid: Any) -> _Sealed:
+    def load(pid: Any) -> _Placeholder:
         kind, storage, key, _, items, *view = pid if isinstance(pid, tuple) and len(pid) in (5, 6) else [None] * 5
         if kind != "storage" or not isinstance(storage, _Storage) or not isinstance(key, str) or any(view):
             raise ValueError("it names something outside itself that is no storage")
         if type(items) is not int or not 0 <= items * storage.items <= sizes(key):
             raise ValueError("a storage that is larger than its data")
-        return _Sealed(items)
+        return _Placeholder(items)
 
-    return find
+    return load
 
 
 def _check_archive(stream: IO[bytes]) -> None:
@@ -169,7 +169,7 @@ def _check_archive(stream: IO[bytes]) -> None:
         infos = archive.infolist()
         root = infos[0].filename.partition("/")[0] if infos else ""
         members = {info.filename.removeprefix(f"{root}/"): info.file_size for info in infos}
-        # torch finds a member whatever the case of its letters.
+        # torch ignores the case of member names.
         if len({name.lower() for name in members}) != len(infos):
             raise ValueError("a member of it is there twice")
         if not root or not all(info.filename.startswith(f"{root}/") for info in infos):
@@ -182,11 +182,11 @@ def _check_archive(stream: IO[bytes]) -> None:
             raise ValueError("it is a zip archive that torch.save has not written")
         data = archive.read(f"{root}/data.pkl")
     sizes = _storages(lambda key: members.get(f"data/{key}", -1))
-    safe_pickle.loads(data, _NAMES, persistent=sizes, size=_on_disk(stream, size))
+    safe_pickle.loads(data, _NAMES, persistent=sizes, size=_allocated_size(stream, size))
 
 
 def _check_end(archive: zipfile.ZipFile, stream: IO[bytes], size: int) -> None:
-    """Refuse an archive of which two readers could see different members: all must agree where its list begins."""
+    """Refuse an archive whose member list two readers could find at different offsets."""
     tail = min(size, _END.size + _LOCATOR.size + _END_64)
     stream.seek(size - tail)
     data = stream.read(tail)
@@ -204,31 +204,31 @@ def _check_end(archive: zipfile.ZipFile, stream: IO[bytes], size: int) -> None:
 
 def _check_legacy(stream: IO[bytes]) -> None:
     size = stream.seek(0, 2)
-    there = _on_disk(stream, size)
+    allocated = _allocated_size(stream, size)
     stream.seek(0)
-    # Read, not mapped: a file that is cut short while it is mapped ends the process.
+    # Read, not mapped: truncation of a mapped file ends the process.
     data = stream.read(_LONGEST_LEGACY)
-    place, parts = 0, []
+    position, contents = 0, []
     declared: dict[str, int] = {}
 
-    def declare(pid: Any) -> _Sealed:
-        found = _storages(lambda key: size)(pid)
-        declared[pid[2]] = max(declared.get(pid[2], 0), found.items * pid[1].items)
-        return found
+    def declare(pid: Any) -> _Placeholder:
+        storage = _storages(lambda key: size)(pid)
+        declared[pid[2]] = max(declared.get(pid[2], 0), storage.items * pid[1].items)
+        return storage
 
-    # A magic number, a version, facts of the machine, the content, the keys of the storages that follow.
+    # Magic number, version, facts of the machine, content, keys of the storages that follow.
     for _ in range(5):
-        end = check_extent(data, place, there).end
-        parts.append(safe_pickle.loads(data[place:end], _NAMES, persistent=declare, size=there))
-        place = end
-    if sorted(parts[4]) != sorted(declared):
+        end = check_extent(data, position, allocated).end
+        contents.append(safe_pickle.loads(data[position:end], _NAMES, persistent=declare, size=allocated))
+        position = end
+    if sorted(contents[4]) != sorted(declared):
         raise ValueError("its list of storages is another than those that it uses")
-    if sum(declared.values()) > size - place:
+    if sum(declared.values()) > size - position:
         raise ValueError("its storages are larger than the file")
 
 
-def _on_disk(stream: IO[bytes], size: int) -> int:
-    """Bytes of the file without its holes."""
+def _allocated_size(stream: IO[bytes], size: int) -> int:
+    """Size in bytes of the file without its holes."""
     try:
         return data_size(stream.fileno())
     except OSError:

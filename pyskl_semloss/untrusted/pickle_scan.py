@@ -1,8 +1,8 @@
-"""A look at a pickle's opcodes before it is read, so that a few bytes cannot claim all memory or end the process.
+"""Check of a pickle's opcodes for memory, depth and hash collisions.
 
-The stack machine is followed without making its objects: of each it is only known of how many tuples it consists, and
-how much work it is to hash and compare it. Of that the keys of dicts and the members of sets may take only so much: the
-hashes of numbers and tuples can be chosen, so that a dict compares each key with all others.
+The stack machine is simulated without its objects. Of each object only two numbers are known: the tuples in it, and the
+work of hashing and comparing it. The work of all dict keys and set members is limited: hashes of numbers and tuples can
+be chosen, so that a dict compares each key with all others.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import NamedTuple
 from pyskl_semloss.io.reading import memory_limit
 
 MOST_TUPLES = 10_000
-"""Tuples within one tuple, each as often as it is named: hashing a dict's key goes through all of them, in C."""
+"""Largest number of tuples in a tuple, with repetitions: hashing visits all of them, recursively in C."""
 
 MOST_KEYS = 10_000
-"""Work of all keys of dicts and members of sets together.
+"""Largest work of all dict keys and set members together.
 
-A text below 1 KiB, a float and a whole number of up to 64 bits are none, others 1 for each KiB or each 64 bits; a tuple
-is 1, and 1 for each item; an object that is made by a call is 1."""
+Work of a text: 1 per full KiB. Work of a whole number above 64 bits: 1 per 64 bits. Work of a tuple: 1 + number of its
+items + their work. Work of an object from a call: 1. Others: 0."""
 
 _LENGTHS = {
     pickletools.TAKEN_FROM_ARGUMENT1: (1, False),
@@ -36,7 +36,7 @@ def _codes(names: str) -> frozenset[int]:
 
 
 _ARGUMENT = {ord(op.code): op.arg.n if op.arg else 0 for op in pickletools.opcodes}
-# What an opcode takes from the stack (from below the mark, where it takes all down to one) and leaves there.
+# Number of objects that an opcode pops (below the mark, if it pops down to a mark) and pushes.
 _TO_MARK = {ord(op.code) for op in pickletools.opcodes if pickletools.markobject in op.stack_before}
 _TAKES = {
     ord(op.code): op.stack_before.index(pickletools.markobject) if ord(op.code) in _TO_MARK else len(op.stack_before)
@@ -51,7 +51,7 @@ _TUPLE, _MARK, _POP, _DUP, _STOP, _MEMOIZE, _SETITEM, _BUILD, _REDUCE = (
     _CODE[name] for name in ("TUPLE", "MARK", "POP", "DUP", "STOP", "MEMOIZE", "SETITEM", "BUILD", "REDUCE")
 )
 _CALLS = _codes("NEWOBJ NEWOBJ_EX OBJ INST")
-# How far apart the keys are among the objects that are taken down to the mark.
+# Distance between keys among the objects above the mark.
 _KEYS = dict.fromkeys(_codes("SETITEMS DICT"), 2) | dict.fromkeys(_codes("ADDITEMS FROZENSET"), 1)
 _FROZENSET = _CODE["FROZENSET"]
 _UNUSUAL = frozenset({*_TO_MARK, *_TUPLES, *_MEMO, *_CALLS, _REDUCE, _MARK, _POP, _DUP, _STOP, _SETITEM, _BUILD})
@@ -62,13 +62,13 @@ _STRINGS = _codes(
 )
 _SIZED = _BYTES | _DIGITS | _STRINGS
 _SHORT = 9
-"""No argument of an opcode of fixed length is longer, and no 64-bit number in binary, with its length in one byte."""
-# Of an object its work is kept, and its tuples above this many bits: both sums are taken at once.
+"""Bytes of the longest argument of fixed length, and of a binary 64-bit number with its length byte."""
+# An object is represented by work + (tuples << _SHIFT), so that one addition sums both.
 _SHIFT = 64
 _ONE_TUPLE, _TOO_MANY_TUPLES = (1 << _SHIFT) + 1, (MOST_TUPLES + 1) << _SHIFT
 _FEW_ARGUMENTS = _ONE_TUPLE + 4
 
-# Bytes of memory that an opcode's object takes, rounded up; the characters of a string are counted by the file's size.
+# Bytes of memory of an opcode's object, rounded up, without the characters of strings, which the file size limits.
 _COST = dict.fromkeys(_ARGUMENT, 16)
 _COST |= dict.fromkeys(_codes("BININT BININT2 INT LONG LONG1 LONG4 FLOAT BINFLOAT PERSID BINPERSID"), 64)
 _COST |= dict.fromkeys(_codes("STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8"), 96)
@@ -78,70 +78,69 @@ _COST |= dict.fromkeys(_codes("EMPTY_DICT DICT EMPTY_SET FROZENSET REDUCE NEWOBJ
 
 
 def _work(code: int, size: int) -> int:
-    """What hashing and comparing a number or text whose argument has ``size`` bytes costs."""
+    """Work of hashing and comparing a number or text with an argument of ``size`` bytes."""
     if code in _STRINGS:
         return size >> 10
     return 0 if code in _DIGITS and size <= _LONGEST_INT else max(size >> 3, 1)
 
 
 def _of_call(arguments: int) -> int:
-    """The work of what is made of arguments: that of what is in them, but that of a number of a few plain ones."""
+    """Work of the result of a call: that of its arguments, or 1 for a few plain arguments."""
     return 1 if arguments <= _FEW_ARGUMENTS else arguments - _ONE_TUPLE
 
 
 class Extent(NamedTuple):
-    """Where a pickle ends, and the bytes of memory that are left for what its calls make."""
+    """End of a pickle, and bytes of memory left for its calls."""
 
     end: int
     memory: int
 
 
 def check_extent(data: bytes | mmap.mmap, start: int = 0, size: int | None = None) -> Extent:
-    """Refuse a pickle whose opcodes reach beyond its end, or whose objects would take far more bytes than it has.
+    """Refuse a pickle that reads beyond its end or takes too much memory.
 
-    Python's reader allocates a string of the length that the file claims before it reads it, and a memo as long as the
-    largest index that the file names (64 GB for five bytes).
+    Python's unpickler allocates strings by their declared length before it reads them, and a memo by its largest index
+    (64 GB for five bytes).
 
     Args:
-        data: The pickle, or a file with several.
-        start: Where it begins.
-        size: Bytes of the data that take room on the disk, where there are fewer than its length.
+        data: Pickle, or file with several pickles.
+        start: Start of the pickle.
+        size: Size in bytes without holes, if the file has holes.
 
     Raises:
         ValueError: An opcode is unknown, an argument ends beyond the data, a memo index exceeds the number of opcodes,
-            the end mark is missing, tuples lie within tuples more than ``MOST_TUPLES`` times, keys are more work than
-            ``MOST_KEYS``, or the objects would take more than :func:`pyskl_semloss.io.reading.memory_limit` of its
-            length.
-        LookupError: Something is taken from an empty stack or memo.
+            the STOP opcode is missing, a tuple has more than ``MOST_TUPLES`` tuples in it, the work of keys exceeds
+            ``MOST_KEYS``, or the objects take more memory than :func:`pyskl_semloss.io.reading.memory_limit` allows.
+        LookupError: An opcode pops from an empty stack or memo.
     """
-    place, end, count, cost = start, len(data), 0, 0
-    there = end if size is None else size
-    most = memory_limit(min(end - start, there))
+    position, end, count, cost = start, len(data), 0, 0
+    size = end if size is None else size
+    limit = memory_limit(min(end - start, size))
     machine = _Machine()
     stack = machine.stack
-    while place < end:
-        code, first = data[place], place + 1
+    while position < end:
+        code, first = data[position], position + 1
         length = _ARGUMENT.get(code)
         if length is None:
-            raise ValueError(f"unknown opcode {code} at byte {place}")
-        place = first + length if length >= 0 else _after_argument(data, first, code, length)
+            raise ValueError(f"unknown opcode {code} at byte {position}")
+        position = first + length if length >= 0 else _after_argument(data, first, code, length)
         count += 1
         cost += _COST[code]
-        if cost > most:
-            raise _too_much(most)
+        if cost > limit:
+            raise _memory_error(limit)
         if code not in _UNUSUAL:
             if takes := _TAKES[code]:
                 del stack[-takes:]
             stack += _LEAVES[code]
-            if place - first > _SHORT and code in _SIZED:
-                stack[-1] = _work(code, place - first)
+            if position - first > _SHORT and code in _SIZED:
+                stack[-1] = _work(code, position - first)
         elif code == _STOP:
-            most = memory_limit(min(place - start, there))
-            if cost > most:
-                raise _too_much(most)
-            return Extent(place, most - cost)
+            limit = memory_limit(min(position - start, size))
+            if cost > limit:
+                raise _memory_error(limit)
+            return Extent(position, limit - cost)
         else:
-            index = _index(code, data[first:place]) if code in _MEMO else 0
+            index = _index(code, data[first:position]) if code in _MEMO else 0
             if index > count:
                 raise ValueError(f"memo index {index} beyond the opcodes, at byte {first}")
             machine.step(code, index)
@@ -149,7 +148,7 @@ def check_extent(data: bytes | mmap.mmap, start: int = 0, size: int | None = Non
 
 
 class _Machine:
-    """The stack and the memo of the reader, holding for each object its work and, shifted, its tuples."""
+    """Stack and memo of the unpickler, with work + (tuples << _SHIFT) for each object."""
 
     def __init__(self) -> None:
         self.stack: list[int] = []
@@ -170,7 +169,7 @@ class _Machine:
         elif code == _MARK:
             marks.append(len(stack))
         elif code == _POP:
-            # As in Python's reader, which keeps the marks beside the stack.
+            # As in Python's unpickler, which keeps marks apart from the stack.
             (marks if marks and marks[-1] == len(stack) else stack).pop()
         elif code == _DUP:
             stack.append(stack[-1])
@@ -180,7 +179,7 @@ class _Machine:
             self._gather(code, len(stack) - (_TUPLES[code] if code in _TUPLES else _TAKES[code]))
 
     def _gather(self, code: int, start: int) -> None:
-        """Put one object in the place of those from ``start`` on, or add them to the one below."""
+        """Replace the objects from ``start`` on by one object, or add them to the one below."""
         stack = self.stack
         items = stack[start:]
         del stack[start:]
@@ -198,7 +197,7 @@ class _Machine:
             else:
                 stack += _LEAVES[code][_TAKES[code] :]
         elif code == _SETITEM or code == _BUILD:
-            # The object stays what it is, a tuple of tuples, too.
+            # The object below keeps its tuples and work.
             stack.append(items[0])
             self._add_keys(items[1:2] if code == _SETITEM else [])
         else:
@@ -235,5 +234,5 @@ def _index(code: int, argument: bytes) -> int:
     return int.from_bytes(argument, "little")
 
 
-def _too_much(most: int) -> ValueError:
-    return ValueError(f"its objects would take more than {most >> 20} MiB, far more than its size explains")
+def _memory_error(limit: int) -> ValueError:
+    return ValueError(f"its objects would take more than {limit >> 20} MiB, far more than its size explains")

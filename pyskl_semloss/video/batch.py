@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss import __version__
-from pyskl_semloss.cpu.workers import Event, Tell, run_tasks
+from pyskl_semloss.cpu.workers import Event, Notify, run_tasks
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import read_npz
-from pyskl_semloss.io.files import atomic_write, hold, sha256, writing
-from pyskl_semloss.io.reading import read_json, spoiled
+from pyskl_semloss.io.files import acquire_lock, atomic_write, explain_write_errors, sha256
+from pyskl_semloss.io.reading import first_forbidden_character, read_json
 from pyskl_semloss.io.results import is_replaceable, refuse_changed, result_file
 from pyskl_semloss.recordings.recording import read_recording
 from pyskl_semloss.recordings.visibility import visible_frames
@@ -187,9 +187,9 @@ def estimate_files(
         raise InputError(f"expected at least 1, got {workers}", field="workers")
     outcomes = [VideoResult(os.fspath(path)) for path in videos]
     _check_names([outcome.video for outcome in outcomes])
-    with writing(out):
+    with explain_write_errors(out):
         os.makedirs(out, exist_ok=True)
-    with hold(out, "writes into"):
+    with acquire_lock(out, "writes into"):
         run = _BatchState(outcomes, Path(out), options, workers, overlay, progress)
         for event in run_tasks(_work, run.tasks, workers):
             run.handle(event)
@@ -282,14 +282,14 @@ class _BatchState:
             outcome.status = outcome.status or "made"
 
 
-def _work(task: _Task, tell: Tell) -> Any:
+def _work(task: _Task, tell: Notify) -> Any:
     """Task of a worker process."""
     if task.threads:
         import_cv2().setNumThreads(task.threads)
     return {"inspect": _inspect, "estimate": _estimate, "finish": _finish, "overlay": _draw}[task.step](task, tell)
 
 
-def _inspect(task: _Task, tell: Tell) -> int:
+def _inspect(task: _Task, tell: Notify) -> int:
     """Number of frames still to be estimated."""
     refuse_changed(*_files(Path(task.out), task.path))
     video = open_video(task.path, task.options.fps)
@@ -300,7 +300,7 @@ def _inspect(task: _Task, tell: Tell) -> int:
 _estimator = functools.lru_cache(load_estimator)
 
 
-def _estimate(task: _Task, tell: Tell) -> None:
+def _estimate(task: _Task, tell: Notify) -> None:
     parts = _parts(task)
     lengths = parts.lengths()
     if are_complete(lengths):
@@ -321,7 +321,7 @@ def _estimate(task: _Task, tell: Tell) -> None:
         parts.save(part)
 
 
-def _finish(task: _Task, tell: Tell) -> dict[str, Any]:
+def _finish(task: _Task, tell: Notify) -> dict[str, Any]:
     """Join the parts to a recording, then delete them."""
     parts = _parts(task)
     lengths = parts.lengths()
@@ -358,7 +358,7 @@ def _finish(task: _Task, tell: Tell) -> dict[str, Any]:
     return record
 
 
-def _draw(task: _Task, tell: Tell) -> None:
+def _draw(task: _Task, tell: Notify) -> None:
     name = _stem(task.path)
     recording = read_recording(Path(task.out) / f"{name}.npz")
     options = task.options
@@ -386,7 +386,7 @@ def _check_names(videos: list[str]) -> None:
     seen: dict[str, str] = {}
     for video in videos:
         name = _stem(video)
-        if bad := spoiled(name):
+        if bad := first_forbidden_character(name):
             raise InputError(f"its name holds {bad}", file=video, fix="Rename it.")
         if name in seen:
             problem = f"its recording would have the name of that of {seen[name]}"

@@ -17,7 +17,7 @@ from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.io.results import RECORD
 from pyskl_semloss.recordings.recording import read_recording
 from pyskl_semloss.segments.files import read_segments
-from pyskl_semloss.synthetic.example_study import GESTURES, write_example_study
+from pyskl_semloss.synthetic.example_study import STUDY_GESTURES, write_example_study
 from pyskl_semloss.video import open_video
 
 LESS = {
@@ -90,7 +90,7 @@ def test_the_example_is_what_own_keypoints_are_read_from(tmp_path):
     row = (tmp_path / "one/labels.csv").read_text().splitlines()[1].split(",")
     clip, recording = clips[0], read_recording(tmp_path / "one/recordings/interview_01.npz")
     start, end = (round(float(second) * 25) for second in row[1:3])
-    assert row[0] == "interview_01" and GESTURES[clip.label] == row[3]
+    assert row[0] == "interview_01" and STUDY_GESTURES[clip.label] == row[3]
     assert abs(clip.keypoint.shape[1] - (end - start)) <= 1
     first = recording.keypoint[0, start : start + 2]
     assert any((clip.keypoint[0, 0] == frame).all() for frame in first)

@@ -42,7 +42,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             *_READERS,
             "security/test_hostile_checkpoints.py",
         ),
-        "untrusted/stand_ins": (*_READERS, "security/test_hostile_checkpoints.py"),
+        "untrusted/placeholders": (*_READERS, "security/test_hostile_checkpoints.py"),
         "untrusted/checkpoint_scan": ("security/test_hostile_checkpoints.py",),
         "evaluation/scores": ("unit/evaluation/test_scores.py", "-k", "not mmaction2s_own and not dump_files"),
     },

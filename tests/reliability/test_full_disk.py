@@ -20,7 +20,7 @@ from pyskl_semloss.datasets import IMIGUE, convert_raw
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.evaluation.submission import write_submission
-from pyskl_semloss.io.files import atomic_path, atomic_write, writing
+from pyskl_semloss.io.files import atomic_path, atomic_write, explain_write_errors
 from pyskl_semloss.io.results import RECORD
 from pyskl_semloss.semantic.label_vectors import LabelVectors
 from pyskl_semloss.skeletons import get_layout
@@ -271,7 +271,7 @@ def test_other_errors_pass(tmp_path):
             stream.write("half")
             raise error
         assert passed.value is error and not list(tmp_path.iterdir())
-    with pytest.raises(InputError, match="the reader's words") as passed, writing(tmp_path / "x"):
+    with pytest.raises(InputError, match="the reader's words") as passed, explain_write_errors(tmp_path / "x"):
         try:
             raise OSError(28, "full")
         except OSError:

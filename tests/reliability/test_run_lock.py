@@ -12,12 +12,12 @@ import pytest
 
 from helpers.tiny_runs import ROOT, train_command, write_run
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.files import hold
+from pyskl_semloss.io.files import acquire_lock
 
 HOLDER = """
 import os, sys, time
-from pyskl_semloss.io.files import hold
-with hold(sys.argv[1], "trains in"):
+from pyskl_semloss.io.files import acquire_lock
+with acquire_lock(sys.argv[1], "trains in"):
     if os.fork():
         print("held", flush=True)
     time.sleep(60)
@@ -32,18 +32,18 @@ def test_the_lock_ends_with_the_process_not_with_its_forked_workers(tmp_path):
         assert holder.stdout.readline() == b"held\n"
         with (
             pytest.raises(InputError, match="another process trains in it. Wait for its end"),
-            hold(tmp_path, "trains in"),
+            acquire_lock(tmp_path, "trains in"),
         ):
             pass
         begin = time.monotonic()
-        with pytest.raises(InputError), hold(tmp_path, "trains in", patience=0.5):
+        with pytest.raises(InputError), acquire_lock(tmp_path, "trains in", timeout=0.5):
             pass
         assert time.monotonic() - begin >= 0.5
         holder.kill()
         holder.wait()
         workers = subprocess.run(["pgrep", "-g", str(holder.pid)], capture_output=True, text=True).stdout.split()
         assert len(workers) == 1, "the worker lives on"
-        with hold(tmp_path, "trains in"):
+        with acquire_lock(tmp_path, "trains in"):
             assert (tmp_path / ".lock").exists()
         assert not (tmp_path / ".lock").exists()
     finally:
@@ -53,10 +53,10 @@ def test_the_lock_ends_with_the_process_not_with_its_forked_workers(tmp_path):
 def test_a_number_in_the_environment_alone_opens_no_lock(tmp_path, monkeypatch):
     other = tmp_path / "other"
     other.mkdir()
-    with hold(tmp_path, "trains in"):
+    with acquire_lock(tmp_path, "trains in"):
         for number in (0, 1, 99, -1, "x", os.open(tmp_path / ".lock", os.O_RDWR), os.open(other, os.O_RDONLY)):
             monkeypatch.setenv("PYSKL_SEMLOSS_HELD", str(number))
-            with pytest.raises(InputError, match="another process"), hold(tmp_path, "trains in"):
+            with pytest.raises(InputError, match="another process"), acquire_lock(tmp_path, "trains in"):
                 pass
 
 
@@ -103,7 +103,7 @@ def test_two_tests_do_not_write_one_score_file(tmp_path):
     first = start(config, "--work-dir", tmp_path / "run")
     assert first.wait(120) == 0
     command = [sys.executable, str(ROOT / "tools/test.py"), config, tmp_path / "run/epoch_1.pth", "--out", out]
-    with hold(out, "tests into"):
+    with acquire_lock(out, "tests into"):
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=ROOT, timeout=600)
     assert done.returncode == 2 and f"error: {out}: another process tests into it." in done.stderr
     assert not out.exists() and not Path(tmp_path, ".scores.npz.lock").exists()

@@ -169,11 +169,11 @@ WRITING = """
 import time
 from pathlib import Path
 from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.io.files import atomic_folder, atomic_path, hold
+from pyskl_semloss.io.files import atomic_folder, atomic_path, acquire_lock
 
 @exit_on_error
 def main():
-    with hold("out", "writes"), atomic_path("film.mp4", ".mp4"), atomic_folder("store") as folder:
+    with acquire_lock("out", "writes"), atomic_path("film.mp4", ".mp4"), atomic_folder("store") as folder:
         (folder / "half").write_text("half")
         print("ready", flush=True)
         time.sleep(30)
@@ -239,7 +239,7 @@ def test_a_reader_that_waits_does_not_keep_it_alive(tmp_path):
     assert process.returncode == 143 and said == "stopped by SIGTERM\n"
 
 
-@pytest.mark.parametrize("context", [workers._held_back, workers._put_off])
+@pytest.mark.parametrize("context", [workers._block_signals, workers._defer_signals])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGALRM])
 def test_what_is_raised_while_a_process_is_started_waits(context, number):
     """An alarm raises what a signal raised and lost: it must not come between a start and the knowledge of it."""

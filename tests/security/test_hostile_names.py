@@ -19,7 +19,7 @@ from pyskl_semloss.datasets import IMIGUE, convert_kit
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
-from pyskl_semloss.io.reading import read_json, shown
+from pyskl_semloss.io.reading import read_json, short_repr
 from pyskl_semloss.io.results import RECORD
 from pyskl_semloss.semantic.class_names import read_class_names
 from test_hostile_files import refuse
@@ -210,8 +210,8 @@ def test_values_are_shown_in_a_few_characters():
         {"a" * 10**5: 1},
         object(),
     ):
-        assert len(shown(value)) < 700
-    assert [shown(value) for value in (1, "a", None, 1.5, True, (1, "b"))] == [
+        assert len(short_repr(value)) < 700
+    assert [short_repr(value) for value in (1, "a", None, 1.5, True, (1, "b"))] == [
         "1",
         "'a'",
         "None",

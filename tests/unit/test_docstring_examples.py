@@ -25,6 +25,7 @@ CORE = {
     "heatmap.numba_engine": "render_heatmaps",
     "heatmap.torch_engine": "render_batch",
     "heatmap.sparse_convolution": "HeatmapConv3d",
+    "keypoint_ops": "compact_crop crop flip resize resized_shape uniform_frame_indices uniform_frame_indices_test",
     "skeletons": "get_layout",
     "skeletons.layout": "SkeletonLayout",
     "skeletons.mapping": "joint_map",

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import closest, did_you_mean, fold
+from pyskl_semloss.io.reading import closest_names, did_you_mean, fold_name
 
 PLACES = dict(file="a.npz", clip="c1", field="score", fix="Do that.")
 
@@ -69,14 +69,14 @@ def test_a_part_of_the_file_stands_before_the_problem():
 
 def test_a_place_is_replaced_whatever_is_said():
     error = InputError("wrong", items=["a"], **PLACES)
-    assert str(error.replaced(file="b.npz", fix=None)) == "b.npz: clip 'c1': field 'score': wrong:\n  a"
+    assert str(error.replace(file="b.npz", fix=None)) == "b.npz: clip 'c1': field 'score': wrong:\n  a"
 
 
 def test_names_are_equal_but_for_capitals_blanks_and_unicode_form():
     names = ["Müller  A", "müller\u00a0a", unicodedata.normalize("NFD", "MÜLLER a"), " müller a\t"]
-    assert len({fold(name) for name in names}) == 1
-    assert fold("straße") == fold("STRASSE") and fold("a") != fold("b")
-    assert all(fold(fold(name)) == fold(name) for name in ["ǰ", "ŉ", "İ", "ᾳ", *names])
+    assert len({fold_name(name) for name in names}) == 1
+    assert fold_name("straße") == fold_name("STRASSE") and fold_name("a") != fold_name("b")
+    assert all(fold_name(fold_name(name)) == fold_name(name) for name in ["ǰ", "ŉ", "İ", "ᾳ", *names])
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_names_are_equal_but_for_capitals_blanks_and_unicode_form():
 )
 def test_the_nearest_name(name, nearest):
     known = ["talk_1", "Talk 2", "Müller", "v1.2", "v1.3"]
-    assert closest(name, known) == ([nearest] if nearest else [])
+    assert closest_names(name, known) == ([nearest] if nearest else [])
     assert did_you_mean(name, known) == (f"; did you mean {nearest!r}?" if nearest else "")
 
 
 def test_equal_names_stand_before_similar_ones():
-    assert closest("A.csv", ["ab.csv", "a.txt", "a.csv"], most=2) == ["a.csv", "a.txt"]
+    assert closest_names("A.csv", ["ab.csv", "a.txt", "a.csv"], most=2) == ["a.csv", "a.txt"]

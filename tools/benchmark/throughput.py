@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.io.results import add_overwrite
+from pyskl_semloss.io.results import add_overwrite_option
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "mmaction2"
 
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="threads of torch (default: its own)")
     parser.add_argument("--quick", action="store_true", help="the small model and a few turns, for a look")
     parser.add_argument("--out", help="folder for benchmark.json and benchmark.md (default: only print)")
-    add_overwrite(parser)
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 

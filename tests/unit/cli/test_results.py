@@ -14,7 +14,7 @@ from helpers import ROOT
 from helpers.own_keypoint_files import body, write_csv
 from pyskl_semloss.annotations import write_annotations
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.results import OVERWRITE, RECORD, guarded, is_replaceable, refuse_changed, result_file
+from pyskl_semloss.io.results import OVERWRITE, RECORD, guard_results, is_replaceable, refuse_changed, result_file
 from pyskl_semloss.segments.files import WRITERS, write_segments
 from pyskl_semloss.segments.segment import Segment, Segmentation
 from pyskl_semloss.synthetic.clips import generate
@@ -127,12 +127,12 @@ def test_a_record_that_is_damaged_makes_nothing_ours(tmp_path, content):
 
 
 def test_work_that_writes_by_itself(tmp_path):
-    with guarded(tmp_path / "a"):
+    with guard_results(tmp_path / "a"):
         (tmp_path / "a").write_text("one")
-    with guarded(tmp_path / "a"):
+    with guard_results(tmp_path / "a"):
         (tmp_path / "a").write_text("two")
     (tmp_path / "a").write_text("three")
-    with pytest.raises(InputError), guarded(tmp_path / "b", tmp_path / "a"):
+    with pytest.raises(InputError), guard_results(tmp_path / "b", tmp_path / "a"):
         raise AssertionError("it was begun")
     with pytest.raises(InputError, match="a: it is not"):
         refuse_changed(tmp_path / "b", tmp_path / "a")

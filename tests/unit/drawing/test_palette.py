@@ -12,9 +12,9 @@ import pytest
 from pyskl_semloss.annotations import Clip
 from pyskl_semloss.drawing.animation import draw_clip
 from pyskl_semloss.drawing.palette import ON_DARK, ON_LIGHT, SERIES, WRONG, rgb
-from pyskl_semloss.drawing.stick_figure import figure, joint_sides, limb_sides, script
+from pyskl_semloss.drawing.stick_figure import figure_data, joint_sides, limb_sides, script
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
-from pyskl_semloss.skeletons.known import KNOWN_LAYOUTS
+from pyskl_semloss.skeletons.builtin import KNOWN_LAYOUTS
 
 ARMS = SkeletonLayout(
     name="arms", joints=("neck", "l", "r", "nose"), limbs=((0, 1), (2, 0), (1, 2), (3, 0)), mirror_pairs=((1, 2),)
@@ -78,7 +78,7 @@ def test_no_page_has_sides_of_its_own():
 def test_limbs_have_the_side_of_their_ends():
     assert joint_sides(ARMS) == [0, 1, 2, 0]
     assert limb_sides(ARMS) == [1, 2, 0, 0]
-    assert figure(ARMS) == {"limbs": [[0, 1, 1], [2, 0, 2], [1, 2, 0], [3, 0, 0]], "sides": [0, 1, 2, 0]}
+    assert figure_data(ARMS) == {"limbs": [[0, 1, 1], [2, 0, 2], [1, 2, 0], [3, 0, 0]], "sides": [0, 1, 2, 0]}
     for layout in KNOWN_LAYOUTS.values():
         if not layout.mistakes:
             mirrored = np.array(limb_sides(layout))[list(layout.limb_mirror)]
@@ -110,7 +110,7 @@ def test_the_script_draws_limbs_and_joints_in_the_colours_of_the_page():
       get: (at, name) => at[name] ?? ((...values) => calls.push([name, at.strokeStyle, at.fillStyle, ...values])),
     }});
     const points = [[1, 2], [3, 4], null, [5, 6]];
-    drawFigure(pen, {json.dumps(figure(ARMS))}, (joint) => points[joint], 3);
+    drawFigure(pen, {json.dumps(figure_data(ARMS))}, (joint) => points[joint], 3);
     console.log(JSON.stringify({{ calls, width: pen.lineWidth }}));
     """
     done = subprocess.run([node, "-e", program], capture_output=True, text=True, check=True, timeout=600)

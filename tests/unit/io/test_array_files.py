@@ -11,7 +11,7 @@ import pytest
 
 from helpers.hostile_files import deflated, npy, small_archives
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.arrays import NpyRows, check_letters, read_npy, read_npz
+from pyskl_semloss.io.arrays import NpyRows, check_characters, read_npy, read_npz
 
 ARRAYS = {
     "numbers": np.arange(6, dtype="<f4").reshape(2, 3),
@@ -202,14 +202,14 @@ def test_what_unfolds_to_the_limit_is_read_and_one_byte_more_is_not(tmp_path, mo
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_letters_are_unicodes(order):
     for fine in (0x41, 0xD7FF, 0xE000, 0x10FFFF):
-        check_letters(np.array([fine], f"{order}u4").view(f"{order}U1"))
+        check_characters(np.array([fine], f"{order}u4").view(f"{order}U1"))
     for bad in (0xD800, 0xDBFF, 0xDC00, 0xDFFF, 0x110000, 0xFFFFFFFF):
         with pytest.raises(ValueError, match="characters that do not exist"):
-            check_letters(np.array([0x41, bad], f"{order}u4").view(f"{order}U2"))
-    check_letters(np.array([0xD800], "<u4"))
-    check_letters(np.zeros(0, "<U3"))
-    check_letters(np.array([b"\xff"]))
-    check_letters(np.array([["a", "b"], ["c", "d"]])[:, ::-1])
+            check_characters(np.array([0x41, bad], f"{order}u4").view(f"{order}U2"))
+    check_characters(np.array([0xD800], "<u4"))
+    check_characters(np.zeros(0, "<U3"))
+    check_characters(np.array([b"\xff"]))
+    check_characters(np.array([["a", "b"], ["c", "d"]])[:, ::-1])
 
 
 def test_holes_of_an_archive_give_no_memory(tmp_path):

@@ -15,10 +15,10 @@ from helpers import ROOT
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io import files
 from pyskl_semloss.io.files import (
+    acquire_lock,
     atomic_folder,
     atomic_path,
     atomic_write,
-    hold,
     mark_in_use,
     remove_abandoned,
     restore_folder,
@@ -134,7 +134,7 @@ def test_long_names_have_short_temporary_ones(tmp_path, name):
     assert len(os.fsencode(temporary_prefix(tmp_path / name))) <= 202
     with atomic_path(tmp_path / name, ".webm") as temporary:
         assert temporary.endswith(".tmp.webm")
-    with hold(tmp_path / name, "writes"):
+    with acquire_lock(tmp_path / name, "writes"):
         pass
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
@@ -250,9 +250,9 @@ def test_an_error_leaves_the_old_folder_and_nothing_else(tmp_path):
 HOLDS = """
 import sys, time
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.files import hold
+from pyskl_semloss.io.files import acquire_lock
 try:
-    with hold(sys.argv[1], "writes", beside=len(sys.argv) > 2):
+    with acquire_lock(sys.argv[1], "writes", beside=len(sys.argv) > 2):
         print("held", flush=True)
         time.sleep(float(sys.stdin.readline()))
 except InputError as error:
@@ -274,7 +274,7 @@ def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path, kind):
         assert second.communicate()[0] == refused
         with (
             pytest.raises(InputError, match="another process writes"),
-            hold(*words[:1], "writes", beside=len(words) > 1),
+            acquire_lock(*words[:1], "writes", beside=len(words) > 1),
         ):
             pass
         if how == "ends":
@@ -283,7 +283,7 @@ def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path, kind):
         else:
             end(first, how)
             first.stdin.close()
-        with hold(target, "writes", beside=len(words) > 1):
+        with acquire_lock(target, "writes", beside=len(words) > 1):
             pass
     assert list(tmp_path.rglob("*")) == ([] if kind == "file" else [target])
 
@@ -292,11 +292,11 @@ def test_of_many_only_one_holds_it_at_a_time(tmp_path):
     code = """
 import os, sys, time
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.files import hold
+from pyskl_semloss.io.files import acquire_lock
 end = time.monotonic() + 2
 while time.monotonic() < end:
     try:
-        with hold(sys.argv[1], "writes"):
+        with acquire_lock(sys.argv[1], "writes"):
             os.close(os.open(sys.argv[1] + ".alone", os.O_CREAT | os.O_EXCL))
             os.unlink(sys.argv[1] + ".alone")
     except InputError:
@@ -315,7 +315,7 @@ def test_a_disk_without_locks_holds_nothing_and_keeps_temporary_files(tmp_path, 
 
     (tmp_path / ".out.abcdefgh.tmp").write_text("of whom?")
     monkeypatch.setattr(files.fcntl, "flock", flock)
-    with hold(tmp_path / "out", "writes"), hold(tmp_path / "out", "writes"):
+    with acquire_lock(tmp_path / "out", "writes"), acquire_lock(tmp_path / "out", "writes"):
         with atomic_write(tmp_path / "out") as stream:
             stream.write(b"x")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.abcdefgh.tmp", "out"]
@@ -324,15 +324,15 @@ def test_a_disk_without_locks_holds_nothing_and_keeps_temporary_files(tmp_path, 
 def test_where_no_lock_can_be_made_it_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="out: it cannot be written: a part of the path is a file"):
-        with hold(tmp_path / "file" / "out", "writes"):
+        with acquire_lock(tmp_path / "file" / "out", "writes"):
             pass
 
 
 def test_a_lock_that_a_child_inherits_outlives_a_killed_process(tmp_path):
     code = """
 import subprocess, sys
-from pyskl_semloss.io.files import hold
-with hold(sys.argv[1], "writes") as handle:
+from pyskl_semloss.io.files import acquire_lock
+with acquire_lock(sys.argv[1], "writes") as handle:
     child = subprocess.Popen([sys.executable, "-c", "input()"], pass_fds=[handle])
     print("held", flush=True)
     child.wait()
@@ -340,12 +340,12 @@ with hold(sys.argv[1], "writes") as handle:
     process = start(code, tmp_path / "out", stdin=subprocess.PIPE)
     assert process.stdout.readline() == "held\n"
     end(process)
-    with pytest.raises(InputError, match="another process"), hold(tmp_path / "out", "writes"):
+    with pytest.raises(InputError, match="another process"), acquire_lock(tmp_path / "out", "writes"):
         pass
     process.stdin.close()
     for _ in range(100):
         time.sleep(0.05)
-        with contextlib.suppress(InputError), hold(tmp_path / "out", "writes"):
+        with contextlib.suppress(InputError), acquire_lock(tmp_path / "out", "writes"):
             break
     else:
         raise AssertionError("the lock was never given free")

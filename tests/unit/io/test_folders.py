@@ -7,7 +7,7 @@ from helpers.raw_formats import imigue_clips, smg_clips, write_imigue_raw, write
 from pyskl_semloss.datasets import IMIGUE, SMG, convert_raw
 from pyskl_semloss.datasets.recordings import KeypointOptions, convert_recordings
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import absent, is_system_file, list_folder, read_bytes
+from pyskl_semloss.io.reading import is_system_file, list_folder, missing_file_error, read_bytes
 from pyskl_semloss.recordings.keypoint_files import RecordingOptions, find_sources, guess_format, read_keypoints
 from pyskl_semloss.skeletons import get_layout
 
@@ -76,7 +76,7 @@ def test_the_nearest_path_is_named(tmp_path, monkeypatch):
         ("Videos/Mu\u0308ller.json/x", "there is no such file; 'Videos/Mu\u0308ller.json' is a file."),
         ("nothing.csv", "there is no such file."),
     ):
-        assert str(absent(path)) == f"{path}: {words}"
+        assert str(missing_file_error(path)) == f"{path}: {words}"
     with pytest.raises(InputError, match="Did you mean 'Videos'"):
         read_bytes("vidoes")
     (tmp_path / "link").symlink_to("nowhere.csv")

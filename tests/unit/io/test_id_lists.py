@@ -59,10 +59,10 @@ def test_what_is_refused(tmp_path, text, words):
 def test_a_clip_that_is_called_like_a_title(tmp_path):
     """Taken for a title it would not test, and so train."""
     known = KnownNames(["video", "talk"])
-    assert list(read(tmp_path, "video\ntalk\n").among(known)) == ["video", "talk"]
-    assert list(read(tmp_path, "id\ntalk\n").among(known)) == ["talk"]
+    assert list(read(tmp_path, "video\ntalk\n").with_title_if_known(known)) == ["video", "talk"]
+    assert list(read(tmp_path, "id\ntalk\n").with_title_if_known(known)) == ["talk"]
     with pytest.raises(InputError, match="'video' in the first line may be the title of a column, or an id"):
-        read(tmp_path, "video,talk\nwalk,nod\n").among(known)
+        read(tmp_path, "video,talk\nwalk,nod\n").with_title_if_known(known)
 
 
 def test_names_are_found_by_what_they_are_called():
@@ -86,4 +86,4 @@ def test_what_would_mean_two_names_means_none():
 
 
 def test_places_for_messages():
-    assert IdList(["a", "b"], "f", (3, 4)).place(1) == "line 4: " and IdList(["a"]).place(0) == ""
+    assert IdList(["a", "b"], "f", (3, 4)).line_prefix(1) == "line 4: " and IdList(["a"]).line_prefix(0) == ""

@@ -12,14 +12,14 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.io import reading
 from pyskl_semloss.io.reading import (
     data_size,
+    first_forbidden_character,
     memory_limit,
     open_regular,
     read_bytes,
     read_json,
     read_text,
     reason,
-    shown,
-    spoiled,
+    short_repr,
 )
 
 
@@ -152,7 +152,7 @@ def test_json(path):
     ],
 )
 def test_characters_that_spoil_a_name(text, first):
-    assert spoiled(text) == first
+    assert first_forbidden_character(text) == first
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_characters_that_spoil_a_name(text, first):
     ],
 )
 def test_values_in_messages(value, text):
-    assert shown(value) == text
+    assert short_repr(value) == text
 
 
 def test_what_an_error_says_in_a_line():

@@ -16,8 +16,8 @@ from pyskl_semloss.cli.configs import copy_config
 from pyskl_semloss.cli.quickstart import run_command, steps
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
-from pyskl_semloss.io import shipped as module
-from pyskl_semloss.io.shipped import config_names, find_config, shipped, with_bases
+from pyskl_semloss.io import resources as module
+from pyskl_semloss.io.resources import config_and_bases, config_names, find_config, resource_path
 from pyskl_semloss.semantic.class_names import read_class_names
 from pyskl_semloss.semantic.label_vectors import build_label_vectors
 
@@ -81,7 +81,7 @@ def test_a_fusion_config_is_known_by_its_name_too(tmp_path, monkeypatch):
 
 
 def test_bases_are_all_that_a_config_needs():
-    assert with_bases("mmaction2/synthetic/limb.py") == [
+    assert config_and_bases("mmaction2/synthetic/limb.py") == [
         "mmaction2/synthetic/limb.py",
         "mmaction2/synthetic/joint.py",
         "mmaction2/_base_/posec3d_small.py",
@@ -91,7 +91,7 @@ def test_bases_are_all_that_a_config_needs():
         "mmaction2/_base_/posec3d.py",
         "mmaction2/_base_/keypoints_48x56.py",
     ]
-    assert with_bases("mmaction2/synthetic/fusion.py") == ["mmaction2/synthetic/fusion.py"]
+    assert config_and_bases("mmaction2/synthetic/fusion.py") == ["mmaction2/synthetic/fusion.py"]
 
 
 def test_every_copy_reads_as_the_original(tmp_path):
@@ -147,18 +147,18 @@ def test_a_checkout_without_symbolic_links_has_the_same_files(tmp_path, monkeypa
     (tmp_path / "data").mkdir()
     (tmp_path / "data/imigue_labels.txt").write_text("turtle neck\n")
     monkeypatch.setattr(module, "_PACKAGE", package)
-    assert shipped("data/imigue_labels.txt") == tmp_path / "data/imigue_labels.txt"
+    assert resource_path("data/imigue_labels.txt") == tmp_path / "data/imigue_labels.txt"
     with pytest.raises(InputError, match="data/smg_labels.txt: the installation of pyskl_semloss lacks it"):
-        shipped("data/smg_labels.txt")
+        resource_path("data/smg_labels.txt")
 
 
 def test_the_shipped_words_are_those_of_the_names_and_give_the_papers_vectors(shared_dir):
     np = pytest.importorskip("numpy")
-    assert shipped(WORDS).read_bytes() == (shared_dir / "data/glove" / Path(WORDS).name).read_bytes()
-    labels = build_label_vectors(read_class_names(shipped("data/imigue_labels.txt")), str(shipped(WORDS)))
+    assert resource_path(WORDS).read_bytes() == (shared_dir / "data/glove" / Path(WORDS).name).read_bytes()
+    labels = build_label_vectors(read_class_names(resource_path("data/imigue_labels.txt")), str(resource_path(WORDS)))
     expected = np.load(shared_dir / "data/glove/imigue_label_vectors.npy")
     np.testing.assert_allclose(labels.vectors, expected, atol=1e-6)
-    assert "Public Domain Dedication and License" in shipped("data/NOTICE.txt").read_text()
+    assert "Public Domain Dedication and License" in resource_path("data/NOTICE.txt").read_text()
 
 
 def test_the_quickstart_takes_the_papers_vectors_and_no_random_ones(tmp_path):
@@ -171,7 +171,7 @@ def test_the_quickstart_takes_the_papers_vectors_and_no_random_ones(tmp_path):
     for short, sequence in commands.items():
         names = ["prepare", "label-vectors", "train", "test", "train", "test", "fuse", "report"]
         assert [words[0] for words in sequence] == names
-        assert sequence[1][sequence[1].index("--vectors") + 1] == str(shipped(WORDS))
+        assert sequence[1][sequence[1].index("--vectors") + 1] == str(resource_path(WORDS))
         assert ("--epochs" in sequence[2]) is short
         assert sequence[6][1:6] == [
             f"work_dirs/synthetic{'_short' if short else ''}/{part}/test_scores.npz" for part in ("joint", "limb")

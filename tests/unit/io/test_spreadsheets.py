@@ -17,7 +17,7 @@ def read(tmp_path, text, newline="\n"):
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_separators_and_line_ends(tmp_path, mark, newline):
     table, rows = read(tmp_path, "\ufeffa,b,c,,\n\n1, x ,\u00a03\n,,,,\n4,5\n".replace(",", mark), newline)
-    assert (table.titles, table.mark) == (["a", "b", "c"], mark)
+    assert (table.titles, table.delimiter) == (["a", "b", "c"], mark)
     assert rows == [(3, ["1", "x", "3"]), (5, ["4", "5"])]
 
 
@@ -81,18 +81,18 @@ def test_times(tmp_path, cell, value):
 
 def test_columns_by_their_titles(tmp_path):
     table, _ = read(tmp_path, "Unnamed: 0, Start  Frame ,END-frame,X_l,x_L,,na\u0308me\n")
-    assert table.places(["start_frame", "end_frame", "x_L", "X_l", "n\u00e4me", "y"]) == {
+    assert table.column_indices(["start_frame", "end_frame", "x_L", "X_l", "n\u00e4me", "y"]) == {
         "start_frame": 1, "end_frame": 2, "x_L": 4, "X_l": 3, "n\u00e4me": 6,
     }  # fmt: skip
     assert [is_index(title) for title in table.titles] == [True, False, False, False, False, True, False]
     assert title_key("Start\u00a0Frame") == "start_frame"
     for text, name in (("a,A,b\n", "b"), ("a,a\n", "c")):
-        read(tmp_path, text)[0].places([name])
+        read(tmp_path, text)[0].column_indices([name])
     for text in ("b,b\n", "B,B\n", "A,A,b\n"):
         with pytest.raises(InputError, match="a.csv: two columns are called '[ab]'"):
-            read(tmp_path, text)[0].places([text[0].lower()])
-    assert read(tmp_path, "A,a,b\n")[0].places(["a"]) == {"a": 1}
-    problem = read(tmp_path, "starts,finish\n")[0].missing(["start", "end"])
+            read(tmp_path, text)[0].column_indices([text[0].lower()])
+    assert read(tmp_path, "A,a,b\n")[0].column_indices(["a"]) == {"a": 1}
+    problem = read(tmp_path, "starts,finish\n")[0].missing_columns(["start", "end"])
     assert problem == "the first line names no column start, end; it names ['starts', 'finish']; did you mean 'starts'?"
 
 

@@ -8,7 +8,7 @@ import pytest
 from pyskl_semloss.recordings.keypoint_files import RecordingOptions, make_recording, read_openpose
 from pyskl_semloss.recordings.plausibility import anatomy_issues, joint_orders, plausibility_issues, side_issues
 from pyskl_semloss.skeletons import get_layout, layout_names
-from pyskl_semloss.skeletons.joint_names import points_of
+from pyskl_semloss.skeletons.joint_names import body_points
 from pyskl_semloss.synthetic.clips import generate
 
 NAMES = [name for name in layout_names() if "mistakes" not in name]
@@ -20,7 +20,7 @@ def bodies(joints, frames=12, seed=0):
     rng = np.random.default_rng(seed)
     places = {}
     for name in ("wholebody133", "kinect25", "openpose67", "openpose25", "coco17"):
-        places |= dict(zip(points_of(get_layout(name)), get_layout(name).rest_pose, strict=True))
+        places |= dict(zip(body_points(get_layout(name)), get_layout(name).rest_pose, strict=True))
     neck, head = np.array(places["", "neck"]), np.array(places["", "head"])
     places |= {("", "head_top"): head + [0, -0.08], ("", "thorax"): neck, ("", "neck_base"): neck}
     places |= {("", "spine"): places["", "spine_mid"], ("", "pelvis"): places["", "mid_hip"]}
@@ -31,7 +31,7 @@ def bodies(joints, frames=12, seed=0):
 def of_layout(layout):
     """Bodies in a layout's own order; where its sides are the image's, the person's right is the left."""
     exchanged = layout.sides == "image"
-    return bodies([(_MIRRORED[side] if exchanged else side, part) for side, part in points_of(layout)])
+    return bodies([(_MIRRORED[side] if exchanged else side, part) for side, part in body_points(layout)])
 
 
 def doubts(points, layout, scores=None):
@@ -49,7 +49,7 @@ def test_honest_bodies_are_not_doubted(name):
         assert side_issues(each, np.ones(each.shape[:2]), layout) == []
     # Hips that are guessed at the edge of the image have low scores.
     scores = np.ones(points.shape[:2])
-    low = [at for at, (_, part) in enumerate(points_of(layout)) if part in ("hip", "knee", "ankle", "mid_hip")]
+    low = [at for at, (_, part) in enumerate(body_points(layout)) if part in ("hip", "knee", "ankle", "mid_hip")]
     guessed, scores[:, low] = points.copy(), 0.2
     guessed[:, low] = np.random.default_rng(0).uniform(0, 1000, guessed[:, low].shape)
     assert doubts(guessed, layout, scores) == []
@@ -78,7 +78,7 @@ def test_points_in_the_order_of_another_layout(name, title):
 def test_bodies_of_sitting_persons_are_not_doubted():
     """Knees at the hips, legs crossed, arms folded, head bowed to the chest."""
     layout = get_layout("openpose25")
-    points, place = of_layout(layout), {point: at for at, point in enumerate(points_of(layout))}
+    points, place = of_layout(layout), {point: at for at, point in enumerate(body_points(layout))}
     folded, seated, bowed = points.copy(), points.copy(), points.copy()
     for side, other in (("left", "right"), ("right", "left")):
         folded[:, place[side, "wrist"]] = points[:, place[other, "elbow"]]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout, joint_map, layout_names
-from pyskl_semloss.skeletons.joint_names import point_of
+from pyskl_semloss.skeletons.joint_names import body_point
 
 NAMES = [name for name in layout_names() if "mistakes" not in name]
 LARGE = ("openpose67", "wholebody133")
@@ -159,15 +159,15 @@ def test_hands_of_openpose22_are_wrists():
     ],
 )
 def test_names_of_one_point(names, point):
-    assert {name: point_of(name) for name in names} == dict.fromkeys(names, point)
+    assert {name: body_point(name) for name in names} == dict.fromkeys(names, point)
 
 
 def test_words_that_begin_with_a_letter_of_a_side_have_none():
-    assert point_of("rear") == ("", "rear") and point_of("lip") == ("", "lip") and point_of("rib") == ("", "rib")
+    assert body_point("rear") == ("", "rear") and body_point("lip") == ("", "lip") and body_point("rib") == ("", "rib")
 
 
 def test_ankle_and_foot_are_two_points():
-    assert point_of("left_ankle") != point_of("FootLeft") != point_of("left_heel") != point_of("left_big_toe")
+    assert body_point("left_ankle") != body_point("FootLeft") != body_point("left_heel") != body_point("left_big_toe")
 
 
 def test_aliases():

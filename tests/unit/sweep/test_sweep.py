@@ -235,8 +235,8 @@ def test_a_folder_is_one_process_s_alone_also_when_only_its_child_lives(place):
             other.kill()
     # The lock must be the child's, too: the training takes it over, and no other has it.
     (place / "train.py").write_text(
-        "import sys; from pyskl_semloss.io.files import hold\nwith hold(sys.argv[3], 'trains in'): print('held')\n"
-        + TRAIN
+        "import sys; from pyskl_semloss.io.files import acquire_lock\n"
+        "with acquire_lock(sys.argv[3], 'trains in'): print('held')\n" + TRAIN
     )
     assert sweep(place, [run])[0] == {}
     assert "held\n" in (folder / "sweep.log").read_text() and not (folder / ".lock").exists()

@@ -15,7 +15,7 @@ import pytest
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.results import RECORD
 from pyskl_semloss.untrusted import safe_pickle
-from pyskl_semloss.untrusted.stand_ins import Budget, Maker, Refused
+from pyskl_semloss.untrusted.placeholders import AllowedFunction, Budget, Refused
 
 PLAIN = {
     "numbers": [1, -(2**80), 1.5, 2j, True, None],
@@ -148,8 +148,8 @@ FROMBUFFER = b"cnumpy.core.numeric\n_frombuffer\n"
         (DTYPE + b"(Vf8\ntR(I3\nV<\nN(Va\ntNI8\nI8\nI63\ntb.", "structured"),
         # Left without its data; a bare function; a function whose attributes are set.
         (RECONSTRUCT + b"(" + NDARRAY + b"(I0\ntC\x01btR.", "without data"),
-        (DTYPE + b"(Vf8\ntR.", "bare DType"),
-        (NDARRAY + b".", "bare Maker"),
+        (DTYPE + b"(Vf8\ntR.", "bare dtype"),
+        (NDARRAY + b".", "bare function"),
         (NDARRAY + b"(N}V_make\nI1\nstb.", "attributes of a function"),
         # The memory bombs that a name of its own would make.
         (b"cbuiltins\nbytearray\n(I1000000000000\ntR.", "no bytes"),
@@ -185,7 +185,7 @@ def test_what_calls_are_given_is_taken_off_their_memory():
         (frozenset({1}), 64), (7, 0), (None, 0), (str, 0), (range(9), 9),
     ):  # fmt: skip
         budget = Budget(1000)
-        assert Maker(lambda *given: given, budget)(given, 5) == (given, 5)
+        assert AllowedFunction(lambda *given: given, budget)(given, 5) == (given, 5)
         assert budget.memory == 1000 - size
     budget = Budget(10)
     budget.spend(10)
@@ -230,7 +230,10 @@ def test_extra_globals_may_be_types_and_functions():
     call, table = b"cm\nmake\n(X\x02\0\0\0abK\x03tR", {("m", "make"): make}
     assert safe_pickle.loads(call + b".", table) == "ababab"
     # What a pickle gets hold of is not the function itself, and cannot be changed or kept.
-    for data, words in ((b"cm\nmake\n.", "bare Maker"), (b"cm\nmake\n}X\1\0\0\0aK\1sb.", "attributes of a function")):
+    for data, words in (
+        (b"cm\nmake\n.", "bare function"),
+        (b"cm\nmake\n}X\1\0\0\0aK\1sb.", "attributes of a function"),
+    ):
         with pytest.raises(InputError, match=words):
             safe_pickle.loads(data, table)
     assert not vars(make)

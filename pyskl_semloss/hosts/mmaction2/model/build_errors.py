@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.registry import Registry
 
 from pyskl_semloss.errors import TRACEBACK, InputError
-from pyskl_semloss.io.reading import closest
+from pyskl_semloss.io.reading import closest_names
 
 _MISTAKES = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ImportError)
 
@@ -73,7 +73,7 @@ def unknown_type(kind: str, registry: Any, path: str) -> InputError:
     known: set[str] = set()
     while isinstance(registry, Registry):
         known, registry = known | set(registry.module_dict), registry.parent
-    near = closest(kind.rpartition(".")[2], sorted(known), 3)
+    near = closest_names(kind.rpartition(".")[2], sorted(known), 3)
     fix = f"Did you mean {' or '.join(near)}?" if near else "A class of your own is imported by custom_imports."
     return InputError(f"there is no {kind!r}", file=path, field="type", fix=fix)
 

@@ -16,8 +16,8 @@ from mmengine.runner import Runner
 
 from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.hosts.mmaction2.model.build_errors import describe_error, import_error_cause, unknown_type
-from pyskl_semloss.io.reading import closest
-from pyskl_semloss.io.shipped import PREFIX, find_config
+from pyskl_semloss.io.reading import closest_names
+from pyskl_semloss.io.resources import PREFIX, find_config
 from pyskl_semloss.semantic.label_vectors import load_matrix
 from pyskl_semloss.skeletons import get_layout, is_layout_file, layout_fields
 
@@ -170,7 +170,7 @@ def _keypoint_datasets(dataset: Any) -> Iterator[Any]:
 def _check_known(config: Config, key: str, path: str) -> None:
     if key in config or key in _SETTINGS:
         return
-    near = closest(key, sorted({*config.keys(), *_SETTINGS}))
+    near = closest_names(key, sorted({*config.keys(), *_SETTINGS}))
     fix = f"Did you mean {near[0]}?" if near else f"At its top are {', '.join(sorted(config.keys()))}."
     raise InputError(f"the config has no {key!r}", file=path, field=OPTION, fix=fix)
 

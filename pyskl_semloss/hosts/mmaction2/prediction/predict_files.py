@@ -16,8 +16,8 @@ from typing import Any
 from pyskl_semloss.errors import TRACEBACK, InputError
 from pyskl_semloss.hosts.faults import explain
 from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
-from pyskl_semloss.io.files import hold, writing
-from pyskl_semloss.io.reading import AnyPath, closest, open_regular, shown, spoiled
+from pyskl_semloss.io.files import acquire_lock, explain_write_errors
+from pyskl_semloss.io.reading import AnyPath, closest_names, first_forbidden_character, open_regular, short_repr
 from pyskl_semloss.io.results import refuse_changed
 from pyskl_semloss.recordings.recording import Recording, read_recording
 from pyskl_semloss.segments.files import check_formats, write_segments
@@ -102,7 +102,7 @@ def _each(
     videos: AnyPath | None,
     options: dict[str, Any],
 ) -> Iterator[Outcome]:
-    with hold(out, "writes into"):
+    with acquire_lock(out, "writes into"):
         for source in (os.fspath(path) for path in inputs):
             if on_start is not None:
                 on_start(source)
@@ -170,7 +170,7 @@ def _check_is_file(path: Path) -> None:
     if os.path.lexists(path):
         with open_regular(path):
             return
-    near = closest(path.name, os.listdir(path.parent)) if path.parent.is_dir() else []
+    near = closest_names(path.name, os.listdir(path.parent)) if path.parent.is_dir() else []
     raise InputError("there is no such file", file=path, fix=f"Did you mean {near[0]!r}?" if near else None)
 
 
@@ -180,7 +180,7 @@ def _notes(recording: Recording, video: str | None) -> tuple[str, ...]:
         return ()
     if not recording.video:
         return ("it names no video: an overlay is drawn over grey",)
-    where = f"its video {shown(recording.video)} is not found; --videos DIR says where it lies"
+    where = f"its video {short_repr(recording.video)} is not found; --videos DIR says where it lies"
     return (f"{where}. ELAN's file links it as one beside itself, an overlay is drawn over grey",)
 
 
@@ -192,7 +192,7 @@ def _with_video(recording: Recording, source: str, folder: AnyPath | None) -> tu
     if Path(source).suffix.lower() != ".npz":
         return dataclasses.replace(recording, video=source), source
     name = re.split(r"[/\\]", recording.video)[-1]
-    if not name or spoiled(name) is not None or name in (".", ".."):
+    if not name or first_forbidden_character(name) is not None or name in (".", ".."):
         return dataclasses.replace(recording, video=""), None
     place = Path(source).parent if folder is None else Path(folder)
     video = place / name
@@ -213,7 +213,7 @@ def _write_overlay(recording: Recording, found: Segmentation, path: str, video: 
 
 def _check_folder(out: Path) -> None:
     """Refuse a folder that cannot be written now, not after an hour of work."""
-    with writing(out):
+    with explain_write_errors(out):
         os.makedirs(out, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import did_you_mean, shown
+from pyskl_semloss.io.reading import did_you_mean, short_repr
 from pyskl_semloss.skeletons import get_layout, is_layout_file
 
 _MOST_JOINTS, _MOST_LIMBS = 1024, 4096
@@ -35,7 +35,7 @@ class Kind:
             InputError: It is of another kind.
         """
         if not self.fits(value):
-            raise InputError(f"expected {self.expected}, got {shown(value)}", field=place)
+            raise InputError(f"expected {self.expected}, got {short_repr(value)}", field=place)
         return value
 
 
@@ -122,7 +122,9 @@ class _Skeleton(Kind):
         """The value, where it is a layout's name or its fields; a path in a record is not followed."""
         super().take(value, place)
         if isinstance(value, str) and is_layout_file(value):
-            raise InputError(f"the file of a layout, {shown(value)}, is not opened at a record's word", field=place)
+            raise InputError(
+                f"the file of a layout, {short_repr(value)}, is not opened at a record's word", field=place
+            )
         if isinstance(value, dict):
             for key, most in (("joints", _MOST_JOINTS), ("limbs", _MOST_LIMBS), ("mirror_pairs", _MOST_JOINTS)):
                 if isinstance(value.get(key), (list, tuple)) and len(value[key]) > most:
@@ -131,7 +133,7 @@ class _Skeleton(Kind):
             get_layout(value, files=False)
         except InputError as error:
             # Layouts have fields of their own.
-            raise error.replaced(field=place) from None
+            raise error.replace(field=place) from None
         return value
 
 
@@ -158,7 +160,7 @@ class Part(Kind):
         super().take(value, place)
         kind = value.get("type")
         if type(kind) is not str or kind not in self.types:
-            problem = f"the type {shown(kind)} is not built from a record, only {', '.join(self.types)}"
+            problem = f"the type {short_repr(kind)} is not built from a record, only {', '.join(self.types)}"
             raise InputError(problem, field=f"{place}.type")
         return {"type": kind, **take_known(value, {"type": text, **self.types[kind]}, place, kind)}
 
@@ -172,7 +174,9 @@ def take_known(value: Mapping[Any, Any], known: Mapping[str, Kind], place: str, 
     for key in value:
         if key != _SCOPE and (type(key) is not str or key not in known):
             near = did_you_mean(key, known) if type(key) is str else ""
-            raise InputError(f"{shown(key)} is no setting of {whose} that is read from a record{near}", field=place)
+            raise InputError(
+                f"{short_repr(key)} is no setting of {whose} that is read from a record{near}", field=place
+            )
     taken = {key: known[key].take(value[key], f"{place}.{key}") for key in value if key != _SCOPE}
     return {key: one for key, one in taken.items() if not isinstance(known[key], _Unread)}
 

@@ -25,7 +25,7 @@ from pyskl_semloss.hosts.mmaction2.model.config_files import read_config
 from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor
 from pyskl_semloss.hosts.mmaction2.model.recognizer import check_feature_width
 from pyskl_semloss.hosts.mmaction2.prediction.recorded_config import GIVE_CONFIG, check_outline, recorded_config
-from pyskl_semloss.io.reading import AnyPath, shown
+from pyskl_semloss.io.reading import AnyPath, short_repr
 from pyskl_semloss.semantic.class_names import check_class_names
 from pyskl_semloss.semantic.label_vectors import LabelVectors
 from pyskl_semloss.skeletons import SkeletonLayout
@@ -158,7 +158,7 @@ def _built_from(checkpoint: str, recorded: bool) -> Iterator[None]:
         if not recorded or error.file is not None:
             raise error.located(file=checkpoint) from None
         # What a setting should be is no help where it stands in a checkpoint.
-        raise error.replaced(file=checkpoint, fix=GIVE_CONFIG) from None
+        raise error.replace(file=checkpoint, fix=GIVE_CONFIG) from None
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         said = " ".join([f"{type(error).__name__}:", *str(error).split()])[:300]
         part = failed_config_entry(error)
@@ -267,7 +267,7 @@ def _dataset_meta(content: Mapping[str, Any], checkpoint: str) -> Mapping[str, A
         place.append(key)
         found = found.get(key) or {}
         if not isinstance(found, Mapping):
-            raise InputError(f"expected a dict, got {shown(found)}", file=checkpoint, field=".".join(place))
+            raise InputError(f"expected a dict, got {short_repr(found)}", file=checkpoint, field=".".join(place))
     return found
 
 
@@ -279,7 +279,7 @@ def _clip_frames(content: Mapping[str, Any], checkpoint: str) -> float | None:
     # NaN is not within limits, either.
     if isinstance(frames, bool) or not isinstance(frames, (int, float)) or not 1 <= frames <= _MOST_CLIP_FRAMES:
         raise InputError(
-            f"expected a number of frames from 1 to {_MOST_CLIP_FRAMES}, got {shown(frames)}",
+            f"expected a number of frames from 1 to {_MOST_CLIP_FRAMES}, got {short_repr(frames)}",
             file=checkpoint,
             field="meta.dataset_meta.clip_frames",
             fix="Train it anew with semloss train, which writes the median length of the training clips.",
@@ -299,7 +299,7 @@ def _class_names(
         listed = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
         if not listed or len(names) != classes:
             count = f" ({len(names)})" if listed else ""
-            problem = f"expected the names of its {classes} classes, got {shown(names)}{count}"
+            problem = f"expected the names of its {classes} classes, got {short_repr(names)}{count}"
             raise InputError(problem, file=checkpoint, field="meta.dataset_meta.classes")
         check_class_names(names, checkpoint)
         return tuple(names)

@@ -14,14 +14,14 @@ from typing import Any
 
 from mmengine.config import Config
 
-from pyskl_semloss.errors import InputError, one_line
+from pyskl_semloss.errors import InputError, escape_control_characters
 from pyskl_semloss.evaluation.fusion_config import parse_literals
 from pyskl_semloss.hosts.checkpoints import read_checkpoint
 from pyskl_semloss.hosts.mmaction2.training.atomic_checkpoints import POINTER, point_to
 from pyskl_semloss.hosts.mmaction2.training.resume_checks import check_fits, check_parts
-from pyskl_semloss.io.files import hold, remove_all_abandoned, writing
+from pyskl_semloss.io.files import acquire_lock, explain_write_errors, remove_all_abandoned
 from pyskl_semloss.io.reading import open_regular, read_text, reason
-from pyskl_semloss.io.records import flat, short
+from pyskl_semloss.io.records import flatten, short_json
 
 _PATIENCE = 3.0
 """Seconds that a start waits for another training in its folder, which may be about to end."""
@@ -103,9 +103,9 @@ def hold_run(config: Config) -> Iterator[None]:
     """
     with contextlib.ExitStack() as held:
         for folder in folders(config):
-            with writing(folder):
+            with explain_write_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            held.enter_context(hold(folder, "trains in", patience=_PATIENCE))
+            held.enter_context(acquire_lock(folder, "trains in", timeout=_PATIENCE))
         yield
 
 
@@ -133,7 +133,7 @@ def latest_whole(config: Config, warn: bool = True) -> Path | None:
         try:
             checkpoint_meta(path)
         except InputError as error:
-            faults.append(f"{one_line(path.name)} is not whole ({error.problem})")
+            faults.append(f"{escape_control_characters(path.name)} is not whole ({error.problem})")
             continue
         if faults and warn:
             warnings.warn(f"{'; '.join(faults)}: training goes on from {path}", stacklevel=2)
@@ -276,7 +276,7 @@ def changed_settings(config: Config, meta: Mapping[str, Any], path: str | os.Pat
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that count, flat; that a schedule ends with the training need not be among them."""
     kept = json.loads(json.dumps({key: config.get(key) for key in _PARTS}, default=str))
-    settings = {key: value for key, value in flat(kept).items() if key.rpartition(".")[2] not in _NO_MATTER}
+    settings = {key: value for key, value in flatten(kept).items() if key.rpartition(".")[2] not in _NO_MATTER}
     epochs = settings.get("train_cfg.max_epochs")
     ends = {key for key in settings if re.fullmatch(r"param_scheduler\.(\d+\.)?(T_max|end)", key)}
     return {
@@ -287,7 +287,7 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _word(settings: Mapping[str, Any], key: str) -> str:
-    return short(settings[key]) if key in settings else "not set"
+    return short_json(settings[key]) if key in settings else "not set"
 
 
 def _line(key: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> str:

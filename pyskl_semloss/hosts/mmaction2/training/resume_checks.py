@@ -18,7 +18,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from mmengine.registry import MODELS, PARAM_SCHEDULERS, DefaultScope
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import reason, shown
+from pyskl_semloss.io.reading import reason, short_repr
 
 PARTS = ("meta", "state_dict", "optimizer", "message_hub")
 _LARGEST = 1 << 40
@@ -68,7 +68,7 @@ def _check_meta(meta: Mapping[str, Any]) -> None:
 
 def _check_weights(state: Mapping[str, Any]) -> None:
     for name, value in state.items():
-        _expect(isinstance(name, str) and isinstance(value, torch.Tensor), shown(name), "a named tensor", value)
+        _expect(isinstance(name, str) and isinstance(value, torch.Tensor), short_repr(name), "a named tensor", value)
     _check_numbers(state.items(), "weights")
 
 
@@ -114,7 +114,7 @@ def _info(name: str, value: Any) -> str | None:
 
 def _expect(holds: bool, name: str, expected: str | None, value: object) -> None:
     if not holds:
-        raise _Unfit(f"{name}: expected {expected}, got {shown(value)}")
+        raise _Unfit(f"{name}: expected {expected}, got {short_repr(value)}")
 
 
 def _is_count(value: object) -> bool:
@@ -191,7 +191,7 @@ def _pairs(wrapper: Any, state: Any) -> Iterator[tuple[OptimWrapper, Any]]:
         yield wrapper, state
         return
     if set(state) != set(wrapper.keys()):
-        raise _Unfit(f"expected the states of {', '.join(wrapper.keys())}, got {shown(list(state))}")
+        raise _Unfit(f"expected the states of {', '.join(wrapper.keys())}, got {short_repr(list(state))}")
     for name, each in wrapper.items():
         yield each, state[name]
 
@@ -205,7 +205,9 @@ def _fit_optimizer(wrapper: OptimWrapper, state: Any) -> None:
             "a list of dicts", groups)  # fmt: skip
     sizes = [len(ids) if isinstance(ids := group.get("params"), list) else None for group in groups]
     if sizes != [len(group["params"]) for group in ours]:
-        raise _Unfit(f"it has groups of {shown(sizes)} weights, the config's has {[len(g['params']) for g in ours]}")
+        raise _Unfit(
+            f"it has groups of {short_repr(sizes)} weights, the config's has {[len(g['params']) for g in ours]}"
+        )
     ids = [one for group in groups for one in group["params"]]
     if not all(map(_is_count, ids)) or len(set(ids)) < len(ids) or not set(kept) <= set(ids):
         raise _Unfit("its states are not those of its weights")
@@ -323,7 +325,7 @@ def _fit_schedule(own: Any, state: Any, name: str) -> None:
     except Exception as error:
         raise _Unfit(f"{name}: a step with it fails ({type(error).__name__}: {reason(error)})") from None
     if wrong:
-        raise _Unfit(f"{name}: a step with it leads to {shown(wrong[0])}")
+        raise _Unfit(f"{name}: a step with it leads to {short_repr(wrong[0])}")
 
 
 def _same_form(own: Any, found: Any, name: str, same_length: bool = False) -> None:

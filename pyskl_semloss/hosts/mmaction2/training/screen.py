@@ -17,7 +17,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from pyskl_semloss.errors import one_line
+from pyskl_semloss.errors import escape_control_characters
 
 _PAUSE = 0.1
 """Seconds between two states of the line."""
@@ -47,7 +47,7 @@ class ScreenLine:
     def keep(self, text: str) -> None:
         """Write a line that stays, above the one that is rewritten."""
         self.clear()
-        self._stream.write(f"{one_line(text)}\n")
+        self._stream.write(f"{escape_control_characters(text)}\n")
         self._stream.flush()
 
     def clear(self) -> None:
@@ -68,7 +68,7 @@ class ScreenLine:
     def _rewrite(self) -> None:
         self._shown = True
         # A text that is broken into two lines cannot be rewritten.
-        self._stream.write(f"\r{one_line(self._text)[: self._width() - 1]}\x1b[K")
+        self._stream.write(f"\r{escape_control_characters(self._text)[: self._width() - 1]}\x1b[K")
         self._stream.flush()
 
     def _width(self) -> int:

@@ -1,4 +1,4 @@
-"""Files that come with the package, in a checkout and in the wheel: configs, label lists, word vectors."""
+"""Resource files of the package: configs, label lists, word vectors."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pyskl_semloss.errors import InputError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 PREFIX = "pyskl_semloss::"
-"""Before a config's name it says, as mmengine has it, that the config is in this package."""
+"""mmengine's prefix for a config of this package."""
 
 
-def shipped(name: str) -> Path:
-    """Path of a shipped file or folder.
+def resource_path(name: str) -> Path:
+    """Path of a file or folder that the package contains.
 
     Args:
-        name: As in the checkout, such as ``"data/imigue_labels.txt"``.
+        name: Path in the checkout, such as ``"data/imigue_labels.txt"``.
 
     Raises:
-        InputError: The installation lacks it.
+        InputError: The installation lacks the file.
 
     Example:
-        >>> shipped("data/imigue_labels.txt").read_text().splitlines()[1]
+        >>> resource_path("data/imigue_labels.txt").read_text().splitlines()[1]
         'deep breath'
     """
-    # The first is where the hosts look for the configs of a package; the second for checkouts without symbolic links.
+    # The hosts look for configs in .mim; checkouts without symbolic links have only the second path.
     for path in (_PACKAGE / ".mim" / name, _PACKAGE.parent / name):
         if path.exists():
             return path
@@ -35,13 +35,13 @@ def shipped(name: str) -> Path:
 
 
 def config_names(host: str | None = None) -> list[str]:
-    """Names of the shipped configs, without the files that only serve as their bases.
+    """Names of the package's configs, without their base files.
 
     Args:
-        host: ``"mmaction2"`` or ``"pyskl"``; without it those of both.
+        host: ``"mmaction2"`` or ``"pyskl"``; None lists both.
 
     Raises:
-        InputError: There are no configs for such a host.
+        InputError: Unknown host.
 
     Example:
         >>> config_names("mmaction2")[0]
@@ -55,56 +55,56 @@ def config_names(host: str | None = None) -> list[str]:
 
 
 def find_config(name: str) -> str:
-    """Path of a config: the file of this name or, where there is none, the shipped config.
+    """Path of a config, given as a file or by its name in the package.
 
     Args:
-        name: A path, or a shipped name such as ``mmaction2/imigue/joint``; ``.py`` may be left out, and ``configs/`` or
-            ``pyskl_semloss::`` may stand before it.
+        name: Path, or name such as ``mmaction2/imigue/joint``. The ending ``.py`` is optional, and so are the prefixes
+            ``configs/`` and ``pyskl_semloss::``. An existing file takes precedence.
 
     Raises:
-        InputError: It is neither.
+        InputError: There is no such file and no such name.
     """
     if os.path.isfile(name):
         return name
-    known, short = _files(), shipped_name(name)
-    if short in known:
-        return str(shipped(f"configs/{short}"))
+    known, config = _files(), normalize_config_name(name)
+    if config in known:
+        return str(resource_path(f"configs/{config}"))
     if os.path.isdir(name):
         raise InputError("expected a config file, got a folder", file=name)
-    near = difflib.get_close_matches(short[:200], known, n=1)
+    near = difflib.get_close_matches(config[:200], known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     fix = None if near else "`semloss configs list` shows those that come with the package."
     raise InputError(f"there is no such config file{hint}", file=name, fix=fix)
 
 
-def shipped_name(name: str) -> str:
-    """The name that a shipped config would have, as :func:`config_names` gives it.
+def normalize_config_name(name: str) -> str:
+    """Config name in the form of :func:`config_names`.
 
     Example:
-        >>> shipped_name("pyskl_semloss::mmaction2/imigue/joint")
+        >>> normalize_config_name("pyskl_semloss::mmaction2/imigue/joint")
         'mmaction2/imigue/joint.py'
     """
     short = name.removeprefix(PREFIX).replace(os.sep, "/").removeprefix("configs/")
     return short if short.endswith(".py") else f"{short}.py"
 
 
-def with_bases(name: str) -> list[str]:
-    """Names of a shipped config and of all that its ``_base_`` lines lead to, itself first.
+def config_and_bases(name: str) -> list[str]:
+    """Names of a config and, after it, of all its direct and indirect bases.
 
     Args:
-        name: As :func:`config_names` gives it.
+        name: Name from :func:`config_names`.
     """
     names = [name]
-    for each in names:
-        folder = os.path.dirname(each)
-        bases = (os.path.normpath(os.path.join(folder, base)).replace(os.sep, "/") for base in _bases(each))
+    for config in names:
+        folder = os.path.dirname(config)
+        bases = (os.path.normpath(os.path.join(folder, base)).replace(os.sep, "/") for base in _bases(config))
         names += [base for base in bases if base not in names]
     return names
 
 
 def _bases(name: str) -> list[str]:
-    """What a shipped config names as ``_base_``; nothing of it is executed."""
-    for statement in ast.parse(shipped(f"configs/{name}").read_text(encoding="utf-8")).body:
+    """Values of a config's ``_base_``, read without executing the file."""
+    for statement in ast.parse(resource_path(f"configs/{name}").read_text(encoding="utf-8")).body:
         if isinstance(statement, ast.Assign) and getattr(statement.targets[0], "id", None) == "_base_":
             bases = ast.literal_eval(statement.value)
             return [bases] if isinstance(bases, str) else list(bases)
@@ -112,5 +112,5 @@ def _bases(name: str) -> list[str]:
 
 
 def _files() -> list[str]:
-    folder = shipped("configs")
+    folder = resource_path("configs")
     return sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*/*.py"))

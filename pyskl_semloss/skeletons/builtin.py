@@ -1,4 +1,4 @@
-"""The layouts that the recipes use, as data: for each joint its name and its place in the picture (x, y, y down)."""
+"""Built-in layouts: joint names with (x, y) in the picture, y down."""
 
 from __future__ import annotations
 
