@@ -12,6 +12,7 @@ from pyskl_semloss.annotations.clip import Clip, check_keypoint_shape
 from pyskl_semloss.annotations.report import Report
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import shown
+from pyskl_semloss.io.shipped import documentation
 
 ABSURD = 10.0
 """A coordinate beyond this multiple of the longer image side is not a place but a code for "missing"."""
@@ -141,7 +142,7 @@ def _check_extent(keypoint: np.ndarray, total_frames: object, rules: Rules, name
             problem, clip=name, field="total_frames", fix=f"Set it to {frames}, or mend the order of axes."
         )
     if rules.num_joints is not None and joints != rules.num_joints:
-        fix = f"Name the layout of {joints} joints that the clips have; docs/skeletons.md lists them."
+        fix = f"Name the layout of {joints} joints that the clips have; {documentation('skeletons')} lists them."
         raise InputError(f"expected {rules.num_joints} joints, got {joints}", clip=name, field="keypoint", fix=fix)
 
 

@@ -21,6 +21,7 @@ from pyskl_semloss.hosts.mmaction2.export.views import ClipViews, ViewPlan, view
 from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 from pyskl_semloss.io.files import sha256
 from pyskl_semloss.io.results import refuse_changed, result_file
+from pyskl_semloss.io.shipped import pip_install
 
 OPSET = 17
 """ONNX operator set of the files; onnxruntime 1.12 and later run it."""
@@ -109,7 +110,7 @@ def _onnx() -> Any:
     try:
         import onnx
     except ImportError:
-        raise HostError("the export needs onnx: pip install 'pyskl_semloss[onnx]'") from None
+        raise HostError(f"the export needs onnx; run: {pip_install('onnx')}") from None
     return onnx
 
 
