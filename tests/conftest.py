@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).resolve().parents[1]
 
 
-SLOW = """
+ONE_ENVIRONMENT = """
 endurance exit_on_signal faults full_disk full_disk_training fuzz_corpus hostile_checkpoints hostile_files hostile_hosts
 hostile_names hostile_text interruption messages mmaction2_benchmark mmaction2_ddp mmaction2_messages mmaction2_runs
 other_systems pyskl_runs recorded_config repeatability reproduce reproduce_real reproduce_stages resume resume_deaths
@@ -19,15 +19,26 @@ resume_kills resume_malformed run_lock screen shipped stopped_tools sweep_real t
 """.split()
 """Test files of real trainings, of processes that are started and killed, and of all readers with hostile files.
 
-What they look at depends on no version of numpy, so that one environment is enough for them.
+What they look at depends on no version of numpy. They are slow, and so are the files of SLOW.
 """
+
+SLOW: list[str] = []
+
+FOLDERS = {"browser": "browser", "hosts/mmaction2": "mmaction2", "hosts/pyskl": "pyskl"}
+"""Folders below tests/, and the marker of all that lies there."""
 
 
 def pytest_collection_modifyitems(items):
-    """Mark as slow what is; a contributor runs the others with ``-m "not slow"``."""
+    """Mark tests by their files; a contributor runs those with ``-m "not slow"``."""
     for item in items:
-        if item.path.stem.removeprefix("test_") in SLOW:
+        name = item.path.stem.removeprefix("test_")
+        if name in ONE_ENVIRONMENT:
+            item.add_marker("one_environment")
+        if name in ONE_ENVIRONMENT or name in SLOW:
             item.add_marker("slow")
+        folder = item.path.parent.relative_to(ROOT / "tests").as_posix()
+        if folder in FOLDERS:
+            item.add_marker(FOLDERS[folder])
 
 
 def pytest_configure():
@@ -59,7 +70,7 @@ def shared_dir() -> Path:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Every valid file with its reader, by name, and their bytes."""
-    from reader_files import contents, make_files
+    from helpers.reader_files import contents, make_files
 
     files = make_files(tmp_path_factory.mktemp("files"))
     return files, contents(files)
@@ -68,7 +79,7 @@ def made(tmp_path_factory):
 @pytest.fixture
 def files(made):
     """Every valid file with its reader; they are whole again after the test."""
-    from reader_files import restore
+    from helpers.reader_files import restore
 
     yield made[0]
     restore(made[1])

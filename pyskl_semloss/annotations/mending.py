@@ -127,8 +127,8 @@ def _image_shape(value: Any, name: str, field: str) -> tuple[int, int]:
 
 def _floats(value: object, name: str, field: str) -> np.ndarray:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
-        came = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
-        raise InputError(f"expected a numpy array of numbers, got {came}", clip=name, field=field)
+        actual = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+        raise InputError(f"expected a numpy array of numbers, got {actual}", clip=name, field=field)
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is then mended
         return value.astype(np.float32, copy=False)
 

@@ -197,9 +197,9 @@ def _add_clip(columns: dict[str, _Column], clip: Clip, mended: bool) -> None:
     # The very rules by which the clip will be served; with them, what is left of it inside its image.
     inside = read_clip(clip.to_dict(), Rules(unknown_labels=True, off_image="drop"), report)
     if report.warning:
-        found = "; ".join(report.lines(MENDED))
+        defects = "; ".join(report.lines(MENDED))
         fix = "Write a pickle of the clips and convert that: reading it mends them."
-        raise InputError(f"expected a clip that needs no mending ({found})", clip=clip.frame_dir, fix=fix)
+        raise InputError(f"expected a clip that needs no mending ({defects})", clip=clip.frame_dir, fix=fix)
     try:
         name = clip.frame_dir.encode()
         columns["labels"].add([clip.label])

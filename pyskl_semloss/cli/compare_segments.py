@@ -58,8 +58,8 @@ def main() -> None:
     annotated = read_segments(args.annotated, tiers, args.video).segments
     both = agreement(found, annotated, args.iou)
     times = agreement(found, annotated, args.iou, names=False)
-    false = both.found - both.matched
-    print(f"{both.matched} of {both.annotated} annotated segments found, {false} of {both.found} false")
+    false = both.predicted - both.matched
+    print(f"{both.matched} of {both.annotated} annotated segments found, {false} of {both.predicted} false")
     print(f"F1 {both.f1:.3f}, precision {both.precision:.3f}, recall {both.recall:.3f}; times alone F1 {times.f1:.3f}")
     _by_name(found, annotated, args.iou)
     _unequal(found, annotated)
@@ -73,7 +73,7 @@ def _by_name(found: tuple, annotated: tuple, iou: float) -> None:
     for key, name in sorted(names.items()):
         here, there = ([one for one in side if fold(one.name) == key] for side in (found, annotated))
         own = agreement(here, there, iou)
-        print(f"{own.annotated:9d} {own.matched:6d} {own.found - own.matched:6d}  {one_line(name)}")
+        print(f"{own.annotated:9d} {own.matched:6d} {own.predicted - own.matched:6d}  {one_line(name)}")
 
 
 def _unequal(found: tuple, annotated: tuple) -> None:

@@ -40,7 +40,7 @@ def exit_on_signal(option: str = "") -> Callable[[Callable[[], None]], Callable[
     def decorate(main: Callable[[], None]) -> Callable[[], None]:
         @functools.wraps(main)
         def wrapper() -> None:
-            stop_on_signal(main, lambda: f"go on with: {going_on(option)}")
+            stop_on_signal(main, lambda: f"go on with: {command_to_resume(option)}")
 
         return wrapper
 
@@ -100,7 +100,7 @@ def _set_alarm(seconds: float, handler: Callable[[int, FrameType | None], None] 
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def going_on(option: str = "") -> str:
+def command_to_resume(option: str = "") -> str:
     """The command line as it was typed, with ``option`` at its end unless it ends the line or stands in it alone."""
     if _launched():
         return f"the same command{' and ' if option else ''}{option}"

@@ -17,7 +17,7 @@ from pyskl_semloss.errors import InputError
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from pyskl_semloss.hosts.mmaction2.training.running import parse_run_args
+    from pyskl_semloss.hosts.mmaction2.training.run_config import parse_run_args
 
     parser = argument_parser(__doc__)
     parser.add_argument("config", help="config file, or the name of a shipped config")
@@ -37,9 +37,9 @@ def main() -> None:
 
     from pyskl_semloss.evaluation.metrics import accuracy_table
     from pyskl_semloss.evaluation.scores import Scores
-    from pyskl_semloss.hosts.mmaction2.model.building import building
+    from pyskl_semloss.hosts.mmaction2.model.build_errors import naming_config_entry
     from pyskl_semloss.hosts.mmaction2.model.config_files import fill_num_classes
-    from pyskl_semloss.hosts.mmaction2.training.running import (
+    from pyskl_semloss.hosts.mmaction2.training.run_config import (
         load_config,
         place_among_processes,
         refuse_other_model,
@@ -72,7 +72,7 @@ def main() -> None:
     # Two tests into one file would each show the numbers of whichever ended last.
     first = place_among_processes(args.launcher)[0] == 0
     with hold(out, "tests into") if first else contextlib.nullcontext():
-        with building(args.config):
+        with naming_config_entry(args.config):
             with writing(config.work_dir):
                 runner = ScreenRunner.from_cfg(config)
             refuse_other_model(runner.model, args.checkpoint)

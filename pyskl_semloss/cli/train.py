@@ -23,7 +23,7 @@ from pyskl_semloss.errors import InputError
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from pyskl_semloss.hosts.mmaction2.training.running import parse_run_args
+    from pyskl_semloss.hosts.mmaction2.training.run_config import parse_run_args
 
     parser = argument_parser(__doc__)
     parser.add_argument("config", help="config file, or the name of a shipped config")
@@ -46,17 +46,17 @@ def main() -> None:
     import torch
     from mmengine.dist import is_main_process
 
-    from pyskl_semloss.hosts.mmaction2.model.building import building
+    from pyskl_semloss.hosts.mmaction2.model.build_errors import naming_config_entry
     from pyskl_semloss.hosts.mmaction2.model.config_files import check_seed, fill_num_classes
     from pyskl_semloss.hosts.mmaction2.training.resume import begin, choose_start, hold_run
-    from pyskl_semloss.hosts.mmaction2.training.run_record import record_start
-    from pyskl_semloss.hosts.mmaction2.training.running import (
+    from pyskl_semloss.hosts.mmaction2.training.run_config import (
         check_label_vectors,
         load_config,
         note_class_names,
         place_among_processes,
         set_epochs,
     )
+    from pyskl_semloss.hosts.mmaction2.training.run_record import record_start
     from pyskl_semloss.hosts.mmaction2.training.screen import ScreenRunner
     from pyskl_semloss.io.files import writing
 
@@ -83,13 +83,13 @@ def main() -> None:
     place, processes = place_among_processes(args.launcher)
     # Only the first process writes into the run's folder.
     with hold_run(config) if place == 0 else contextlib.nullcontext():
-        with building(args.config):
+        with naming_config_entry(args.config):
             found = choose_start(config, args.resume, seed=args.seed, first=place == 0)
         if place == 0:
             record_start(config, args.config, uses=uses, processes=processes)
         with writing(config.work_dir):
             begin(config, found, first=place == 0)
-        with building(args.config):
+        with naming_config_entry(args.config):
             ScreenRunner.from_cfg(config).train()
         if is_main_process():
             _say_result(args, config)

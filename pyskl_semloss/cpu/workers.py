@@ -108,7 +108,7 @@ def _end(crew: list[Worker]) -> None:
             worker.process.join()
 
 
-def work_through(work: Work, tasks: deque[Any], workers: int) -> Iterator[Event]:
+def run_tasks(work: Work, tasks: deque[Any], workers: int) -> Iterator[Event]:
     """Work through tasks in processes of their own; tasks that are added in between are done as well.
 
     A task whose process dies has failed; the others go on.

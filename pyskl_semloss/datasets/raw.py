@@ -15,7 +15,7 @@ from typing import Any
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.annotations.mending import Rules, read_clip
 from pyskl_semloss.annotations.report import Report
-from pyskl_semloss.cpu.workers import Tell, work_through
+from pyskl_semloss.cpu.workers import Tell, run_tasks
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.parts import Part, part_key, read_part, write_part
 from pyskl_semloss.datasets.raw_format import RawFormat
@@ -188,7 +188,7 @@ def _run(tasks: list[Any], workers: int, done: Callable[[int], None]) -> dict[st
     """Convert the videos; returns the findings of those that could not be read, by video."""
     failed = {}
     done(0)
-    results = run_tasks(_convert_task, tasks, workers, lambda task: str(task[1].skeletons))
+    results = map_tasks(_convert_task, tasks, workers, lambda task: str(task[1].skeletons))
     for number, result in enumerate(results, 1):
         if "failed" in result:
             failed[result["video"]] = result["failed"]
@@ -196,7 +196,7 @@ def _run(tasks: list[Any], workers: int, done: Callable[[int], None]) -> dict[st
     return failed
 
 
-def run_tasks(
+def map_tasks(
     work: Callable[[Any], Any], tasks: Sequence[Any], workers: int, file_of: Callable[[Any], str]
 ) -> Iterator[Any]:
     """The results of ``work`` on the tasks, in the order in which they are done, in up to ``workers`` processes.
@@ -214,7 +214,7 @@ def run_tasks(
         yield from map(work, tasks)
         return
     waiting, failure = deque(tasks), None
-    for event in work_through(functools.partial(_apply, work), waiting, min(workers, len(tasks))):
+    for event in run_tasks(functools.partial(_apply, work), waiting, min(workers, len(tasks))):
         if event.kind == "done":
             yield event.value
         elif event.kind == "failed":

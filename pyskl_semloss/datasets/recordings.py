@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss import __version__
-from pyskl_semloss.datasets.raw import run_tasks
+from pyskl_semloss.datasets.raw import map_tasks
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import hold, writing
 from pyskl_semloss.io.progress import ProgressCallback
@@ -97,7 +97,7 @@ def _convert(
     tasks = [(path, os.fspath(folder), options, keys[path]) for path in paths if path not in done]
     report(len(done), len(paths))
     failed: dict[str, InputError] = {}
-    for number, result in enumerate(run_tasks(_convert_task, tasks, workers, _source_of), len(done) + 1):
+    for number, result in enumerate(map_tasks(_convert_task, tasks, workers, _source_of), len(done) + 1):
         if "error" in result:
             failed[result["source"]] = error = result["error"]
             if on_failure is None or _is_of_options(list(failed.values()), len(done)):

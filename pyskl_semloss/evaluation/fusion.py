@@ -91,13 +91,13 @@ def normalised(weights: Sequence[float], parts: int) -> tuple[float, ...]:
         >>> normalised([1, 3], parts=2)
         (0.25, 0.75)
     """
-    given = [float(weight) for weight in weights]
-    if len(given) != parts:
-        raise InputError(f"expected one weight per score file, got {len(given)} for {parts}", field="weights")
-    if not all(math.isfinite(weight) and weight >= 0 for weight in given) or not any(given):
-        shown = " ".join(f"{weight:g}" for weight in given)
+    values = [float(weight) for weight in weights]
+    if len(values) != parts:
+        raise InputError(f"expected one weight per score file, got {len(values)} for {parts}", field="weights")
+    if not all(math.isfinite(weight) and weight >= 0 for weight in values) or not any(values):
+        shown = " ".join(f"{weight:g}" for weight in values)
         raise InputError(f"expected weights that are not negative and not all zero, got {shown}", field="weights")
-    scaled = [weight / max(given) for weight in given]
+    scaled = [weight / max(values) for weight in values]
     return tuple(weight / sum(scaled) for weight in scaled)
 
 
@@ -212,20 +212,20 @@ def _check_names(named: Scores, part: Scores, number: int) -> None:
 
 
 def _order(first: Scores, part: Scores, number: int) -> np.ndarray:
-    place = {one: n for n, one in enumerate(part.sample_id.tolist())}
+    row_of = {clip: n for n, clip in enumerate(part.sample_id.tolist())}
     wanted = first.sample_id.tolist()
-    lacks = [one for one in wanted if one not in place]
-    extra = sorted(place.keys() - set(wanted))
-    if lacks or extra:
-        problem = f"it lacks {len(lacks)} of the {len(wanted)} clips of {_name(first, 0)}: {first_ids(lacks)}"
+    missing = [clip for clip in wanted if clip not in row_of]
+    extra = sorted(row_of.keys() - set(wanted))
+    if missing or extra:
+        problem = f"it lacks {len(missing)} of the {len(wanted)} clips of {_name(first, 0)}: {first_ids(missing)}"
         more = f"it has {len(extra)} clips that {_name(first, 0)} lacks: {first_ids(extra)}"
         raise InputError(
-            "; ".join(([problem] if lacks else []) + ([more] if extra else [])),
+            "; ".join(([problem] if missing else []) + ([more] if extra else [])),
             file=_name(part, number),
             field="sample_id",
             fix="Test both models on the same split.",
         )
-    return np.asarray([place[one] for one in wanted])
+    return np.asarray([row_of[clip] for clip in wanted])
 
 
 def _taken(part: Scores, order: np.ndarray) -> Scores:

@@ -50,7 +50,7 @@ def plan_from_config(path: AnyPath, **overrides: Any) -> FusionPlan:
         _check_type(path, name, value, _OPTIONS[name])
     values.update({name: value for name, value in overrides.items() if value is not None})
     try:
-        return FusionPlan(tuple(_part(path, str(name), one) for name, one in parts.items()), **values)
+        return FusionPlan(tuple(_part(path, str(name), part) for name, part in parts.items()), **values)
     except InputError as error:
         raise error.located(file=path) from None
 
@@ -144,13 +144,13 @@ def _part(path: AnyPath, name: str, value: object) -> Part:
     if not isinstance(value, dict) or "scores" not in value:
         raise InputError("expected dict(scores=…, weight=…)", file=path, field=where)
     _check_keys(path, where, value, list(_PART))
-    for key, one in value.items():
-        _check_type(path, f"{where}.{key}", one, _PART[key])
+    for key, option in value.items():
+        _check_type(path, f"{where}.{key}", option, _PART[key])
     return replace(Part(**{"name": name, **value}), name=f"{name} ({value['scores']})")
 
 
-def _check_keys(path: AnyPath, where: str, given: Mapping[Any, Any], known: list[str]) -> None:
-    unknown = [key if isinstance(key, str) else shown(key) for key in given if key not in known]
+def _check_keys(path: AnyPath, where: str, mapping: Mapping[Any, Any], known: list[str]) -> None:
+    unknown = [key if isinstance(key, str) else shown(key) for key in mapping if key not in known]
     if unknown:
         raise InputError(
             f"{where} knows {', '.join(known)}; it does not know {', '.join(unknown)}", file=path, field=unknown[0]

@@ -155,14 +155,14 @@ def plan_parts(
         raise InputError("expected score files to fuse, got none", fix="Name them, or give --config.")
     if weights is not None and search_on is not None:
         raise InputError("expected weights, or validation scores to search them on, got both", field="weights")
-    kinds = [modality(one) for one in files]
+    kinds = [modality(file) for file in files]
     if weights is None and search_on is None:
         weights = _default_weights(files, kinds)
-    for name, given in (("weights", weights), ("search_on", search_on)):
-        if given is not None and len(given) != len(files):
-            raise InputError(f"expected one per score file, got {len(given)} for {len(files)}", field=name)
-    once = [kind if kind and kinds.count(kind) == 1 else None for kind in kinds]
-    names = [f"{kind} ({one})" if kind else one for kind, one in zip(once, files, strict=True)]
+    for name, values in (("weights", weights), ("search_on", search_on)):
+        if values is not None and len(values) != len(files):
+            raise InputError(f"expected one per score file, got {len(values)} for {len(files)}", field=name)
+    unique_kinds = [kind if kind and kinds.count(kind) == 1 else None for kind in kinds]
+    names = [f"{kind} ({file})" if kind else file for kind, file in zip(unique_kinds, files, strict=True)]
     return tuple(
         Part(names[n], files[n], weights[n] if weights else None, search_on[n] if search_on else None)
         for n in range(len(files))
@@ -192,7 +192,7 @@ def run_fusion(plan: FusionPlan) -> FusionReport:
         warnings.simplefilter("always")
         weights, notes = _weights(plan, aligned[0])
         fused = fuse(aligned, weights, softmax=plan.softmax)
-    notes += dict.fromkeys(f"Note: {one.message}." for one in caught)
+    notes += dict.fromkeys(f"Note: {warning.message}." for warning in caught)
     total = sum(weights)
     rows = [
         (part.name, f"{weight:g} ({weight / total:.2f})", scores)
@@ -216,7 +216,7 @@ def run_fusion(plan: FusionPlan) -> FusionReport:
 
 
 def _default_weights(files: Sequence[str], kinds: Sequence[str | None]) -> list[float]:
-    if list(kinds) == list(PAPER_WEIGHTS) and not any(one.endswith(_SEMANTIC) for one in files):
+    if list(kinds) == list(PAPER_WEIGHTS) and not any(file.endswith(_SEMANTIC) for file in files):
         return list(PAPER_WEIGHTS.values())
     raise InputError(
         "expected one weight per score file, got none; 2 3 is assumed only for two files whose paths say joint and "
@@ -236,11 +236,11 @@ def _read(spec: str, ann_file: str | None, split: str | None) -> Scores:
 
 
 def _weights(plan: FusionPlan, tested: Scores) -> tuple[tuple[float, ...], list[str]]:
-    given = [part.weight for part in plan.parts if part.weight is not None]
-    if given:
-        return tuple(given), []
+    fixed = [part.weight for part in plan.parts if part.weight is not None]
+    if fixed:
+        return tuple(fixed), []
     files = [part.search_on for part in plan.parts if part.search_on is not None]
-    validation = [_read(one, plan.ann_file, plan.search_split) for one in files]
+    validation = [_read(file, plan.ann_file, plan.search_split) for file in files]
     weights, table = search_weights(validation, plan.search_step, plan.softmax)
     best = table[0].top1
     shown = " ".join(f"{weight:g}" for weight in weights)

@@ -215,12 +215,12 @@ def calibration(score: np.ndarray, label: np.ndarray, bins: int = CALIBRATION_BI
     if not len(label):
         return None
     # A sum of probabilities may exceed 1 by rounding, and so may one of them.
-    sure = np.minimum(score.max(axis=1).astype(np.float64), 1)
+    top = np.minimum(score.max(axis=1).astype(np.float64), 1)
     edges = np.linspace(0, 1, bins + 1)
-    place = np.digitize(sure, edges[1:-1], right=True)
-    count = np.bincount(place, minlength=bins)
-    confidence = _ratio(np.bincount(place, weights=sure, minlength=bins), count)
-    accuracy = _ratio(np.bincount(place, weights=score.argmax(axis=1) == label, minlength=bins), count)
+    bin_of = np.digitize(top, edges[1:-1], right=True)
+    count = np.bincount(bin_of, minlength=bins)
+    confidence = _ratio(np.bincount(bin_of, weights=top, minlength=bins), count)
+    accuracy = _ratio(np.bincount(bin_of, weights=score.argmax(axis=1) == label, minlength=bins), count)
     gap = np.nansum(count * np.abs(accuracy - confidence)) / len(label)
     return Calibration(float(gap), edges, count, confidence, accuracy)
 

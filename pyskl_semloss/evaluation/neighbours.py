@@ -79,7 +79,7 @@ def name_nearness(
         raise InputError(f"expected at least 3 classes, so that there are two wrong names, got {classes}")
     if permutations < 1:
         raise InputError(f"expected at least 1, got {permutations}", field="permutations")
-    table = sum((confusion_matrix(one.score, one.label) for one in aligned), np.zeros((classes, classes), int))
+    table = sum((confusion_matrix(model.score, model.label) for model in aligned), np.zeros((classes, classes), int))
     wrong = table - np.diag(table.diagonal())
     if not wrong.any():
         raise InputError("no clip with a known label is mistaken", file=scores[0].source or None)

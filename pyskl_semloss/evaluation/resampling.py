@@ -42,16 +42,16 @@ def units_of(sample_id: Sequence[str] | np.ndarray, persons: Mapping[str, str] |
     Raises:
         InputError: Some clips have a person and others none.
     """
-    ids = [str(one) for one in sample_id]
-    who = [(persons or {}).get(one, "") for one in ids]
-    missing = [one for one, person in zip(ids, who, strict=True) if not person]
+    ids = [str(clip) for clip in sample_id]
+    person_of = [(persons or {}).get(clip, "") for clip in ids]
+    missing = [clip for clip, person in zip(ids, person_of, strict=True) if not person]
     if persons and 0 < len(missing) < len(ids):
         fix = "Name all of them, or leave the table out: then clips are resampled one by one."
         raise InputError(f"{len(missing)} of {len(ids)} clips have no person", field="subjects", items=missing, fix=fix)
-    number = {person: n for n, person in enumerate(dict.fromkeys(who))}
+    number = {person: n for n, person in enumerate(dict.fromkeys(person_of))}
     if len(number) < 2:
         return Units("clips", np.arange(len(ids)), len(ids))
-    return Units("persons", np.array([number[person] for person in who]), len(number))
+    return Units("persons", np.array([number[person] for person in person_of]), len(number))
 
 
 def persons_of(sample_id: Sequence[str] | np.ndarray, subjects: Mapping[str, str]) -> dict[str, str]:
@@ -68,12 +68,12 @@ def persons_of(sample_id: Sequence[str] | np.ndarray, subjects: Mapping[str, str
     """
     persons: dict[str, str] = {}
     missing = []
-    for one in map(str, sample_id):
-        entry = next((one[:end] for end in range(len(one), 0, -1) if one[:end] in subjects), None)
+    for clip in map(str, sample_id):
+        entry = next((clip[:end] for end in range(len(clip), 0, -1) if clip[:end] in subjects), None)
         if entry is None:
-            missing.append(one)
+            missing.append(clip)
         else:
-            persons[one] = subjects[entry]
+            persons[clip] = subjects[entry]
     if missing:
         problem = f"{len(missing)} of {len(sample_id)} clips belong to no video of the table"
         raise InputError(problem, field="subjects", items=missing, fix="A clip's id begins with the name of its video.")

@@ -67,7 +67,7 @@ class Scores:
 
     def _checked_ids(self) -> np.ndarray:
         ids = np.asarray(self.sample_id)
-        if ids.dtype == object and all(isinstance(one, str) for one in ids.ravel()):
+        if ids.dtype == object and all(isinstance(item, str) for item in ids.ravel()):
             ids = ids.astype(str)
         if ids.ndim != 1 or not ids.size or ids.dtype.kind != "U":
             raise self._error(
@@ -197,5 +197,5 @@ def read_scores(
 def first_ids(ids: Iterable[object], count: int = 3) -> str:
     """The first few of many ids, as text for a message."""
     every = list(ids)
-    few = ", ".join(shown(str(one)) for one in islice(every, count))
+    few = ", ".join(shown(str(item)) for item in islice(every, count))
     return few + (f" and {len(every) - count} more" if len(every) > count else "")

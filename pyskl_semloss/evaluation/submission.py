@@ -29,10 +29,10 @@ def read_ids(path: str | os.PathLike[str]) -> IdList:
     except InputError as error:
         raise error.located(field="ids", fix="Expected one id a line, or ids with commas between them.") from None
     first_line: dict[str, int] = {}
-    for one, line in zip(ids, ids.lines, strict=True):
-        if one in first_line:
-            raise InputError(f"the id {shown(one)} is on line {first_line[one]} and again on line {line}", file=path)
-        first_line[one] = line
+    for clip, line in zip(ids, ids.lines, strict=True):
+        if clip in first_line:
+            raise InputError(f"the id {shown(clip)} is on line {first_line[clip]} and again on line {line}", file=path)
+        first_line[clip] = line
     return ids
 
 
@@ -47,7 +47,7 @@ def submission_csv(scores: Scores, ids: Sequence[str] | None = None) -> str:
             break or another control character, has blanks around it, or starts with ``=``, ``+``, ``-`` or ``@``,
             which spreadsheets take for a formula.
     """
-    refused = [one for one in scores.sample_id.tolist() if not _fit_for_csv(one)]
+    refused = [clip for clip in scores.sample_id.tolist() if not _fit_for_csv(clip)]
     if refused:
         raise InputError(
             f"{len(refused)} of {len(scores.sample_id)} ids cannot stand in a submission: {first_ids(refused)}",
@@ -58,7 +58,7 @@ def submission_csv(scores: Scores, ids: Sequence[str] | None = None) -> str:
     known = scores.sample_id.tolist()
     ids = check_ids(known, known if ids is None else ids, scores.source)
     predicted = dict(zip(scores.sample_id.tolist(), scores.score.argmax(axis=1).tolist(), strict=True))
-    content = "".join(f"{one},{predicted[one]}\n" for one in ids)
+    content = "".join(f"{clip},{predicted[clip]}\n" for clip in ids)
     check_submission(content, ids, scores.score.shape[1])
     return content
 
@@ -75,20 +75,20 @@ def check_submission(content: str, ids: Sequence[str], classes: int) -> None:
         InputError: A line is no ``id,class``, a class is out of range, an id is missing, unknown, there twice, or at
             another place than in the list. The message names the ids or the line.
     """
-    found: list[str] = []
+    clips: list[str] = []
     for number, line in enumerate(content.splitlines(), 1):
-        one, comma, value = line.rpartition(",")
-        if not comma or not one:
+        clip, comma, value = line.rpartition(",")
+        if not comma or not clip:
             raise InputError(f"line {number}: expected 'id,class', got {shown(line)}", file=_MEMBER)
         if not (value.isascii() and value.isdecimal() and len(value) < 10 and int(value) < classes):
             raise InputError(
-                f"line {number}: expected a class from 0 to {classes - 1}, got {shown(value)}", file=_MEMBER, clip=one
+                f"line {number}: expected a class from 0 to {classes - 1}, got {shown(value)}", file=_MEMBER, clip=clip
             )
-        found.append(one)
-    check_ids(found, ids, _MEMBER)
-    for number, (one, official) in enumerate(zip(found, ids, strict=True), 1):
-        if one != official:
-            raise InputError(f"line {number}: expected the id {official!r}, got {one!r}; the order differs from the "
+        clips.append(clip)
+    check_ids(clips, ids, _MEMBER)
+    for number, (clip, official) in enumerate(zip(clips, ids, strict=True), 1):
+        if clip != official:
+            raise InputError(f"line {number}: expected the id {official!r}, got {clip!r}; the order differs from the "
                              "official list's", file=_MEMBER)  # fmt: skip
 
 
@@ -109,15 +109,15 @@ def write_submission(scores: Scores, path: str | os.PathLike[str], ids: Sequence
         archive.writestr(member, content.encode("utf-8"))
 
 
-def _fit_for_csv(one: str) -> bool:
-    return one == one.strip() and one.isprintable() and one[:1] not in "=+-@" and not set(",\"'") & set(one)
+def _fit_for_csv(clip: str) -> bool:
+    return clip == clip.strip() and clip.isprintable() and clip[:1] not in "=+-@" and not set(",\"'") & set(clip)
 
 
-def check_ids(found: Sequence[str], official: Sequence[str], source: str = "") -> Sequence[str]:
+def check_ids(clips: Sequence[str], official: Sequence[str], source: str = "") -> Sequence[str]:
     """Check that they are the same ids, each once, in any order.
 
     Args:
-        found: Those of the clips that there are.
+        clips: Those of the clips that have scores.
         official: The list.
         source: Where the clips are from.
 
@@ -128,32 +128,32 @@ def check_ids(found: Sequence[str], official: Sequence[str], source: str = "") -
         InputError: Names the ids that are missing, not in the list, or there twice.
     """
     if isinstance(official, IdList):
-        official = official.among(KnownNames(found))
-    count = Counter(found)
-    missing = [one for one in official if one not in count]
+        official = official.among(KnownNames(clips))
+    count = Counter(clips)
+    missing = [clip for clip in official if clip not in count]
     problems = [
-        f"{len(which)} {what}: {first_ids(which, _SHOWN)}"
-        for what, which in (
+        f"{len(group)} {label}: {first_ids(group, _SHOWN)}"
+        for label, group in (
             ("missing", missing),
             ("not in the list", sorted(count.keys() - set(official))),
-            ("more than once", [one for one, times in count.items() if times > 1]),
+            ("more than once", [clip for clip, times in count.items() if times > 1]),
         )
-        if which
+        if group
     ]
     if problems:
         listed = f" {official.file}" if isinstance(official, IdList) else ""
-        problem = f"the ids are not those of the official list{listed} ({len(found)} for {len(official)})"
-        fix = _how_it_is_written(missing, found) or (
+        problem = f"the ids are not those of the official list{listed} ({len(clips)} for {len(official)})"
+        fix = _how_it_is_written(missing, clips) or (
             "Test the split that the list (--ids) is of; every clip of it needs a score, and no other has one."
         )
         raise InputError(f"{problem}; {'; '.join(problems)}", file=source or None, field="sample_id", fix=fix)
     return official
 
 
-def _how_it_is_written(missing: Sequence[str], found: Sequence[str]) -> str:
+def _how_it_is_written(missing: Sequence[str], clips: Sequence[str]) -> str:
     """What to do where a list means the same clips in other words, ``1_0`` for ``0001_0``."""
-    known = KnownNames(found)
-    for one in missing[:_SHOWN]:
-        if (meant := known.find(one)) is not None:
-            return f"The list writes {shown(one)} for {shown(meant)}: write its ids as the clips are called."
+    known = KnownNames(clips)
+    for clip in missing[:_SHOWN]:
+        if (meant := known.find(clip)) is not None:
+            return f"The list writes {shown(clip)} for {shown(meant)}: write its ids as the clips are called."
     return ""

@@ -39,17 +39,17 @@ def read_results(
     results = safe_pickle.load(path, extra=_TENSOR_GLOBALS)
     if not isinstance(results, list) or not results:
         raise InputError(f"expected a list of results, got {_kind(results)}", file=path)
-    if not all(isinstance(one, dict) for one in results):
+    if not all(isinstance(result, dict) for result in results):
         ids, labels = _clips_of(path, ann_file, split, len(results))
         return ids, _stack(path, ids, results), np.asarray(labels, dtype=np.int64)
-    scores = [_item(path, number, one, "pred_score") for number, one in enumerate(results)]
-    dumped = [_label(path, number, one) for number, one in enumerate(results)]
-    if all(isinstance(one.get("frame_dir"), str) for one in results):
-        ids = [one["frame_dir"] for one in results]
+    scores = [_item(path, number, result, "pred_score") for number, result in enumerate(results)]
+    dumped = [_label(path, number, result) for number, result in enumerate(results)]
+    if all(isinstance(result.get("frame_dir"), str) for result in results):
+        ids = [result["frame_dir"] for result in results]
     else:
         ids, labels = _clips_of(path, ann_file, split, len(results))
         _check_order(path, ann_file, ids, dumped, labels)
-        dumped = [known if known >= 0 else given for known, given in zip(dumped, labels, strict=True)]
+        dumped = [known if known >= 0 else annotated for known, annotated in zip(dumped, labels, strict=True)]
     return ids, _stack(path, ids, scores), np.asarray(dumped, dtype=np.int64)
 
 
@@ -67,17 +67,16 @@ def read_clips(ann_file: AnyPath, split: str | None) -> tuple[list[str], list[in
         chosen, annotations = None, content
         if split is not None:
             raise InputError(f"expected a file with splits, but there are none to find {split!r} in", file=ann_file)
-    if not isinstance(annotations, list) or not all(isinstance(one, dict) for one in annotations):
+    if not isinstance(annotations, list) or not all(isinstance(entry, dict) for entry in annotations):
         raise InputError(f"expected a list of annotations, got {_kind(annotations)}", file=ann_file)
     key = "filename" if annotations and "filename" in annotations[0] else "frame_dir"
-    for one in annotations:
-        if not isinstance(one.get(key), str) or not _is_label(one.get("label", -1)):
-            problem = (
-                f"an annotation has no usable {key} and label, but {shown(one.get(key))} and {shown(one.get('label'))}"
-            )
+    for entry in annotations:
+        if not isinstance(entry.get(key), str) or not _is_label(entry.get("label", -1)):
+            values = f"{shown(entry.get(key))} and {shown(entry.get('label'))}"
+            problem = f"an annotation has no usable {key} and label, but {values}"
             raise InputError(problem, file=ann_file)
-    clips = [one for one in annotations if chosen is None or one[key] in chosen]
-    return [str(one[key]) for one in clips], [int(one.get("label", -1)) for one in clips]
+    clips = [entry for entry in annotations if chosen is None or entry[key] in chosen]
+    return [str(entry[key]) for entry in clips], [int(entry.get("label", -1)) for entry in clips]
 
 
 def _is_label(value: object) -> bool:
@@ -97,7 +96,7 @@ def _split_ids(content: dict[str, Any], ann_file: AnyPath, split: str | None) ->
             fix="Name the one that was tested (--split; --search-split for validation scores).",
         )
     ids = splits[split]
-    if not isinstance(ids, (list, tuple)) or not all(isinstance(one, str) for one in ids):
+    if not isinstance(ids, (list, tuple)) or not all(isinstance(item, str) for item in ids):
         raise InputError(f"expected a list of clip ids, got {_kind(ids)}", file=ann_file, field="split")
     return set(ids)
 
@@ -136,10 +135,10 @@ def _check_order(
 
 def _stack(path: AnyPath, ids: Sequence[str], scores: Sequence[Any]) -> np.ndarray:
     first = np.shape(scores[0]) if isinstance(scores[0], np.ndarray) else None
-    for clip, one in zip(ids, scores, strict=True):
-        if not isinstance(one, np.ndarray) or one.ndim != 1 or one.shape != first:
+    for clip, row in zip(ids, scores, strict=True):
+        if not isinstance(row, np.ndarray) or row.ndim != 1 or row.shape != first:
             raise InputError(
-                f"expected one score per class, as in the first clip, got {_kind(one)}",
+                f"expected one score per class, as in the first clip, got {_kind(row)}",
                 file=path,
                 clip=clip,
                 fix="Average the views of a clip when testing (average_clips='prob'), and test one model at a time.",
@@ -147,8 +146,8 @@ def _stack(path: AnyPath, ids: Sequence[str], scores: Sequence[Any]) -> np.ndarr
     return np.stack(scores)
 
 
-def _item(path: AnyPath, number: int, one: dict[str, Any], key: str) -> Any:
-    value = one.get(key, one.get(key + "s"))
+def _item(path: AnyPath, number: int, result: dict[str, Any], key: str) -> Any:
+    value = result.get(key, result.get(key + "s"))
     if isinstance(value, dict):
         value = value["item"] if list(value) == ["item"] else value
     if not isinstance(value, np.ndarray):
@@ -156,10 +155,10 @@ def _item(path: AnyPath, number: int, one: dict[str, Any], key: str) -> Any:
     return value
 
 
-def _label(path: AnyPath, number: int, one: dict[str, Any]) -> int:
-    if "gt_label" not in one and "gt_labels" not in one:
+def _label(path: AnyPath, number: int, result: dict[str, Any]) -> int:
+    if "gt_label" not in result and "gt_labels" not in result:
         return -1
-    value = _item(path, number, one, "gt_label")
+    value = _item(path, number, result, "gt_label")
     if value.size != 1:
         raise InputError(f"result {number}: expected one label, got {value.size}", file=path, field="gt_label")
     if value.dtype.kind not in "iu" or not -1 <= value.item() < 2**31:

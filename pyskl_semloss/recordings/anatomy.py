@@ -81,8 +81,8 @@ def anatomical_doubts(points: np.ndarray, scores: np.ndarray, layout: SkeletonLa
     if layout.mistakes:
         return []
     order = points_of(layout)
-    found = _doubts(_Bodies(points, scores, order), layout.limbs)
-    if not found:
+    issues = _doubts(_Bodies(points, scores, order), layout.limbs)
+    if not issues:
         return []
     fitting = [
         name
@@ -92,7 +92,7 @@ def anatomical_doubts(points: np.ndarray, scores: np.ndarray, layout: SkeletonLa
     hint = f"are these the joints of {layout.name}, in its order?"
     if fitting:
         hint = f"they lie like the joints of {' or '.join(fitting)}"
-    return [f"{'; '.join(found[:3])}: {hint}"]
+    return [f"{'; '.join(issues[:3])}: {hint}"]
 
 
 def sides_doubts(points: np.ndarray, scores: np.ndarray, layout: SkeletonLayout) -> list[str]:
@@ -106,7 +106,7 @@ class _Bodies:
     def __init__(self, points: np.ndarray, scores: np.ndarray, order: Sequence[Point]) -> None:
         well = scores > _SEEN_WELL * scores.max(initial=0.0)
         self.points = np.where(well[..., None], points, np.nan).astype(np.float64)
-        self.place = {point: at for at, point in reversed(list(enumerate(order)))}
+        self.joint_of = {point: at for at, point in reversed(list(enumerate(order)))}
         # Of a face alone nothing can be said about a body.
         body = [at for at, (_, part) in enumerate(order) if not _is_detail(part)]
         enough = well[:, body].sum(1) * 2 >= max(len(body), 1)
@@ -116,11 +116,11 @@ class _Bodies:
         self.size = np.hypot(*span.T)
 
     def __contains__(self, point: Point) -> bool:
-        return point in self.place
+        return point in self.joint_of
 
     def at(self, point: Point) -> np.ndarray:
         """(N, 2)."""
-        return self.points[:, self.place[point]]
+        return self.points[:, self.joint_of[point]]
 
     def apart(self, a: Point, b: Point) -> np.ndarray:
         """(N,) px."""
@@ -135,16 +135,16 @@ def _is_detail(part: str) -> bool:
 
 
 def _doubts(bodies: _Bodies, limbs: Sequence[tuple[int, int]]) -> list[str]:
-    found = [*_torn(bodies), *_upside_down(bodies), *_crossed(bodies)]
-    return found or list(_mixed(bodies, limbs))
+    issues = [*_torn(bodies), *_upside_down(bodies), *_crossed(bodies)]
+    return issues or list(_mixed(bodies, limbs))
 
 
 def _limbs(order: Sequence[Point]) -> list[tuple[int, int]]:
     """The limbs between the joints of an order, by what they are."""
-    place = {point: at for at, point in reversed(list(enumerate(order)))}
+    joint_of = {point: at for at, point in reversed(list(enumerate(order)))}
     pairs = [((side, a), (side, b)) for side in _SIDES for a, b in _OF_SIDES]
     pairs += [((side, part), ("", centre)) for side in _SIDES for part, centre in _TO_THE_CENTRE]
-    return [(place[a], place[b]) for a, b in pairs if a in place and b in place]
+    return [(joint_of[a], joint_of[b]) for a, b in pairs if a in joint_of and b in joint_of]
 
 
 def _typical(values: np.ndarray) -> float:

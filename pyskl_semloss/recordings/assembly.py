@@ -96,7 +96,7 @@ class RecordingOptions:
             check_fps(self.fps)
 
 
-def make_recording(found: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], Report]:
+def make_recording(detections: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], Report]:
     """Make a recording of what was found in a video.
 
     Returns:
@@ -109,34 +109,34 @@ def make_recording(found: Detections, options: RecordingOptions) -> tuple[Record
             pixels of such an image, nobody is in it, or there is no such person; names the file.
     """
     try:
-        return _make(found, options)
+        return _make(detections, options)
     except InputError as error:
-        raise error.located(file=found.file) from None
+        raise error.located(file=detections.file) from None
 
 
-def _make(found: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], Report]:
-    name = _file_name(found.name)
-    shape = _agreed(found.image_shape, options.image_shape, "image-size", "Give it as --image-size WIDTHxHEIGHT.")
-    fps = _agreed(found.fps, options.fps, "fps", "Give it as --fps.")
-    report = Report(found.file)
-    points, scores = _mended(found, shape, report)
-    doubts = doubts_about(points, scores, found.layout, shape)
+def _make(detections: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], Report]:
+    name = _file_name(detections.name)
+    shape = _agreed(detections.image_shape, options.image_shape, "image-size", "Give it as --image-size WIDTHxHEIGHT.")
+    fps = _agreed(detections.fps, options.fps, "fps", "Give it as --fps.")
+    report = Report(detections.file)
+    points, scores = _mended(detections, shape, report)
+    doubts = doubts_about(points, scores, detections.layout, shape)
     seen = scores.any(1)
-    frame, points, scores, person = found.frame[seen], points[seen], scores[seen], found.person[seen]
+    frame, points, scores, person = detections.frame[seen], points[seen], scores[seen], detections.person[seen]
     if not len(frame):
         raise InputError("nobody is in it: every point is missing")
     choice = PersonChoice(options.person, options.max_persons, options.pause)
-    joints = max(found.layout.num_joints, (options.to or found.layout).num_joints)
-    check_frames(found, joints)
-    keypoint, score, whom = choice.apply(frame, person, points, scores, found.frames, fps, shape)
+    joints = max(detections.layout.num_joints, (options.to or detections.layout).num_joints)
+    check_frames(detections, joints)
+    keypoint, score, whom = choice.apply(frame, person, points, scores, detections.frames, fps, shape)
     keypoint, score, filled = fill_gaps(keypoint, score, options.fill_gaps)
-    mapping = joint_map(found.layout, options.to or found.layout, options.aliases)
+    mapping = joint_map(detections.layout, options.to or detections.layout, options.aliases)
     keypoint, score = mapping.apply(keypoint, score)
     facts = {
         "recording": name,
-        "layout": found.layout.name,
-        "frames": found.frames,
-        "seconds": round(found.frames / fps, 3),
+        "layout": detections.layout.name,
+        "frames": detections.frames,
+        "seconds": round(detections.frames / fps, 3),
         **whom,
         "seen_by_part": seen_by_part(score, mapping.target),
         "doubts": doubts,
@@ -162,15 +162,15 @@ def _agreed(of_file: Any, asked: Any, field: str, fix: str) -> Any:
     return asked if of_file is None else of_file
 
 
-def _mended(found: Detections, shape: tuple[int, int], report: Report) -> tuple[np.ndarray, np.ndarray]:
-    points, scores = found.keypoint, found.score
+def _mended(detections: Detections, shape: tuple[int, int], report: Report) -> tuple[np.ndarray, np.ndarray]:
+    points, scores = detections.keypoint, detections.score
     if not len(points):
         return points, scores
     # A cell that is empty is a missing point, not a defect.
     missing = np.isnan(points).all(-1)
     points, scores = without_points(points, scores, missing) if missing.any() else (points, scores)
-    scores = mend_scores(scores, found.name, report, found.score_limit)
-    points, scores = mend_points(points, scores, shape, found.name, report)
+    scores = mend_scores(scores, detections.name, report, detections.score_limit)
+    points, scores = mend_points(points, scores, shape, detections.name, report)
     missing = ~points.any(-1) | (scores == 0)
     points, scores = without_points(points, scores, missing)
     known = points[~missing]

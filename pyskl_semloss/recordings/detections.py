@@ -55,7 +55,7 @@ class Detections:
     score_limit: float = SCORE_LIMIT
 
 
-def check_frames(found: Detections, joints: int) -> None:
+def check_frames(detections: Detections, joints: int) -> None:
     """Refuse a recording whose frames would take far more memory than its file explains.
 
     A single frame number may stand for hours without anybody. A recording takes 12 bytes for each joint of each frame
@@ -63,18 +63,20 @@ def check_frames(found: Detections, joints: int) -> None:
     frames it takes less.
 
     Args:
-        found: What the file holds.
+        detections: The content of the file.
         joints: Of the recording.
 
     Raises:
         InputError: It would take more.
     """
-    needed = _BYTES * found.frames * joints
-    if found.size is None or needed <= memory_limit(found.size):
+    needed = _BYTES * detections.frames * joints
+    if detections.size is None or needed <= memory_limit(detections.size):
         return
-    seen = len(np.unique(found.frame))
-    problem = f"the last of its {found.frames} frames is {found.frames - 1}, and somebody is in {seen} of them: "
-    problem += f"of {found.size} bytes a recording of {needed >> 20} MiB would be made"
+    seen = len(np.unique(detections.frame))
+    problem = (
+        f"the last of its {detections.frames} frames is {detections.frames - 1}, and somebody is in {seen} of them: "
+    )
+    problem += f"of {detections.size} bytes a recording of {needed >> 20} MiB would be made"
     fix = "Is a frame number wrong? If not, cut the part where nobody is seen, and count the frames anew."
     raise InputError(problem, field="frame", fix=fix)
 
@@ -106,17 +108,17 @@ class Collector:
         self.frames = max(self.frames, frame + 1)
         return frame
 
-    def add(self, frame: int, person: int, values: Sequence[Any], place: str, field: str, file: Any = None) -> None:
+    def add(self, frame: int, person: int, values: Sequence[Any], where: str, field: str, file: Any = None) -> None:
         """Take a person of a frame: ``columns`` numbers x, y, score of each joint.
 
         Raises:
             InputError: They are not that many numbers; names the place and the field.
         """
-        self._rows.append(self.row(values, self.columns, place, field, file))
+        self._rows.append(self.row(values, self.columns, where, field, file))
         self._frame.append(frame)
         self._person.append(person)
 
-    def row(self, values: object, columns: int, place: str, field: str, file: Any = None) -> np.ndarray:
+    def row(self, values: object, columns: int, where: str, field: str, file: Any = None) -> np.ndarray:
         """(columns,) float32 of a list of numbers.
 
         Raises:
@@ -128,8 +130,8 @@ class Collector:
         except (TypeError, ValueError, OverflowError):
             row = None
         if row is None or row.shape != (columns,):
-            came = f"{len(values)} values" if isinstance(values, list) else shown(values)
-            problem = f"{place}: expected {columns} numbers, got {came}"
+            actual = f"{len(values)} values" if isinstance(values, list) else shown(values)
+            problem = f"{where}: expected {columns} numbers, got {actual}"
             raise InputError(problem, file=file or self.file, field=field)
         return row
 

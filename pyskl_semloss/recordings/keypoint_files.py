@@ -56,15 +56,15 @@ def find_sources(path: str | os.PathLike[str], form: str | None = None) -> list[
         return [os.fspath(path)]
     names = list_folder(path)
     # Beside a recording lies what is said of it.
-    told = {f"{Path(name).stem}.json" for name in names if name.endswith(".npz")}
-    inside = [os.path.join(path, name) for name in names if name not in told]
-    found = [each for each in inside if _is_source(each, form)]
-    if not found:
+    sidecars = {f"{Path(name).stem}.json" for name in names if name.endswith(".npz")}
+    inside = [os.path.join(path, name) for name in names if name not in sidecars]
+    sources = [each for each in inside if _is_source(each, form)]
+    if not sources:
         wanted = form or "folder of OpenPose or MMPose, .json, .npz or .csv file"
         below = [each for each in inside if os.path.isdir(each) and _has_recording(each, form)]
         fix = f"There are some in {below[0]}." if below else None
         raise InputError(f"no recording ({wanted}) is in this folder", file=path, fix=fix)
-    return found
+    return sources
 
 
 def _is_source(path: str, form: str | None) -> bool:
@@ -112,11 +112,11 @@ def _size(path: str | os.PathLike[str]) -> int:
 
 def _read(path: str | os.PathLike[str], form: str | None, layout: SkeletonLayout | None) -> Detections:
     if form == "openpose":
-        found = read_openpose(path)
-        if layout is not None and layout != found.layout:
-            raise InputError(f"it has the joints of {found.layout.name!r}, not of {layout.name!r}", file=path,
+        detections = read_openpose(path)
+        if layout is not None and layout != detections.layout:
+            raise InputError(f"it has the joints of {detections.layout.name!r}, not of {layout.name!r}", file=path,
                              field="layout", fix="OpenPose's layout is known; leave --layout out.")  # fmt: skip
-        return found
+        return detections
     if form in ("mmpose", "npz", "csv"):
         return {"mmpose": read_mmpose, "npz": read_npz_keypoints, "csv": read_csv_keypoints}[form](path, layout)
     if os.path.isdir(path):

@@ -50,8 +50,8 @@ def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
     if frames > MOST_FRAMES or persons > MOST_PERSONS:
         problem = f"expected up to {MOST_PERSONS} persons and {MOST_FRAMES} frames, got {persons} and {frames}"
         raise InputError(problem, file=path, field="keypoint")
-    found = (scores > 0).any(-1).T
-    frame, person = np.nonzero(found)
+    visible = (scores > 0).any(-1).T
+    frame, person = np.nonzero(visible)
     return Detections(
         _optional(members, "name", lambda member: name_of(member, "name"), path) or Path(path).stem,
         layout, frame, person, points[person, frame], scores[person, frame], frames, os.fspath(path),
@@ -130,16 +130,16 @@ def _columns(
         layout = get_layout(fitting[0])
     kinds = ("x", "y", "score") if any(key.startswith("score_") for key in keys) else ("x", "y")
     wanted = ["frame", *(f"{kind}_{joint}" for joint in layout.joints for kind in kinds)]
-    place = table.places([*wanted, "person"])
-    missing = [name for name in wanted if name not in place]
-    unknown = [title for at, title in enumerate(table.titles) if at not in place.values() and not is_index(title)]
+    column_of = table.places([*wanted, "person"])
+    missing = [name for name in wanted if name not in column_of]
+    unknown = [title for at, title in enumerate(table.titles) if at not in column_of.values() and not is_index(title)]
     if missing or unknown:
-        parts = [f"{what} {', '.join(map(shown, names[:5]))}{' …' * (len(names) > 5)}"
-                 for what, names in (("it lacks", missing), ("unknown are", unknown)) if names]  # fmt: skip
+        parts = [f"{label} {', '.join(map(shown, names[:5]))}{' …' * (len(names) > 5)}"
+                 for label, names in (("it lacks", missing), ("unknown are", unknown)) if names]  # fmt: skip
         hint = did_you_mean(missing[0], unknown) if missing else ""
         problem = f"the columns are not those of layout {layout.name!r}: {'; '.join(parts)}{hint}"
         raise InputError(problem, file=path, fix="Expected frame, person if there are several, x_, y_ and score_.")
-    return layout, [place.get(f"{kind}_{joint}", -1) for joint in layout.joints for kind in ("x", "y", "score")]
+    return layout, [column_of.get(f"{kind}_{joint}", -1) for joint in layout.joints for kind in ("x", "y", "score")]
 
 
 def _add_row(

@@ -44,7 +44,7 @@ def image_files(folder: str | os.PathLike[str]) -> list[tuple[int, Path]]:
     Raises:
         InputError: A name has no number, or the images are of several videos.
     """
-    found: dict[int, Path] = {}
+    files: dict[int, Path] = {}
     videos: dict[str, Path] = {}
     for path in (Path(folder) / name for name in list_folder(folder)):
         if path.suffix.lower() != ".json":
@@ -58,13 +58,13 @@ def image_files(folder: str | os.PathLike[str]) -> list[tuple[int, Path]]:
             problem = f"it has the images of several videos, as {' and '.join(each.name for each in videos.values())}"
             raise InputError(problem, file=folder, fix="Give every video a folder of its own.")
         frame = int(match["frame"])
-        if frame in found:
-            raise InputError(f"frame {frame} is in {found[frame].name} too", file=path)
-        found[frame] = path
-    if not found:
+        if frame in files:
+            raise InputError(f"frame {frame} is in {files[frame].name} too", file=path)
+        files[frame] = path
+    if not files:
         raise InputError("no .json of an image is in this folder", file=folder)
-    first = int(min(found) == 1)
-    return [(frame - first, path) for frame, path in sorted(found.items())]
+    first = int(min(files) == 1)
+    return [(frame - first, path) for frame, path in sorted(files.items())]
 
 
 def persons_of_image(path: Path) -> list[Any]:
@@ -157,16 +157,16 @@ class _Reader:
         self._numbers.add(number)
         self.persons(number - first, instances, f"frame_id {number}, ", self.path)
 
-    def persons(self, number: int, instances: list[Any], where: str, file: str | os.PathLike[str]) -> None:
+    def persons(self, number: int, instances: list[Any], prefix: str, file: str | os.PathLike[str]) -> None:
         """Take the persons of the frame ``number``, counted from 0, which stand in ``file``."""
         frame = self._seen.see_frame(number, file)
         for person, instance in enumerate(instances):
-            place = f"{where}person {person}"
-            points, scores = (_list(instance, field, place, file) for field in ("keypoints", "keypoint_scores"))
+            where = f"{prefix}person {person}"
+            points, scores = (_list(instance, field, where, file) for field in ("keypoints", "keypoint_scores"))
             if self._collector is None or self.layout is None:
                 self.layout = self.layout or _layout(len(points), self.names, file)
                 self._collector = Collector(self.path, 3 * self.layout.num_joints)
-            _add(self._collector, self.layout, frame, points, scores, place, file)
+            _add(self._collector, self.layout, frame, points, scores, where, file)
 
     def detections(self) -> Detections:
         if not self._seen.frames:
@@ -186,8 +186,8 @@ def _frame(value: object, path: str | os.PathLike[str]) -> tuple[int, list[Any]]
         if isinstance(person, Mapping) and "keypoints" in person:
             problem = "it holds the persons of one image, expected the frames of a video"
             raise InputError(problem, file=path, fix="Give the folder of the files of all images, named by frames.")
-        came = number if isinstance(value, Mapping) else value
-        raise InputError(f"expected a whole number, got {shown(came)}", file=path, field="frame_id", fix=fix)
+        actual = number if isinstance(value, Mapping) else value
+        raise InputError(f"expected a whole number, got {shown(actual)}", file=path, field="frame_id", fix=fix)
     instances = value.get("instances")
     if not isinstance(instances, list) or len(instances) > MOST_PERSONS:
         problem = f"frame_id {shown(number)}: expected a list of up to {MOST_PERSONS} persons, got {shown(instances)}"
@@ -195,28 +195,28 @@ def _frame(value: object, path: str | os.PathLike[str]) -> tuple[int, list[Any]]
     return number, instances
 
 
-def _list(person: object, field: str, place: str, path: str | os.PathLike[str]) -> list[Any]:
+def _list(person: object, field: str, where: str, path: str | os.PathLike[str]) -> list[Any]:
     value = person.get(field) if isinstance(person, Mapping) else None
     if not isinstance(value, list) or not value:
-        raise InputError(f"{place}: expected a list, got {shown(value)}", file=path, field=field)
+        raise InputError(f"{where}: expected a list, got {shown(value)}", file=path, field=field)
     return value
 
 
 def _add(
-    collector: Collector, layout: SkeletonLayout, frame: int, points: list[Any], scores: list[Any], place: str,
+    collector: Collector, layout: SkeletonLayout, frame: int, points: list[Any], scores: list[Any], where: str,
     file: str | os.PathLike[str],
 ) -> None:  # fmt: skip
     joints = layout.num_joints
     if len(points) != joints or not all(isinstance(point, list) and len(point) == 2 for point in points):
         size = len(points[0]) if isinstance(points[0], list) else 0
-        problem = f"{place}: expected {joints} points (x, y) of layout {layout.name!r}, got {len(points)} of {size} "
+        problem = f"{where}: expected {joints} points (x, y) of layout {layout.name!r}, got {len(points)} of {size} "
         fix = "--layout says what the joints of the file are, --to what is made of them."
         raise InputError(f"{problem}numbers", file=file, field="keypoints", fix=fix)
     if len(scores) != joints:
-        problem = f"{place}: expected {joints} scores, got {len(scores)}"
+        problem = f"{where}: expected {joints} scores, got {len(scores)}"
         raise InputError(problem, file=file, field="keypoint_scores")
     values = [number for point, score in zip(points, scores, strict=True) for number in (*point, score)]
-    collector.add(frame, -1, values, place, "keypoints", file)
+    collector.add(frame, -1, values, where, "keypoints", file)
 
 
 def _layout(joints: int, names: object, path: str | os.PathLike[str]) -> SkeletonLayout:

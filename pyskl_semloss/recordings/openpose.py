@@ -59,28 +59,28 @@ class _Reader:
         self._joints: dict[int, str] = {}
         self._hands = False
 
-    def add(self, frame: int, person: object, place: str, path: Path) -> None:
+    def add(self, frame: int, person: object, where: str, path: Path) -> None:
         if not isinstance(person, Mapping):
-            raise InputError(f"{place}: expected an object, got {shown(person)}", file=path, field="people")
-        _check_fields(person, place, path)
-        parts = [self._body(person, place, path)]
+            raise InputError(f"{where}: expected an object, got {shown(person)}", file=path, field="people")
+        _check_fields(person, where, path)
+        parts = [self._body(person, where, path)]
         for hand in HANDS:
             field, values = _values(person, hand)
             self._hands |= bool(values)
-            parts.append(self._part(values, _HAND_JOINTS, place, field, path))
-        self.collector.add(frame, _identity(person), np.concatenate(parts).tolist(), place, BODY)
+            parts.append(self._part(values, _HAND_JOINTS, where, field, path))
+        self.collector.add(frame, _identity(person), np.concatenate(parts).tolist(), where, BODY)
 
-    def _body(self, person: Mapping, place: str, path: Path) -> np.ndarray:
+    def _body(self, person: Mapping, where: str, path: Path) -> np.ndarray:
         field, values = _values(person, BODY)
         joints = len(values) // 3 if isinstance(values, list) else 0
         if joints in _OTHERS and len(values) == 3 * joints:
             problem = (
-                f"{place}: expected 75 numbers (BODY_25) or 54 (COCO), got {len(values)}, those of OpenPose's model "
+                f"{where}: expected 75 numbers (BODY_25) or 54 (COCO), got {len(values)}, those of OpenPose's model "
             )
             raise InputError(problem + _OTHERS[joints], file=path, field=field,
                              fix="Run OpenPose with --model_pose BODY_25, its default.")  # fmt: skip
         old = isinstance(values, list) and len(values) == 3 * _OLD_JOINTS
-        row = self._part(values, _OLD_JOINTS if old else _JOINTS, place, field, path)
+        row = self._part(values, _OLD_JOINTS if old else _JOINTS, where, field, path)
         if values:
             self._joints.setdefault(len(row) // 3, path.name)
             if len(self._joints) > 1:
@@ -89,10 +89,10 @@ class _Reader:
                                  fix="Run OpenPose anew, with one --model_pose for the whole video.")  # fmt: skip
         return np.concatenate([row, np.zeros(3 * _JOINTS - len(row), np.float32)])
 
-    def _part(self, values: object, joints: int, place: str, field: str, path: Path) -> np.ndarray:
+    def _part(self, values: object, joints: int, where: str, field: str, path: Path) -> np.ndarray:
         if values == []:
             return np.zeros(3 * joints, np.float32)
-        return self.collector.row(values, 3 * joints, place, field, path)
+        return self.collector.row(values, 3 * joints, where, field, path)
 
     def detections(self) -> Detections:
         joints = next(iter(self._joints), _JOINTS)
@@ -108,7 +108,7 @@ def _files(folder: Path) -> list[tuple[int, Path]]:
         raise InputError(
             "it is a file, expected a folder", file=folder, fix="Give the folder that OpenPose's --write_json names."
         )
-    found: dict[int, Path] = {}
+    files: dict[int, Path] = {}
     videos: set[str] = set()
     for name in list_folder(folder):
         if (match := FRAME_FILE.fullmatch(name)) is None or len(match["frame"]) > 18:
@@ -118,12 +118,12 @@ def _files(folder: Path) -> list[tuple[int, Path]]:
             problem = f"it has the frames of several videos, {', '.join(map(repr, sorted(videos)))}"
             raise InputError(problem, file=folder, fix="Give every video a folder of its own.")
         frame = int(match["frame"])
-        if frame in found:
-            raise InputError(f"frame {frame} is in {found[frame].name} too", file=folder / name)
-        found[frame] = folder / name
-    if not found:
+        if frame in files:
+            raise InputError(f"frame {frame} is in {files[frame].name} too", file=folder / name)
+        files[frame] = folder / name
+    if not files:
         raise InputError("no file in it is named like 000000000000_keypoints.json", file=folder)
-    return sorted(found.items())
+    return sorted(files.items())
 
 
 def _people(path: Path) -> list[Any]:
@@ -143,7 +143,7 @@ def _values(person: Mapping, field: str) -> tuple[str, Any]:
     return (old, person[old]) if field not in person and old in person else (field, person.get(field, []))
 
 
-def _check_fields(person: Mapping, place: str, path: Path) -> None:
+def _check_fields(person: Mapping, where: str, path: Path) -> None:
     """Refuse a person who has something, but nothing that is read."""
     old = BODY.removesuffix("_2d")
     if person.get(BODY) or person.get(old) or ((BODY in person or old in person) and not person.get(_IN_SPACE)):
@@ -152,7 +152,7 @@ def _check_fields(person: Mapping, place: str, path: Path) -> None:
     fix = "Expected what OpenPose writes with --write_json."
     if person.get(_IN_SPACE):
         fix = "Points in space are not used: give the folder of one camera, with its points in the image."
-    raise InputError(f"{place}: there is no point in it, it has {has}", file=path, field=BODY, fix=fix)
+    raise InputError(f"{where}: there is no point in it, it has {has}", file=path, field=BODY, fix=fix)
 
 
 def _identity(person: Mapping) -> int:

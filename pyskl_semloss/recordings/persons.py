@@ -66,13 +66,13 @@ def track(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, pause: int
         tracks = [each for each in tracks if now - each.seen <= pause + 1]
         if len(tracks) > MOST_TRACKS:
             tracks = sorted(tracks, key=lambda each: each.seen)[-MOST_TRACKS:]
-        found = _match(tracks, keypoint[start:end], score[start:end], boxes[start:end, 0], now)
-        for at, which in enumerate(found, start):
-            if which < 0:
+        matches = _match(tracks, keypoint[start:end], score[start:end], boxes[start:end, 0], now)
+        for at, index in enumerate(matches, start):
+            if index < 0:
                 tracks.append(_Track(count))
-                which, count = len(tracks) - 1, count + 1
-            tracks[which].see(now, keypoint[at], score[at], boxes[at, 0])
-            numbers[at] = tracks[which].number
+                index, count = len(tracks) - 1, count + 1
+            tracks[index].see(now, keypoint[at], score[at], boxes[at, 0])
+            numbers[at] = tracks[index].number
     return numbers
 
 
@@ -127,11 +127,11 @@ def _boxes(keypoint: np.ndarray, score: np.ndarray) -> np.ndarray:
 
 def ranked(frame: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """(N,) numbers of persons, whatever they are, as 0 to P - 1: 0 is seen in most frames, then in the first frame."""
-    _, first, which, counts = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
+    _, first, index, counts = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     order = np.lexsort((first, frame[first], -counts))
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return place[which]
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[index]
 
 
 def describe(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, numbers: np.ndarray) -> list[Person]:
@@ -188,7 +188,7 @@ def choose(people: list[Person], how: str, image_shape: tuple[int, int], most: i
 
 
 def arrange(
-    frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, place: np.ndarray, persons: int, frames: int
+    frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, slot: np.ndarray, persons: int, frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Put persons into the arrays of a recording.
 
@@ -196,7 +196,7 @@ def arrange(
         frame: (N,).
         keypoint: (N, V, 2).
         score: (N, V).
-        place: (N,) index 0 to M - 1 of the person that each is, -1 for those that are left out.
+        slot: (N,) index 0 to M - 1 of the person that each is, -1 for those that are left out.
         persons: M.
         frames: T.
 
@@ -212,8 +212,8 @@ def arrange(
         raise InputError(problem, fix="Choose fewer persons, or cut the recording into parts.")
     points = np.zeros((persons, frames, joints, 2), np.float32)
     scores = np.zeros((persons, frames, joints), np.float32)
-    kept = place >= 0
-    points[place[kept], frame[kept]], scores[place[kept], frame[kept]] = keypoint[kept], score[kept]
+    kept = slot >= 0
+    points[slot[kept], frame[kept]], scores[slot[kept], frame[kept]] = keypoint[kept], score[kept]
     return points, scores
 
 
@@ -222,9 +222,9 @@ def largest_of_each_frame(frame: np.ndarray, keypoint: np.ndarray, score: np.nda
     size = _boxes(keypoint, score)[:, 0]
     order = np.lexsort((-size, frame))
     first = order[np.r_[True, np.diff(frame[order]) > 0]] if len(frame) else order
-    place = np.full(len(frame), -1, np.int64)
-    place[first] = 0
-    return place
+    slot = np.full(len(frame), -1, np.int64)
+    slot[first] = 0
+    return slot
 
 
 @dataclass(frozen=True)
@@ -286,18 +286,18 @@ class PersonChoice:
         followed = ranked(frame, _followed(frame, person, points, scores, pause))
         people = describe(frame, points, scores, followed)
         if self.person == "frame-largest":
-            place, chosen = largest_of_each_frame(frame, points, scores), []
+            slot, chosen = largest_of_each_frame(frame, points, scores), []
         else:
             chosen = choose(people, self.person, image_shape, self.max_persons)
-            places = np.full(len(people), -1, np.int64)
-            places[chosen] = np.arange(len(chosen))
-            place = places[followed]
-        keypoint, score = arrange(frame, points, scores, place, max(1, len(chosen)), frames)
+            slots = np.full(len(people), -1, np.int64)
+            slots[chosen] = np.arange(len(chosen))
+            slot = slots[followed]
+        keypoint, score = arrange(frame, points, scores, slot, max(1, len(chosen)), frames)
         facts = {
             "persons": [asdict(each) for each in people[:20]],
             "persons_found": len(people),
             "chosen": chosen,
-            "frames_seen": int(len(np.unique(frame[place >= 0]))),
+            "frames_seen": int(len(np.unique(frame[slot >= 0]))),
         }
         return keypoint, score, facts
 

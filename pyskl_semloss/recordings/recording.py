@@ -173,10 +173,10 @@ def name_of(member: np.ndarray, field: str) -> str:
 
 def _float32(keypoint: np.ndarray, name: str) -> np.ndarray:
     with np.errstate(over="ignore"):
-        made = keypoint.astype(np.float32, copy=False)
-    if made is not keypoint and not np.isfinite(made).all():
+        converted = keypoint.astype(np.float32, copy=False)
+    if converted is not keypoint and not np.isfinite(converted).all():
         raise InputError("expected coordinates in px, got some beyond float32", clip=name, field="keypoint")
-    return made
+    return converted
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:

@@ -56,18 +56,18 @@ def write_eaf(segmentation: Segmentation, path: AnyPath) -> None:
     eaf.adocument.update(VERSION="3.0", FORMAT="3.0", **{"xsi:noNamespaceSchemaLocation": _SCHEMA})
     eaf.header.update(MEDIA_FILE="", TIME_UNITS="milliseconds")
     _link_video(eaf, segmentation.video, Path(path))
-    _add_types(eaf, segmentation.class_names or sorted({one.name for one in segmentation.segments}))
+    _add_types(eaf, segmentation.class_names or sorted({segment.name for segment in segmentation.segments}))
     for person in segmentation.persons or (0,):
         eaf.add_tier(tier_name(person), _GESTURE, part=tier_name(person), ann="pyskl_semloss")
         eaf.add_tier(f"{tier_name(person)} confidence", CONFIDENCE, parent=tier_name(person), ann="pyskl_semloss")
     eaf.remove_tier("default")
     eaf.remove_linguistic_type("default-lt")
-    for start, end, one in segmentation.in_milliseconds():
-        tier = tier_name(one.person)
-        eaf.add_annotation(tier, start, end, one.name)
+    for start, end, segment in segmentation.in_milliseconds():
+        tier = tier_name(segment.person)
+        eaf.add_annotation(tier, start, end, segment.name)
         # Not add_ref_annotation, which looks for the annotation among all from the first on.
         number = eaf.generate_annotation_id()
-        eaf.tiers[f"{tier} confidence"][1][number] = (f"a{eaf.maxaid - 1}", f"{one.confidence:.2f}", None, None)
+        eaf.tiers[f"{tier} confidence"][1][number] = (f"a{eaf.maxaid - 1}", f"{segment.confidence:.2f}", None, None)
     _order_times(eaf)
     eaf.properties = [("lastUsedAnnotationId", eaf.maxaid)]
     with result_path(path) as temporary:

@@ -44,22 +44,22 @@ def read_eaf(path: AnyPath, tiers: Tiers = (), video: str = "") -> Segmentation:
     """
     document = read_document(path)
     try:
-        said: list[str] = []
+        notes: list[str] = []
         media = _media(document, video)
         offset = media.origin if media else 0
         chosen = _chosen(document, tiers) if tiers else _clear(document)
-        segments = [one for name, person in chosen for one in _segments(document, name, person, offset, said)]
-        segmentation = Segmentation(tuple(segments), name=Path(path).stem, video=_linked(document, media, path, said))
+        segments = [segment for name, person in chosen for segment in _segments(document, name, person, offset, notes)]
+        segmentation = Segmentation(tuple(segments), name=Path(path).stem, video=_linked(document, media, path, notes))
     except InputError as error:
         raise error.located(file=path) from None
-    for text in said:
+    for text in notes:
         warnings.warn(one_line(f"{os.fspath(path)}: {text}"), stacklevel=2)
     return segmentation
 
 
 def _clear(document: Document) -> list[tuple[str, int]]:
     """The tiers with annotations and their persons, where that is beyond doubt."""
-    filled = [tier for tier in document.tiers.values() if any(_is_named(one) for one in tier.annotations)]
+    filled = [tier for tier in document.tiers.values() if any(_is_named(annotation) for annotation in tier.annotations)]
     filled = [tier for tier in filled if not _holds_confidences(tier)]
     persons = [_person(tier) for tier in filled]
     if len(filled) == 1 and persons[0] >= -1:
@@ -75,8 +75,8 @@ def _clear(document: Document) -> list[tuple[str, int]]:
 def _chosen(document: Document, tiers: Tiers) -> list[tuple[str, int]]:
     wanted = tiers if isinstance(tiers, Mapping) else dict.fromkeys([tiers] if isinstance(tiers, str) else tiers)
     result: list[tuple[str, int]] = []
-    for given, number in wanted.items():
-        name = _find(given, document.tiers, "tier", [_described(tier) for tier in document.tiers.values()])
+    for requested, number in wanted.items():
+        name = _find(requested, document.tiers, "tier", [_described(tier) for tier in document.tiers.values()])
         person = _person(document.tiers[name]) if number is None else number
         if person < 0 and len(wanted) > 1:
             problem = f"which person the tier {shown(name)} is of is not clear"
@@ -87,13 +87,13 @@ def _chosen(document: Document, tiers: Tiers) -> list[tuple[str, int]]:
     return result
 
 
-def _find(given: str, known: Sequence[str] | Mapping[str, object], kind: str, items: Sequence[str]) -> str:
-    if given in known:
-        return given
-    alike = [name for name in known if fold(name) == fold(given)]
+def _find(requested: str, known: Sequence[str] | Mapping[str, object], kind: str, items: Sequence[str]) -> str:
+    if requested in known:
+        return requested
+    alike = [name for name in known if fold(name) == fold(requested)]
     if len(alike) != 1:
-        problem = f"there is no {kind} {given!r}" if not alike else f"several {kind}s are called like {given!r}"
-        likely = closest(given, known)
+        problem = f"there is no {kind} {requested!r}" if not alike else f"several {kind}s are called like {requested!r}"
+        likely = closest(requested, known)
         fix = f"Did you mean {likely[0]!r}?" if likely else None
         raise InputError(f"{problem}; there are", field=kind, items=items, fix=fix)
     return alike[0]
@@ -111,54 +111,54 @@ def _holds_confidences(tier: Tier) -> bool:
     return bool(tier.parent) and CONFIDENCE in (tier.type, tier.name.rpartition(" ")[2])
 
 
-def _is_named(one: Annotation) -> bool:
-    return bool(one.entry or one.text.strip())
+def _is_named(annotation: Annotation) -> bool:
+    return bool(annotation.entry or annotation.text.strip())
 
 
 def _described(tier: Tier) -> str:
-    named = [one.text.strip() for one in tier.annotations if one.text.strip()]
+    named = [annotation.text.strip() for annotation in tier.annotations if annotation.text.strip()]
     text = f"{tier.name!r}: {len(tier.annotations) or 'no'} annotations"
     text += f", such as {shown(named[0])}" if named else ""
     text += f"; participant {shown(tier.participant)}" if tier.participant else ""
     return text + (f"; depends on {shown(tier.parent)}" if tier.parent else "")
 
 
-def _segments(document: Document, name: str, person: int, offset: int, said: list[str]) -> list[Segment]:
+def _segments(document: Document, name: str, person: int, offset: int, notes: list[str]) -> list[Segment]:
     tier = document.tiers[name]
     times, guessed = times_of(document, name)
     segments, unnamed, mended = [], 0, 0
-    for one in tier.annotations:
-        text, changed = _name_of(document, tier, one)
+    for annotation in tier.annotations:
+        text, changed = _name_of(document, tier, annotation)
         mended += changed
         if not text:
             unnamed += 1
             continue
-        start, end = ((moment + offset) / 1000 for moment in times[one.id])
+        start, end = ((moment + offset) / 1000 for moment in times[annotation.id])
         try:
             segments.append(Segment(start, end, text, person=person))
         except InputError as error:
-            raise error.located(f"tier {shown(name)}, annotation {shown(one.id)}") from None
-    for count, what in (
+            raise error.located(f"tier {shown(name)}, annotation {shown(annotation.id)}") from None
+    for count, consequence in (
         (unnamed, "annotations without a name are left out"),
         (mended, "names are those of the controlled vocabulary, where the annotations have other texts"),
         (guessed, "time slots without times are taken to lie evenly between their neighbours, as in ELAN"),
     ):
         if count:
-            said.append(f"tier {name!r}: {count} {what}")
+            notes.append(f"tier {name!r}: {count} {consequence}")
     return segments
 
 
-def _name_of(document: Document, tier: Tier, one: Annotation) -> tuple[str, bool]:
+def _name_of(document: Document, tier: Tier, annotation: Annotation) -> tuple[str, bool]:
     """The name of an annotation, and whether it is another than its text says."""
-    text = one.text.strip() if spoiled(one.text) is None else " ".join(one.text.split())
+    text = annotation.text.strip() if spoiled(annotation.text) is None else " ".join(annotation.text.split())
     entries = document.vocabularies.get(document.types.get(tier.type, ""), {})
-    values = entries.get(one.entry or text, [])
+    values = entries.get(annotation.entry or text, [])
     if not values or any(fold(value) == fold(text) for _, value in values):
         return text, False
     # A text that is an entry's id may be another entry's name.
-    if not one.entry and any(fold(value) == fold(text) for each in entries.values() for _, value in each):
+    if not annotation.entry and any(fold(value) == fold(text) for each in entries.values() for _, value in each):
         return text, False
-    language = one.language or tier.language
+    language = annotation.language or tier.language
     name = next((value for each, value in values if each == language), values[0][1]).strip()
     return (name, bool(text)) if name else (text, False)
 
@@ -167,25 +167,25 @@ def _media(document: Document, video: str) -> Media | None:
     """The medium whose times are wanted: the named one, or a video, or whatever else is linked."""
     media = document.media
     if video:
-        names = [_name(one) for one in media]
+        names = [_name(medium) for medium in media]
         wanted = os.path.basename(video)
         stems = [name for name in names if fold(Path(name).stem) == fold(Path(wanted).stem)]
         wanted = stems[0] if wanted not in names and len(stems) == 1 else wanted
-        return media[names.index(_find(wanted, names, "video", [_placed(one) for one in media]))]
-    pool = [one for one in media if not one.kind.startswith("audio")] or media
-    if len({one.origin for one in pool}) > 1:
+        return media[names.index(_find(wanted, names, "video", [_placed(medium) for medium in media]))]
+    pool = [medium for medium in media if not medium.kind.startswith("audio")] or media
+    if len({medium.origin for medium in pool}) > 1:
         problem = "the linked videos begin at different moments, so that the times depend on which is meant"
         fix = "Name it with --video NAME; in Python video=NAME."
         raise InputError(problem, field="TIME_ORIGIN", items=map(_placed, pool), fix=fix)
     return pool[0] if pool else None
 
 
-def _placed(one: Media) -> str:
-    return f"{_name(one)!r} begins at {one.origin / 1000:.3f} s"
+def _placed(medium: Media) -> str:
+    return f"{_name(medium)!r} begins at {medium.origin / 1000:.3f} s"
 
 
-def _name(one: Media) -> str:
-    return re.split(r"[/\\]", _path(one.relative or one.url) or one.url)[-1]
+def _name(medium: Media) -> str:
+    return re.split(r"[/\\]", _path(medium.relative or medium.url) or medium.url)[-1]
 
 
 def _path(url: str) -> str | None:
@@ -203,18 +203,18 @@ def _path(url: str) -> str | None:
     return None if parts.netloc not in ("", "localhost") else re.sub(r"^/+", "/", unquote(url.split(":", 1)[1]))
 
 
-def _linked(document: Document, media: Media | None, path: AnyPath, said: list[str]) -> str:
+def _linked(document: Document, media: Media | None, path: AnyPath, notes: list[str]) -> str:
     """The path of the medium, or its name where it is not there; says which of all media are not."""
-    places = {id(one): _place(one, Path(path).parent) for one in document.media}
-    if absent := [_name(one) for one in document.media if not places[id(one)]]:
-        said.append(f"linked media that are not there: {', '.join(absent[:5])}{' …' * (len(absent) > 5)}")
+    places = {id(medium): _place(medium, Path(path).parent) for medium in document.media}
+    if absent := [_name(medium) for medium in document.media if not places[id(medium)]]:
+        notes.append(f"linked media that are not there: {', '.join(absent[:5])}{' …' * (len(absent) > 5)}")
     return (places[id(media)] or _name(media)) if media else ""
 
 
-def _place(one: Media, folder: Path) -> str:
+def _place(medium: Media, folder: Path) -> str:
     """Where a linked medium lies: as the file says, or beside the file as ELAN looks for it."""
-    links = [_path(link) for link in (one.relative, one.url) if link]
-    candidates = [folder / link for link in links if link] + [folder / _name(one)]
+    links = [_path(link) for link in (medium.relative, medium.url) if link]
+    candidates = [folder / link for link in links if link] + [folder / _name(medium)]
     for candidate in candidates:
         if os.path.isfile(candidate):
             return str(candidate)
@@ -253,7 +253,7 @@ def times_of(document: Document, name: str) -> tuple[Times, int]:
 def _line(document: Document, name: str) -> list[Tier]:
     """A tier and those that its times depend on."""
     tiers = [document.tiers[name]]
-    while any(one.slots is None for one in tiers[-1].annotations):
+    while any(annotation.slots is None for annotation in tiers[-1].annotations):
         parent = tiers[-1].parent
         if parent not in document.tiers or any(parent == tier.name for tier in tiers):
             problem = f"tier {shown(tiers[-1].name)}: the tier that it depends on, {shown(parent)}, "
@@ -263,22 +263,24 @@ def _line(document: Document, name: str) -> list[Tier]:
 
 
 def _aligned(document: Document, tier: Tier) -> tuple[Times, int]:
-    aligned = [one for one in tier.annotations if one.slots is not None]
-    for one in aligned:
-        if absent := [slot for slot in one.slots or () if slot not in document.slots]:
-            raise InputError(f"annotation {shown(one.id)}: there is no time slot {shown(absent[0])}")
-    used = {slot for one in aligned for slot in one.slots or ()}
+    aligned = [annotation for annotation in tier.annotations if annotation.slots is not None]
+    for annotation in aligned:
+        if absent := [slot for slot in annotation.slots or () if slot not in document.slots]:
+            raise InputError(f"annotation {shown(annotation.id)}: there is no time slot {shown(absent[0])}")
+    used = {slot for annotation in aligned for slot in annotation.slots or ()}
     known: dict[str, float | None] = {slot: document.slots[slot] for slot in used}
     guessed = sum(value is None for value in known.values())
     if guessed:
-        order = {slot: place for place, slot in enumerate(document.slots)}
+        order = {slot: index for index, slot in enumerate(document.slots)}
         known = dict(_interpolated([(slot, known[slot]) for slot in sorted(used, key=order.__getitem__)]))
     result: Times = {}
-    for one in aligned:
-        start, end = (known[slot] for slot in one.slots or ())
+    for annotation in aligned:
+        start, end = (known[slot] for slot in annotation.slots or ())
         if start is None or end is None:
-            raise InputError(f"annotation {shown(one.id)}: its time slots have no times, nor have those around them")
-        result[one.id] = (start, end)
+            raise InputError(
+                f"annotation {shown(annotation.id)}: its time slots have no times, nor have those around them"
+            )
+        result[annotation.id] = (start, end)
     return result, guessed
 
 
@@ -286,30 +288,31 @@ def _interpolated(slots: Sequence[tuple[str, float | None]]) -> list[tuple[str, 
     """The slots of a tier in their order, those without a time between two with one at equal distances."""
     result = list(slots)
     last: int | None = None
-    for place, (_, value) in enumerate(slots):
+    for index, (_, value) in enumerate(slots):
         if value is None:
             continue
         before = None if last is None else slots[last][1]
         if last is not None and before is not None:
-            for between in range(last + 1, place):
-                result[between] = (slots[between][0], before + (value - before) * (between - last) / (place - last))
-        last = place
+            for between in range(last + 1, index):
+                result[between] = (slots[between][0], before + (value - before) * (between - last) / (index - last))
+        last = index
     return result
 
 
 def _referring(tier: Tier, parents: Mapping[str, tuple[float, float]]) -> Times:
     groups: dict[str, list[Annotation]] = defaultdict(list)
-    for one in tier.annotations:
-        if one.slots is None:
-            groups[one.parent].append(one)
+    for annotation in tier.annotations:
+        if annotation.slots is None:
+            groups[annotation.parent].append(annotation)
     result: Times = {}
     for parent, group in groups.items():
         if parent not in parents:
             raise InputError(f"annotation {shown(group[0].id)}: there is no annotation {shown(parent)} that it lies in")
         start, end = parents[parent]
         share = (end - start) / len(group)
-        for place, one in enumerate(_in_order(group)):
-            result[one.id] = (start + place * share, end if place == len(group) - 1 else start + (place + 1) * share)
+        for index, annotation in enumerate(_in_order(group)):
+            stop = end if index == len(group) - 1 else start + (index + 1) * share
+            result[annotation.id] = (start + index * share, stop)
     return result
 
 
@@ -317,7 +320,7 @@ def _in_order(group: Sequence[Annotation]) -> list[Annotation]:
     """Annotations of one parent, each behind the one that it names as the previous."""
     if len(group) == 1:
         return list(group)
-    after = {one.previous: one for one in group}
+    after = {annotation.previous: annotation for annotation in group}
     ordered: list[Annotation] = []
     current = after.get("")
     while current is not None and len(ordered) < len(group):

@@ -19,7 +19,7 @@ from pyskl_semloss.segments.segment import Segmentation
 FURTHER = 4
 """Classes after the first one that a CSV file has columns for."""
 CSV_COLUMNS = ("start", "end", "name", "confidence", "person", "nearest_name") + tuple(
-    f"{what}_{place}" for place in range(2, FURTHER + 2) for what in ("name", "probability")
+    f"{field}_{rank}" for rank in range(2, FURTHER + 2) for field in ("name", "probability")
 )
 _FORMULA = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Where a semicolon separates, a cell begins behind each.
@@ -47,14 +47,12 @@ def write_csv(segmentation: Segmentation, path: AnyPath) -> None:
     """
     with result_file(path, "w", encoding="utf-8", newline="") as stream:
         stream.write(",".join(CSV_COLUMNS) + "\r\n")
-        for start, end, one in segmentation.in_milliseconds():
-            row = [
-                f"{start / 1000:.3f}", f"{end / 1000:.3f}", _plain(one.name), f"{one.confidence:.4f}", one.person + 1,
-                _plain(one.nearest),
-            ]  # fmt: skip
-            for name, probability in one.top[1 : FURTHER + 1]:
+        for start, end, segment in segmentation.in_milliseconds():
+            row = [f"{start / 1000:.3f}", f"{end / 1000:.3f}", _plain(segment.name), f"{segment.confidence:.4f}"]
+            row += [str(segment.person + 1), _plain(segment.nearest)]
+            for name, probability in segment.top[1 : FURTHER + 1]:
                 row += [_plain(name), f"{probability:.4f}"]
-            cells = [*map(str, row), *[""] * (len(CSV_COLUMNS) - len(row))]
+            cells = [*row, *[""] * (len(CSV_COLUMNS) - len(row))]
             stream.write(",".join(map(_quoted, cells)) + "\r\n")
 
 
@@ -80,13 +78,13 @@ def write_json(segmentation: Segmentation, path: AnyPath) -> None:
         {
             "start": start / 1000,
             "end": end / 1000,
-            "name": one.name,
-            "confidence": round(one.confidence, 6),
-            "person": one.person + 1,
-            "nearest_name": one.nearest or None,
-            "top": [{"name": name, "probability": round(value, 6)} for name, value in one.top],
+            "name": segment.name,
+            "confidence": round(segment.confidence, 6),
+            "person": segment.person + 1,
+            "nearest_name": segment.nearest or None,
+            "top": [{"name": name, "probability": round(value, 6)} for name, value in segment.top],
         }
-        for start, end, one in segmentation.in_milliseconds()
+        for start, end, segment in segmentation.in_milliseconds()
     ]
     content: dict[str, Any] = {
         "recording": segmentation.name,
@@ -108,10 +106,10 @@ def write_vtt(segmentation: Segmentation, path: AnyPath) -> None:
     cues = sorted(segmentation.in_milliseconds(), key=lambda cue: (cue[0], cue[1]))
     with result_file(path, "w", encoding="utf-8", newline="\n") as stream:
         stream.write("WEBVTT\n")
-        for number, (start, end, one) in enumerate(cues, 1):
-            voice = f"<v Person {one.person + 1}>" if several else ""
+        for number, (start, end, segment) in enumerate(cues, 1):
+            voice = f"<v Person {segment.person + 1}>" if several else ""
             # The arrow that stands between two times may not stand in a cue; it needs no entity but the last.
-            text = f"{voice}{html.escape(one.name, quote=False)} ({100 * one.confidence:.0f} %)"
+            text = f"{voice}{html.escape(segment.name, quote=False)} ({100 * segment.confidence:.0f} %)"
             stream.write(f"\n{number}\n{_clock(start)} --> {_clock(end)}\n{text}\n")
 
 

@@ -83,17 +83,19 @@ def find_segments(timeline: Timeline, rules: SegmentRules | None = None) -> list
     rules = rules or SegmentRules()
     background = background_classes(timeline.class_names, rules.background)
     shortest, gap = rules.shortest * timeline.fps, rules.gap * timeline.fps
-    found: list[_Sums] = []
+    stretches: list[_Stretch] = []
     for run in _runs(timeline, rules, background):
-        one = _cut(run, rules.extent)
-        if one.stop - one.start < shortest:
+        stretch = _cut(run, rules.extent)
+        if stretch.stop - stretch.start < shortest:
             continue
-        before = found[-1] if found else None
-        if before is not None and before.label == one.label and one.start - before.stop < gap:
-            found[-1] = _Sums(one.label, before.start, one.stop, before.total + one.total, before.frames + one.frames)
+        before = stretches[-1] if stretches else None
+        if before is not None and before.label == stretch.label and stretch.start - before.stop < gap:
+            stretches[-1] = _Stretch(
+                stretch.label, before.start, stretch.stop, before.total + stretch.total, before.frames + stretch.frames
+            )
         else:
-            found.append(one)
-    return [_segment(timeline, one) for one in found]
+            stretches.append(stretch)
+    return [_segment(timeline, stretch) for stretch in stretches]
 
 
 def background_classes(class_names: Sequence[str], background: Sequence[str]) -> list[int]:
@@ -119,7 +121,7 @@ def background_classes(class_names: Sequence[str], background: Sequence[str]) ->
 
 
 @dataclass(frozen=True)
-class _Sums:
+class _Stretch:
     label: int
     start: int
     stop: int
@@ -149,37 +151,37 @@ def _runs(timeline: Timeline, rules: SegmentRules, background: list[int]) -> Ite
         yield run
 
 
-def _cut(run: _Run, extent: float) -> _Sums:
+def _cut(run: _Run, extent: float) -> _Stretch:
     rows = np.concatenate(run.parts)
     own = rows[:, run.label]
     inside = np.flatnonzero(own >= extent * own.max())
     low, high = int(inside[0]), int(inside[-1]) + 1
-    return _Sums(run.label, run.start + low, run.start + high, rows[low:high].sum(axis=0), high - low)
+    return _Stretch(run.label, run.start + low, run.start + high, rows[low:high].sum(axis=0), high - low)
 
 
-def _segment(timeline: Timeline, one: _Sums) -> Segment:
-    mean = (one.total / one.frames).clip(0, 1)
+def _segment(timeline: Timeline, stretch: _Stretch) -> Segment:
+    mean = (stretch.total / stretch.frames).clip(0, 1)
     best = np.argsort(-mean, kind="stable")[:TOP]
     # The name's own class first, where another has the same or, after joining, a higher mean.
-    order = [one.label, *(int(k) for k in best if k != one.label)][:TOP]
+    order = [stretch.label, *(int(k) for k in best if k != stretch.label)][:TOP]
     return Segment(
-        start=one.start / timeline.fps,
-        end=one.stop / timeline.fps,
-        name=timeline.class_names[one.label],
-        confidence=float(mean[one.label]),
+        start=stretch.start / timeline.fps,
+        end=stretch.stop / timeline.fps,
+        name=timeline.class_names[stretch.label],
+        confidence=float(mean[stretch.label]),
         top=tuple((timeline.class_names[k], float(mean[k])) for k in order),
-        nearest=_nearest(timeline, one),
+        nearest=_nearest(timeline, stretch),
         person=timeline.person,
     )
 
 
-def _nearest(timeline: Timeline, one: _Sums) -> str:
+def _nearest(timeline: Timeline, stretch: _Stretch) -> str:
     """The name nearest to the windows whose middle lies in the segment, or to the one nearest to its own middle."""
     if timeline.cosine is None:
         return ""
     middle = (timeline.windows.start + timeline.windows.stop) / 2
-    inside = (middle >= one.start) & (middle < one.stop) & timeline.probability.any(axis=1)
+    inside = (middle >= stretch.start) & (middle < stretch.stop) & timeline.probability.any(axis=1)
     if not inside.any():
         inside = np.zeros(len(middle), bool)
-        inside[np.abs(middle - (one.start + one.stop) / 2).argmin()] = True
+        inside[np.abs(middle - (stretch.start + stretch.stop) / 2).argmin()] = True
     return timeline.class_names[int(timeline.cosine[inside].mean(axis=0).argmax())]

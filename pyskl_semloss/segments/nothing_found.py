@@ -24,7 +24,7 @@ def why_nothing(timelines: Sequence[Timeline], windows: WindowRules, rules: Segm
     seconds = timelines[0].windows.frames / timelines[0].fps
     if seconds < rules.shortest:
         return f"The recording lasts {seconds:.2f} s, and a segment at least {rules.shortest:g} s (--shortest)."
-    seen, moved = (np.concatenate([getattr(one, name) for one in timelines]) for name in ("seen", "movement"))
+    seen, moved = (np.concatenate([getattr(timeline, name) for timeline in timelines]) for name in ("seen", "movement"))
     enough = seen >= windows.seen
     if not enough.any():
         return _too_little_seen(float(seen.max()), windows)
@@ -55,7 +55,7 @@ def _too_weak(timelines: Sequence[Timeline], rules: SegmentRules) -> str:
     # Without --gap, which joins only what is long enough.
     pieces = _found(timelines, dataclasses.replace(rules, shortest=0.0, gap=0.0))
     if pieces:
-        longest = max(pieces, key=lambda one: one.seconds)
+        longest = max(pieces, key=lambda segment: segment.seconds)
         return (
             f"Gestures are too short: the longest, {longest.name!r} at {longest.start:.2f} s, lasts "
             f"{_down(longest.seconds, 2)} s, and {rules.shortest:g} s are asked for (--shortest)."
@@ -63,7 +63,7 @@ def _too_weak(timelines: Sequence[Timeline], rules: SegmentRules) -> str:
     names = _background(timelines, rules)
     if names:
         return f"All that is probable enough is background: {', '.join(map(repr, names))} (--background)."
-    highest = max((_highest(timeline, rules) for timeline in timelines), key=lambda one: one[0])
+    highest = max((_highest(timeline, rules) for timeline in timelines), key=lambda segment: segment[0])
     if not highest[1]:
         return "The most probable class is background all the time (--background)."
     return (
@@ -73,14 +73,14 @@ def _too_weak(timelines: Sequence[Timeline], rules: SegmentRules) -> str:
 
 
 def _found(timelines: Iterable[Timeline], rules: SegmentRules) -> list[Segment]:
-    return [one for timeline in timelines for one in find_segments(timeline, rules)]
+    return [segment for timeline in timelines for segment in find_segments(timeline, rules)]
 
 
 def _background(timelines: Iterable[Timeline], rules: SegmentRules) -> list[str]:
     """The background classes that would be segments if they were none."""
     if not rules.background:
         return []
-    return sorted({one.name for one in _found(timelines, dataclasses.replace(rules, background=()))})
+    return sorted({segment.name for segment in _found(timelines, dataclasses.replace(rules, background=()))})
 
 
 def _highest(timeline: Timeline, rules: SegmentRules) -> tuple[float, str, float]:

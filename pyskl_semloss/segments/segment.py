@@ -84,25 +84,25 @@ class Segmentation:
     explanation: str = ""
 
     def __post_init__(self) -> None:
-        ordered = tuple(sorted(self.segments, key=lambda one: (one.person, one.start, one.end)))
+        ordered = tuple(sorted(self.segments, key=lambda segment: (segment.person, segment.start, segment.end)))
         object.__setattr__(self, "segments", ordered)
         known = set(self.class_names)
-        for one in ordered:
-            if known and one.name not in known:
-                raise InputError(f"{one.name!r} is none of the {len(known)} class names", field="name")
-        for one, other in zip(ordered, ordered[1:], strict=False):
-            if one.person == other.person and other.start < one.end:
-                problem = f"{one.name!r} ends at {one.end:g} s, {other.name!r} begins at {other.start:g} s"
+        for segment in ordered:
+            if known and segment.name not in known:
+                raise InputError(f"{segment.name!r} is none of the {len(known)} class names", field="name")
+        for segment, other in zip(ordered, ordered[1:], strict=False):
+            if segment.person == other.person and other.start < segment.end:
+                problem = f"{segment.name!r} ends at {segment.end:g} s, {other.name!r} begins at {other.start:g} s"
                 raise InputError(f"two segments of a person overlap: {problem}", field="segments")
 
     def of_person(self, person: int) -> list[Segment]:
         """The segments of one person, by start."""
-        return [one for one in self.segments if one.person == person]
+        return [segment for segment in self.segments if segment.person == person]
 
     @property
     def persons(self) -> tuple[int, ...]:
         """The persons that have segments."""
-        return tuple(sorted({one.person for one in self.segments}))
+        return tuple(sorted({segment.person for segment in self.segments}))
 
     def in_milliseconds(self) -> list[tuple[int, int, Segment]]:
         """(start, end, segment), the times as whole milliseconds.
@@ -110,19 +110,19 @@ class Segmentation:
         A segment lasts at least 1 ms, and no two of a person overlap after the rounding either.
         """
         result: list[tuple[int, int, Segment]] = []
-        for one in self.segments:
-            start, end = round(one.start * 1000), round(one.end * 1000)
-            if result and result[-1][2].person == one.person:
+        for segment in self.segments:
+            start, end = round(segment.start * 1000), round(segment.end * 1000)
+            if result and result[-1][2].person == segment.person:
                 start = max(start, result[-1][1])
-            result.append((start, max(end, start + 1), one))
+            result.append((start, max(end, start + 1), segment))
         return result
 
 
 def table(segments: Sequence[Segment]) -> str:
     """Segments as text: start, end, confidence, name."""
     lines = [f"{'start s':>9} {'end s':>9}  conf.  name"]
-    several = len({one.person for one in segments}) > 1
-    for one in segments:
-        whose = f"  (person {one.person + 1})" if several else ""
-        lines.append(f"{one.start:9.2f} {one.end:9.2f}   {one.confidence:.2f}  {one.name}{whose}")
+    several = len({segment.person for segment in segments}) > 1
+    for segment in segments:
+        whose = f"  (person {segment.person + 1})" if several else ""
+        lines.append(f"{segment.start:9.2f} {segment.end:9.2f}   {segment.confidence:.2f}  {segment.name}{whose}")
     return "\n".join(map(one_line, lines))

@@ -201,7 +201,7 @@ def timelines_of(
     measured = [_movement(recording, person, windows) for person in people]
     chosen = [np.flatnonzero((moved >= rules.still) & (seen >= rules.seen)) for moved, seen in measured]
     total, done = sum(len(numbers) for numbers in chosen), 0
-    found = []
+    timelines = []
     for number, (person, (moved, seen), numbers) in enumerate(zip(people, measured, chosen, strict=True)):
         probability = np.zeros((len(windows), len(class_names)), np.float32)
         cosine = np.zeros_like(probability)
@@ -217,10 +217,10 @@ def timelines_of(
             if progress is not None:
                 progress(done + first, total)
         done += first
-        found.append(
+        timelines.append(
             Timeline(windows, recording.fps, class_names, probability, cosine if named else None, moved, seen, number)
         )
-    return found
+    return timelines
 
 
 def _movement(recording: Recording, person: slice, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
@@ -287,8 +287,8 @@ def window_weights(length: int) -> np.ndarray:
 
     The sum of the weights over windows at a regular stride is the same for every frame far from the ends.
     """
-    place = np.arange(length)
-    return np.minimum(place + 1, length - place).astype(np.float64)
+    position = np.arange(length)
+    return np.minimum(position + 1, length - position).astype(np.float64)
 
 
 def frame_probability(timeline: Timeline, start: int, stop: int, smoothing: float) -> np.ndarray:
@@ -332,8 +332,8 @@ def _mean_over_windows(timeline: Timeline, first: int, last: int) -> np.ndarray:
     end = int(np.searchsorted(windows.start, last, side="left"))
     for number in range(begin, end):
         low, high = max(int(windows.start[number]), first), min(int(windows.start[number]) + windows.length, last)
-        place = int(windows.start[number])
-        part = shape[low - place : high - place]
+        begin_frame = int(windows.start[number])
+        part = shape[low - begin_frame : high - begin_frame]
         total[low - first : high - first] += part * timeline.probability[number]
         weight[low - first : high - first] += part
     return total / weight

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss import __version__
-from pyskl_semloss.cpu.workers import Event, Tell, work_through
+from pyskl_semloss.cpu.workers import Event, Tell, run_tasks
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import read_npz
 from pyskl_semloss.io.files import atomic_write, hold, sha256, writing
@@ -187,7 +187,7 @@ def estimate_files(
         os.makedirs(out, exist_ok=True)
     with hold(out, "writes into"):
         run = _Run(outcomes, Path(out), options, workers, overlay, progress)
-        for event in work_through(_work, run.tasks, workers):
+        for event in run_tasks(_work, run.tasks, workers):
             run.hear(event)
     return outcomes
 

@@ -1,30 +1,54 @@
-"""Which modules are mutated, and by which tests a change of each must be noticed."""
+"""Which modules are mutated, and by which tests (below tests/) a change of each must be noticed."""
 
 from __future__ import annotations
 
-_READERS = ("tests/test_safe_pickle.py", "tests/test_array_files.py", "tests/test_reading.py")
+_READERS = (
+    "unit/untrusted/test_safe_pickle.py",
+    "unit/io/test_array_files.py",
+    "unit/io/test_reading.py",
+)
 # Group -> module -> what pytest is given; quick tests first, as the first that fails ends the run.
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "semantic loss": {"semantic/loss": ("tests/test_semantic_loss.py",)},
+    "semantic loss": {"semantic/loss": ("unit/semantic/test_semantic_loss.py",)},
     "heat maps": {
-        "heatmap/channels": ("tests/test_heatmap.py", "tests/test_heatmap_transform.py"),
-        "heatmap/numba_engine": ("tests/test_heatmap.py", "tests/test_heatmap_transform.py"),
-        "heatmap/torch_engine": ("tests/test_heatmap.py", "-k", "not render_heatmaps and not channels_last"),
-        "heatmap/transform": ("tests/test_heatmap_transform.py",),
+        "heatmap/channels": ("unit/heatmap/test_heatmap.py", "hosts/test_heatmap_transform.py"),
+        "heatmap/numba_engine": ("unit/heatmap/test_heatmap.py", "hosts/test_heatmap_transform.py"),
+        "heatmap/torch_engine": (
+            "unit/heatmap/test_heatmap.py",
+            "-k",
+            "not render_heatmaps and not channels_last",
+        ),
+        "heatmap/transform": ("hosts/test_heatmap_transform.py",),
     },
     "fusion": {
-        "evaluation/fusion": ("tests/test_fusion.py", "tests/test_submission.py"),
-        "evaluation/fusion_plan": ("tests/test_fusion_config.py", "tests/test_fusion.py", "tests/test_submission.py"),
+        "evaluation/fusion": ("unit/evaluation/test_fusion.py", "unit/evaluation/test_submission.py"),
+        "evaluation/fusion_plan": (
+            "unit/evaluation/test_fusion_config.py",
+            "unit/evaluation/test_fusion.py",
+            "unit/evaluation/test_submission.py",
+        ),
     },
-    "metrics": {"evaluation/metrics": ("tests/test_metrics.py",)},
+    "metrics": {"evaluation/metrics": ("unit/evaluation/test_metrics.py",)},
     "safe readers": {
-        "io/reading": ("tests/test_reading.py", "tests/test_array_files.py", "tests/test_safe_pickle.py"),
-        "io/arrays": ("tests/test_array_files.py",),
+        "io/reading": (
+            "unit/io/test_reading.py",
+            "unit/io/test_array_files.py",
+            "unit/untrusted/test_safe_pickle.py",
+        ),
+        "io/arrays": ("unit/io/test_array_files.py",),
         "untrusted/safe_pickle": _READERS,
-        "untrusted/pickle_scan": ("tests/test_pickle_scan.py", *_READERS, "tests/test_hostile_checkpoints.py"),
-        "untrusted/stand_ins": (*_READERS, "tests/test_hostile_checkpoints.py"),
-        "untrusted/checkpoint_scan": ("tests/test_hostile_checkpoints.py",),
-        "evaluation/scores": ("tests/test_scores.py", "-k", "not mmaction2s_own and not dump_files"),
+        "untrusted/pickle_scan": (
+            "unit/untrusted/test_pickle_scan.py",
+            *_READERS,
+            "security/test_hostile_checkpoints.py",
+        ),
+        "untrusted/stand_ins": (*_READERS, "security/test_hostile_checkpoints.py"),
+        "untrusted/checkpoint_scan": ("security/test_hostile_checkpoints.py",),
+        "evaluation/scores": ("unit/evaluation/test_scores.py", "-k", "not mmaction2s_own and not dump_files"),
     },
 }
-TESTS = {module: tests for modules in GROUPS.values() for module, tests in modules.items()}
+TESTS = {
+    module: tuple(f"tests/{argument}" if argument.endswith(".py") else argument for argument in arguments)
+    for modules in GROUPS.values()
+    for module, arguments in modules.items()
+}

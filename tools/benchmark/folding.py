@@ -67,9 +67,9 @@ def _compiled(model: nn.Module, dtype: torch.dtype, *, sparse: bool) -> nn.Modul
 
 
 def _ours(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    from pyskl_semloss.hosts.mmaction2.model.folding import fused
+    from pyskl_semloss.hosts.mmaction2.model.folding import fold_batch_norm
 
-    folded = fused(model)
+    folded = fold_batch_norm(model)
     if folded is model:
         raise RuntimeError("this build of torch lacks the operations")
     return folded.backbone

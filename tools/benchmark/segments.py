@@ -70,7 +70,7 @@ def main() -> None:
                 named, timed = named + agreement(segments, wanted), timed + agreement(segments, wanted, names=False)
             print(
                 f"  threshold {threshold:g}: F1 {named.f1:.3f}, precision {named.precision:.3f}, recall "
-                f"{named.recall:.3f}; times alone F1 {timed.f1:.3f}; {named.found} found, {named.annotated} true"
+                f"{named.recall:.3f}; times alone F1 {timed.f1:.3f}; {named.predicted} found, {named.annotated} true"
             )
     print(
         f"IoU 0.5, {args.recordings} recordings of the {args.split} persons, {seconds:.0f} s in all; nothing written."

@@ -16,7 +16,7 @@ from mmengine.config import Config
 
 from pyskl_semloss.cpu.allocator import SWITCH, keep_large_blocks
 from pyskl_semloss.hosts.mmaction2.model.config_files import fill_num_classes
-from pyskl_semloss.hosts.mmaction2.training.running import load_config
+from pyskl_semloss.hosts.mmaction2.training.run_config import load_config
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 
 SIDES = ("host", "ours", "fast")

@@ -27,8 +27,8 @@ from pyskl_semloss.hosts.mmaction2.model.config_files import use_shipped_bases  
 from pyskl_semloss.hosts.mmaction2.model.head import SemanticEmbeddingHead  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.recognizer import PoseRecognizer3D  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.training.atomic_checkpoints import WholeCheckpointHook  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.training.metric import BestSoFarHook, ScoreMetric  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.training.whole_checkpoints import WholeCheckpointHook  # noqa: E402
 from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
     CompactKeypoints,
     FlipKeypoints,

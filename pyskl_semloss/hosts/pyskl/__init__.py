@@ -15,7 +15,7 @@ from pyskl_semloss.hosts.checkpoints import log_history_globals  # noqa: E402
 from pyskl_semloss.hosts.pyskl.dataset import KeypointDataset  # noqa: E402
 from pyskl_semloss.hosts.pyskl.head import SemanticEmbeddingHead  # noqa: E402
 from pyskl_semloss.hosts.pyskl.heatmap import GeneratePoseHeatmap  # noqa: E402
-from pyskl_semloss.hosts.pyskl.newer_torch import mend_distributed  # noqa: E402
+from pyskl_semloss.hosts.pyskl.torch_compatibility import patch_distributed  # noqa: E402
 from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
     CompactKeypoints,
     FlipKeypoints,
@@ -24,7 +24,7 @@ from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
     SampleKeypointFrames,
 )
 
-mend_distributed()
+patch_distributed()
 # From torch 2.6 on, the host could not read a checkpoint of its own that notes its best accuracy, or one of MMAction2.
 torch.serialization.add_safe_globals(log_history_globals())
 use_safe_loaders(CheckpointLoader)

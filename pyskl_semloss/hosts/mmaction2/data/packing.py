@@ -18,7 +18,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.faults import no_shared_memory
 
 
-def field(sample: Any, name: str) -> Tensor:
+def get_sample_field(sample: Any, name: str) -> Tensor:
     """The tensor ``name`` (``"gt_label"`` or ``"pred_score"``) of a data sample or of its dictionary.
 
     MMAction2 1.1 wraps it as ``gt_labels.item``, 1.2 holds it as ``gt_label``.
@@ -96,7 +96,9 @@ def stack_keypoints(batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
         inputs[key] = torch.stack(values) if len({value.shape for value in values}) == 1 else values
     samples = [item["data_samples"] for item in batch]
     if get_worker_info() is not None:
-        labels = [field(sample, "gt_label") for sample in samples if {"gt_label", "gt_labels"} & set(sample.keys())]
+        labels = [
+            get_sample_field(sample, "gt_label") for sample in samples if {"gt_label", "gt_labels"} & set(sample.keys())
+        ]
         _share([*inputs.values(), *labels], samples)
     return {"inputs": inputs, "data_samples": samples}
 

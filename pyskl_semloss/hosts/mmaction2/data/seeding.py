@@ -18,7 +18,7 @@ from mmengine.runner import EpochBasedTrainLoop
 _MASK = (1 << 64) - 1
 
 
-def mix(*numbers: int) -> int:
+def hash64(*numbers: int) -> int:
     """64 bits that any change of any of the numbers changes all over; the same on every machine.
 
     SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014), number by number.
@@ -34,7 +34,7 @@ def mix(*numbers: int) -> int:
 
 def seed_generators(*numbers: int) -> None:
     """Seed the global generators of Python and numpy, of which the hosts' transforms draw."""
-    bits = mix(*numbers)
+    bits = hash64(*numbers)
     np.random.seed(bits & 0xFFFFFFFF)
     random.seed(bits >> 32)
 
@@ -58,13 +58,13 @@ class SeedHook(Hook):
     def before_train_epoch(self, runner: Any) -> None:
         """Tell the data sets, whose workers may live on from the epoch before."""
         for place, dataset in enumerate(_seedable(runner)):
-            dataset.seed_clips(mix(runner.seed, place) >> 1, runner.epoch)
+            dataset.seed_clips(hash64(runner.seed, place) >> 1, runner.epoch)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Seed the step; the clips of its batch have been drawn."""
         numbers = (runner.seed, runner.iter, runner.rank)
         seed_generators(*numbers)
-        torch.manual_seed(mix(*numbers))
+        torch.manual_seed(hash64(*numbers))
 
 
 def _seedable(runner: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 
 from pyskl_semloss.errors import HostError, InputError
-from pyskl_semloss.hosts.mmaction2.model.building import cause_of, said, unknown_type
+from pyskl_semloss.hosts.mmaction2.model.build_errors import describe_error, import_error_cause, unknown_type
 from pyskl_semloss.io.reading import closest
 from pyskl_semloss.io.shipped import PREFIX, find_config
 from pyskl_semloss.semantic.label_vectors import load_matrix
@@ -63,10 +63,10 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     except InputError:
         raise
     except Exception as error:  # a config is Python, which can fail in any way
-        cause = cause_of(error)
+        cause = import_error_cause(error)
         if isinstance(cause, HostError):
             raise InputError(str(cause), file=path) from error
-        raise InputError(f"the config cannot be read ({said(error)})", file=path) from error
+        raise InputError(f"the config cannot be read ({describe_error(error)})", file=path) from error
     for key in options or {}:
         _check_known(config, key.split(".")[0], path)
     try:

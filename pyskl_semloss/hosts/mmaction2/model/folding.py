@@ -21,7 +21,7 @@ from pyskl_semloss.heatmap.sparse_convolution import HeatmapConv3d
 _AGREEMENT = 1e-4
 
 
-def fused(model: nn.Module) -> nn.Module:
+def fold_batch_norm(model: nn.Module) -> nn.Module:
     """The model with such a backbone; the model itself where it has none, or is not on a CPU.
 
     The new one shares everything else with the model, and is in evaluation mode; its backbone takes no gradient.
@@ -34,7 +34,7 @@ def fused(model: nn.Module) -> nn.Module:
     dtype = torch.bfloat16 if getattr(model, "fast", False) else torch.float32
     parts: Any = model
     try:
-        backbone = _fused_backbone(parts.backbone, len(parts.data_preprocessor.channels), dtype)
+        backbone = _folded_backbone(parts.backbone, len(parts.data_preprocessor.channels), dtype)
     except (NotImplementedError, AttributeError, IndexError, RuntimeError, TypeError, ValueError):
         # The operations are those of torch's own compiler, and not every build of it has them.
         return model
@@ -44,7 +44,7 @@ def fused(model: nn.Module) -> nn.Module:
 
 
 @torch.inference_mode()
-def _fused_backbone(backbone: nn.Module, channels: int, dtype: torch.dtype) -> nn.Module:
+def _folded_backbone(backbone: nn.Module, channels: int, dtype: torch.dtype) -> nn.Module:
     made = FusedSlowOnly(backbone)
     noise = torch.rand((1, channels, 8, 32, 32), generator=torch.Generator().manual_seed(0))
     noise = noise.to(memory_format=torch.channels_last_3d)

@@ -10,7 +10,7 @@ from mmaction.registry import MODELS
 from mmengine.structures import LabelData
 from torch import Tensor
 
-from pyskl_semloss.hosts.mmaction2.data.packing import field
+from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
 from pyskl_semloss.semantic.head import SemanticHeadMixin, check_one_class
 
 
@@ -66,6 +66,6 @@ class SemanticEmbeddingHead(SemanticHeadMixin, I3DHead):
 
 def _class_index(sample: Any) -> Tensor:
     """The class (1,) of a sample; which name a soft or multi-class label stands for is not defined."""
-    label = field(sample, "gt_label")
+    label = get_sample_field(sample, "gt_label")
     check_one_class(label.numel(), None, sample.get("sample_id"), "gt_label")
     return label.reshape(1)

@@ -17,8 +17,8 @@ from pyskl_semloss.heatmap.sparse_convolution import HeatmapConv3d
 from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor, Views
 from pyskl_semloss.skeletons import get_layout
 
-# Largest sum of what lives at one time in the backbone for a view, over the size of the view's volume in float32.
-_VOLUMES_ALIVE = 5
+# Peak activation memory of one view, over the size of its float32 input volume.
+_PEAK_MEMORY_RATIO = 5
 
 
 @MODELS.register_module()
@@ -143,7 +143,7 @@ class PoseRecognizer3D(Recognizer3D):
         memory = self.test_memory or (128 if self._device.type == "cpu" else 4096)
         height, width = views.size
         pixels = views.keypoint.shape[3] * height * width * len(self.data_preprocessor.channels)
-        return max(1, int(memory * 2**20 / (pixels * 4 * _VOLUMES_ALIVE)))
+        return max(1, int(memory * 2**20 / (pixels * 4 * _PEAK_MEMORY_RATIO)))
 
 
 def check_feature_width(model: Any) -> None:

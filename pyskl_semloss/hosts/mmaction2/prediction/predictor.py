@@ -23,8 +23,8 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import fuse, normalised
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.hosts.mmaction2.data.packing import field
-from pyskl_semloss.hosts.mmaction2.model.folding import fused
+from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
+from pyskl_semloss.hosts.mmaction2.model.folding import fold_batch_norm
 from pyskl_semloss.hosts.mmaction2.prediction.model_agreement import check_agreement, names_of_classes
 from pyskl_semloss.hosts.mmaction2.prediction.trained_model import Source, TrainedModel, build_steps, load_model
 from pyskl_semloss.io.progress import ProgressCallback
@@ -84,8 +84,8 @@ def scores_of(samples: Sequence[Any], class_names: tuple[str, ...]) -> Scores:
     }  # fmt: skip
     return Scores(
         np.array([sample.sample_id for sample in samples]),
-        np.stack([field(sample, "pred_score").float().cpu().numpy() for sample in samples]),
-        np.array([int(field(sample, "gt_label").reshape(-1)[0]) for sample in samples]),
+        np.stack([get_sample_field(sample, "pred_score").float().cpu().numpy() for sample in samples]),
+        np.array([int(get_sample_field(sample, "gt_label").reshape(-1)[0]) for sample in samples]),
         **columns,
         class_names=class_names,
     )
@@ -169,7 +169,7 @@ class Predictor:
             raise InputError("expected at least one clip, got none", field="clips")
         batches = list(self.score((self._entry(one) for one in several), one_view=one_view))
         parts = {name: joined([batch[name] for batch in batches]) for name in self.models}
-        return Prediction(self._fused(parts), parts)
+        return Prediction(self._fuse_scores(parts), parts)
 
     def score(
         self, entries: Iterable[Entry], *, one_view: bool = False, fuse_layers: bool = False
@@ -184,7 +184,7 @@ class Predictor:
             fuse_layers: Compute twice as fast on a CPU, and equal to rounding, see
                 :mod:`pyskl_semloss.hosts.mmaction2.model.folding`.
         """
-        networks = self._fused_networks if fuse_layers else {name: one.model for name, one in self.models.items()}
+        networks = self._folded_networks if fuse_layers else {name: one.model for name, one in self.models.items()}
         groups, report = self._groups(one_view), Report()
         entries = iter(entries)
         while batch := list(itertools.islice(entries, self.batch_size)):
@@ -209,7 +209,7 @@ class Predictor:
         self.check_layout(recording)
 
         def score(entries: Iterable[Entry]) -> Iterator[Scores]:
-            return map(self._fused, self.score(entries, one_view=one_view, fuse_layers=True))
+            return map(self._fuse_scores, self.score(entries, one_view=one_view, fuse_layers=True))
 
         return timelines_of(recording, score, self.class_names, windows or self.window_rules(), progress)
 
@@ -294,8 +294,8 @@ class Predictor:
         return groups
 
     @functools.cached_property
-    def _fused_networks(self) -> dict[str, torch.nn.Module]:
-        return {name: fused(one.model) for name, one in self.models.items()}
+    def _folded_networks(self) -> dict[str, torch.nn.Module]:
+        return {name: fold_batch_norm(one.model) for name, one in self.models.items()}
 
     @torch.inference_mode()
     def _score_batch(
@@ -335,7 +335,7 @@ class Predictor:
                 fix="Bring it to the models' layout when it is read or estimated.",
             )
 
-    def _fused(self, parts: Mapping[str, Scores]) -> Scores:
+    def _fuse_scores(self, parts: Mapping[str, Scores]) -> Scores:
         return fuse(list(parts.values()), self.weights) if len(parts) > 1 else next(iter(parts.values()))
 
 

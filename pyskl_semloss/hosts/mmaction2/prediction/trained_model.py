@@ -20,7 +20,7 @@ from torch import Tensor
 from pyskl_semloss.annotations.mending import Rules
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.checkpoints import LABEL_VECTORS_KEY, read_checkpoint, state_dict_of
-from pyskl_semloss.hosts.mmaction2.model.building import name_of_part
+from pyskl_semloss.hosts.mmaction2.model.build_errors import failed_config_entry
 from pyskl_semloss.hosts.mmaction2.model.config_files import read_config
 from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor
 from pyskl_semloss.hosts.mmaction2.model.recognizer import check_feature_width
@@ -161,7 +161,7 @@ def _built_from(checkpoint: str, recorded: bool) -> Iterator[None]:
         raise error.replaced(file=checkpoint, fix=GIVE_CONFIG) from None
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         said = " ".join([f"{type(error).__name__}:", *str(error).split()])[:300]
-        part = name_of_part(error)
+        part = failed_config_entry(error)
         problem = f"the model cannot be built from its config ({said.rstrip(':')}{f', in {part}' if part else ''})"
         raise InputError(problem, file=checkpoint, fix="Give the config that it was trained with.") from error
 

@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.metrics import summary
 from pyskl_semloss.evaluation.scores import Scores
-from pyskl_semloss.hosts.mmaction2.data.packing import field
+from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
 
 
 @METRICS.register_module()
@@ -39,7 +39,7 @@ class ScoreMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep the scores of one batch."""
         for sample in data_samples:
-            score = field(sample, "pred_score")
+            score = get_sample_field(sample, "pred_score")
             if score.ndim != 1:
                 raise InputError(
                     f"expected the scores (C,) of a sample, got {tuple(score.shape)}",
@@ -50,7 +50,7 @@ class ScoreMetric(BaseMetric):
             result = {
                 "sample_id": sample["sample_id"],
                 "score": score.float().cpu().numpy(),
-                "label": int(field(sample, "gt_label").reshape(-1)[0]),
+                "label": int(get_sample_field(sample, "gt_label").reshape(-1)[0]),
             }
             for name, value in sample.get("pred_semantic", {}).items():
                 result[f"semantic_{name}"] = value.float().cpu().numpy()

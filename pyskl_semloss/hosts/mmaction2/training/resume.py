@@ -17,8 +17,8 @@ from mmengine.config import Config
 from pyskl_semloss.errors import InputError, one_line
 from pyskl_semloss.evaluation.fusion_config import parse_literals
 from pyskl_semloss.hosts.checkpoints import read_checkpoint
+from pyskl_semloss.hosts.mmaction2.training.atomic_checkpoints import POINTER, point_to
 from pyskl_semloss.hosts.mmaction2.training.resume_checks import check_fits, check_parts
-from pyskl_semloss.hosts.mmaction2.training.whole_checkpoints import POINTER, point_to
 from pyskl_semloss.io.files import hold, remove_all_abandoned, writing
 from pyskl_semloss.io.reading import open_regular, read_text, reason
 from pyskl_semloss.io.records import flat, short
