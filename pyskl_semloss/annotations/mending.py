@@ -12,6 +12,7 @@ from pyskl_semloss.annotations.clip import Clip, check_keypoint_shape
 from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import short_repr
+from pyskl_semloss.io.resources import documentation
 
 OFF_IMAGE_FACTOR = 10.0
 """A coordinate beyond this multiple of the longer image side is a code for "missing", not a position."""
@@ -153,7 +154,7 @@ def _check_extent(keypoint: np.ndarray, total_frames: object, rules: ClipRules, 
             problem, clip=name, field="total_frames", fix=f"Set it to {frames}, or mend the order of axes."
         )
     if rules.num_joints is not None and joints != rules.num_joints:
-        fix = f"Name the layout of {joints} joints that the clips have; docs/skeletons.md lists them."
+        fix = f"Name the layout of {joints} joints that the clips have; {documentation('skeletons')} lists them."
         raise InputError(f"expected {rules.num_joints} joints, got {joints}", clip=name, field="keypoint", fix=fix)
 
 

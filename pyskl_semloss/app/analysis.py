@@ -18,6 +18,7 @@ from pyskl_semloss.app.sessions import shown_name, split_name
 from pyskl_semloss.app.worker import StageCallback, Task
 from pyskl_semloss.drawing.stick_figure import figure_data
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.resources import pip_install
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.files import WRITERS, write_segments
 from pyskl_semloss.segments.localization import SegmentRules, background_classes
@@ -179,7 +180,7 @@ def _recording(task: AnalysisTask, layout: Any, progress: StageCallback) -> Any:
         raise InputError(
             f"keypoints cannot be estimated in a video here ({error})",
             file=task.path,
-            fix="Start the app where pip install 'pyskl_semloss[video]' was done, or drop a keypoint file (.npz).",
+            fix=f"Start the app where {pip_install('video')} was done, or drop a keypoint file (.npz).",
         ) from None
 
 

@@ -179,8 +179,10 @@ class Tab:
                     await asyncio.to_thread(stream.write, block)
             status = 204
         except ClientDisconnect:
-            print(f"{escape_control_characters(file.name)}: the upload was broken off after {size} bytes; nothing is kept.",
-                  file=sys.stderr, flush=True)  # fmt: skip
+            name = escape_control_characters(file.name)
+            print(
+                f"{name}: the upload was broken off after {size} bytes; nothing is kept.", file=sys.stderr, flush=True
+            )
         except OSError as error:
             status = 404 if self._over else 507
             if not self._over:

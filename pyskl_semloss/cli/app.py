@@ -16,6 +16,7 @@ from pyskl_semloss.cli.commands import argument_parser, as_typed
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.segment_arguments import add_models, add_rules, models_of, rules_of, windows_of
 from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.io.resources import find_config, pip_install
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,16 +50,18 @@ def main() -> None:
     args = parse_args()
     limits, rules, windows = Limits(args.max_megabytes, args.max_minutes), rules_of(args), windows_of(args)
     models = models_of(args)
-    for file in (args.joint or []) + (args.limb or []):
-        if not os.path.isfile(file):
-            raise InputError("there is no such file", file=file)
+    for *config, checkpoint in (files for files in (args.joint, args.limb) if files):
+        for name in config:
+            find_config(name)
+        if not os.path.isfile(checkpoint):
+            raise InputError("there is no such file", file=checkpoint)
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
     try:
         from pyskl_semloss.app.page import serve
     except ImportError as error:
-        raise HostError(f"the page needs NiceGUI ({error}): pip install 'pyskl_semloss[app]'") from None
+        raise HostError(f"the page needs NiceGUI ({error}); run: {pip_install('app')}") from None
     from pyskl_semloss.app.analysis import Analysis
 
     named = ((name, getattr(args, name)) for name in ("joint", "limb"))

@@ -17,10 +17,11 @@ the name.
 from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.results import add_overwrite_option, guard_results
 from pyskl_semloss.semantic.class_names import parse_aliases, read_class_names
 from pyskl_semloss.semantic.label_vectors import build_label_vectors, summary
-from pyskl_semloss.semantic.sentence_vectors import fill_template, read_descriptions
+from pyskl_semloss.semantic.sentence_vectors import PREFIX, fill_template, read_descriptions
 from pyskl_semloss.semantic.targets import TARGETS, transform
 from pyskl_semloss.semantic.word_vectors import DEFAULT_SOURCE
 
@@ -55,6 +56,11 @@ def main() -> None:
         descriptions = read_descriptions(args.descriptions, names)
     elif args.template is not None:
         descriptions = fill_template(args.template, names)
+    if descriptions is not None and not args.vectors.startswith(PREFIX):
+        option = "--template" if args.descriptions is None else "--descriptions"
+        fix = f"Give a text encoder, --vectors {PREFIX}NAME_OR_FOLDER, or leave the option out."
+        problem = f"word vectors know no sentences, and --vectors is {args.vectors!r}"
+        raise InputError(problem, field=option, fix=fix)
     labels = build_label_vectors(
         names, args.vectors, aliases=parse_aliases(args.alias), oov=args.oov, descriptions=descriptions
     )

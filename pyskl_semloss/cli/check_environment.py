@@ -11,6 +11,7 @@ import sys
 from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.hosts.environment import HOSTS, hosts_here, packages_of, problems_of, video_is_here
+from pyskl_semloss.io.resources import pip_install
 
 TITLES = {"mmaction2": "MMAction2", "pyskl": "PySKL", "video": "poses in videos"}
 
@@ -39,6 +40,6 @@ def main() -> None:
     args = parser.parse_args()
     hosts = [args.host] if args.host else (hosts_here() or list(HOSTS)) + ["video"] * video_is_here()
     if not args.host and "video" not in hosts:
-        print("The extra for poses in videos is not installed: pip install -r requirements/video.txt")
+        print(f"The extra for poses in videos is not installed: {pip_install('video')}")
     if sum(report(host) for host in hosts):
         raise SystemExit(1)

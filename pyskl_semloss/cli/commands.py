@@ -12,7 +12,9 @@ import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
+
+from pyskl_semloss.io.resources import documentation
 
 
 class Command(NamedTuple):
@@ -53,6 +55,8 @@ COMMANDS = {
 }
 _NAMED = re.compile(rf"(?<![\w./-])semloss ({'|'.join(sorted(COMMANDS, reverse=True))})(?![\w/-]|\.\w)")
 
+_PAGE = re.compile(r"\bdocs/(\w+)\.md\b")
+
 
 def available_commands() -> dict[str, Command]:
     """The commands whose modules are installed; none of them is imported."""
@@ -87,19 +91,56 @@ def _tool_script() -> Path | None:
 
 
 def argument_parser(doc: str | None) -> argparse.ArgumentParser:
-    """A parser whose help and usage name commands as the user typed them.
+    """A parser whose help and usage name commands as the user typed them, and whose errors guess what was meant.
 
     Args:
-        doc: The docstring of the command's module, shown as it is.
+        doc: The docstring of the command's module, shown with pages of the documentation as they can be reached.
     """
     script = _tool_script()
     # As a command of semloss, sys.argv[0] says what was typed.
     prog = None if script is None else f"python tools/{script.name}"
-    return _Parser(prog=prog, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return Parser(prog=prog, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Also that of subcommands, which argparse makes of the same class."""
+class Parser(argparse.ArgumentParser):
+    """See :func:`argument_parser`."""
+
+    def add_subparsers(self, **options: Any) -> Any:
+        """As in argparse."""
+        return super().add_subparsers(**{"parser_class": _Subcommand, **options})
 
     def format_help(self) -> str:
-        return as_typed(super().format_help())
+        """As in argparse."""
+        return _PAGE.sub(lambda match: documentation(match[1]), as_typed(super().format_help()))
+
+    def error(self, message: str) -> NoReturn:
+        """As in argparse; for an option that there is not, with the nearest that there is."""
+        unknown = re.match(r"unrecognized arguments: (--?[^\s=]+)", message)
+        super().error(message + self.near_option(unknown[1]) if unknown else message)
+
+    def near_option(self, word: str) -> str:
+        """What may have been meant by an option that there is not, for the end of a problem."""
+        from pyskl_semloss.io.reading import did_you_mean
+
+        shown = (action for action in self._actions if action.help is not argparse.SUPPRESS)
+        return did_you_mean(word, [option for action in shown for option in action.option_strings])
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            from pyskl_semloss.io.reading import did_you_mean
+
+            choices = [choice for choice in action.choices or () if isinstance(choice, str)]
+            error.message += did_you_mean(str(value), choices)
+            raise
+
+
+class _Subcommand(Parser):
+    """The parser of a subcommand, which knows its own options: argparse lets the one above complain of unknown ones."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        known, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return known, rest

@@ -4,7 +4,7 @@
     semloss compare A.npz B.npz --vectors data/imigue/label_vectors.npz
     semloss compare --a baseline_seed*/test_scores.npz --b alpha20_given_seed*/test_scores.npz
 
-Differences are B minus A. Clips are matched by id. docs/sweeps.md says what the numbers mean.
+Differences are B minus A. Clips are matched by id. What the numbers mean: see docs/sweeps.md.
 """
 
 import argparse

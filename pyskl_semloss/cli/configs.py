@@ -7,6 +7,8 @@
 A copy never replaces another file. The commands that read configs take the names of these, too, without a copy.
 """
 
+import difflib
+import os
 from pathlib import Path
 
 from pyskl_semloss.cli.commands import argument_parser
@@ -36,6 +38,9 @@ def copy_config(name: str, folder: str | Path) -> dict[Path, bool]:
     prefix = normalize_config_name(name).removesuffix(".py").rstrip("/") + "/"
     chosen = [each for each in config_names() if each == normalize_config_name(name) or each.startswith(prefix)]
     if not chosen:
+        folders = dict.fromkeys(os.path.dirname(each) for each in config_names())
+        if near := difflib.get_close_matches(prefix[:-1], folders, n=1, cutoff=0.8):
+            raise InputError(f"there is no such folder of configs; did you mean {near[0]}?", file=name)
         find_config(prefix[:-1])
         raise InputError("it is no config of the package", file=name, fix="`semloss configs list` shows them.")
     contents = {

@@ -1,6 +1,6 @@
 """Draw keypoint layouts, one PNG each: joints numbered, limbs drawn, left blue, right orange, central grey.
 
-    semloss layouts --out docs/skeletons                  # every layout of the package
+    semloss layouts --out pictures                        # every layout of the package
     semloss layouts openpose22 coco17 --out pictures      # some of them
     semloss layouts my_layout.yaml --out pictures         # an own one
 

@@ -1,4 +1,4 @@
-"""Write trained models as one ONNX file, from keypoints to class probabilities; docs/export.md says how to use it.
+"""Write trained models as one ONNX file, from keypoints to class probabilities.
 
 semloss export work_dirs/gestures.onnx --joint work_dirs/imigue/joint/epoch_100.pth \
     --limb work_dirs/imigue/limb/epoch_100.pth --weights 2 3
@@ -7,6 +7,7 @@ semloss export OUT --joint CHECKPOINT --check clips.pkl --split val   # compare 
 semloss export OUT --joint CHECKPOINT --check clips.pkl --benchmark   # and compare the speed
 
 A checkpoint records its config; for one that does not, give --joint CONFIG CHECKPOINT.
+How to use the file: see docs/export.md.
 """
 
 import argparse

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from pyskl_semloss.cli.outputs import is_printing
+from pyskl_semloss.cpu.workers import starter
 from pyskl_semloss.errors import TRACEBACK
 
 # Windows has neither SIGHUP nor alarms: there nothing that was raised is put off, or raised again.
@@ -50,7 +51,7 @@ def stop_on_signal(main: Callable[[], None], advice: Callable[[], str] | None = 
     """Call ``main``; a signal that asks the process to end stops it, so that it cleans up behind itself.
 
     A signal that was ignored before stays ignored, as Ctrl-C is in jobs that a script starts in the background, and
-    SIGHUP below nohup.
+    SIGHUP below nohup. A step of another program says nothing of it, see :func:`pyskl_semloss.cpu.workers.starter`.
 
     Args:
         main: What to call.
@@ -80,7 +81,8 @@ def stop_on_signal(main: Callable[[], None], advice: Callable[[], str] | None = 
         _handle(heard, signal.SIG_IGN)
         _set_alarm(0)
         _end_workers()
-        if _is_first_process():
+        # Who started this one as a step says it, and how to go on.
+        if _is_first_process() and starter() is None:
             line = f"stopped by {signal.Signals(came[0]).name}"
             print(line if advice is None else f"{line}; {advice()}", file=sys.stderr, flush=True)
         raise SystemExit(128 + came[0]) from None

@@ -50,8 +50,11 @@ def _without_command() -> None:
 
 
 def _unknown(word: str, commands: dict[str, Command]) -> InputError:
-    from pyskl_semloss.io.reading import closest_names
+    from pyskl_semloss.io.reading import closest_names, did_you_mean
 
+    if word.startswith("-"):
+        meant = did_you_mean(word, ("--help", "--version"))
+        return InputError(f"there is no option {word!r}{meant}", fix="semloss --help lists the commands.")
     # Names of scripts in tools/ are known, too.
     names = {command.module: name for name, command in commands.items()} | {name: name for name in commands}
     near = [names[name] for name in closest_names(word.removesuffix(".py"), names)]

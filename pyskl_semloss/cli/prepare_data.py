@@ -22,19 +22,20 @@ person. Look at the clips with semloss animate.
 
 ``imigue`` and ``smg`` convert the raw folders, ``imigue-kit`` and ``smg-kit`` the arrays of the challenge kit. A
 summary is written beside OUT.pkl as .json and .md. An interrupted conversion of raw folders goes on where it was when
-it is run again. docs/conversion.md has all rules. ``raw`` and ``kit`` convert any data set that is like these: FORMAT
-is its name, or a YAML or JSON file that describes it.
+it is run again. ``raw`` and ``kit`` convert any data set that is like these: FORMAT is its name, or a YAML or JSON file
+that describes it. All rules: see docs/conversion.md.
 
 ``keypoints`` reads own keypoints, of OpenPose, of MMPose, npz or CSV, and cuts the clips that a table of labels names;
 without labels it writes whole recordings for prediction. One that cannot be read stops no other; the exit status is 1
-then. docs/own_keypoints.md has formats and options.
+then. Formats and options: see docs/own_keypoints.md.
 
 ``ids`` checks, before anything is trained, that an official list has the ids of a split and no others.
 
-``example`` writes a small study to try that on: recordings, labels, class names. docs/tutorial.md goes on with it.
+``example`` writes a small study to try that on: recordings, labels, class names.
+How it goes on: see docs/tutorial.md.
 
 ``store`` turns a pickle into a folder that datasets take as ann_file in its place, and that starts at once, however
-large it is; ``pickle`` turns it back. docs/scale.md has the reasons and the format.
+large it is; ``pickle`` turns it back. Reasons and format: see docs/scale.md.
 """
 
 import argparse

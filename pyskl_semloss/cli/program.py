@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pyskl_semloss.cli.commands import as_typed
 from pyskl_semloss.cli.interruption import stop_on_signal
 from pyskl_semloss.cli.outputs import say, steady_outputs
+from pyskl_semloss.cpu.workers import end_with_starter
 from pyskl_semloss.errors import TRACEBACK, escape_control_characters
 from pyskl_semloss.hosts.faults import explain
 
@@ -22,12 +23,13 @@ def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
     That is an error of the input, also one that a loader's worker met, the death of a worker, a full disk, or a package
     that is not installed. Ctrl-C, SIGTERM and SIGHUP are one line, too, with the status 130, 143 or 129; what is in
     progress cleans up behind itself. Warnings are a line each, and printing never fails, see
-    :func:`pyskl_semloss.cli.outputs.steady_outputs`. With ``PYSKL_SEMLOSS_TRACEBACK=1`` in the environment Python's own
-    traceback is shown.
+    :func:`pyskl_semloss.cli.outputs.steady_outputs`. A step of another program ends with that. With
+    ``PYSKL_SEMLOSS_TRACEBACK=1`` in the environment Python's own traceback is shown.
     """
 
     @functools.wraps(main)
     def wrapper() -> None:
+        end_with_starter()
         with steady_outputs(), _warnings_as_lines():
             try:
                 stop_on_signal(main)

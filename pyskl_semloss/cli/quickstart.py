@@ -17,7 +17,7 @@ from pathlib import Path
 from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.cpu.workers import run_program
+from pyskl_semloss.cpu.workers import exit_reason, run_program
 from pyskl_semloss.io.files import explain_write_errors
 from pyskl_semloss.io.reading import read_text
 from pyskl_semloss.io.resources import resource_path
@@ -67,6 +67,8 @@ def run_command(words: list[str], folder: Path) -> None:
     """
     command = [sys.executable, "-m", "pyskl_semloss", *words]
     status = run_program(command, cwd=folder, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+    if (how := exit_reason(status)).startswith("by "):
+        say(f"error: the step semloss {words[0]} was ended {how}", error=True)
     if status:
         raise SystemExit(status if status > 0 else 128 - status)
 
@@ -92,7 +94,11 @@ def main() -> None:
     for title, words in steps(folder, args.short):
         print(f"\n== {title} ({_passed(start)})", flush=True)
         run_command(words, folder)
-    print(f"\n== Done. Chance is 3.1 %. Open the report in a browser: ({_passed(start)})")
+    if args.short:
+        say("\n== Done: everything runs. So short a training learns nothing, and the figures above mean nothing.")
+        say(f"semloss quickstart trains in earnest. The report, which a browser shows: ({_passed(start)})")
+    else:
+        print(f"\n== Done. Chance is 3.1 %. Open the report in a browser: ({_passed(start)})")
     say(folder / words[-1] / "index.html")
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pyskl_semloss.cli.commands import COMMANDS
+from pyskl_semloss.cli.commands import COMMANDS, Parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.stages import Runner, Stage, files_below, newest, shown
@@ -209,7 +209,7 @@ def _config_key(plan: Plan, modality: str) -> str:
     return f"{plan.config(modality)} {hashlib.sha256(content).hexdigest()}  -"
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     def error(self, message: str) -> NoReturn:
         raise InputError(message, fix="--help lists the options.")
 
@@ -244,7 +244,7 @@ def parse_plan(arguments: Sequence[str]) -> Plan:
     add("--here", default=os.getcwd(), help=argparse.SUPPRESS)
     args, unknown = parser.parse_known_intermixed_args(arguments[:end])
     if unknown:
-        parser.error(f"there is no option {unknown[0]}")
+        parser.error(f"there is no option {unknown[0]}{parser.near_option(unknown[0])}")
     if len(args.data) != 2:
         parser.error(f"expected a data set and its folder, got {len(args.data)} arguments")
     return _checked(args, list(arguments[end + 1 :]))

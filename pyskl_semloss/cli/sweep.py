@@ -20,6 +20,7 @@ from pyskl_semloss.cli.interruption import exit_on_signal
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.resources import find_config
 from pyskl_semloss.io.results import add_overwrite_option
 from pyskl_semloss.sweep.plan import KINDS, PAPER_ALPHAS, plan_runs, take_shard
 from pyskl_semloss.sweep.runs import Tools, check_runs, run_all, test_command, train_command
@@ -30,7 +31,7 @@ from pyskl_semloss.sweep.table import write_results
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argument_parser(__doc__)
-    parser.add_argument("config", nargs="?", help="config file with the semantic branch")
+    parser.add_argument("config", nargs="?", help="config with the semantic branch, a file or a name")
     parser.add_argument("--alpha", nargs="+", type=float, default=PAPER_ALPHAS, help="default: 1 10 20 30 40 50")
     parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2), help="default: 0 1 2")
     parser.add_argument("--modality", nargs="+", choices=("joint", "limb"), default=(), help="default: the config's")
@@ -71,7 +72,7 @@ def read_config(path: str, options: Sequence[str]) -> dict[str, Any]:
 def main() -> None:
     """Plan, run, and say what was written where."""
     args = parse_args()
-    out = Path(args.out or Path("work_dirs") / Path(args.config).resolve().parent.name / "sweep")
+    out = Path(args.out or Path("work_dirs") / Path(find_config(args.config)).resolve().parent.name / "sweep")
     problems = {}
     if not args.table_only:
         runs = plan_runs(args.config, alphas=args.alpha, seeds=args.seeds, modalities=args.modality,

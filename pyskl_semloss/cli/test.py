@@ -2,7 +2,7 @@
 
 semloss test configs/mmaction2/imigue/joint.py work_dirs/imigue/joint/epoch_100.pth
 semloss test CONFIG CHECKPOINT --out scores.npz --cfg-options test_dataloader.dataset.split=val
-Several processes: tools/dist_test.sh, or torchrun as for semloss train.
+Several processes: torchrun --nproc_per_node 2 -m pyskl_semloss test CONFIG CHECKPOINT --launcher pytorch
 """
 
 import argparse
@@ -20,7 +20,7 @@ def parse_args() -> argparse.Namespace:
     from pyskl_semloss.hosts.mmaction2.training.run_config import parse_run_args
 
     parser = argument_parser(__doc__)
-    parser.add_argument("config", help="config file")
+    parser.add_argument("config", help="config file, or the name of a shipped config")
     parser.add_argument("checkpoint", help="checkpoint file")
     parser.add_argument("--out", help="score file, npz (default: test_scores.npz in the work dir)")
     parser.add_argument("--work-dir", help="where logs go (default: the config's work_dir)")

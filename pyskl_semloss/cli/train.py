@@ -3,18 +3,21 @@
 semloss train configs/mmaction2/imigue/joint.py
 semloss train CONFIG --work-dir work_dirs/mine --epochs 50 --seed 1 --resume
 semloss train CONFIG --cfg-options train_dataloader.batch_size=8 model.cls_head.alpha=10
-Several processes: tools/dist_train.sh, tools/slurm_train.sh, or
-torchrun --nproc_per_node 2 -m pyskl_semloss train CONFIG --launcher pytorch
+Several processes: torchrun --nproc_per_node 2 -m pyskl_semloss train CONFIG --launcher pytorch
 An interrupted run goes on with --resume and ends as an undisturbed one does, see docs/reliability.md.
 """
 
 import argparse
 import contextlib
+import os
+import shlex
+from typing import Any
 
 from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.interruption import exit_on_signal
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
+from pyskl_semloss.cpu.workers import starter
 from pyskl_semloss.errors import InputError
 
 
@@ -23,7 +26,7 @@ def parse_args() -> argparse.Namespace:
     from pyskl_semloss.hosts.mmaction2.training.run_config import parse_run_args
 
     parser = argument_parser(__doc__)
-    parser.add_argument("config", help="config file")
+    parser.add_argument("config", help="config file, or the name of a shipped config")
     parser.add_argument("--work-dir", help="where logs and checkpoints go (default: the config's work_dir)")
     parser.add_argument("--resume", nargs="?", const="auto", help="go on from the latest, or the given, checkpoint")
     parser.add_argument("--epochs", type=int, help="train for another number of epochs than the config's")
@@ -42,7 +45,6 @@ def main() -> None:
     check_mmaction2()
     import torch
     from mmengine.dist import is_main_process
-    from mmengine.runner import find_latest_checkpoint
 
     from pyskl_semloss.hosts.mmaction2.model.build_errors import naming_config_entry
     from pyskl_semloss.hosts.mmaction2.model.config_files import check_seed, fill_num_classes
@@ -90,6 +92,19 @@ def main() -> None:
         with naming_config_entry(args.config):
             ScreenRunner.from_cfg(config).train()
         if is_main_process():
-            checkpoint = find_latest_checkpoint(config.work_dir)
-            work_dir = f" --work-dir {args.work_dir}" if args.work_dir else ""
-            say(f"Trained. Test it with: semloss test {args.config} {checkpoint}{work_dir}")
+            _say_result(args, config)
+
+
+def _say_result(args: argparse.Namespace, config: Any) -> None:
+    """Say how to test what was trained; whoever started this as a step knows."""
+    from mmengine.runner import find_latest_checkpoint
+
+    checkpoint = str(find_latest_checkpoint(config.work_dir))
+    if starter() is not None:
+        say(f"Trained: {checkpoint}")
+        return
+    words = [args.config, checkpoint, *(["--work-dir", args.work_dir] if args.work_dir else [])]
+    if args.cfg_options:
+        # What the run wrote has the options, and the folder.
+        words[:] = [os.path.join(config.work_dir, os.path.basename(config.filename)), checkpoint]
+    say(f"Trained. Test it with: semloss test {shlex.join(words)}")

@@ -27,6 +27,9 @@ _DEFERRED_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
 _TERMINATED = 128 + signal.SIGTERM
 _TIMEOUT = 5.0
 """Seconds that a process has to end by itself."""
+_PATIENCE_OF_STEP = 60.0
+STARTER = "PYSKL_SEMLOSS_STARTER"
+"""In the environment of a step of another program: the number of the process that started it."""
 PROGRESS, DONE, FAILED, IMPOSSIBLE = "progress", "done", "failed", "impossible"
 
 
@@ -167,8 +170,9 @@ def exit_reason(status: int | None) -> str:
         >>> exit_reason(-9), exit_reason(3)
         ('by SIGKILL', 'with status 3')
     """
-    if status == _TERMINATED:
-        return "by SIGTERM"
+    if status is not None and status - 128 in (*_TERMINAL_SIGNALS, signal.SIGTERM):
+        # So our own programs end.
+        return f"by {signal.Signals(status - 128).name}"
     return f"by {signal.Signals(-status).name}" if status and status < 0 else f"with status {status}"
 
 
@@ -212,8 +216,49 @@ def _end_with_parent(parent: Any) -> None:
     os._exit(_TERMINATED)
 
 
+def starter() -> int | None:
+    """The process whose step this one is: that started it, or what started it, by :func:`run_program`."""
+    number = os.environ.get(STARTER, "")
+    return int(number) if number.isascii() and number.isdigit() and 0 < int(number) < 1 << 31 else None
+
+
+def end_with_starter() -> None:
+    """Let a step of another program end when that program is gone, even where that was killed.
+
+    A parent's death signal of Linux would come when a thread ends, and not to the processes of a launcher in between;
+    so a thread waits here for the process itself. Where the system cannot do that, it looks every second. Windows tells
+    nobody of a process by its number.
+    """
+    number = starter()
+    if number is not None and os.name != "nt":
+        threading.Thread(target=_follow_process, args=(number,), daemon=True).start()
+
+
+def _follow_process(number: int) -> None:
+    """End this process when another has ended."""
+    _wait_for_end_of(number)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_PATIENCE_OF_STEP)
+    os._exit(_TERMINATED)
+
+
+def _wait_for_end_of(number: int) -> None:
+    try:
+        wait([os.pidfd_open(number)])
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):
+        # macOS, an old kernel, or a container that forbids it. Another user's process is not the one that was meant.
+        with contextlib.suppress(OSError):
+            while True:
+                os.kill(number, 0)
+                time.sleep(1)
+
+
 def run_program(command: Sequence[str], timeout: float | None = None, **options: Any) -> int:
     """Run a program; an exception here, such as from a signal, first ends it.
+
+    The program knows by ``STARTER`` in its environment that it is a step of this one, see :func:`end_with_starter`.
 
     Args:
         command: Command line.
@@ -224,6 +269,7 @@ def run_program(command: Sequence[str], timeout: float | None = None, **options:
         Exit status; a negative one is the number of the signal that ended the program.
     """
     process = None
+    options["env"] = {**(options.get("env") or os.environ), STARTER: str(os.getpid())}
     try:
         # An exception while the program is started would leave it running without a handle.
         with _defer_signals():

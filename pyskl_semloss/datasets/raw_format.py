@@ -12,6 +12,7 @@ from typing import Any
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import did_you_mean, first_forbidden_character, short_repr
+from pyskl_semloss.io.resources import documentation
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 
 UNITS = ("px", "kinect")
@@ -150,7 +151,7 @@ def check_values(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 def wrong_format(mistakes: list[str]) -> InputError:
     """Error that lists the mistakes."""
     count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-    fix = "docs/conversion.md, 'Another raw data set', has an example and all fields."
+    fix = f"See 'Another raw data set' in {documentation('conversion')} for an example and all fields."
     return InputError(f"the description of a raw data set has {count}", items=mistakes, fix=fix)
 
 

@@ -10,15 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyskl_semloss.errors import HostError
+from pyskl_semloss.io.resources import IN_CHECKOUT, documentation, pip_install
 
 HOSTS = ("mmaction2", "pyskl")
 # The MMAction2 releases that the package is tested with, and the mmcv range [from, below) that each accepts.
 _MMCV_RANGES = {"1.1.0": ("2.0.0", "2.1.0"), "1.2.0": ("2.0.0", "2.2.0")}
-_INSTALL_MMACTION2 = "pip install -r requirements/mmaction2.txt"
+_INSTALL_MMACTION2 = pip_install("mmaction2")
 _INSTALL_PYSKL = "git clone https://github.com/kennymckormick/pyskl ../pyskl && pip install --no-deps -e ../pyskl"
 _INSTALL_MMCV1 = "pip install 'setuptools<80' && MMCV_WITH_OPS=0 pip install --no-build-isolation mmcv==1.7.2"
-_NEW_MMACTION2 = "source tools/setup_env.sh && setup_env .venv requirements/mmaction2.txt"
-_NEW_PYSKL = "source tools/setup_env.sh && setup_pyskl_env .venv-pyskl PATH_TO_PYSKL"
+_INSTALL_VIDEO = pip_install("video")
+if IN_CHECKOUT:
+    _NEW_MMACTION2 = "source tools/setup_env.sh && setup_env .venv requirements/mmaction2.txt"
+    _NEW_PYSKL = "source tools/setup_env.sh && setup_pyskl_env .venv-pyskl PATH_TO_PYSKL"
+    _INSTALL_VIDEO_ON_NUMPY1 = f"pip install -r requirements/mmaction2-numpy1.txt && {_INSTALL_VIDEO}"
+else:
+    _NEW = "python -m venv .venv-{0} && .venv-{0}/bin/pip install 'PATH_TO_THE_WHEEL[{0}]'"
+    _NEW_MMACTION2, _NEW_PYSKL = _NEW.format("mmaction2"), _NEW.format("pyskl")
+    _INSTALL_VIDEO_ON_NUMPY1 = _INSTALL_VIDEO
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ _PACKAGES = {
         Package("numpy", "numpy==2.2.6"),
     ),
     "pyskl": (
-        Package("pyskl", "", "the source, see docs/installation.md"),
+        Package("pyskl", "", f"the source, see {documentation('installation')}"),
         Package("mmcv", "mmcv==1.7.2", ">=1.4.8,<2"),
         Package("torch", "torch==2.13.0", ">=2.6"),
         Package("torchvision", "torchvision==0.16.2", "what fits torch"),
@@ -218,17 +226,16 @@ def _mmcv1_problems(mmcv: str | None, yapf: str | None) -> list[Problem]:
 
 
 def _video_problems() -> list[Problem]:
-    install = "pip install -r requirements/video.txt"
     if missing := [package.module for package in _missing(_PACKAGES["video"])]:
-        return [Problem(f"{_listed(missing)} not installed", install)]
+        return [Problem(f"{_listed(missing)} not installed", _INSTALL_VIDEO)]
     mediapipe, numpy = version_of("mediapipe") or "", version_of("numpy") or ""
     problems = []
     if not _fits(mediapipe, "==0.10.21"):
         what = f"MediaPipe 0.10.21 is needed, the last one with its models in the wheel, but {mediapipe} is installed"
-        problems.append(Problem(what, install))
+        problems.append(Problem(what, _INSTALL_VIDEO))
     if _fits(numpy, ">=2"):
         what = f"MediaPipe needs numpy below 2, but {numpy} is installed"
-        problems.append(Problem(what, f"pip install -r requirements/mmaction2-numpy1.txt && {install}"))
+        problems.append(Problem(what, _INSTALL_VIDEO_ON_NUMPY1))
     return problems
 
 

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Protocol
 
 from pyskl_semloss.errors import TRACEBACK, HostError, InputError
 from pyskl_semloss.io.files import DISK_FULL_BELOW, explain_write_error, free_space
+from pyskl_semloss.io.resources import pip_install
 
 try:
     import resource
@@ -37,9 +38,9 @@ _MEMORY = (
     "Linux kills a process when memory is short (dmesg tells): take fewer workers, such as --cfg-options "
     "train_dataloader.num_workers=1"
 )
-_HOST = "-r requirements/mmaction2.txt"
 # What to install for a module of another name, or of a toolbox, whose versions must fit together.
-_PACKAGES = {"PIL": "pillow", "cv2": "opencv-python-headless", "mmengine": _HOST, "mmcv": _HOST, "mmaction": _HOST}
+_PACKAGES = {"PIL": "pip install pillow", "cv2": "pip install opencv-python-headless"}
+_PACKAGES |= dict.fromkeys(("mmengine", "mmcv", "mmaction"), pip_install("mmaction2"))
 _ALONE = "To see where, run it again with --cfg-options train_dataloader.num_workers=0 "
 _ALONE += "train_dataloader.persistent_workers=False"
 
@@ -238,7 +239,7 @@ def explain(error: BaseException) -> str | None:
         return message.strip() if mark else str(error)
     if isinstance(error, ModuleNotFoundError) and error.name:
         name = error.name.partition(".")[0]
-        return f"the package {name} is not installed; run: pip install {_PACKAGES.get(name, name)}"
+        return f"the package {name} is not installed; run: {_PACKAGES.get(name, f'pip install {name}')}"
     death = _death_in(error)
     if death is not None:
         return str(_of_dead_worker([int(pid) for pid in re.findall(r"\d+", death["pids"])], death["how"]))

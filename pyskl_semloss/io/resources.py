@@ -1,15 +1,20 @@
-"""Resource files of the package: configs, label lists, word vectors."""
+"""What comes with the package, in a checkout and in the wheel: configs, label lists, word vectors, how to get more."""
 
 from __future__ import annotations
 
 import ast
 import difflib
 import os
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+IN_CHECKOUT = (_PACKAGE.parent / "setup.py").is_file() and (_PACKAGE.parent / "requirements").is_dir()
+"""Whether the package lies in its checkout, where there are ``docs/``, ``requirements/`` and ``tools/``, too."""
+DISTRIBUTION = "pyskl_semloss"
+"""The name under which pip knows the package."""
 PREFIX = "pyskl_semloss::"
 """mmengine's prefix for a config of this package."""
 
@@ -32,6 +37,40 @@ def resource_path(name: str) -> Path:
         if path.exists():
             return path
     raise InputError("the installation of pyskl_semloss lacks it", file=name, fix="Install the package again.")
+
+
+def pip_install(extra: str) -> str:
+    """The command that installs an extra: in a checkout the tested versions of it, where there is a list of them.
+
+    Args:
+        extra: As ``setup.py`` names it, such as ``"video"``.
+    """
+    if not IN_CHECKOUT:
+        return f'pip install "{DISTRIBUTION}[{extra}]"'
+    tested = f"requirements/{extra}.txt"
+    return f"pip install -r {tested}" if (_PACKAGE.parent / tested).is_file() else f'pip install -e ".[{extra}]"'
+
+
+def documentation(page: str) -> str:
+    """A page of the documentation, for the middle of a sentence: its path in a checkout, else its name.
+
+    Args:
+        page: Its name, such as ``"predict"``. The address of the whole stands behind it where the package has one.
+    """
+    if IN_CHECKOUT:
+        return f"docs/{page}.md"
+    address = _address()
+    return f"the page '{page}' of the project's documentation{f' ({address})' if address else ''}"
+
+
+def _address() -> str | None:
+    """What ``setup.py`` has as the address of the documentation."""
+    try:
+        addresses = metadata(DISTRIBUTION).get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return None
+    named = (each.partition(",") for each in addresses)
+    return next((address.strip() for label, _, address in named if label.strip().lower() == "documentation"), None)
 
 
 def config_names(host: str | None = None) -> list[str]:
@@ -71,7 +110,9 @@ def find_config(name: str) -> str:
         return str(resource_path(f"configs/{config}"))
     if os.path.isdir(name):
         raise InputError("expected a config file, got a folder", file=name)
-    near = difflib.get_close_matches(config[:200], known, n=1)
+    near = [each for each in known if each.endswith(f"/{config}")] or difflib.get_close_matches(
+        config[:200], known, n=1
+    )
     hint = f"; did you mean {near[0]}?" if near else ""
     fix = None if near else "`semloss configs list` shows those that come with the package."
     raise InputError(f"there is no such config file{hint}", file=name, fix=fix)
@@ -84,8 +125,8 @@ def normalize_config_name(name: str) -> str:
         >>> normalize_config_name("pyskl_semloss::mmaction2/imigue/joint")
         'mmaction2/imigue/joint.py'
     """
-    short = name.removeprefix(PREFIX).replace(os.sep, "/").removeprefix("configs/")
-    return short if short.endswith(".py") else f"{short}.py"
+    config = name.removeprefix(PREFIX).replace(os.sep, "/").removeprefix("configs/")
+    return config if config.endswith(".py") else f"{config}.py"
 
 
 def config_and_bases(name: str) -> list[str]:

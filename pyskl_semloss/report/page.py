@@ -23,6 +23,7 @@ from pyskl_semloss.annotations import Clip
 from pyskl_semloss.drawing import stick_figure
 from pyskl_semloss.drawing.palette import ON_DARK, ON_LIGHT
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.resources import pip_install
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.report import statistics
 from pyskl_semloss.report.clips import PackedClips, clip_table, pack_clips
@@ -199,6 +200,6 @@ def _plotly_js() -> str:
     except ImportError:
         raise InputError(
             "the report needs Plotly, which is not installed",
-            fix="pip install 'plotly>=6,<8', or pyskl_semloss[report].",
+            fix=f"Run: {pip_install('report')}.",
         ) from None
     return str(get_plotlyjs())

@@ -10,6 +10,7 @@ from typing import Any
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import AnyPath, first_forbidden_character, short_repr
+from pyskl_semloss.io.resources import pip_install
 from pyskl_semloss.io.results import result_path
 from pyskl_semloss.segments.elan_reading import CONFIDENCE
 from pyskl_semloss.segments.segment import Segmentation
@@ -31,7 +32,7 @@ def import_pympi() -> Any:
             warnings.simplefilter("ignore", DeprecationWarning)
             import pympi
     except ImportError:
-        fix = "Install it with pip install 'pyskl_semloss[elan]', or take another format."
+        fix = f"Install it with {pip_install('elan')}, or take another format."
         raise InputError("ELAN files need the package pympi-ling", field="format", fix=fix) from None
     return pympi
 

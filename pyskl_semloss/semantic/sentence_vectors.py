@@ -14,10 +14,10 @@ import numpy as np
 
 from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.io.reading import did_you_mean, reason
+from pyskl_semloss.io.resources import pip_install
 from pyskl_semloss.io.tables import read_spreadsheet
 
 PREFIX = "sentence:"
-_INSTALL = "pip install 'pyskl_semloss[text]'"
 
 
 def read_descriptions(path: str | os.PathLike[str], class_names: Sequence[str]) -> dict[str, list[str]]:
@@ -69,7 +69,8 @@ def fill_template(template: str, class_names: Sequence[str]) -> dict[str, list[s
         {'waving': ['a person waving']}
     """
     if template.count("{}") != 1:
-        raise InputError(f"expected one {{}} for the class name, got {template!r}", field="template")
+        fix = 'Write it as "a person {}".'
+        raise InputError(f"expected one {{}} for the class name, got {template!r}", field="template", fix=fix)
     return {name: [template.replace("{}", name)] for name in class_names}
 
 
@@ -88,6 +89,9 @@ def encode(model: str, descriptions: Mapping[str, Sequence[str]]) -> tuple[np.nd
         HostError: sentence-transformers is not installed.
         InputError: There is no such model on this machine, or it is no text encoder.
     """
+    if not model:
+        problem = f"expected {PREFIX}NAME or {PREFIX}FOLDER, got {PREFIX!r} alone"
+        raise InputError(problem, field="vectors")
     encoder = _load(model)
     sentences = [sentence for texts in descriptions.values() for sentence in texts]
     with _quiet():
@@ -106,10 +110,7 @@ def _load(model: str) -> Any:
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:
-        raise HostError(f"sentence vectors need sentence-transformers: {_INSTALL}") from None
-    if not model:
-        problem = f"expected {PREFIX}NAME or {PREFIX}FOLDER, got {PREFIX!r} alone"
-        raise InputError(problem, field="vectors")
+        raise HostError(f"sentence vectors need sentence-transformers; run: {pip_install('text')}") from None
     from transformers.utils import logging as transformers_logging
 
     # A bar for the weights is nobody's news here.

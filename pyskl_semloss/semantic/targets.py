@@ -62,6 +62,7 @@ def centred(vectors: np.ndarray) -> np.ndarray:
         raise InputError(
             f"the vector of class {row} is the mean of all, so that nothing of it is left without the mean",
             field="transform",
+            fix="Leave the transform out, or give the class another name.",
         )
     return result
 
@@ -103,12 +104,11 @@ def orthonormal(vectors: np.ndarray) -> np.ndarray:
     """
     left, rank, right = _directions(np.asarray(vectors, np.float64))
     if rank < len(vectors):
-        raise InputError(
+        problem = (
             f"the vectors of {len(vectors)} classes span {rank} dimensions, so that no {len(vectors)} perpendicular "
-            "ones are near them",
-            field="transform",
-            fix="Give classes that share a vector names of different words.",
+            "ones are near them"
         )
+        raise InputError(problem, field="transform", fix=_more_dimensions(vectors, len(vectors)))
     return left @ right
 
 
@@ -128,14 +128,22 @@ def simplex(vectors: np.ndarray) -> np.ndarray:
     """
     left, rank, right = _directions(centred(vectors))
     if rank < len(vectors) - 1:
-        raise InputError(
+        problem = (
             f"the vectors of {len(vectors)} classes span {rank} dimensions around their mean, a simplex needs "
-            f"{len(vectors) - 1}",
-            field="transform",
-            fix="Give classes that share a vector names of different words.",
+            f"{len(vectors) - 1}"
         )
+        raise InputError(problem, field="transform", fix=_more_dimensions(vectors, len(vectors) - 1))
     corners = left @ right
     return corners / np.linalg.norm(corners, axis=1, keepdims=True)
+
+
+def _more_dimensions(vectors: np.ndarray, needed: int) -> str:
+    """What to do where vectors span too few dimensions."""
+    if vectors.shape[1] < needed:
+        return f"Take word vectors of at least {needed} dimensions; these have {vectors.shape[1]}."
+    if len(np.unique(vectors, axis=0)) < len(vectors):
+        return "Give classes that share a vector names of different words."
+    return "Give some classes names of other words: their vectors are sums of those of other classes."
 
 
 TARGETS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -145,6 +153,8 @@ TARGETS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "simplex": simplex,
 }
 """Name -> function of (C, D) label vectors."""
+_SUM_IS_ZERO = ("centred", "whitened", "simplex")
+"""Of their results none is independent of the others, so that no perpendicular vectors are near them."""
 
 
 def transform(labels: LabelVectors, names: Sequence[str]) -> LabelVectors:
@@ -158,13 +168,23 @@ def transform(labels: LabelVectors, names: Sequence[str]) -> LabelVectors:
         InputError: There is no such transform, or it is not defined for these vectors.
     """
     vectors = labels.vectors.astype(np.float64)
+    if len(vectors) < 2:
+        raise InputError("there is one class, and a transform needs two or more", field="transform")
+    before = labels.notes.get("transform", [])
     for name in names:
         if name not in TARGETS:
             problem = f"there is no transform {name!r}{did_you_mean(name, TARGETS)}"
             raise InputError(problem, field="transform", fix=f"There are {', '.join(TARGETS)}.")
+        if name == "orthonormal" and before and before[-1] in _SUM_IS_ZERO:
+            raise InputError(
+                f"the vectors add up to zero after {before[-1]!r}, so that no perpendicular ones are near them",
+                field="transform",
+                fix="Take 'orthonormal' alone or first, or 'simplex', which is the nearest to it around zero.",
+            )
         vectors = TARGETS[name](vectors)
+        before = [*before, name]
     scaled = rescaled(vectors, float(np.mean(np.square(labels.vectors, dtype=np.float64))))
-    notes = {**labels.notes, "transform": [*labels.notes.get("transform", []), *names]}
+    notes = {**labels.notes, "transform": before}
     return LabelVectors(labels.class_names, scaled, labels.words, labels.source, labels.checksum, notes)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import sha256
 from pyskl_semloss.io.reading import closest_names
+from pyskl_semloss.io.resources import pip_install
 from pyskl_semloss.semantic.word_vector_files import read_word_vectors
 
 DEFAULT_SOURCE = "glove-wiki-gigaword-300"
@@ -143,7 +144,7 @@ def _download(name: str) -> Path:
             return fetched
         reason = f"{fetched.parent} is there, but holds no {fetched.name}"
     except ImportError:
-        reason = "gensim is not installed; pip install 'pyskl_semloss[glove]'"
+        reason = f"gensim is not installed; run: {pip_install('glove')}"
     except Exception as error:  # gensim raises bare Exceptions, too
         reason = " ".join(str(error).split()) or type(error).__name__
     raise InputError(

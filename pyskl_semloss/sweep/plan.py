@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.resources import find_config
 from pyskl_semloss.semantic.controls import CONTROLS
 
 PAPER_ALPHAS = (1.0, 10.0, 20.0, 30.0, 40.0, 50.0)
@@ -62,7 +63,8 @@ def plan_runs(
     """All runs, seed by seed, so that a sweep that is cut off has every setting with fewer seeds.
 
     Args:
-        config: A config with the semantic branch. Its baseline is the file ``<name>_baseline.py`` beside it.
+        config: A config with the semantic branch, a file or the name of a shipped one. Its baseline is the file
+            ``<name>_baseline.py`` beside it.
         alphas: Weights of the semantic loss; those of the paper's Table 2 by default.
         seeds: Seeds of the training.
         modalities: ``joint`` and ``limb``: the files beside the config that are called so where it is called by the
@@ -72,7 +74,7 @@ def plan_runs(
     Raises:
         InputError: A file is not there, a number is out of range, or nothing is left to run.
     """
-    configs = _configs(Path(config), modalities)
+    configs = _configs(Path(find_config(os.fspath(config))), modalities)
     _check(alphas, seeds, vectors)
     runs = []
     for seed in dict.fromkeys(seeds):
@@ -122,8 +124,6 @@ def run_options(run: Run, options: Sequence[str], vectors_file: str | None = Non
 
 
 def _configs(config: Path, modalities: Sequence[str]) -> list[Path]:
-    if not config.is_file():
-        raise InputError("there is no such config file", file=config)
     if config.stem.endswith("_baseline"):
         raise InputError(
             "expected the config with the semantic branch, got a baseline",

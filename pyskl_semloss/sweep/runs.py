@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyskl_semloss.cpu.workers import run_program
+from pyskl_semloss.cpu.workers import exit_reason, run_program
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.metrics import all_metrics
 from pyskl_semloss.evaluation.scores import Scores
@@ -171,7 +171,7 @@ def _call(step: str, command: Sequence[str], folder: Path, lock: int) -> None:
             pass_fds=[lock] * (lock >= 0), env={**os.environ, INHERITED_LOCK: str(lock)},
         )  # fmt: skip
     if status:
-        raise RunError(f"{step} ended with status {status}: {_last_line(log)} (all of it in {log})")
+        raise RunError(f"{step} ended {exit_reason(status)}: {_last_line(log)} (all of it in {log})")
 
 
 def _last_line(log: Path) -> str:

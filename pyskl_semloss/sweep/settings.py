@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pyskl_semloss.datasets.commands import missing_file
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import sha256
 from pyskl_semloss.io.records import flatten, read_record, short_json
@@ -28,6 +29,7 @@ _CONTENT = (
     *("optim_wrapper", "param_scheduler", "auto_scale_lr"),
     *(f"{stage}_{part}" for stage in ("train", "val", "test") for part in ("cfg", "dataloader")),
 )
+_VECTORS = "model.cls_head.label_vectors"
 _SHARED = ("epochs", "data")
 _OWN = ("model", "vectors", "alpha", "seed", "label_vectors")
 
@@ -80,7 +82,7 @@ class Describer:
             "seed": run.seed,
             "epochs": self.epochs or (config.get("train_cfg") or {}).get("max_epochs"),
             "data": data,
-            "label_vectors": None if run.alpha is None else self._hash(self._given(run), run, "label_vectors"),
+            "label_vectors": None if run.alpha is None else self._hash(self._given(run), run, _VECTORS),
             "config_file": str(run.config),
             "config_sha256": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
             "config": content,
@@ -109,7 +111,7 @@ class Describer:
             raise InputError(
                 f"expected the path of a file of label vectors, got {type(value).__name__}",
                 file=run.config,
-                field="model.cls_head.label_vectors",
+                field=_VECTORS,
                 fix="A sweep needs a config with the semantic head, and a file in it.",
             )
         return value
@@ -117,12 +119,7 @@ class Describer:
     def _hash(self, path: str, run: Run, field: str) -> str:
         if path not in self._hashes:
             if not os.path.isfile(path):
-                raise InputError(
-                    f"there is no file {path}",
-                    file=run.config,
-                    field=field,
-                    fix="Paths are relative to the current folder; --cfg-options can name another.",
-                )
+                raise missing_file(path, run.config, field)
             self._hashes[path] = sha256(path)
         return self._hashes[path]
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.io.resources import pip_install
 from pyskl_semloss.recordings.recording import LEAST_FPS
 from pyskl_semloss.video.containers import FFMPEG_NAMES, container
 
@@ -154,7 +155,7 @@ def import_cv2() -> Any:
     try:
         import cv2
     except ImportError:
-        raise HostError("videos need OpenCV; run: pip install -r requirements/video.txt") from None
+        raise HostError(f"videos need OpenCV; run: {pip_install('video')}") from None
     return cv2
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.errors import HostError
+from pyskl_semloss.io.resources import pip_install
 from pyskl_semloss.skeletons import SkeletonLayout
 from pyskl_semloss.video.estimator import Estimator, Keypoints
 
@@ -150,7 +151,7 @@ def _mediapipe() -> Path:
     """MediaPipe's folder."""
     import importlib.metadata
 
-    command = "run: pip install -r requirements/video.txt"
+    command = f"run: {pip_install('video')}"
     try:
         with silent_stderr():
             import mediapipe

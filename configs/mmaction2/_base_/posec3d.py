@@ -1,7 +1,7 @@
 # PoseC3D (SlowOnly over heat maps) with the semantic branch, as published: 512-d feature, dropout 0.5, alpha 20.
 model = dict(
     type="PoseRecognizer3D",
-    # True: bfloat16, and compiled on a GPU; docs/throughput.md has what it gains and what it costs.
+    # True: bfloat16, and compiled on a GPU; gain and cost are in the documentation's page 'throughput'.
     fast=False,
     data_preprocessor=dict(type="PoseHeatmapPreprocessor", modality="joint", sigma=0.6),
     backbone=dict(

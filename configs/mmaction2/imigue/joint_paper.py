@@ -1,5 +1,5 @@
 # iMiGUE, joints, exactly as the winning release of 2023 trained them, its mistakes included; compare joint.py.
-#   semloss train configs/mmaction2/imigue/joint_paper.py      (on two GPUs: tools/dist_train.sh ... 2)
+#   semloss train configs/mmaction2/imigue/joint_paper.py      (the release: on two GPUs)
 # What differs from joint.py, on purpose:
 #   mirror pairs   the release swaps 1-2, 3-4, ... 19-20, which are no left/right pairs of this layout
 #   limbs          22 instead of 21, with one slip; 19 of them are no limbs any more after the release's swap

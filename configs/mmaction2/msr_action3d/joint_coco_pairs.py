@@ -1,5 +1,5 @@
 # MSR-Action3D, joints, mirrored by the wrong pairs: those of COCO (1-2, 3-4, ... 15-16), which stand as defaults in
-# toolboxes and were copied onto the layouts of iMiGUE and SMG, too. Here to measure what that costs (docs/results.md).
+# toolboxes and were copied onto the layouts of iMiGUE and SMG, too. Here to measure what that costs.
 #   semloss train configs/mmaction2/msr_action3d/joint_coco_pairs.py
 _base_ = "./joint.py"
 work_dir = "work_dirs/msr_action3d/joint_coco_pairs"

@@ -1,4 +1,5 @@
-# Own clips, joints: copy this folder and set the three lines below `work_dir`; docs/own_keypoints.md has the whole way.
+# Own clips, joints: copy this folder and set the three lines below `work_dir`. The whole way is in the documentation's
+# page 'own_keypoints'.
 #   semloss train configs/mmaction2/own/joint.py
 #   semloss test configs/mmaction2/own/joint.py work_dirs/own/joint/epoch_100.pth
 # On a CPU, or with a few hundred clips, take posec3d_small.py and keypoints_16x32.py in place of the first two.

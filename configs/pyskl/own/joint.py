@@ -1,5 +1,5 @@
 # Own clips, joints: copy this folder and set what is below `work_dir`, and in limb.py the number of limbs;
-# docs/own_keypoints.md has the whole way.
+# the documentation's page 'own_keypoints' has the whole way.
 #   bash tools/dist_train.sh CONFIG 2 --validate        in PySKL's folder, CONFIG being the path of this file
 #   bash tools/dist_test.sh CONFIG work_dirs/own/joint/latest.pth 1
 # With a few hundred clips, take posec3d_small.py and keypoints_16x32.py in place of the first two.

@@ -16,6 +16,7 @@ from pyskl_semloss.errors import HostError
 from pyskl_semloss.evaluation.fusion import fuse
 from pyskl_semloss.hosts.mmaction2.export.graph import as_inputs
 from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
+from pyskl_semloss.io.resources import pip_install
 
 Entry = Mapping[str, Any]
 
@@ -45,7 +46,7 @@ def open_session(path: str | os.PathLike[str], threads: int = 0) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise HostError("running the file needs onnxruntime: pip install 'pyskl_semloss[onnx]'") from None
+        raise HostError(f"running the file needs onnxruntime; run: {pip_install('onnx')}") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])

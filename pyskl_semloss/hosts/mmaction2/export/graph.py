@@ -20,6 +20,7 @@ from pyskl_semloss.hosts.mmaction2.export.network import ViewScores
 from pyskl_semloss.hosts.mmaction2.export.views import ClipViews, ViewPlan, view_plan
 from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 from pyskl_semloss.io.files import sha256
+from pyskl_semloss.io.resources import pip_install
 from pyskl_semloss.io.results import refuse_changed, result_file
 
 OPSET = 17
@@ -109,7 +110,7 @@ def _onnx() -> Any:
     try:
         import onnx
     except ImportError:
-        raise HostError("the export needs onnx: pip install 'pyskl_semloss[onnx]'") from None
+        raise HostError(f"the export needs onnx; run: {pip_install('onnx')}") from None
     return onnx
 
 

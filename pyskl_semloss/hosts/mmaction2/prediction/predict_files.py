@@ -18,6 +18,7 @@ from pyskl_semloss.hosts.faults import explain
 from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 from pyskl_semloss.io.files import acquire_lock, explain_write_errors
 from pyskl_semloss.io.reading import AnyPath, closest_names, first_forbidden_character, open_regular, short_repr
+from pyskl_semloss.io.resources import documentation, pip_install
 from pyskl_semloss.io.results import refuse_changed
 from pyskl_semloss.recordings.recording import Recording, read_recording
 from pyskl_semloss.segments.files import check_formats, write_segments
@@ -146,7 +147,7 @@ def read_input(path: AnyPath, layout: SkeletonLayout) -> Recording:
     ending = Path(path).suffix.lower()
     kind = f"a {ending} file" if ending in _NO_VIDEOS else mimetypes.guess_type(os.fspath(path))[0] or "video"
     if not kind.startswith("video"):
-        fix = "docs/own_keypoints.md says how keypoints of other programs become a recording."
+        fix = f"See {documentation('own_keypoints')} for how keypoints of other programs become a recording."
         raise InputError(f"expected a recording (.npz) or a video, this is {kind}", file=path, fix=fix)
     try:
         from pyskl_semloss.video import estimate
@@ -154,7 +155,7 @@ def read_input(path: AnyPath, layout: SkeletonLayout) -> Recording:
         raise InputError(
             f"keypoints cannot be estimated in a video here ({error})",
             file=path,
-            fix="Install what that needs with pip install 'pyskl_semloss[video]', or give a recording (.npz).",
+            fix=f"Install what that needs with {pip_install('video')}, or give a recording (.npz).",
         ) from None
     return estimate(path, layout=layout)
 

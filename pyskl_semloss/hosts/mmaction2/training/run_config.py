@@ -17,6 +17,7 @@ from mmengine.model import is_model_wrapper
 
 from pyskl_semloss.annotations.store import is_store
 from pyskl_semloss.cpu.allocator import keep_large_blocks
+from pyskl_semloss.datasets.commands import missing_file
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.checkpoints import LABEL_VECTORS_KEY, read_state_dict
 from pyskl_semloss.hosts.faults import allow_open_files
@@ -37,7 +38,12 @@ def parse_run_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
     parser.add_argument(
         "--cfg-options", nargs="+", action=OverrideAction, metavar="KEY=VALUE", help="override settings"
     )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm"], default="none", help="for our .sh scripts")
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm"],
+        default="none",
+        help="of several processes (default: none)",
+    )
     parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
@@ -82,7 +88,7 @@ def load_config(
     _complete(config)
     if launcher == "pytorch" and "RANK" not in os.environ:
         problem = "expected to be started by torchrun, once for each process"
-        fix = "Use tools/dist_train.sh or tools/dist_test.sh, or torchrun -m pyskl_semloss, or leave the option out."
+        fix = "Start it as torchrun --nproc_per_node 2 -m pyskl_semloss ..., or leave the option out."
         raise InputError(problem, field="--launcher", fix=fix)
     if launcher == "pytorch" and not torch.cuda.is_available():
         _join_cpu_processes(config)
@@ -183,15 +189,7 @@ def _check_file(value: object, path: str, field: str, root: str | None = None) -
     found = os.path.join(root or "", value) if isinstance(value, str) else None
     if found is None or os.path.isfile(found) or is_store(found):
         return
-    command = "label-vectors" if field.endswith("label_vectors") else "prepare"
-    kind = "" if command == "label-vectors" else ", or a keypoint store"
-    raise InputError(
-        f"expected a file{kind}, got the folder {value}" if os.path.isdir(found) else f"there is no file {value}",
-        file=path,
-        field=field,
-        fix=f"Paths are relative to the current folder; semloss {command} makes such a file, "
-        f"and --cfg-options {field}=PATH names another.",
-    )
+    raise missing_file(found, path, field)
 
 
 def set_epochs(config: Config, epochs: int) -> None:

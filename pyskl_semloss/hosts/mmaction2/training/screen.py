@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import io
 import logging
 import os
 import sys
@@ -23,6 +24,7 @@ _PAUSE = 0.1
 """Seconds between two states of the line."""
 # What the line does not show, and the host's advice to itself.
 _TOLD = ("resumed epoch", "The validation after epoch")
+_PRINTED = "Loads checkpoint by "
 _UNTOLD = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 
 
@@ -215,6 +217,19 @@ class ScreenRunner(Runner):
         """As in the host."""
         with self._screen():
             return super().test()
+
+    def load_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
+        """As in the host; the way in which the file is opened, which it prints, goes to the log."""
+        printed = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(printed):
+                return super().load_checkpoint(*args, **kwargs)
+        finally:
+            for line in printed.getvalue().splitlines():
+                if line.startswith(_PRINTED):
+                    self.logger.info(line)
+                else:
+                    print(line)
 
     def _passes(self, record: logging.LogRecord) -> bool:
         said = str(record.msg)
