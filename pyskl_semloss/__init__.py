@@ -59,6 +59,10 @@ if TYPE_CHECKING:
     from pyskl_semloss.semantic.label_vectors import LabelVectors as LabelVectors
     from pyskl_semloss.semantic.label_vectors import build_label_vectors as build_label_vectors
     from pyskl_semloss.semantic.loss import SemanticBranch as SemanticBranch
+    from pyskl_semloss.semantic.loss import name_probabilities as name_probabilities
+    from pyskl_semloss.semantic.loss import register_loss as register_loss
+    from pyskl_semloss.semantic.loss import semantic_contrastive as semantic_contrastive
+    from pyskl_semloss.semantic.loss import semantic_cosine as semantic_cosine
     from pyskl_semloss.semantic.loss import semantic_mse as semantic_mse
     from pyskl_semloss.semantic.loss import semantic_scores as semantic_scores
     from pyskl_semloss.skeletons import JointMap as JointMap
@@ -87,7 +91,8 @@ _NAMES = {
     "segments.windows": "Timeline WindowRules",
     "semantic.class_names": "read_class_names",
     "semantic.label_vectors": "LabelVectors build_label_vectors",
-    "semantic.loss": "SemanticBranch semantic_mse semantic_scores",
+    "semantic.loss": "SemanticBranch name_probabilities register_loss semantic_contrastive semantic_cosine "
+    "semantic_mse semantic_scores",
     "skeletons": "JointMap SkeletonLayout check_mirror get_layout joint_map layout_names",
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
@@ -110,5 +115,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names, also those that nothing has used yet, and what modules have."""
-    return sorted({*globals(), *__all__})
+    """The public names, also those that nothing has used yet."""
+    return sorted(__all__)

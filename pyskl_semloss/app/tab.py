@@ -180,9 +180,8 @@ class Tab:
             status = 204
         except ClientDisconnect:
             name = escape_control_characters(file.name)
-            print(
-                f"{name}: the upload was broken off after {size} bytes; nothing is kept.", file=sys.stderr, flush=True
-            )
+            problem = f"{name}: the upload was broken off after {size} bytes; nothing is kept."
+            print(problem, file=sys.stderr, flush=True)
         except OSError as error:
             status = 404 if self._over else 507
             if not self._over:

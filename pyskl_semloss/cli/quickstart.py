@@ -21,6 +21,7 @@ from pyskl_semloss.cpu.workers import exit_reason, run_program
 from pyskl_semloss.io.files import explain_write_errors
 from pyskl_semloss.io.reading import read_text
 from pyskl_semloss.io.resources import resource_path
+from pyskl_semloss.semantic.word_vectors import SHIPPED_SOURCE
 
 
 def steps(folder: Path, short: bool) -> Iterator[tuple[str, list[str]]]:
@@ -32,14 +33,14 @@ def steps(folder: Path, short: bool) -> Iterator[tuple[str, list[str]]]:
     """
     name, clips, epochs = ("synthetic_short", "120", ["--epochs", "1"]) if short else ("synthetic", "1200", [])
     data, work = f"data/{name}", f"work_dirs/{name}"
-    names, words = str(resource_path("data/imigue_labels.txt")), str(resource_path("data/glove.6B.300d.imigue48.txt"))
+    names = str(resource_path("data/imigue_labels.txt"))
     yield (
         f"Data: {clips} synthetic clips, 32 classes, no person both in training and test",
         ["prepare", "synthetic", f"{data}/annotations.pkl", "--clips", clips],
     )
     yield (
         "Label vectors: GloVe, as in the paper",
-        ["label-vectors", "--labels", names, "--vectors", words, "--out", f"{data}/label_vectors.npz"],
+        ["label-vectors", "--labels", names, "--vectors", SHIPPED_SOURCE, "--out", f"{data}/label_vectors.npz"],
     )
     options = [f"{use}_dataloader.dataset.ann_file={data}/annotations.pkl" for use in ("train", "val", "test")]
     options.append(f"model.cls_head.label_vectors={data}/label_vectors.npz")

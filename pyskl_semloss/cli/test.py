@@ -2,7 +2,9 @@
 
 semloss test configs/mmaction2/imigue/joint.py work_dirs/imigue/joint/epoch_100.pth
 semloss test CONFIG CHECKPOINT --out scores.npz --cfg-options test_dataloader.dataset.split=val
-Several processes: torchrun --nproc_per_node 2 -m pyskl_semloss test CONFIG CHECKPOINT --launcher pytorch
+With a semantic branch the table has a line for the classifier and one for the nearest name. On a validation split the
+best weights of the two are printed, and the command that applies them to the test split.
+Several processes: torchrun, as for semloss train.
 """
 
 import argparse
@@ -29,13 +31,13 @@ def parse_args() -> argparse.Namespace:
 
 @exit_on_error
 def main() -> None:
-    """Test, print Top-1, Top-5 and mean-class accuracy, write the scores."""
+    """Test, print the accuracies of classifier and nearest name, write the scores."""
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
     from mmengine.dist import is_main_process
 
-    from pyskl_semloss.evaluation.metrics import accuracy_table
+    from pyskl_semloss.evaluation.fusion_plan import is_validation, result_table, validation_notes
     from pyskl_semloss.evaluation.scores import Scores
     from pyskl_semloss.hosts.mmaction2.model.build_errors import naming_config_entry
     from pyskl_semloss.hosts.mmaction2.model.config_files import fill_num_classes
@@ -78,5 +80,11 @@ def main() -> None:
             refuse_other_model(runner.model, args.checkpoint)
             runner.test()
         if is_main_process():
-            print(accuracy_table([(Path(config.work_dir).name, "", Scores.load(out))]))
+            scores = Scores.load(out)
+            print(result_table(Path(config.work_dir).name, scores))
             say(f"Scores written to {out}")
+            if is_validation(config.test_dataloader.dataset.get("split")):
+                tested = Path(config.work_dir) / "test_scores.npz"
+                same = tested.resolve() == Path(out).resolve()
+                for note in validation_notes(scores, out, "TEST_SCORES.npz" if same else str(tested)):
+                    say(note)

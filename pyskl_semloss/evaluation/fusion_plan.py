@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalise_weights, search_weights
-from pyskl_semloss.evaluation.metrics import accuracy_table
+from pyskl_semloss.evaluation.metrics import accuracy_table, probability_rows
 from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
 from pyskl_semloss.io.results import guard_results
@@ -216,6 +217,57 @@ def run_fusion(plan: FusionPlan) -> FusionResult:
         if ids is not None:
             notes.append(f"The submission has the {len(ids)} ids of {plan.ids}, in their order.")
     return FusionResult(fused, weights, table, notes, [path for path in (plan.out, plan.submission) if path])
+
+
+def result_table(name: str, scores: Scores) -> str:
+    """Accuracies of a tested model, and in a line of their own those of its nearest names.
+
+    Args:
+        name: What the table calls the model.
+        scores: Its scores.
+    """
+    if scores.semantic_cosine is None:
+        return accuracy_table([(name, "", scores)])
+    parts = {"classifier": scores, "nearest name": as_semantic(scores)}
+    return accuracy_table(
+        [(f"{name}, {kind}", "", replace(part, semantic_cosine=None)) for kind, part in parts.items()]
+    )
+
+
+def validation_notes(scores: Scores, validation: str, test: str) -> list[str]:
+    """Sentences about the best weights of classifier and nearest name on a validation split, and how to use them.
+
+    Args:
+        scores: Of the validation split.
+        validation: Their file.
+        test: The file of the test split's scores, for the command.
+
+    Returns:
+        Nothing without semantic scores or known labels.
+    """
+    if scores.semantic_cosine is None or (scores.label < 0).all():
+        return []
+    (classifier, name), table = search_weights([scores, as_semantic(scores)], softmax=True)
+    alone = next(row.top1 for row in table if row.weights == (1.0, 0.0))
+    logits = "" if probability_rows(scores.score).all() else " --softmax"
+    return [
+        f"The weights {classifier:g} of the classifier and {name:g} of the nearest name are the best of {len(table)} "
+        f"on these {int((scores.label >= 0).sum())} clips: Top-1 {100 * table[0].top1:.2f}, the classifier alone "
+        f"{100 * alone:.2f}.",
+        "They were chosen on these clips, so that this Top-1 is too optimistic. On the test split they are applied by:",
+        f"  semloss fuse {shlex.quote(test)} {shlex.quote(test + _SEMANTIC)} --search-on {shlex.quote(validation)} "
+        f"{shlex.quote(validation + _SEMANTIC)}{logits}",
+    ]
+
+
+def is_validation(split: str | None) -> bool:
+    """Whether the name of a split says that it is for validation: ``val``, ``valid``, ``xsub_validation``.
+
+    Example:
+        >>> [is_validation(name) for name in ("val", "xsub_val", "interval", "test", None)]
+        [True, True, False, False, False]
+    """
+    return split is not None and re.search(r"(?<![a-z])val(id(ation)?)?(?![a-z])", split.lower()) is not None
 
 
 def _default_weights(files: Sequence[str], kinds: Sequence[str | None]) -> list[float]:

@@ -248,7 +248,8 @@ def all_metrics(scores: Scores) -> dict[str, float]:
     """The numbers of a test: ``top1``, ``top5``, ``mean_class``, ``macro_f1``, as fractions.
 
     With the semantic scores also ``nearest_name_top1``: the share of the clips whose predicted embedding is nearest, by
-    cosine, to the vector of the true class's name. Where the scores are probabilities also ``ece``, the expected
+    cosine, to the vector of the true class's name; ``nearest_name_top5`` and ``nearest_name_mean_class`` are by the
+    cosines in the same way. Where the scores are probabilities also ``ece``, the expected
     calibration error. With fewer than five classes ``top5`` is over all of them, so 1.
 
     Returns:
@@ -272,6 +273,8 @@ def all_metrics(scores: Scores) -> dict[str, float]:
         numbers["ece"] = calibrated.ece if calibrated else None
     if scores.semantic_cosine is not None:
         numbers["nearest_name_top1"] = top_k_accuracy(scores.semantic_cosine, scores.label, 1)
+        numbers["nearest_name_top5"] = top_k_accuracy(scores.semantic_cosine, scores.label, 5)
+        numbers["nearest_name_mean_class"] = mean_class_accuracy(scores.semantic_cosine, scores.label)
     return {name: value for name, value in numbers.items() if value is not None}
 
 

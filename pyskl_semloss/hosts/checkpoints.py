@@ -26,6 +26,8 @@ _BRANCH = "cls_head.semantic_branch."
 LABEL_VECTORS_KEY = f"{_BRANCH}label_vectors"
 # The release's names of the branch, and ours.
 _RENAMED = {f"cls_head.emb_fc.{part}": f"{_BRANCH}fc.{part}" for part in ("weight", "bias")}
+# Linear, tanh, Linear: the release knows no such branch.
+_MLP = tuple(f"{_BRANCH}fc.{layer}.{part}" for layer in (0, 2) for part in ("weight", "bias"))
 
 
 _HISTORY = "mmengine.logging.history_buffer.HistoryBuffer"
@@ -194,17 +196,24 @@ def convert_state_dict(
         to: ``"plugin"``, our names with the label vectors, or ``"release"``, the release's names without them.
 
     Raises:
-        InputError: There is no semantic branch, or the label vectors do not fit it.
+        InputError: There is no semantic branch, the label vectors do not fit it, or the release knows no such branch.
     """
     if both := [name for pair in _RENAMED.items() for name in pair if set(pair) <= state.keys()]:
         raise InputError(f"it has the semantic branch under two names ({', '.join(both)})", field="state_dict")
+    mlp = any(name in state for name in _MLP)
     if to == "release":
+        if mlp:
+            raise InputError(
+                "its semantic branch is an MLP, and the release knows a linear one alone",
+                field="state_dict",
+                fix="Both hosts load the checkpoint as it is.",
+            )
         names = {ours: theirs for theirs, ours in _RENAMED.items()}
         result = {names.get(name, name): value for name, value in state.items() if name != LABEL_VECTORS_KEY}
         missing = [name for name in _RENAMED if name not in result]
     elif to == "plugin":
         result = {_RENAMED.get(name, name): value for name, value in state.items()}
-        missing = [name for name in _RENAMED.values() if name not in result]
+        missing = [name for name in (_MLP if mlp else _RENAMED.values()) if name not in result]
     else:
         raise InputError(f"expected 'plugin' or 'release', got {to!r}", field="to")
     if missing:
@@ -218,7 +227,8 @@ def convert_state_dict(
 
 def _label_vectors(state: Mapping[str, Tensor], source: str | Path | np.ndarray | None) -> Tensor:
     own = source is None and LABEL_VECTORS_KEY in state
-    matrices = ["cls_head.fc_cls.weight", f"{_BRANCH}fc.weight", *([LABEL_VECTORS_KEY] if own else [])]
+    last = _MLP[2] if _MLP[2] in state else f"{_BRANCH}fc.weight"
+    matrices = ["cls_head.fc_cls.weight", last, *([LABEL_VECTORS_KEY] if own else [])]
     for name in matrices:
         if name not in state or state[name].ndim != 2:
             was = f"the shape {tuple(state[name].shape)}" if name in state else "none"

@@ -25,6 +25,8 @@ COLUMNS = {
     "mean_class": "Mean class",
     "macro_f1": "Macro F1",
     "nearest_name_top1": "Nearest name",
+    "nearest_name_top5": "Nearest name, Top-5",
+    "nearest_name_mean_class": "Nearest name, mean class",
     "ece": "ECE",
 }
 

@@ -47,10 +47,10 @@ def read_class_names(path: str | os.PathLike[str]) -> list[str]:
     Raises:
         InputError: As that function.
     """
-    found = read_name_list(path)
-    if found.note:
-        warnings.warn(f"{os.fspath(path)}: {found.note}", stacklevel=2)
-    return found.names
+    listed = read_name_list(path)
+    if listed.note:
+        warnings.warn(f"{os.fspath(path)}: {listed.note}", stacklevel=2)
+    return listed.names
 
 
 def read_name_list(path: str | os.PathLike[str]) -> NameList:
@@ -71,11 +71,11 @@ def read_name_list(path: str | os.PathLike[str]) -> NameList:
     if lines[0][:1] in ("[", "{") and [line for line in lines if line][-1][-1] in "]}":
         raise InputError("expected one class name a line, got what looks like JSON", file=path)
     rows = _cells(path)
-    found = _titled_table(rows, path) or _table(rows, path) or _numbered(lines, path) or _plain(lines)
-    check_class_names(found.names, path)
-    _refuse_repeated(found, path)
-    refuse_numbered(found.names, path)
-    return found
+    listed = _titled_table(rows, path) or _table(rows, path) or _numbered(lines, path) or _plain(lines)
+    check_class_names(listed.names, path)
+    _refuse_repeated(listed, path)
+    refuse_numbered(listed.names, path)
+    return listed
 
 
 def refuse_numbered(names: Sequence[str], file: str | os.PathLike[str] | None = None) -> None:
@@ -126,12 +126,12 @@ def _numbered(lines: Sequence[str], path: str | os.PathLike[str]) -> NameList | 
     body = [line for line in lines if line]
     title = None if _IN_FRONT.fullmatch(body[0]) else body[0]
     matches = [_IN_FRONT.fullmatch(line) for line in (body if title is None else body[1:])]
-    found = [
+    numbered = [
         (int(match["number"]), _unquoted(match["name"])) for match in matches if match and _has_letter(match["name"])
     ]
-    if len(found) < len(matches) or len(found) < (1 if title is None else 2):
+    if len(numbered) < len(matches) or len(numbered) < (1 if title is None else 2):
         return None
-    numbers = [number for number, _ in found]
+    numbers = [number for number, _ in numbered]
     if title is not None and min(numbers) != 0 and title_key(title) not in _LIST_TITLES:
         problem = f"every line but the first, {short_repr(title)}, begins with a number"
         fix = "Number all names or none; a title may stand above numbers that begin with 0."
@@ -210,12 +210,12 @@ def _in_order(
     return NameList(ordered, first, note)
 
 
-def _refuse_repeated(found: NameList, path: str | os.PathLike[str]) -> None:
+def _refuse_repeated(listed: NameList, path: str | os.PathLike[str]) -> None:
     """Blank lines and names twice, by line; in a numbered list, whose lines may be in another order, by class."""
-    unit, offset = ("line", 1 + int(bool(found.note))) if found.first is None else ("number", found.first)
+    unit, offset = ("line", 1 + int(bool(listed.note))) if listed.first is None else ("number", listed.first)
     first: dict[str, int] = {}
     problems: list[str] = []
-    for number, name in enumerate(found.names, offset):
+    for number, name in enumerate(listed.names, offset):
         if not name:
             problems.append(f"{unit} {number} is blank")
         elif (before := first.setdefault(fold_name(name), number)) != number:

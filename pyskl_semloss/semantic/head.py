@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,9 @@ import numpy as np
 from torch import Tensor
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.reading import did_you_mean
 from pyskl_semloss.semantic.label_vectors import load_matrix
-from pyskl_semloss.semantic.loss import SemanticBranch, SemanticLoss
+from pyskl_semloss.semantic.loss import PAPER_ALPHA, SemanticBranch, SemanticLoss
 
 
 class SemanticHeadMixin:
@@ -31,7 +34,8 @@ class SemanticHeadMixin:
         **kwargs: The arguments of the host's head.
 
     Raises:
-        InputError: Label vectors of a wrong shape, for other classes, or not finite; no such loss or branch.
+        InputError: An argument that neither this nor the host's head has; label vectors of a wrong shape, for other
+            classes, or not finite; no such loss or branch.
     """
 
     semantic_branch: SemanticBranch
@@ -41,13 +45,14 @@ class SemanticHeadMixin:
         num_classes: int | None,
         in_channels: int,
         label_vectors: str | Path | np.ndarray,
-        alpha: float = 20.0,
+        alpha: float = PAPER_ALPHA,
         loss: str | SemanticLoss = "mse",
         branch: str = "linear",
         temperature: float = 0.1,
         rescale: bool = False,
         **kwargs: Any,
     ) -> None:
+        _check_names(type(self), kwargs)
         vectors = load_matrix(label_vectors, num_classes)
         super().__init__(len(vectors), in_channels, **kwargs)  # type: ignore[call-arg]
         self.semantic_branch = SemanticBranch(
@@ -76,6 +81,22 @@ class SemanticHeadMixin:
         """
         weighted, error = self.semantic_branch.loss(pooled, label)
         return {"loss_emb": weighted, self.semantic_branch.log_name: error}
+
+
+def _check_names(head: type, names: Iterable[str]) -> None:
+    """Refuse arguments that no ``__init__`` takes to which the head's own hands them on."""
+    known: list[str] = []
+    for kind in head.__mro__:
+        if "__init__" not in vars(kind):
+            continue
+        parameters = list(inspect.signature(vars(kind)["__init__"]).parameters.values())
+        known += [each.name for each in parameters[1:] if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+        if not any(each.kind is each.VAR_KEYWORD for each in parameters):
+            break
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        problem = f"{head.__name__} has no argument {unknown[0]!r}{did_you_mean(unknown[0], known)}"
+        raise InputError(problem, field=unknown[0], fix=f"It has {', '.join(dict.fromkeys(known))}.")
 
 
 def check_one_class(numbers: int, clips: int | None = None, clip: str | None = None, field: str = "label") -> None:

@@ -24,7 +24,7 @@ from pyskl_semloss.semantic.class_names import (
     split_words,
 )
 from pyskl_semloss.semantic.sentence_vectors import PREFIX, encode
-from pyskl_semloss.semantic.word_vectors import DEFAULT_SOURCE, FoundVectors, find_word_vectors
+from pyskl_semloss.semantic.word_vectors import DEFAULT_SOURCE, SHIPPED_SOURCE, FoundVectors, find_word_vectors
 
 __all__ = [
     "LabelVectors",
@@ -243,19 +243,19 @@ def build_label_vectors(
         unused = ", ".join(sorted(stand_ins.keys() - used))
         warnings.warn(f"{len(stand_ins) - len(used)} aliases name no word of the class names: {unused}", stacklevel=2)
     wanted = [[target for word in words for target in stand_ins.get(word, (word,))] for words in raw]
-    found = find_word_vectors([word for words in wanted for word in words], source)
-    kept = [tuple(word for word in words if word in found.vectors) for words in wanted]
-    missing = sorted({word for words in wanted for word in words} - found.vectors.keys())
+    known = find_word_vectors([word for words in wanted for word in words], source)
+    kept = [tuple(word for word in words if word in known.vectors) for words in wanted]
+    missing = sorted({word for words in wanted for word in words} - known.vectors.keys())
     if missing and (oov == "error" or not all(kept)):
-        raise _missing_words(class_names, wanted, kept, found, source, oov)
-    if found.doubt:
-        warnings.warn(f"{found.source}: {found.doubt}; its last word may be one that is left out here", stacklevel=2)
+        raise _missing_words(class_names, wanted, kept, known, source, oov)
+    if known.doubt:
+        warnings.warn(f"{known.source}: {known.doubt}; its last word may be one that is left out here", stacklevel=2)
     # Float32 throughout and in the order of the words: so the released matrix was made.
-    vectors = np.stack([np.mean(np.stack([found.vectors[word] for word in words]), axis=0) for words in kept])
+    vectors = np.stack([np.mean(np.stack([known.vectors[word] for word in words]), axis=0) for words in kept])
     notes: dict[str, Any] = {"casing": "lower", "oov": oov, "aliases": used, "skipped": missing}
-    if found.side_files:
-        notes["side_files"] = found.side_files
-    result = LabelVectors(tuple(class_names), vectors, tuple(kept), found.source, found.checksum, notes)
+    if known.side_files:
+        notes["side_files"] = known.side_files
+    result = LabelVectors(tuple(class_names), vectors, tuple(kept), known.source, known.checksum, notes)
     _warn_of_twins(identical_classes(result))
     return result
 
@@ -295,23 +295,25 @@ def _missing_words(
     class_names: Sequence[str],
     wanted: Sequence[Sequence[str]],
     kept: Sequence[Sequence[str]],
-    found: FoundVectors,
+    known: FoundVectors,
     source: str | os.PathLike[str],
     oov: str,
 ) -> InputError:
-    missing = list(dict.fromkeys(word for words in wanted for word in words if word not in found.vectors))
+    missing = list(dict.fromkeys(word for words in wanted for word in words if word not in known.vectors))
     lines = []
     for word in missing:
         classes = [repr(name) for name, words in zip(class_names, wanted, strict=True) if word in words]
-        near = ", ".join(found.near.get(word, [])) or "none"
+        near = ", ".join(known.near.get(word, [])) or "none"
         lines.append(f"{word} (in {', '.join(classes)}); near spellings: {near}")
     empty = [repr(name) for name, words in zip(class_names, kept, strict=True) if not words]
     lines += [f"no word at all is left for {', '.join(empty)}"] if oov == "skip" else []
     skip = "" if oov == "skip" else ", or leave such words out of the means with --oov skip"
-    lines += [f"{found.doubt}: one more word may have been in it"] if found.doubt else []
+    lines += [f"{known.doubt}: one more word may have been in it"] if known.doubt else []
     problem = f"no vector for {len(missing)} of the words in the class names"
     fix = f"Give words that stand for them, as --alias {missing[0]}=WORD or WORD,WORD{skip}."
-    return InputError(problem, file=found.source, fix=fix, items=lines)
+    if os.fspath(source) == SHIPPED_SOURCE:
+        fix += " A whole file of GloVe vectors knows more words than these, which are those of iMiGUE's class names."
+    return InputError(problem, file=known.source, fix=fix, items=lines)
 
 
 def identical_classes(labels: LabelVectors) -> list[tuple[str, ...]]:
@@ -360,7 +362,7 @@ def summary(labels: LabelVectors) -> str:
         f"{classes} classes, {dimension} dimensions, {len({word for words in labels.words for word in words})} words",
         f"source {labels.source} ({labels.checksum[:16]})",
         f"mean square per dimension {scale:.4f} (the paper's label vectors: {PAPER_MEAN_SQUARE}, with alpha 20)",
-        *(f"cosine {cosine:.3f}  {one} | {other}" for cosine, one, other in nearest_classes(labels)),
+        *(f"cosine {cosine:.3f}  {name} | {other}" for cosine, name, other in nearest_classes(labels)),
         *(f"alias {word} = {', '.join(to)}" for word, to in labels.notes.get("aliases", {}).items()),
     ]
     if targets := labels.notes.get("transform"):

@@ -22,8 +22,11 @@ from torch.nn import functional
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import did_you_mean
-from pyskl_semloss.semantic.label_vectors import load_matrix
+from pyskl_semloss.semantic.label_vectors import PAPER_MEAN_SQUARE, load_matrix
 from pyskl_semloss.semantic.targets import rescaled
+
+PAPER_ALPHA = 20.0
+"""The paper's weight of its MSE, for vectors of the mean square ``PAPER_MEAN_SQUARE``."""
 
 SemanticLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(N, D) embeddings, (N,) classes, (C, D) label vectors -> a scalar that is smallest at the vectors of the classes."""
@@ -232,7 +235,7 @@ class SemanticBranch(nn.Module):
         in_channels: int,
         num_classes: int,
         label_vectors: str | Path | np.ndarray,
-        alpha: float = 20.0,
+        alpha: float = PAPER_ALPHA,
         init_std: float = 0.01,
         *,
         loss: str | SemanticLoss = "mse",
@@ -252,6 +255,7 @@ class SemanticBranch(nn.Module):
         self.init_std = init_std
         self.temperature = float(temperature)
         self.log_name, self._loss = _choose_loss(loss, self.temperature)
+        _warn_of_alpha(loss, self.alpha, len(matrix))
         with torch.random.fork_rng(devices=[]):
             self.fc = _layers(branch, in_channels, matrix.shape[1])
         self.register_buffer("label_vectors", matrix)
@@ -320,6 +324,20 @@ def _choose_loss(loss: str | SemanticLoss, temperature: float) -> tuple[str, Sem
     if "temperature" in inspect.signature(function).parameters:
         function = functools.partial(cast(Any, function), temperature=temperature)
     return f"emb_{name.removeprefix('semantic_')}", function
+
+
+def _warn_of_alpha(loss: str | SemanticLoss, alpha: float, classes: int) -> None:
+    """Say that the paper's alpha is of its MSE, whose size before training is the mean square of the vectors."""
+    before_training = {"cosine": 1.0, "contrastive": math.log(max(classes, 2))}
+    if alpha != PAPER_ALPHA or not isinstance(loss, str) or loss not in before_training:
+        return
+    alike = PAPER_ALPHA * PAPER_MEAN_SQUARE / before_training[loss]
+    warnings.warn(
+        f"alpha {alpha:g} was tuned for the mean squared error; the {loss} loss of {classes} classes begins at about "
+        f"{before_training[loss]:.1f}, the paper's MSE at {PAPER_MEAN_SQUARE}. alpha={alike:.2g} weighs alike before "
+        "training; compare values around it on validation data (semloss sweep --alpha).",
+        stacklevel=3,
+    )
 
 
 def _layers(branch: str, in_channels: int, dimension: int) -> nn.Module:

@@ -1,7 +1,8 @@
 """Word vectors of the words that are needed, and of no others, from each kind of source.
 
-A source is ``hash`` (seeded random vectors), a local file (GloVe text, word2vec text or binary, each also gzipped, or a
-gensim ``.kv``), or the name of a model of gensim's downloader.
+A source is ``shipped`` (GloVe for the words of iMiGUE's class names), ``hash`` (seeded random vectors), a local file
+(GloVe text, word2vec text or binary, each also gzipped, or a gensim ``.kv``), or the name of a model of gensim's
+downloader.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ import numpy as np
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import sha256
 from pyskl_semloss.io.reading import closest_names
-from pyskl_semloss.io.resources import pip_install
+from pyskl_semloss.io.resources import pip_install, resource_path
 from pyskl_semloss.semantic.word_vector_files import read_word_vectors
 
 DEFAULT_SOURCE = "glove-wiki-gigaword-300"
+SHIPPED_SOURCE = "shipped"
+"""The GloVe vectors of the words in iMiGUE's class names, which come with the package."""
 # gensim-data has had no new model since 2018, so that a name that is not here is a slip of the pen.
 DOWNLOADER_NAMES = (
     "conceptnet-numberbatch-17-06-300",
@@ -71,7 +74,7 @@ def find_word_vectors(words: Iterable[str], source: str | os.PathLike[str] = DEF
 
     Args:
         words: The words, spelled as the source spells them.
-        source: ``hash``, ``hash:DIM`` or ``hash:DIM:SEED``, a file, or a name of gensim's downloader.
+        source: ``shipped``; ``hash``, ``hash:DIM`` or ``hash:DIM:SEED``; a file; or a name of gensim's downloader.
 
     Raises:
         InputError: The source does not exist, cannot be fetched, or is malformed.
@@ -82,7 +85,7 @@ def find_word_vectors(words: Iterable[str], source: str | os.PathLike[str] = DEF
         dimension, seed = _parse_hash(text)
         vectors = {word: hash_vector(word, dimension, seed) for word in needed}
         return FoundVectors(vectors, {}, f"hash:{dimension}:{seed}", f"seed {seed}")
-    path = _locate(text)
+    path = resource_path("data/glove.6B.300d.imigue48.txt") if text == SHIPPED_SOURCE else _locate(text)
     vectors, near, beside, doubt = read_word_vectors(path, needed)
     side_files = {file.name: sha256(file) for file in beside}
     name = text if text in DOWNLOADER_NAMES else path.name
@@ -121,9 +124,9 @@ def _locate(source: str) -> Path:
         raise InputError("expected a file of word vectors, got a folder", file=path)
     if path.suffix in {".txt", ".vec", ".gz", ".bin", ".kv", ".zip", ".model"} or len(path.parts) > 1:
         raise InputError("there is no such file of word vectors", file=path)
-    near = closest_names(source, DOWNLOADER_NAMES, 3)
+    near = closest_names(source, (SHIPPED_SOURCE, *DOWNLOADER_NAMES), 3)
     raise InputError(
-        f"{source!r} is neither 'hash', nor a file, nor a name of gensim's downloader",
+        f"{source!r} is neither 'shipped', nor 'hash', nor a file, nor a name of gensim's downloader",
         field="vectors",
         fix=f"{'Near names' if near else 'Its names'}: {', '.join(near or DOWNLOADER_NAMES)}.",
     )
@@ -151,7 +154,8 @@ def _download(name: str) -> Path:
         f"the word vectors {name!r} are not on this machine and could not be downloaded ({reason})",
         field="vectors",
         fix=f"Fetch {name}.gz by hand from the release {name!r} of github.com/RaRe-Technologies/gensim-data and save "
-        f"it as {path}; or give a local file of word vectors, such as glove.6B.300d.txt; or, without meaning, 'hash'.",
+        f"it as {path}; or give a local file of word vectors, such as glove.6B.300d.txt; or 'shipped', which knows the "
+        "words of iMiGUE's class names; or, without meaning, 'hash'.",
     ) from None
 
 

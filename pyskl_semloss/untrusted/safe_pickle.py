@@ -46,8 +46,9 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in self._extra:
             replacement = self._extra[module, name]
-            is_function = isinstance(replacement, types.FunctionType)
-            return AllowedFunction(replacement, self._budget) if is_function else replacement
+            if isinstance(replacement, types.FunctionType):
+                return AllowedFunction(replacement, self._budget)
+            return replacement
         if (module, name) not in PLAIN:
             raise Refused(f"it names the global '{module[:80]}.{name[:80]}', which was not executed; " + ACCEPTED)
         return AllowedFunction(PLAIN[module, name], self._budget)

@@ -11,6 +11,7 @@ import torch
 from helpers import ROOT
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.checkpoints import convert_checkpoint, convert_state_dict, read_state_dict
+from pyskl_semloss.semantic.loss import SemanticBranch
 
 VECTORS = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
 
@@ -78,6 +79,24 @@ def test_what_does_not_fit_is_refused(change, vectors, message):
     change(state)
     with pytest.raises(InputError, match=message):
         convert_state_dict(state, vectors)
+
+
+def test_a_branch_that_is_an_mlp_keeps_its_weights_and_is_not_called_absent(tmp_path):
+    branch = SemanticBranch(8, 4, VECTORS, branch="mlp")
+    state = {f"cls_head.semantic_branch.{name}": value for name, value in branch.state_dict().items()}
+    state["cls_head.fc_cls.weight"] = torch.randn(4, 8)
+    torch.save({"state_dict": state}, tmp_path / "mlp.pth")
+    ours = convert_checkpoint(tmp_path / "mlp.pth", tmp_path / "out.pth")
+    assert list(ours) == list(state) and all(torch.equal(ours[name], state[name]) for name in state)
+    other = convert_state_dict(state, VECTORS + 1)
+    np.testing.assert_array_equal(other["cls_head.semantic_branch.label_vectors"].numpy(), VECTORS + 1)
+    with pytest.raises(InputError, match="mlp.pth.*its semantic branch is an MLP, and the release knows a linear one"):
+        convert_checkpoint(tmp_path / "mlp.pth", tmp_path / "back.pth", to="release")
+    with pytest.raises(InputError, match="predicts 5 dimensions, the label vectors have 3"):
+        convert_state_dict(state, VECTORS[:, :3])
+    del state["cls_head.semantic_branch.fc.2.bias"]
+    with pytest.raises(InputError, match="no semantic branch .*fc.2.bias are missing"):
+        convert_state_dict(state)
 
 
 class Evil:

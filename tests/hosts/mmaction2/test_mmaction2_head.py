@@ -60,6 +60,13 @@ def test_the_number_of_classes_may_be_left_to_the_label_vectors(tmp_path):
         head(num_classes=CLASSES + 1)
 
 
+def test_an_argument_that_no_head_has_is_refused_with_the_nearest():
+    words = "SemanticEmbeddingHead has no argument 'alhpa'; did you mean 'alpha'[?] It has .*alpha.*dropout_ratio"
+    with pytest.raises(InputError, match=words):
+        head(alhpa=20)
+    assert head(dropout_ratio=0, loss_cls=dict(type="CrossEntropyLoss", loss_weight=2.0)).loss_cls.loss_weight == 2
+
+
 def test_equals_the_release(shared_dir):
     golden = np.load(shared_dir / "golden" / "released_head.npz")
     built = head(

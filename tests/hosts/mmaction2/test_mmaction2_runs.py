@@ -121,6 +121,35 @@ def test_our_test_tool_and_the_hosts_give_the_same_scores(folder, trained):
     np.testing.assert_allclose(Scores.load(folder / "fused.npz").score, ours.score, atol=1e-6)
 
 
+def test_a_test_prints_both_results_and_on_a_validation_split_their_best_weights(folder, trained):
+    work, _ = trained
+    command = [
+        sys.executable,
+        "tools/test.py",
+        CONFIG,
+        work / "epoch_1.pth",
+        "--work-dir",
+        work,
+        "--out",
+        work / "v.npz",
+    ]
+    out = run(*command, *overrides(folder), "test_dataloader.dataset.split=val").splitlines()
+    scores = Scores.load(work / "v.npz")
+    near = np.exp(scores.semantic_cosine.astype(float) / 0.1)
+    near /= near.sum(1, keepdims=True)
+    for kind, table in (("classifier", scores.score), ("name", near)):
+        hit = table.argmax(1) == scores.label
+        fifth = (np.argsort(-table, 1, kind="stable")[:, :5] == scores.label[:, None]).any(1)
+        recall = np.mean([hit[scores.label == each].mean() for each in np.unique(scores.label)])
+        line = next(line for line in out if f"{kind} " in line and line.split()[-1] == str(len(hit)))
+        assert line.split()[-5:-2] == [f"{100 * value:.2f}" for value in (hit.mean(), fifth.mean(), recall)]
+    right = [((1 - w) * scores.score + w * near).argmax(1) == scores.label for w in np.linspace(0, 1, 21)]
+    best = 100 * max(hit.mean() for hit in right)
+    assert any(f"Top-1 {best:.2f}, the classifier alone {100 * right[0].mean():.2f}." in line for line in out)
+    typed = out[-1].split()
+    assert typed[-3:] == ["--search-on", str(work / "v.npz"), f"{work / 'v.npz'}:semantic"]
+
+
 def test_the_hosts_training_tool_runs_our_config(folder):
     work = folder / "host_train"
     options = [*overrides(folder), "train_cfg.max_epochs=1"]

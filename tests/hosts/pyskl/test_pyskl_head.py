@@ -101,6 +101,13 @@ def test_a_label_without_a_vector_is_refused():
         built.loss(built(features(2)), torch.tensor([0, CLASSES]))
 
 
+def test_an_argument_that_no_head_has_is_refused_with_the_nearest():
+    words = "SemanticEmbeddingHead has no argument 'alhpa'; did you mean 'alpha'[?] It has .*alpha.*dropout"
+    with pytest.raises(InputError, match=words):
+        head(alhpa=20)
+    assert head(dropout=0, loss_cls=dict(type="CrossEntropyLoss", loss_weight=2.0)).loss_cls.loss_weight == 2
+
+
 def test_equals_the_release(shared_dir):
     golden = np.load(shared_dir / "golden" / "released_head.npz")
     built = head(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation import fusion
 from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, search_weights, softmax_rows
+from pyskl_semloss.evaluation.fusion_plan import is_validation, result_table, validation_notes
 from pyskl_semloss.evaluation.metrics import accuracy_table, all_metrics
 from pyskl_semloss.evaluation.scores import Scores
 
@@ -284,3 +285,47 @@ def test_the_table():
     assert lines[1].split() == ["one", "2", "100.00", "100.00", "100.00", "50.00", "40", "40"]
     assert lines[2].split() == ["two", "-", "-", "-", "-", "40", "0"]
     assert "weight" not in accuracy_table([("one", "", A)]) and "nearest" not in accuracy_table([("one", "", A)])
+
+
+def named():
+    """Clips a and b are told by the classifier, c by the name; no weighting tells d, whose label is unknown."""
+    score = np.array([[0.9, 0.1], [0.3, 0.7], [0.55, 0.45], [0.5, 0.5]])
+    cosine = np.array([[0.5, 0.5], [0.45, 0.5], [0.0, 0.9], [0.1, 0.2]])
+    return Scores(np.array(list("abcd")), score, np.array([0, 1, 1, -1]), semantic_cosine=cosine)
+
+
+def test_classifier_and_nearest_name_have_a_line_each():
+    lines = result_table("joint", named()).splitlines()
+    assert lines[0].split() == ["Top-1", "Top-5", "mean-class", "clips", "labelled"]
+    # The classifier is right on a and b, the name on b and c and, of equal cosines the lower class, on a.
+    assert lines[1].split() == ["joint,", "classifier", "66.67", "100.00", "75.00", "4", "3"]
+    assert lines[2].split() == ["joint,", "nearest", "name", "100.00", "100.00", "100.00", "4", "3"]
+    assert len(result_table("joint", A).splitlines()) == 2
+
+
+def test_the_best_weights_on_a_validation_split_are_said_with_a_caution_and_a_command():
+    scores = named()
+    first, caution, command = validation_notes(scores, "my val.npz", "test.npz")
+    near = np.exp(scores.semantic_cosine / 0.1)
+    near /= near.sum(1, keepdims=True)
+    tried = {step: (1 - step / 20) * scores.score + step / 20 * near for step in range(21)}
+    right = {step: (fused.argmax(1) == scores.label)[:3].mean() for step, fused in tried.items()}
+    best = min((-top1, round(abs(step - 10)), -step) for step, top1 in right.items())
+    assert best == (-1.0, 0, -10) and right[0] == pytest.approx(2 / 3)
+    assert first == (
+        "The weights 0.5 of the classifier and 0.5 of the nearest name are the best of 21 on these 3 clips: "
+        "Top-1 100.00, the classifier alone 66.67."
+    )
+    assert "chosen on these clips" in caution and "too optimistic" in caution
+    assert command == "  semloss fuse test.npz test.npz:semantic --search-on 'my val.npz' 'my val.npz:semantic'"
+    logits = replace(scores, score=np.log(scores.score))
+    assert validation_notes(logits, "v.npz", "t.npz")[0] == first
+    assert validation_notes(logits, "v.npz", "t.npz")[2].endswith(" v.npz:semantic --softmax")
+    assert validation_notes(A, "v.npz", "t.npz") == []
+    assert validation_notes(replace(scores, label=np.full(4, -1)), "v.npz", "t.npz") == []
+
+
+@pytest.mark.parametrize("split", ["val", "valid", "Validation", "xsub_val", "val2", "val_1"])
+def test_splits_for_validation(split):
+    assert is_validation(split)
+    assert not any(map(is_validation, ("test", "interval", "evaluation", "xsub_test", "value", "", None)))

@@ -186,6 +186,8 @@ def test_summary():
         Scores(np.array(list("abc")), score[:, :3], np.array([0, 1, 1]), semantic_cosine=-score[:, :3])
     )
     assert numbers["top5"] == 1.0 and numbers["nearest_name_top1"] == pytest.approx(1 / 3)
+    # Recalls by the cosines: class 0 none, class 1 one of two.
+    assert numbers["nearest_name_top5"] == 1.0 and numbers["nearest_name_mean_class"] == pytest.approx(0.25)
     probable = Scores(np.array(list("abc")), np.eye(6)[[0, 1, 2]], np.array([0, 1, 5]))
     assert all_metrics(probable)["ece"] == pytest.approx(1 / 3)
 

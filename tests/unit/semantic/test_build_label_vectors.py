@@ -40,6 +40,7 @@ def test_equals_the_papers_label_vectors_to_the_last_bit(shared_dir, tmp_path):
     assert labels.vectors.dtype == np.float32
     np.testing.assert_array_equal(labels.vectors, expected)
     assert labels.checksum == sha256(glove / "glove.6B.300d.imigue48.txt")
+    np.testing.assert_array_equal(build_label_vectors(labels.class_names, "shipped").vectors, expected)
     labels.save(tmp_path / "v.npz")
     np.testing.assert_array_equal(load_matrix(tmp_path / "v.npz", 32), expected)
     assert "mean square per dimension 0.0769" in summary(labels)
@@ -105,6 +106,13 @@ def test_hash_makes_neighbours_of_names_that_share_words():
     labels = build_label_vectors(["touch left ear", "cross legs", "touch right ear"], "hash")
     cosine, one, other = nearest_classes(labels)[0]
     assert {one, other} == {"touch left ear", "touch right ear"} and 0.5 < cosine < 0.8
+
+
+def test_shipped_vectors_say_which_words_they_know():
+    with pytest.raises(InputError, match="no vector for 1 of the words(.|\n)*those of iMiGUE's class names"):
+        build_label_vectors(["touch face", "clap"], "shipped")
+    with pytest.raises(InputError, match="'shiped' is neither 'shipped', nor 'hash'.* Near names: shipped"):
+        build_label_vectors(["touch face"], "shiped")
 
 
 @pytest.mark.parametrize("source", ["hash:", "hash:0", "hash:x", "hash:300:-1", "hash:300:1:2"])

@@ -204,6 +204,22 @@ def test_a_loss_of_ones_own():
         LOSSES.pop("huber", None)
 
 
+@pytest.mark.parametrize(("loss", "alike"), [("cosine", 1.5), ("contrastive", 0.44)])
+def test_the_papers_alpha_with_another_loss_is_warned_of_with_one_that_weighs_alike(loss, alike):
+    vectors = np.random.default_rng(0).normal(size=(32, 300))
+    words = f"alpha 20 was tuned for the mean squared error; .*alpha={alike:g} weighs"
+    with pytest.warns(UserWarning, match=words) as caught:
+        SemanticBranch(8, 32, vectors, loss=loss)
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        branch = SemanticBranch(8, 32, vectors, alpha=alike, loss=loss, rescale=True)
+        paper = SemanticBranch(8, 32, vectors, rescale=True)
+    pooled, label = torch.randn(64, 8), torch.arange(32).repeat(2)
+    ratio = float(branch.loss(pooled, label)[0]) / float(paper.loss(pooled, label)[0])
+    assert 0.8 < ratio < 1.25
+
+
 def test_what_cannot_be_chosen_is_refused():
     vectors = np.ones((4, 5), np.float32)
     for arguments, words in (
