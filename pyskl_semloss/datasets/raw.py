@@ -15,7 +15,7 @@ from typing import Any
 from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import ClipRules, read_clip
-from pyskl_semloss.cpu.workers import Notify, run_tasks
+from pyskl_semloss.cpu.workers import DONE, FAILED, Notify, run_tasks
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.parts import Part, part_key, read_part, write_part
 from pyskl_semloss.datasets.raw_format import RawFormat
@@ -215,9 +215,9 @@ def map_tasks(
         return
     waiting, failure = deque(tasks), None
     for event in run_tasks(functools.partial(_apply, work), waiting, min(workers, len(tasks))):
-        if event.kind == "done":
+        if event.kind == DONE:
             yield event.value
-        elif event.kind == "failed":
+        elif event.kind == FAILED:
             failure = failure or event.value.located(file=file_of(event.task))
             # What the others have in hand is finished: the next run need not do it again.
             waiting.clear()

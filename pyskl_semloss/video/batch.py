@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss import __version__
-from pyskl_semloss.cpu.workers import Event, Notify, run_tasks
+from pyskl_semloss.cpu.workers import FAILED, PROGRESS, Event, Notify, run_tasks
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import read_npz
 from pyskl_semloss.io.files import acquire_lock, atomic_write, explain_write_errors, sha256
@@ -242,11 +242,11 @@ class _BatchState:
     def handle(self, event: Event) -> None:
         """Handle an event of a process and add the tasks that follow."""
         task, outcome = event.task, self._outcomes[event.task.video]
-        if event.kind == "failed":
+        if event.kind == FAILED:
             outcome.status = "failed"
             outcome.problem = str(event.value.located(file=outcome.video))
             self.tasks = self._without(task.video)
-        elif event.kind == "told":
+        elif event.kind == PROGRESS:
             self._done[task.video, task.lane] = event.value
         elif outcome.status != "failed":
             self._add_next(task, event.value, outcome)

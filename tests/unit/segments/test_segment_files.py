@@ -348,7 +348,7 @@ def test_elan_without_its_library_is_one_sentence(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "pympi", None)
     check_formats(["csv", "vtt", "json"])
-    with pytest.raises(InputError, match=r"pympi-ling.*pip install 'pyskl_semloss\[elan\]'"):
+    with pytest.raises(InputError, match=r'pympi-ling.*pip install -e "\.\[elan\]"'):
         check_formats(["eaf"])
 
 
