@@ -117,3 +117,9 @@ def escape_control_characters(text: str) -> str:
 
 class HostError(ImportError):
     """Missing toolbox (MMAction2, PySKL), or an unsupported version of it."""
+
+
+def reason(error: Exception) -> str:
+    """First line of a library's error message, at most 200 characters."""
+    lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

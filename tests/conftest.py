@@ -22,7 +22,11 @@ resources resume_kills resume_malformed run_lock screen stopped_tools sweep_real
 What they look at depends on no version of numpy. They are slow, and so are the files of SLOW.
 """
 
-SLOW: list[str] = []
+SLOW = """
+app_server converters_splits mmaction2_configs mmaction2_predictor mmaction2_recognizer onnx_export outputs own_keypoints
+results store sweep video_estimate
+""".split()
+"""Other test files that take ten seconds and more, all together."""
 
 FOLDERS = {"browser": "browser", "hosts/mmaction2": "mmaction2", "hosts/pyskl": "pyskl"}
 """Folders below tests/, and the marker of all that lies there."""

@@ -16,8 +16,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from pyskl_semloss.errors import HostError, InputError
-from pyskl_semloss.io.reading import reason
+from pyskl_semloss.errors import HostError, InputError, reason
 
 Notify = Callable[[Any], None]
 Work = Callable[[Any, Notify], Any]

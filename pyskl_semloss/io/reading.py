@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import reason as reason
 
 AnyPath = str | os.PathLike[str]
 
@@ -331,12 +332,6 @@ def short_repr(value: object) -> str:
         "['clap', 'clap', 'clap', ...]"
     """
     return _ShortRepr().repr(value)
-
-
-def reason(error: Exception) -> str:
-    """First line of a library's error message, at most 200 characters."""
-    lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
 
 
 _SYSTEM_FILES = {

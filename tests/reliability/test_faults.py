@@ -256,7 +256,7 @@ def test_the_dataset_names_broken_clips_of_pickles_and_stores(tmp_path):
     pickle_to_store(tmp_path / "clips.pkl", tmp_path / "store")
     settings = dict(type="KeypointDataset", split="train", skeleton="openpose22", pipeline=[divides_by_label])
     for source in ("clips.pkl", "store"):
-        dataset = DATASETS.build(dict(settings, ann_file=str(tmp_path / source)))
+        dataset = DATASETS.build(dict(settings, _scope_="mmaction", ann_file=str(tmp_path / source)))
         name = dataset.get_data_info(2)["frame_dir"]
         assert dataset.clip_id(2) == name
         with pytest.raises(InputError) as error:

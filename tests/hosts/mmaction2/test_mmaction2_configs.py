@@ -146,12 +146,16 @@ def test_the_paper_variant_has_the_releases_mistakes():
 
 def test_load_config_says_which_file_is_missing_and_how_to_make_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"train_dataloader.dataset.ann_file.*annotations.pkl.*semloss prepare makes"):
+    with pytest.raises(
+        InputError, match=r"train_dataloader.dataset.ann_file.*annotations.pkl.*Make it: semloss prepare imigue"
+    ):
         load_config(str(FOLDER / "imigue" / "joint.py"), uses=["train"])
     with pytest.raises(InputError, match="nowhere.py.*no such config"):
         load_config("nowhere.py", uses=["train"])
     config = load_config(str(FOLDER / "imigue" / "joint.py"), uses=[])
-    with pytest.raises(InputError, match=r"model.cls_head.label_vectors.*label_vectors.npz.*semloss label-vectors m"):
+    with pytest.raises(
+        InputError, match=r"model.cls_head.label_vectors.*label_vectors.npz.*Make it: semloss label-vectors --labels"
+    ):
         check_label_vectors(config, "joint.py")
 
 

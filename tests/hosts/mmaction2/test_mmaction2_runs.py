@@ -90,7 +90,8 @@ def test_training_shows_both_terms_and_says_how_to_go_on(trained):
     log = log_of(work)
     assert "loss_cls:" in log and "loss_emb:" in log and "emb_mse:" in log and "eta:" in log
     assert "acc/top1:" in log and "acc/nearest_name_top1:" in log
-    assert f"python tools/test.py {CONFIG} {work}/epoch_1.pth" in out
+    # The config that the run wrote has the options.
+    assert f"python tools/test.py {work}/joint.py {work}/epoch_1.pth" in out and (work / "joint.py").is_file()
     # 16 clips a step where the rate is given for 32.
     assert "Scaling the original LR by 0.5" in log
 

@@ -135,9 +135,9 @@ def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
 def test_without_onnx_the_error_says_what_to_install(tmp_path, monkeypatch):
     for name in ("onnx", "onnxruntime"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(HostError, match=r"pip install 'pyskl_semloss\[onnx\]'"):
+    with pytest.raises(HostError, match=r'pip install -e "\.\[onnx\]"'):
         export_onnx(predictor_of(tmp_path, ["joint"]), tmp_path / "out.onnx")
-    with pytest.raises(HostError, match=r"pip install 'pyskl_semloss\[onnx\]'"):
+    with pytest.raises(HostError, match=r'pip install -e "\.\[onnx\]"'):
         check.open_session(tmp_path / "out.onnx")
 
 

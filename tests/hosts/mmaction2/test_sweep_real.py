@@ -1,11 +1,13 @@
 """A sweep by tools/sweep.py on MMAction2, killed in training and gone on with."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,17 @@ def tool(*arguments, code=0):
 def environment():
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": path}
+
+
+def works_in(folder):
+    """Whether a process, by its file of the command line, names the folder."""
+
+    def names_it(cmdline):
+        with contextlib.suppress(OSError):
+            return os.fsencode(folder) in cmdline.read_bytes()
+        return False
+
+    return names_it
 
 
 def test_a_real_sweep_is_killed_in_training_goes_on_and_is_skipped(tmp_path):
@@ -55,6 +68,9 @@ def test_a_real_sweep_is_killed_in_training_goes_on_and_is_skipped(tmp_path):
     finally:
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
+    # The training hears of the end of what started it, and ends, too.
+    while time.monotonic() < deadline and any(map(works_in(folder), Path("/proc").glob("[0-9]*/cmdline"))):
+        time.sleep(0.1)
     assert (folder / "epoch_1.pth").is_file() and not (folder / "done.json").exists()
     assert "cut off" in tool(*options, "--dry-run")
     said = tool(*options)

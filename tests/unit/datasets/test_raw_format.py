@@ -132,7 +132,7 @@ def test_every_mistake_is_told_at_once(tmp_path):
         read_format(source)
     first, *mistakes, last = str(error.value).splitlines()
     assert first == f"{source}: the description of a raw data set has 16 mistakes:"
-    assert last.startswith("docs/conversion.md")
+    assert last.startswith("See 'Another raw data set' in docs/conversion.md")
     for at, words in enumerate((
         "img_shape: it is missing", "'colums': there is no such field; did you mean 'columns'?",
         "clip_separator: expected no digit", "columns: expected a whole number from 2 to 4096, got True",

@@ -28,11 +28,11 @@ def test_classes_are_the_papers_in_its_order(shared_dir):
     assert list(CLASS_NAMES) == (shared_dir / "data" / "glove" / "imigue_labels.txt").read_text().splitlines()
 
 
-def test_gestures_name_known_places():
+def test_gestures_name_known_targets():
     known = {*HEAD_TARGETS, *BODY_TARGETS, *OTHER_ARM_TARGETS}
     for gesture in GESTURES:
         for arm in (gesture.arm, gesture.other):
-            assert arm is None or (arm.places and known.issuperset(arm.places))
+            assert arm is None or (arm.targets and known.issuperset(arm.targets))
 
 
 def test_mirror_is_the_layouts():

@@ -202,7 +202,7 @@ def test_whom_a_recording_is_about_can_be_changed_without_estimating_anew(short,
         files = PartFiles(tmp_path / "short.parts", str(short), person)
         assert files.lengths() == {0: 40} and part.stat().st_mtime_ns == stamp
     (made,) = estimate_files([short], tmp_path, options[1])
-    assert made.about["persons_found"] == 2 and made.about["chosen"] == [1] and made.about["frames_seen"] == 40
+    assert made.facts["persons_found"] == 2 and made.facts["chosen"] == [1] and made.facts["frames_seen"] == 40
     recording = read_recording(made.recording)
     in_one_go = estimate(short, layout=DOTS, estimator=crowd(), person="1")
     np.testing.assert_array_equal(recording.keypoint, in_one_go.keypoint)
@@ -324,7 +324,7 @@ def test_many_files_one_of_them_broken(tmp_path, short, long):
     assert told[-1][2:] == (5, 5)
     estimate(long, layout=DOTS, estimator=smooth_dots()).save(tmp_path / "alone.npz")
     assert same(tmp_path / "alone.npz", made[4].recording).frames == LONG
-    assert made[4].about["seen"] == made[4].about["frames"] == LONG
+    assert made[4].facts["seen"] == made[4].facts["frames"] == LONG
     assert not (tmp_path / "long.parts").exists()
     before = Path(made[4].recording).stat().st_mtime_ns
     again = estimate_files(videos, tmp_path, options, workers=2)

@@ -122,10 +122,10 @@ def test_a_rate_that_the_file_does_not_say_is_seen_in_its_time_stamps(says):
 
 def test_time_stamps_that_stand_still_count_the_frames_and_a_long_gap_is_damage():
     video = module.Video("a.avi", (4, 4), 10.0, 0)
-    assert list(module._places(video, Stamps(10, [0] * 5))) == [0, 1, 2, 3, 4]
-    assert list(module._places(video, Stamps(10, [500, 600, 600, 1500, 1600]))) == [0, 1, 2, 10, 11]
+    assert list(module._grid_indices(video, Stamps(10, [0] * 5))) == [0, 1, 2, 3, 4]
+    assert list(module._grid_indices(video, Stamps(10, [500, 600, 600, 1500, 1600]))) == [0, 1, 2, 10, 11]
     with pytest.raises(InputError, match=r"a\.avi: after frame 1 \(0\.10 s\) the next comes 60 s later"):
-        list(module._places(video, Stamps(10, [0, 100, 60100])))
+        list(module._grid_indices(video, Stamps(10, [0, 100, 60100])))
 
 
 def test_without_opencv_one_sentence_says_what_to_install(tmp_path, monkeypatch):
