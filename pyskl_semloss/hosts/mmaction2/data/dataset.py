@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS
+from mmengine.config import ConfigDict
 
 from pyskl_semloss.annotations.dataset_clips import StoredClips, dataset_clips
 from pyskl_semloss.errors import InputError
@@ -32,6 +33,7 @@ class KeypointDataset(PoseDataset):
         off_image: ``"drop"`` makes points outside the image missing ones, ``"keep"`` leaves them.
         binary_score: Every known point scores 1 and every missing one, (0, 0), scores 0.
         strict: Refuse whatever would be mended with a warning.
+        only_classes: Leave out the clips of all other classes, and clips without a label.
         **kwargs: The arguments of :class:`mmaction.datasets.PoseDataset`. With ``test_mode``, clips without a single
             point and clips without a label are kept, so that every id gets a score.
 
@@ -49,10 +51,12 @@ class KeypointDataset(PoseDataset):
         off_image: str = "keep",
         binary_score: bool = False,
         strict: bool = False,
+        only_classes: Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
         self.layout = None if skeleton is None else get_layout(skeleton)
         self.off_image, self.binary_score, self.strict = off_image, binary_score, strict
+        self.only_classes = only_classes
         self._seed_and_epoch: torch.Tensor | None = None
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, **kwargs)
         watch(self)
@@ -76,6 +80,8 @@ class KeypointDataset(PoseDataset):
             binary_score=self.binary_score,
             strict=self.strict,
         )
+        if self.only_classes is not None:
+            clips = self._of_classes(clips, self.only_classes)
         if isinstance(clips, StoredClips):
             # The host would read all of them now, and hold their bytes.
             self.serialize_data = False
@@ -84,7 +90,24 @@ class KeypointDataset(PoseDataset):
             lengths = np.array([clip["total_frames"] for clip in clips])
         # The host keeps it in the checkpoints, where prediction on long recordings finds it.
         self._metainfo["clip_frames"] = float(np.median(lengths))
+        # A checkpoint is read as plain data, and a dict of a config is none.
+        if isinstance(origin := self._metainfo.get("label_vectors"), ConfigDict):
+            self._metainfo["label_vectors"] = origin.to_dict()
         return clips
+
+    def _of_classes(self, clips: Sequence[dict[str, Any]], classes: Sequence[int]) -> Sequence[dict[str, Any]]:
+        """The clips of some classes; in training each of these has some."""
+        stored = isinstance(clips, StoredClips)
+        labels = clips.store.labels[clips.numbers] if stored else np.array([clip["label"] for clip in clips], np.int64)
+        places = np.flatnonzero(np.isin(labels, classes))
+        bare = sorted(set(classes) - set(labels.tolist()))
+        if not len(places) or (bare and not self.test_mode):
+            problem = (
+                f"the split {self.split!r} has no clip of {len(bare)} of the {len(classes)} classes asked for, {bare}"
+            )
+            fix = "Leave the classes without clips out."
+            raise InputError(problem, file=self.ann_file, field="only_classes", fix=fix)
+        return clips.take(places) if stored else [clips[place] for place in places]
 
     def filter_data(self) -> Sequence[dict[str, Any]]:
         """Every clip that was read stays."""

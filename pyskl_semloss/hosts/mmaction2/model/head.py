@@ -20,7 +20,8 @@ class SemanticEmbeddingHead(SemanticHeadMixin, I3DHead):
 
     Losses: ``loss_cls`` and ``loss_emb`` (already weighted by alpha); the unweighted error is logged by the loss's
     name, as ``emb_mse``. Predictions carry, beside the host's ``pred_scores``, the field ``pred_semantic`` with
-    ``cosine`` and ``distance`` to each label vector, (C,) for averaged clips and (S, C) otherwise.
+    ``cosine`` and ``distance`` to each label vector, (C,) for averaged clips and (S, C) otherwise; with F further names
+    C + F in the place of C.
 
     The arguments are those of :class:`pyskl_semloss.semantic.head.SemanticHeadMixin` and of
     :class:`mmaction.models.I3DHead`.
@@ -55,7 +56,7 @@ class SemanticEmbeddingHead(SemanticHeadMixin, I3DHead):
         pooled = self.pooled(feats)
         data_samples = self.predict_by_feat(self._classify(pooled), data_samples)
         cosine, distance = (
-            value.view(len(data_samples), -1, self.num_classes) for value in self.semantic_branch.scores(pooled)
+            value.view(len(data_samples), -1, value.shape[-1]) for value in self.semantic_branch.scores(pooled)
         )
         if self.average_clips is not None:
             cosine, distance = cosine.mean(1), distance.mean(1)

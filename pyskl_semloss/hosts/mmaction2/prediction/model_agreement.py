@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.mmaction2.prediction.trained_model import TrainedModel
 from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.semantic.class_names import check_class_names, read_class_names
+from pyskl_semloss.semantic.label_vectors import LabelVectors
 
 
 def check_agreement(models: Mapping[str, TrainedModel]) -> None:
@@ -77,3 +79,34 @@ def names_of_classes(given: Sequence[str] | AnyPath | None, models: Mapping[str,
         problem = f"expected {first.classes} names, one for each class of {first.checkpoint}, got {len(names)}"
         raise InputError(problem, file=file, field="class_names")
     return names
+
+
+def label_vectors_with_source(
+    models: Mapping[str, TrainedModel], names: tuple[str, ...], file: AnyPath | None = None
+) -> LabelVectors:
+    """The label vectors of the models, with what they were built from.
+
+    Args:
+        models: The models, which have the same label vectors.
+        names: The C names.
+        file: The label vectors' own file, in the place of what the checkpoints record.
+
+    Raises:
+        InputError: A model has no semantic branch, or the file is of other names.
+    """
+    for model in models.values():
+        first, vectors = model, model.label_vectors
+        if vectors is None:
+            problem = "the model has no semantic branch, so that it knows no names"
+            fix = "Take a model that was trained with SemanticEmbeddingHead."
+            raise InputError(problem, file=model.checkpoint, field="model.cls_head", fix=fix)
+    if file is None:
+        recorded = [model.labels for model in models.values() if model.labels is not None]
+        known = next((labels for labels in recorded if labels.source), None)
+        return LabelVectors(names, vectors, ((),) * len(names)) if known is None else replace(known, class_names=names)
+    labels = LabelVectors.load(file)
+    if labels.class_names != names:
+        problem = f"its names are not those of the {len(names)} classes of {first.checkpoint}"
+        raise InputError(problem, file=file, field="class_names", fix="Give the file that the model was trained with.")
+    # A head may have rescaled them; whether they are the same otherwise is seen when they are built anew.
+    return replace(labels, vectors=vectors)

@@ -25,7 +25,11 @@ from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
 from pyskl_semloss.hosts.mmaction2.model.folding import fold_batch_norm
-from pyskl_semloss.hosts.mmaction2.prediction.model_agreement import check_agreement, names_of_classes
+from pyskl_semloss.hosts.mmaction2.prediction.model_agreement import (
+    check_agreement,
+    label_vectors_with_source,
+    names_of_classes,
+)
 from pyskl_semloss.hosts.mmaction2.prediction.trained_model import Source, TrainedModel, build_steps, load_model
 from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.io.reading import AnyPath
@@ -34,6 +38,7 @@ from pyskl_semloss.segments.diagnosis import explain_no_segments
 from pyskl_semloss.segments.localization import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.segment import Segmentation
 from pyskl_semloss.segments.windows import ClipEntry, Timeline, WindowRules, score_windows, window_seconds
+from pyskl_semloss.semantic.unseen import FurtherNames, further_vectors, with_further_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,16 +80,19 @@ def ranked(score: np.ndarray, names: Sequence[str], count: int) -> list[tuple[tu
     return [tuple((names[k], float(row[k])) for k in best) for row, best in zip(score, order, strict=True)]
 
 
-def scores_of(samples: Sequence[Any], class_names: tuple[str, ...]) -> Scores:
-    """The predictions of a batch, as :class:`ScoreMetric` keeps them."""
+def scores_of(samples: Sequence[Any], class_names: tuple[str, ...], seen_bias: float = 0.0) -> Scores:
+    """The predictions of a batch, as :class:`ScoreMetric` keeps them; with further names, those of all names."""
     semantic = [sample.get("pred_semantic") for sample in samples]
     columns: dict[str, Any] = {} if semantic[0] is None else {
         f"semantic_{name}": np.stack([one.get(name).float().cpu().numpy() for one in semantic])
         for name in ("cosine", "distance")
     }  # fmt: skip
+    score = np.stack([get_sample_field(sample, "pred_score").float().cpu().numpy() for sample in samples])
+    if columns and columns["semantic_cosine"].shape[1] > score.shape[1]:
+        score = with_further_names(score, columns["semantic_cosine"], seen_bias)
     return Scores(
         np.array([sample.sample_id for sample in samples]),
-        np.stack([get_sample_field(sample, "pred_score").float().cpu().numpy() for sample in samples]),
+        score,
         np.array([int(get_sample_field(sample, "gt_label").reshape(-1)[0]) for sample in samples]),
         **columns,
         class_names=class_names,
@@ -147,9 +155,41 @@ class Predictor:
         self.weights = [float(weights[place]) for place, name in enumerate(("joint", "limb")) if name in self.models]
         normalise_weights(self.weights, len(self.weights))
         self.class_names = names_of_classes(class_names, self.models)
+        self.further: FurtherNames | None = None
         self.batch_size = first.batch_size if batch_size is None else batch_size
         if self.batch_size < 1:
             raise InputError(f"expected at least 1, got {batch_size}", field="batch_size")
+
+    @property
+    def unseen_names(self) -> tuple[str, ...]:
+        """The names among ``class_names`` of classes that the models were not trained on."""
+        return () if self.further is None else self.further.names
+
+    def add_names(self, further: FurtherNames, label_vectors: AnyPath | None = None) -> None:
+        """Name further classes, which the models were not trained on, by the nearest name.
+
+        Scores have a column for each of them behind those of the trained classes; see
+        :func:`pyskl_semloss.semantic.unseen.with_further_names`.
+
+        Args:
+            further: The F names.
+            label_vectors: The file of label vectors that the models were trained with, where the checkpoints do not
+                record what these were built from.
+
+        Raises:
+            InputError: Names were added before, a model has no semantic branch, a name is known already, or the source
+                of the label vectors is not there or another.
+        """
+        if self.further is not None:
+            raise InputError("further names were added before", field="names", fix="Give all of them at once.")
+        trained = self.class_names[: self.classes]
+        labels = label_vectors_with_source(self.models, trained, label_vectors)
+        vectors = torch.from_numpy(further_vectors(labels, further.names, further.vectors)).to(self.device)
+        for model in self.models.values():
+            model.model.cls_head.semantic_branch.further_vectors = vectors
+        # Copies of the models without the vectors.
+        self.__dict__.pop("_folded_networks", None)
+        self.further, self.class_names = further, (*trained, *further.names)
 
     def predict(self, clips: Clip | Recording | Iterable[Clip | Recording], *, one_view: bool = False) -> Prediction:
         """Name what is done in clips, each as a whole; a recording counts as one clip.
@@ -276,10 +316,14 @@ class Predictor:
             "one_view": one_view,
             **dataclasses.asdict(dataclasses.replace(windows, stride=windows.stride_seconds)),
             **dataclasses.asdict(rules),
+            **({} if self.further is None else {"seen_bias": self.further.seen_bias}),
         }
         found = tuple(one for timeline in timelines for one in find_segments(timeline, rules))
         why = "" if found else explain_no_segments(timelines, windows, rules)
-        return Segmentation(found, self.class_names, recording.name, recording.seconds, recording.video, settings, why)
+        return Segmentation(
+            found, self.class_names, recording.name, recording.seconds, recording.video, settings, why,
+            self.unseen_names,
+        )  # fmt: skip
 
     def _groups(self, one_view: bool) -> list[_Group]:
         """The models by what their tests do with a clip, so that it is done once for those that do the same."""
@@ -309,7 +353,8 @@ class Predictor:
         for group in groups:
             data = group.model.collate([group.pack(entry, report) for entry in batch])
             for name in group.names:
-                scores[name] = scores_of(networks[name].test_step(data), self.class_names)
+                bias = 0.0 if self.further is None else self.further.seen_bias
+                scores[name] = scores_of(networks[name].test_step(data), self.class_names, bias)
         return {name: scores[name] for name in self.models}
 
     def _entry(self, clip: Clip | Recording) -> ClipEntry:

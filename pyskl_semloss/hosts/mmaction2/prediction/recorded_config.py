@@ -125,7 +125,7 @@ _semantic_head = {
     "num_classes": optional(_channels),
     "branch": one_of("linear", "mlp"),
     # The label vectors come from the weights, as they were after rescaling.
-    **dict.fromkeys(("label_vectors", "alpha", "loss", "temperature", "rescale"), unread),
+    **dict.fromkeys(("label_vectors", "alpha", "loss", "temperature", "rescale", "seen_classes"), unread),
 }
 _preprocessor = Part(
     {
@@ -197,7 +197,7 @@ _pipeline = Parts(
 # What the host's data sets and loaders know besides; in prediction neither is built, and no file is opened.
 _of_dataset = (
     "ann_file split valid_ratio box_thr skeleton num_classes strict multi_class start_index modality metainfo "
-    "data_root data_prefix filter_cfg indices serialize_data test_mode lazy_init max_refetch"
+    "only_classes data_root data_prefix filter_cfg indices serialize_data test_mode lazy_init max_refetch"
 )
 _of_loader = (
     "num_workers persistent_workers pin_memory pin_memory_device drop_last shuffle prefetch_factor timeout "

@@ -50,6 +50,7 @@ class TrainedModel:
         class_names: C names, or nothing where none are known.
         label_vectors: (C, D), or nothing where there is no semantic branch.
         clip_frames: Median length of the training clips in frames, or nothing where it is unknown.
+        labels: The label vectors with names, source and notes, or nothing where the names are unknown.
     """
 
     model: Any
@@ -62,6 +63,7 @@ class TrainedModel:
     class_names: tuple[str, ...]
     label_vectors: np.ndarray | None
     clip_frames: float | None
+    labels: LabelVectors | None = None
 
     @property
     def layout(self) -> SkeletonLayout:
@@ -125,12 +127,14 @@ def load_model(source: Source, device: str | torch.device, fast: bool = False) -
     check_weights(model, state, checkpoint)
     model.load_state_dict(state)
     model.to(device).eval()
+    names = _class_names(content, given, state, model.cls_head.num_classes, checkpoint)
     return TrainedModel(
         model=model,
         checkpoint=checkpoint,
-        class_names=_class_names(content, given, state, model.cls_head.num_classes, checkpoint),
+        class_names=names,
         label_vectors=None if matrix is None else matrix.float().numpy(),
         clip_frames=frames,
+        labels=None if matrix is None or not names else _labels(content, given, names, matrix, checkpoint),
         **test,
     )
 
@@ -312,6 +316,24 @@ def _class_names(
         if np.array_equal(vectors.vectors, matrix.float().numpy()):
             return vectors.class_names
     return ()
+
+
+def _labels(
+    content: Mapping[str, Any], given: Config | None, names: tuple[str, ...], matrix: Tensor, checkpoint: str
+) -> LabelVectors:
+    """The label vectors with what the checkpoint, or the file of a given config, says of their source."""
+    vectors, file = matrix.float().numpy(), _label_vectors_of(given)
+    with contextlib.suppress(InputError):
+        if file is not None and np.array_equal((labels := LabelVectors.load(file)).vectors, vectors):
+            return replace(labels, class_names=names)
+    origin = _dataset_meta(content, checkpoint).get("label_vectors") or {}
+    kinds: dict[str, type] = {"source": str, "checksum": str, "notes": dict}
+    fits = isinstance(origin, dict) and all(isinstance(origin.get(key, kind()), kind) for key, kind in kinds.items())
+    if not fits:
+        problem = f"expected source, checksum and notes of the label vectors, got {short_repr(origin)}"
+        raise InputError(problem, file=checkpoint, field="meta.dataset_meta.label_vectors")
+    known = {key: origin[key] for key in kinds if key in origin}
+    return LabelVectors(names, vectors, ((),) * len(names), **known)
 
 
 def _label_vectors_of(config: Config | None) -> str | None:

@@ -132,11 +132,14 @@ def check_label_vectors(config: Config, path: str) -> None:
 
 
 def note_class_names(config: Config) -> None:
-    """Let the training set know the names of the classes, so that the host keeps them in the checkpoints."""
+    """Let the training set know the classes' names and how their vectors were built: checkpoints keep what it knows."""
     path = config.model.get("cls_head", {}).get("label_vectors")
     dataset = (config.get("train_dataloader") or {}).get("dataset", {})
     if isinstance(path, str) and path.endswith(".npz") and dataset.get("type") == "KeypointDataset":
-        dataset["metainfo"] = {**(dataset.get("metainfo") or {}), "classes": list(LabelVectors.load(path).class_names)}
+        labels = LabelVectors.load(path)
+        origin = dict(source=labels.source, checksum=labels.checksum, notes=dict(labels.notes))
+        known = dict(classes=list(labels.class_names), label_vectors=origin)
+        dataset["metainfo"] = {**(dataset.get("metainfo") or {}), **known}
 
 
 def use_label_vectors_of(config: Config, checkpoint: str) -> None:
