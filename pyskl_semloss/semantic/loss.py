@@ -235,6 +235,7 @@ class SemanticBranch(nn.Module):
 
     label_vectors: Tensor
     further_vectors: Tensor | None
+    _seen: Tensor | None
 
     def __init__(
         self,
@@ -307,7 +308,7 @@ class SemanticBranch(nn.Module):
         """
         vectors = self.label_vectors
         if self._seen is not None:
-            vectors, label = vectors[self._seen], self._place(label)
+            vectors, label = vectors[self._seen], _places(label, self._seen)
         error = self._loss(self(pooled), label, vectors)
         return self.alpha * error, error.detach()
 
@@ -327,17 +328,6 @@ class SemanticBranch(nn.Module):
         vectors = self.label_vectors if further is None else torch.cat([self.label_vectors, further])
         return semantic_scores(self(pooled), vectors)
 
-    def _place(self, label: Tensor) -> Tensor:
-        """Places of classes among the seen ones."""
-        match = label[:, None] == self._seen
-        if not bool(match.any(1).all()):
-            wrong = int(label[~match.any(1)][0])
-            problem = f"a clip of class {wrong}, which is none of the seen classes"
-            raise InputError(
-                problem, field="seen_classes", fix="Give the data set only_classes, with the same classes."
-            )
-        return match.int().argmax(1)
-
 
 def _check_seen(seen: Sequence[int], classes: int) -> list[int]:
     numbers = list(seen)
@@ -346,6 +336,16 @@ def _check_seen(seen: Sequence[int], classes: int) -> list[int]:
             f"expected some of the classes 0 to {classes - 1}, each once, got {seen}", field="seen_classes"
         )
     return sorted(numbers)
+
+
+def _places(label: Tensor, seen: Tensor) -> Tensor:
+    """Places of classes (N,) among the seen ones."""
+    match = label[:, None].eq(seen)
+    known = match.any(1)
+    if not bool(known.all()):
+        problem = f"a clip of class {int(label[~known][0])}, which is none of the seen classes"
+        raise InputError(problem, field="seen_classes", fix="Give the data set only_classes, with the same classes.")
+    return match.int().argmax(1)
 
 
 def _choose_loss(loss: str | SemanticLoss, temperature: float) -> tuple[str, SemanticLoss]:

@@ -97,8 +97,10 @@ class KeypointDataset(PoseDataset):
 
     def _of_classes(self, clips: Sequence[dict[str, Any]], classes: Sequence[int]) -> Sequence[dict[str, Any]]:
         """The clips of some classes; in training each of these has some."""
-        stored = isinstance(clips, StoredClips)
-        labels = clips.store.labels[clips.numbers] if stored else np.array([clip["label"] for clip in clips], np.int64)
+        if isinstance(clips, StoredClips):
+            labels = clips.store.labels[clips.numbers]
+        else:
+            labels = np.array([clip["label"] for clip in clips], np.int64)
         places = np.flatnonzero(np.isin(labels, classes))
         bare = sorted(set(classes) - set(labels.tolist()))
         if not len(places) or (bare and not self.test_mode):
@@ -107,7 +109,7 @@ class KeypointDataset(PoseDataset):
             )
             fix = "Leave the classes without clips out."
             raise InputError(problem, file=self.ann_file, field="only_classes", fix=fix)
-        return clips.take(places) if stored else [clips[place] for place in places]
+        return clips.take(places) if isinstance(clips, StoredClips) else [clips[place] for place in places]
 
     def filter_data(self) -> Sequence[dict[str, Any]]:
         """Every clip that was read stays."""

@@ -94,19 +94,21 @@ def label_vectors_with_source(
     Raises:
         InputError: A model has no semantic branch, or the file is of other names.
     """
+    matrices = []
     for model in models.values():
-        first, vectors = model, model.label_vectors
-        if vectors is None:
+        if model.label_vectors is None:
             problem = "the model has no semantic branch, so that it knows no names"
             fix = "Take a model that was trained with SemanticEmbeddingHead."
             raise InputError(problem, file=model.checkpoint, field="model.cls_head", fix=fix)
+        matrices.append(model.label_vectors)
+    vectors = matrices[0]
     if file is None:
         recorded = [model.labels for model in models.values() if model.labels is not None]
         known = next((labels for labels in recorded if labels.source), None)
         return LabelVectors(names, vectors, ((),) * len(names)) if known is None else replace(known, class_names=names)
     labels = LabelVectors.load(file)
     if labels.class_names != names:
-        problem = f"its names are not those of the {len(names)} classes of {first.checkpoint}"
+        problem = f"its names are not those of the {len(names)} classes of {next(iter(models.values())).checkpoint}"
         raise InputError(problem, file=file, field="class_names", fix="Give the file that the model was trained with.")
     # A head may have rescaled them; whether they are the same otherwise is seen when they are built anew.
     return replace(labels, vectors=vectors)
