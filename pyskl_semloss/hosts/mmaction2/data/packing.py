@@ -36,7 +36,7 @@ def get_sample_field(sample: Any, name: str) -> Tensor:
 
 @TRANSFORMS.register_module()
 class PackKeypoints(BaseTransform):
-    """Pack a clip's keypoints for a model whose preprocessor draws the heat maps.
+    """Pack a clip's keypoints for a preprocessor that draws the heat maps.
 
     ``inputs`` holds the float32 tensors ``keypoint`` (S views, M persons, T frames, V joints, 2), px, and
     ``keypoint_score`` (S, M, T, V); S is ``num_clips``. ``data_samples`` holds the label, and as metainfo ``sample_id``
@@ -58,7 +58,7 @@ class PackKeypoints(BaseTransform):
             InputError: The clip has no id.
         """
         if "frame_dir" not in results:
-            raise InputError("expected the clip's id, by which scores are filed", field="frame_dir")
+            raise InputError("expected the clip's id, which identifies its scores", field="frame_dir")
         sample = ActionDataSample()
         if "label" in results:
             # MMAction2 1.2 renamed the label's field.

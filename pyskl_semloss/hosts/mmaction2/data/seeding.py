@@ -35,7 +35,7 @@ def hash64(*numbers: int) -> int:
 
 
 def seed_generators(*numbers: int) -> None:
-    """Seed the global generators of Python and numpy, which the hosts' transforms use."""
+    """Seed Python's and numpy's global generators, which the hosts' transforms use."""
     bits = hash64(*numbers)
     np.random.seed(bits & 0xFFFFFFFF)
     random.seed(bits >> 32)
@@ -55,7 +55,7 @@ class SeedHook(Hook):
         if not _seedable(runner):
             runner.logger.warning(
                 "Only the clips of a KeypointDataset, in a loop that counts epochs, are seeded one by one. Here the "
-                "numbers depend on num_workers, and a resumed run does not repeat those of an undisturbed one."
+                "numbers depend on num_workers, and a resumed run does not repeat those of an uninterrupted one."
             )
 
     def before_train_epoch(self, runner: Any) -> None:

@@ -65,7 +65,9 @@ def predict_files(
     videos: AnyPath | None = None,
     **options: Any,
 ) -> Iterator[Outcome]:
-    """Find the gestures in each input; write a file per format, named after the input.
+    """Find the gestures in each input and write a file per format.
+
+    Files are named after the input.
 
     Args:
         predictor: The models.
@@ -135,7 +137,7 @@ def _files(source: str, out: Path, formats: Sequence[str], overlay: bool) -> lis
 
 
 def read_input(path: AnyPath, layout: SkeletonLayout) -> Recording:
-    """Recording of an .npz file, or of the keypoints estimated in a video.
+    """Recording of an .npz file or of a video's estimated keypoints.
 
     Args:
         path: An .npz of :meth:`Recording.save`, or a video.

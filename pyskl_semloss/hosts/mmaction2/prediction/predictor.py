@@ -69,13 +69,13 @@ class Prediction:
         return ranked(self.scores.score, self.class_names, count)
 
     def nearest(self, count: int = 5) -> list[tuple[tuple[str, float], ...]]:
-        """Classes with the highest cosine to each clip's embedding; empty without semantic branch."""
+        """Classes nearest to each clip's embedding with their cosines; empty without branch."""
         cosine = self.scores.semantic_cosine
         return [() for _ in self.scores.sample_id] if cosine is None else ranked(cosine, self.class_names, count)
 
 
 def ranked(score: np.ndarray, names: Sequence[str], count: int) -> list[tuple[tuple[str, float], ...]]:
-    """Highest ``count`` scores of each row (N, C) with class names; ties in class order."""
+    """Highest scores of each row (N, C) with class names, best first; ties in class order."""
     order = np.argsort(-score, axis=1, kind="stable")[:, :count]
     return [tuple((names[k], float(row[k])) for k in best) for row, best in zip(score, order, strict=True)]
 
@@ -233,7 +233,7 @@ class Predictor:
             warnings.warn(report.warning, stacklevel=2)
 
     def window_rules(self, **changes: Any) -> WindowRules:
-        """Window rules with a default length of two thirds of the median training clip.
+        """Window rules, with two thirds of the median training clip as length.
 
         The length is 2 s if no checkpoint records the median.
         """
@@ -269,7 +269,7 @@ class Predictor:
         one_view: bool = True,
         progress: ProgressCallback | None = None,
     ) -> Segmentation:
-        """Gestures in a recording of any length, with start, end, name and confidence.
+        """Gestures in a recording with start, end, name and confidence.
 
         Windows slide over the recording. Windows without a visible or moving person are skipped, the others are scored
         as clips, and :func:`pyskl_semloss.segments.localization.find_segments` turns the scores into segments.

@@ -299,7 +299,7 @@ def _check_steps(kept: Mapping[str, Any]) -> None:
 
 @torch.no_grad()
 def check_outline(model: Any, steps: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse a model whose parts do not fit together or whose features are too large.
+    """Refuse a model with misfitting parts or too large features.
 
     Args:
         model: Model on the meta device.

@@ -126,9 +126,7 @@ class _Skeleton(Kind):
         """Return a layout's name or fields; a path in a recorded config is not opened."""
         super().take(value, field)
         if isinstance(value, str) and is_layout_file(value):
-            raise InputError(
-                f"the file of a layout, {short_repr(value)}, is not opened at a record's word", field=field
-            )
+            raise InputError(f"the layout file {short_repr(value)} is named by a record and not opened", field=field)
         if isinstance(value, dict):
             for key, most in (("joints", _MOST_JOINTS), ("limbs", _MOST_LIMBS), ("mirror_pairs", _MOST_JOINTS)):
                 if isinstance(value.get(key), (list, tuple)) and len(value[key]) > most:
@@ -145,7 +143,7 @@ skeleton = _Skeleton("a layout's name or its fields", lambda value: type(value) 
 
 
 class Part(Kind):
-    """Kind of config entries that the host builds: a dict with type and arguments.
+    """Kind of config entries that the host builds: dicts with a type.
 
     Args:
         types: Allowed arguments and their kinds, for each allowed type.
