@@ -20,8 +20,8 @@ class SemanticEmbeddingHead(SemanticHeadMixin, I3DHead):
 
     Losses: ``loss_cls`` and ``loss_emb`` (already weighted by alpha); the unweighted error is logged under the loss's
     name, as ``emb_mse``. Predictions have the host's ``pred_scores`` and the field ``pred_semantic`` with ``cosine``
-    and ``distance`` to each label vector, (C,) for averaged clips and (S, C) otherwise; with
-    F further names C + F replaces C.
+    and ``distance`` to each label vector, (C,) for averaged clips and (S, C) otherwise; with F further
+    names C + F in place of C.
 
     The arguments are those of :class:`pyskl_semloss.semantic.head.SemanticHeadMixin` and of
     :class:`mmaction.models.I3DHead`.
