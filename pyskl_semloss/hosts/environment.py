@@ -51,45 +51,41 @@ class Package:
 
     Attributes:
         module: Name of its import.
-        install: Requirement for pip.
         wanted: Versions that work; for an optional package its purpose.
+        install: Requirement for pip, if it is installed on its own.
         optional: Whether the host works without it.
     """
 
     module: str
-    install: str
     wanted: str = "any"
+    install: str = ""
     optional: bool = False
 
 
 _PACKAGES = {
     "mmaction2": (
-        Package("mmaction", "mmaction2==1.1.0", "1.1.0 or 1.2.0"),
-        Package("mmengine", "mmengine==0.10.7", ">=0.10.5,<1"),
-        Package("mmcv", "mmcv-lite==2.0.1", ">=2.0,<2.1 (<2.2 for MMAction2 1.2.0)"),
-        Package("torch", "torch==2.13.0", ">=2.6"),
-        Package("numpy", "numpy==2.2.6"),
+        Package("mmaction", "1.1.0 or 1.2.0"),
+        Package("mmengine", ">=0.10.5,<1"),
+        Package("mmcv", ">=2.0,<2.1 (<2.2 for MMAction2 1.2.0)"),
+        Package("torch", ">=2.6"),
+        Package("numpy"),
     ),
     "pyskl": (
-        Package("pyskl", "", f"the source, see {documentation('installation')}"),
-        Package("mmcv", "mmcv==1.7.2", ">=1.4.8,<2"),
-        Package("torch", "torch==2.13.0", ">=2.6"),
-        Package("torchvision", "torchvision==0.16.2", "what fits torch"),
-        Package("numpy", "'numpy<2'", "<2"),
-        Package("yapf", "yapf", "any (<0.40.2 for mmcv below 1.7.2)"),
-        *(Package(name, name) for name in ("addict", "scipy", "fvcore", "tqdm", "requests", "setuptools")),
-        Package("cv2", "'opencv-python<4.12'"),
-        Package("PIL", "pillow"),
-        Package("yaml", "pyyaml"),
-        Package("pymemcache", "pymemcache", "only for memcached", optional=True),
-        Package("decord", "decord", "only for videos", optional=True),
-        Package("matplotlib", "matplotlib", "only for pictures", optional=True),
+        Package("pyskl", f"the source, see {documentation('installation')}"),
+        Package("mmcv", ">=1.4.8,<2"),
+        Package("torch", ">=2.6", "torch==2.13.0"),
+        Package("torchvision", "what fits torch"),
+        Package("numpy", "<2", "'numpy<2'"),
+        Package("yapf", "any (<0.40.2 for mmcv below 1.7.2)", "yapf"),
+        *(Package(name, install=name) for name in ("addict", "scipy", "fvcore", "tqdm", "requests", "setuptools")),
+        Package("cv2", install="'opencv-python<4.12'"),
+        Package("PIL", install="pillow"),
+        Package("yaml", install="pyyaml"),
+        Package("pymemcache", "only for memcached", optional=True),
+        Package("decord", "only for videos", optional=True),
+        Package("matplotlib", "only for pictures", optional=True),
     ),
-    "video": (
-        Package("mediapipe", "mediapipe==0.10.21", "0.10.21"),
-        Package("cv2", "opencv-contrib-python==4.11.0.86"),
-        Package("numpy", "numpy==1.26.4", "<2"),
-    ),
+    "video": (Package("mediapipe", "0.10.21"), Package("cv2"), Package("numpy", "<2")),
 }
 
 
@@ -195,8 +191,7 @@ def _pyskl_problems() -> list[Problem]:
     problems = []
     if _folder("pyskl") is None:
         problems.append(Problem("PySKL is not installed (it is not on PyPI)", _INSTALL_PYSKL))
-    special = ("pyskl", "mmcv", "torchvision")
-    missing = [package for package in _missing(_PACKAGES["pyskl"]) if package.module not in special]
+    missing = [package for package in _missing(_PACKAGES["pyskl"]) if package.install]
     if missing:
         text = f"{_listed([package.module for package in missing])} not installed"
         problems.append(Problem(text, "pip install " + " ".join(package.install for package in missing)))

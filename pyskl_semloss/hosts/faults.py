@@ -38,6 +38,10 @@ _MEMORY = (
     "Linux kills a process when memory is short (dmesg tells): take fewer workers, such as --cfg-options "
     "train_dataloader.num_workers=1"
 )
+_SHARED_MEMORY = (
+    "Make room in /dev/shm, give the container more of it (docker run --shm-size), or take fewer workers, such as "
+    "--cfg-options train_dataloader.num_workers=1"
+)
 # Install commands of modules with another package name, or of a toolbox, whose versions must fit together.
 _PACKAGES = {"PIL": "pip install pillow", "cv2": "pip install opencv-python-headless"}
 _PACKAGES |= dict.fromkeys(("mmengine", "mmcv", "mmaction"), pip_install("mmaction2"))
@@ -308,7 +312,7 @@ def _dead_worker_error(pids: Sequence[int], how: str) -> InputError:
     killed = re.match(r"killed by signal: ([^.]*)", how)
     code = re.search(r"exit code (-?\d+)", how)
     ended = f"was ended by the signal {killed[1]!r}" if killed else f"ended with status {code[1]}" if code else "ended"
-    fix = {"Killed": _MEMORY, "Bus error": _shared_memory_fix()}.get(killed[1] if killed else "", _ALONE)
+    fix = {"Killed": _MEMORY, "Bus error": _SHARED_MEMORY}.get(killed[1] if killed else "", _ALONE)
     for dataset, notes in list(_in_hand.items()):
         for pid, idx in _SLOT.iter_unpack(notes[:]):
             if pid in pids and idx >= 0:
@@ -316,13 +320,6 @@ def _dead_worker_error(pids: Sequence[int], how: str) -> InputError:
                 return InputError(problem, file=dataset.ann_file, clip=dataset.clip_id(idx), fix=f"{fix}.")
     which = ", ".join(map(str, pids))
     return InputError(f"a worker of the data loader (process {which}) {ended}, no clip in hand", fix=f"{fix}.")
-
-
-def _shared_memory_fix() -> str:
-    return (
-        "Make room in /dev/shm, give the container more of it (docker run --shm-size), or take fewer workers, such as "
-        "--cfg-options train_dataloader.num_workers=1"
-    )
 
 
 def no_shared_memory(clip: str, clips: int) -> InputError:
@@ -333,7 +330,7 @@ def no_shared_memory(clip: str, clips: int) -> InputError:
         clips: Number of its clips.
     """
     problem = f"there is no room in shared memory (/dev/shm) to pass on the {clips} clips from this one on"
-    return InputError(problem, clip=clip, fix=f"{_shared_memory_fix()}.")
+    return InputError(problem, clip=clip, fix=f"{_SHARED_MEMORY}.")
 
 
 def _full_disk_error(error: OSError) -> InputError:
@@ -343,5 +340,5 @@ def _full_disk_error(error: OSError) -> InputError:
         folders = [path for path in ("/dev/shm", tempfile.gettempdir(), os.getcwd()) if os.path.isdir(path)]
         file = next((folder for folder in folders if free_space(folder) < DISK_FULL_BELOW), None)
     return InputError(
-        f"it cannot be written: {problem}", file=file, fix=f"{_shared_memory_fix()}." if file == "/dev/shm" else fix
+        f"it cannot be written: {problem}", file=file, fix=f"{_SHARED_MEMORY}." if file == "/dev/shm" else fix
     )

@@ -13,12 +13,11 @@ from pyskl.datasets.builder import DATASETS
 
 from pyskl_semloss.annotations.dataset_clips import StoredClips, dataset_clips
 from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.heatmap.channels import MODALITIES
 from pyskl_semloss.hosts.faults import clip_in_hand, watch
 from pyskl_semloss.hosts.pyskl.keypoint_cache import KeypointCache
 from pyskl_semloss.io.files import sha256
 from pyskl_semloss.skeletons import get_layout
-
-MODALITIES = ("joint", "limb")
 
 
 class StoredInfos(Sequence[dict[str, Any]]):
