@@ -465,7 +465,7 @@ def test_segments_of_further_names_are_marked(folder, recording, tmp_path):
 def test_further_names_need_a_branch_and_a_source(folder, tmp_path):
     joint = Predictor(checkpoint(folder, "joint"))
     joint.models["joint"] = dataclasses.replace(joint.models["joint"], label_vectors=None)
-    with pytest.raises(InputError, match="epoch_1.pth.*has no semantic branch, so that it knows no names"):
+    with pytest.raises(InputError, match="epoch_1.pth.*has no semantic branch, so it cannot predict further names"):
         joint.add_names(FurtherNames(("wave",)))
     content = torch.load(checkpoint(folder, "joint"), weights_only=True)
     origin = content["meta"]["dataset_meta"].pop("label_vectors")

@@ -90,26 +90,26 @@ class KeypointDataset(PoseDataset):
             lengths = np.array([clip["total_frames"] for clip in clips])
         # The host keeps it in the checkpoints, where prediction on long recordings finds it.
         self._metainfo["clip_frames"] = float(np.median(lengths))
-        # A checkpoint is read as plain data, and a dict of a config is none.
+        # A checkpoint may hold plain dicts only, not mmengine's ConfigDict.
         if isinstance(origin := self._metainfo.get("label_vectors"), ConfigDict):
             self._metainfo["label_vectors"] = origin.to_dict()
         return clips
 
     def _of_classes(self, clips: Sequence[dict[str, Any]], classes: Sequence[int]) -> Sequence[dict[str, Any]]:
-        """The clips of some classes; in training each of these has some."""
+        """Clips of some classes; refuses classes without clips, in testing only if all lack them."""
         if isinstance(clips, StoredClips):
             labels = clips.store.labels[clips.numbers]
         else:
             labels = np.array([clip["label"] for clip in clips], np.int64)
-        places = np.flatnonzero(np.isin(labels, classes))
+        indices = np.flatnonzero(np.isin(labels, classes))
         bare = sorted(set(classes) - set(labels.tolist()))
-        if not len(places) or (bare and not self.test_mode):
+        if not len(indices) or (bare and not self.test_mode):
             problem = (
                 f"the split {self.split!r} has no clip of {len(bare)} of the {len(classes)} classes asked for, {bare}"
             )
             fix = "Leave the classes without clips out."
             raise InputError(problem, file=self.ann_file, field="only_classes", fix=fix)
-        return clips.take(places) if isinstance(clips, StoredClips) else [clips[place] for place in places]
+        return clips.take(indices) if isinstance(clips, StoredClips) else [clips[index] for index in indices]
 
     def filter_data(self) -> Sequence[dict[str, Any]]:
         """All clips that were read."""

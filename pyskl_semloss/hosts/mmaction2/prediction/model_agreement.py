@@ -86,20 +86,20 @@ def names_of_classes(given: Sequence[str] | AnyPath | None, models: Mapping[str,
 def label_vectors_with_source(
     models: Mapping[str, TrainedModel], names: tuple[str, ...], file: AnyPath | None = None
 ) -> LabelVectors:
-    """The label vectors of the models, with what they were built from.
+    """Label vectors of the models, with their recorded source.
 
     Args:
-        models: The models, which have the same label vectors.
+        models: Models with equal label vectors.
         names: The C names.
-        file: The label vectors' own file, in the place of what the checkpoints record.
+        file: File of the label vectors; its source replaces the checkpoints' record.
 
     Raises:
-        InputError: A model has no semantic branch, or the file is of other names.
+        InputError: A model has no semantic branch, or the file has other names.
     """
     matrices = []
     for model in models.values():
         if model.label_vectors is None:
-            problem = "the model has no semantic branch, so that it knows no names"
+            problem = "the model has no semantic branch, so it cannot predict further names"
             fix = "Take a model that was trained with SemanticEmbeddingHead."
             raise InputError(problem, file=model.checkpoint, field="model.cls_head", fix=fix)
         matrices.append(model.label_vectors)
@@ -112,5 +112,5 @@ def label_vectors_with_source(
     if labels.class_names != names:
         problem = f"its names are not those of the {len(names)} classes of {next(iter(models.values())).checkpoint}"
         raise InputError(problem, file=file, field="class_names", fix="Give the file that the model was trained with.")
-    # A head may have rescaled them; whether they are the same otherwise is seen when they are built anew.
+    # A head may have rescaled them; further_vectors compares them with rebuilt ones.
     return replace(labels, vectors=vectors)

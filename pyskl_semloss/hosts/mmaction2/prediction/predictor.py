@@ -162,23 +162,22 @@ class Predictor:
 
     @property
     def unseen_names(self) -> tuple[str, ...]:
-        """The names among ``class_names`` of classes that the models were not trained on."""
+        """Class names that the models were not trained on."""
         return () if self.further is None else self.further.names
 
     def add_names(self, further: FurtherNames, label_vectors: AnyPath | None = None) -> None:
-        """Name further classes, which the models were not trained on, by the nearest name.
+        """Add class names that the models were not trained on.
 
-        Scores have a column for each of them behind those of the trained classes; see
+        Scores get F columns after those of the trained classes; see
         :func:`pyskl_semloss.semantic.unseen.with_further_names`.
 
         Args:
             further: The F names.
-            label_vectors: The file of label vectors that the models were trained with, where the checkpoints do not
-                record what these were built from.
+            label_vectors: File of the models' label vectors, if the checkpoints do not record their source.
 
         Raises:
-            InputError: Names were added before, a model has no semantic branch, a name is known already, or the source
-                of the label vectors is not there or another.
+            InputError: Names were added before, a model has no semantic branch, a name exists already, or the source of
+                the label vectors is missing or differs.
         """
         if self.further is not None:
             raise InputError("further names were added before", field="names", fix="Give all of them at once.")
@@ -187,7 +186,7 @@ class Predictor:
         vectors = torch.from_numpy(further_vectors(labels, further.names, further.vectors)).to(self.device)
         for model in self.models.values():
             model.model.cls_head.semantic_branch.further_vectors = vectors
-        # Copies of the models without the vectors.
+        # Cached copies of the models, which lack the vectors.
         self.__dict__.pop("_folded_networks", None)
         self.further, self.class_names = further, (*trained, *further.names)
 

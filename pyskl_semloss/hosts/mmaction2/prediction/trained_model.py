@@ -322,7 +322,7 @@ def _class_names(
 def _labels(
     content: Mapping[str, Any], given: Config | None, names: tuple[str, ...], matrix: Tensor, checkpoint: str
 ) -> LabelVectors:
-    """The label vectors with what the checkpoint, or the file of a given config, says of their source."""
+    """Label vectors with their source as recorded in a given config's file or in the checkpoint."""
     vectors, file = matrix.float().numpy(), _label_vectors_of(given)
     with contextlib.suppress(InputError):
         if file is not None and np.array_equal((labels := LabelVectors.load(file)).vectors, vectors):
