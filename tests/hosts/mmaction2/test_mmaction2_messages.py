@@ -122,7 +122,7 @@ def test_a_seed_of_the_command_line():
 
 def test_a_launcher_without_processes(good, monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
-    with pytest.raises(InputError, match="field '--launcher': .*torchrun --nproc_per_node 2 -m pyskl_semloss"):
+    with pytest.raises(InputError, match="field '--launcher': .*torchrun.*-m pyskl_semloss"):
         load_config(str(good), uses=[], launcher="pytorch")
 
 
