@@ -26,7 +26,7 @@ def report(host: str) -> int:
         print(f"  {name:<{widths[0]}}  {version:<{widths[1]}}  {wanted}")
     problems = problems_of(host)
     for number, problem in enumerate(problems, 1):
-        print(f"{number}. {problem.what}.\n   {problem.command}")
+        print(f"{number}. {problem.description}.\n   {problem.command}")
     plural = "" if len(problems) == 1 else "s"
     print(f"{len(problems)} problem{plural} for {TITLES[host]}" if problems else f"ready for {TITLES[host]}")
     return len(problems)

@@ -40,6 +40,7 @@ COMMANDS = {
     "train": Command("train", "Training", "train a model"),
     "test": Command("test", "Training", "test a checkpoint and write its scores"),
     "sweep": Command("sweep", "Training", "train and test over alpha, label vectors and seeds"),
+    "unseen": Command("unseen", "Training", "train without some classes and test whether their names are found"),
     "reproduce": Command("reproduce", "Training", "from a downloaded data set to the submission"),
     "convert": Command("convert_checkpoint", "Training", "convert checkpoints from and to the published release"),
     "fuse": Command("fuse_scores", "Results", "fuse scores of several models, write the submission"),

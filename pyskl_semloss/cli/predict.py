@@ -2,6 +2,9 @@
 
 semloss predict interview.npz --joint work_dirs/joint/epoch_100.pth --limb work_dirs/limb/epoch_100.pth
 semloss predict *.mp4 --joint CONFIG CHECKPOINT --format csv eaf vtt --out predictions --background illustrative
+semloss predict interview.npz --joint joint.pth --names more.txt --vectors glove.6B.300d.txt
+--names also names classes that the models were not trained on, by the nearest name (docs/unseen.md). For models that do
+not know the names of their own classes, it gives these.
 A recording is an .npz of keypoints, a video needs pip install 'pyskl_semloss[video]'; see docs/predict.md.
 The status is 0 when all inputs were predicted, 1 when some failed, 2 when nothing could begin. An input in which no
 gesture is found, or nobody is seen, was predicted: its files are empty, and the reason is said.
@@ -10,6 +13,7 @@ gesture is found, or nobody is seen, was predicted: its files are empty, and the
 import argparse
 import sys
 import warnings
+from typing import Any
 
 from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
@@ -41,12 +45,37 @@ def parse_args() -> argparse.Namespace:
         "--overlay", action="store_true", help="write NAME_overlay.mp4: skeleton and names over the video"
     )
     parser.add_argument("--videos", metavar="DIR", help="where the videos of recordings lie (default: beside them)")
+    parser.add_argument("--vectors", metavar="SOURCE", help="of --names: word vectors or the text encoder of the "
+                        "training (default: the recorded one, if it is shipped or hash)")  # fmt: skip
+    parser.add_argument("--label-vectors", metavar="FILE.npz", help="of --names: the label vectors of the training, "
+                        "where the models do not record what these were built from")  # fmt: skip
+    parser.add_argument("--seen-bias", type=float, default=0.0, metavar="B", help="of --names: subtracted from the "
+                        "cosines of the trained names (default: 0)")  # fmt: skip
     add_rules(parser)
     parser.add_argument("--all-views", action="store_true", help="all views of the config's test, not one (slow)")
     parser.add_argument("--device", help="cpu or cuda (default: a GPU where there is one)")
     parser.add_argument("--fast", action="store_true", help="bfloat16, see docs/throughput.md")
     add_overwrite_option(parser)
     return parse_with_models(parser, sys.argv[1:], is_no_model)
+
+
+def _use_names(predictor: Any, file: str | None, args: argparse.Namespace) -> None:
+    """Names of a file: of further classes, or of the models' own where they do not know them."""
+    from pyskl_semloss.hosts.mmaction2.prediction.model_agreement import names_of_classes
+    from pyskl_semloss.semantic.class_names import read_class_names
+    from pyskl_semloss.semantic.unseen import FurtherNames
+
+    unknown = not any(model.class_names for model in predictor.models.values())
+    own = file is not None and (unknown or tuple(read_class_names(file)) == predictor.class_names)
+    if (file is None or own) and (args.vectors or args.label_vectors or args.seen_bias):
+        problem = "there are no names of further classes that they could be for"
+        fix = "--names FILE gives them, one a line, to models that know the names of their own classes."
+        raise InputError(problem, field="--vectors, --label-vectors, --seen-bias", fix=fix)
+    if own:
+        predictor.class_names = names_of_classes(file, predictor.models)
+    elif file is not None:
+        further = FurtherNames(tuple(read_class_names(file)), args.vectors, args.seen_bias)
+        predictor.add_names(further, args.label_vectors)
 
 
 @exit_on_error
@@ -68,7 +97,9 @@ def main() -> None:
 
     if not torch.cuda.is_available():
         keep_large_blocks()
+    names = models.pop("class_names")
     predictor = Predictor(**models, device=args.device, fast=args.fast)
+    _use_names(predictor, names, args)
     if predictor.class_names[0] == "class 0":
         if args.background:
             raise InputError("the models do not know the names of their classes", field="--background", fix=_NAMES)
@@ -89,7 +120,11 @@ def main() -> None:
             continue
         found = outcome.segmentation
         say(f"{outcome.source}: {len(found.segments)} segments in {found.seconds:.1f} s")
-        print(format_segments(found.segments) if found.segments else f"No gesture was found. {found.explanation}")
+        print(
+            format_segments(found.segments, found.unseen_names)
+            if found.segments
+            else f"No gesture was found. {found.explanation}"
+        )
         say(f"Written to {', '.join(outcome.written)}")
         for note in outcome.notes:
             say(f"warning: {outcome.source}: {note}", error=True)

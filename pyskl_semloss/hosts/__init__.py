@@ -1,1 +1,1 @@
-"""Adapters: one package for each toolbox, which never import each other."""
+"""Adapters of the toolboxes, in independent packages, and what both share."""

@@ -1,4 +1,4 @@
-"""Every checkpoint that a host opens goes through our reader: for resuming, for testing, and to start from."""
+"""Safe checkpoint loaders in place of the hosts' own."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _LOCAL, _WEB = "", ("http://", "https://")
 
 
 def use_safe_loaders(loader: Any) -> None:
-    """Put our readers in the place of a host's own, for every kind of path that it knows.
+    """Replace a host's checkpoint loaders for every kind of path.
 
-    A host's own run ``torch.load`` or, for an address, what torch's hub makes of it, which is an unrestricted pickle.
+    The host's loaders use ``torch.load`` or, for URLs, torch's hub, which unpickles arbitrary objects.
 
     Args:
         loader: The host's ``CheckpointLoader`` (mmengine's or mmcv's).
     """
-    # The names of the schemes are nowhere else, and a later version may know more.
+    # The public API does not list the schemes, and a later version may have more.
     for prefix in loader._schemes:
-        found = load_from_local if prefix == _LOCAL else load_from_http if prefix in _WEB else load_from_elsewhere
-        loader.register_scheme(prefix, found, force=True)
+        load = load_from_local if prefix == _LOCAL else load_from_http if prefix in _WEB else load_from_elsewhere
+        loader.register_scheme(prefix, load, force=True)
 
 
 def use_own_statistics(history: Any) -> None:
-    """Keep files from naming the functions that mmengine's log history calls: it knows its own.
+    """Ignore statistics functions that a file sets in mmengine's log history.
 
     Args:
-        history: mmengine's ``HistoryBuffer``, which takes them over from each history that is read.
+        history: mmengine's ``HistoryBuffer``, which would call the functions of a loaded history.
     """
     theirs = history.__setstate__
 
@@ -45,7 +45,7 @@ def use_own_statistics(history: Any) -> None:
 
 
 def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Read a checkpoint on this machine.
+    """Content of a local checkpoint.
 
     Raises:
         InputError: As :func:`pyskl_semloss.hosts.checkpoints.read_checkpoint`.
@@ -55,12 +55,12 @@ def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
 
 
 def load_from_http(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Fetch a checkpoint once, into the folder of torch's hub, and read it there.
+    """Content of a checkpoint at a URL, cached in torch's hub folder.
 
     Raises:
-        InputError: It cannot be fetched, or as :func:`load_from_local`.
+        InputError: The download fails, or as :func:`load_from_local`.
     """
-    # Addresses may end in the same name and mean different files.
+    # Different URLs may end in the same file name.
     name = Path(urlparse(filename).path).name or "checkpoint.pth"
     path = Path(torch.hub.get_dir(), "checkpoints", f"{hashlib.sha256(filename.encode()).hexdigest()[:8]}-{name}")
     together = torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -70,7 +70,7 @@ def load_from_http(filename: str, map_location: Any = None) -> dict[str, Any]:
     finally:
         if together:
             torch.distributed.barrier()
-    # Processes on other machines find nothing where the first has put it.
+    # Processes on other machines do not see the first process's file.
     _fetch(filename, path)
     return load_from_local(str(path), map_location)
 
@@ -86,10 +86,10 @@ def _fetch(address: str, path: Path) -> None:
 
 
 def load_from_elsewhere(filename: str, map_location: Any = None) -> NoReturn:
-    """Refuse a kind of path that only the host can open.
+    """Refuse a path that only the host can open.
 
     Raises:
         InputError: Always.
     """
     fix = "Fetch the checkpoint and give its path, or an address that begins with https://."
-    raise InputError("checkpoints of this kind would be opened by the host, which trusts them", file=filename, fix=fix)
+    raise InputError("the host would open a checkpoint at this address without checks", file=filename, fix=fix)

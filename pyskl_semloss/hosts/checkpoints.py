@@ -1,4 +1,4 @@
-"""Checkpoints of the hosts and of the published release, read without running code from them."""
+"""Safe reading and conversion of checkpoints of the hosts and the published release."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from pyskl_semloss.untrusted.checkpoint_scan import check_checkpoint
 
 _BRANCH = "cls_head.semantic_branch."
 LABEL_VECTORS_KEY = f"{_BRANCH}label_vectors"
-# The release's names of the branch, and ours.
+# Names of the branch's weights in the release, and here.
 _RENAMED = {f"cls_head.emb_fc.{part}": f"{_BRANCH}fc.{part}" for part in ("weight", "bias")}
-# Linear, tanh, Linear: the release knows no such branch.
+# Linear, tanh, Linear; the release has no such branch.
 _MLP = tuple(f"{_BRANCH}fc.{layer}.{part}" for layer in (0, 2) for part in ("weight", "bias"))
 
 
@@ -36,19 +36,19 @@ _STATISTICS = ("min", "max", "mean", "current")
 
 
 class _Ignored:
-    """Takes the place of mmengine's log history, which no weight depends on."""
+    """Placeholder for mmengine's log history, on which no weight depends."""
 
     min = max = mean = current = None
 
 
 def log_history_globals(history_buffer: type = _Ignored) -> list[Any]:
-    """What ``torch.load(weights_only=True)`` must know to read the log history in mmengine's checkpoints.
+    """Safe globals of ``torch.load`` for the log history in mmengine's checkpoints.
 
-    Without it mmengine 0.10 cannot read its own checkpoints under torch 2.6 and later. Only data is let in: the
+    Without them mmengine 0.10 cannot read its own checkpoints under torch 2.6 and later. They allow data only: the
     history, numpy arrays, scalars and dtypes, under the names that numpy 1.x and 2.x write.
 
     Args:
-        history_buffer: mmengine's class, where the history is wanted; it is thrown away otherwise.
+        history_buffer: mmengine's class to keep the history; by default it is discarded.
     """
 
     def statistics_method(owner: object, name: str) -> Any:
@@ -68,7 +68,7 @@ def log_history_globals(history_buffer: type = _Ignored) -> list[Any]:
 
 
 def _readable_log_history() -> contextlib.AbstractContextManager:
-    """Allow what :func:`log_history_globals` lists, unless a host has: leaving the context would take it away again."""
+    """Allow :func:`log_history_globals`, unless a host already does: leaving the context would disallow them again."""
     allowed = torch.serialization.get_safe_globals()
     if any(isinstance(entry, tuple) and entry[1] == _HISTORY for entry in allowed):
         return contextlib.nullcontext()
@@ -76,15 +76,16 @@ def _readable_log_history() -> contextlib.AbstractContextManager:
 
 
 def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> dict[str, Any]:
-    """The whole content of a checkpoint of mmengine, mmcv 1.x or plain torch, read without running code from it.
+    """Content of a checkpoint of mmengine, mmcv 1.x or plain torch.
+
+    No code in the file runs.
 
     Args:
-        path: The file.
-        map_location: Where its tensors go, as :func:`torch.load` takes it.
+        path: Path of the file.
+        map_location: Device of its tensors, as in :func:`torch.load`.
 
     Raises:
-        InputError: There is no such file, it is no checkpoint, it holds more than data, or its parts claim more than
-            the file has.
+        InputError: The file is missing, is no checkpoint, contains more than data, or declares more data than it has.
     """
     with open_regular(path) as stream:
         try:
@@ -94,7 +95,7 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> 
                 content = torch.load(stream, map_location=map_location, weights_only=True)
         except torch.cuda.OutOfMemoryError:
             raise
-        # Whatever zipfile, pickle and torch raise on damaged bytes.
+        # zipfile, pickle and torch raise many types of errors on corrupt bytes.
         except Exception as error:
             problem = f"expected a checkpoint that holds tensors and plain data only ({_reason(error)})"
             cut = isinstance(error, (zipfile.BadZipFile, EOFError))
@@ -111,21 +112,21 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> 
 def _reason(error: Exception) -> str:
     if isinstance(error, InputError):
         return error.problem
-    # torch's message begins with the advice to trust the file.
+    # torch's message begins with advice to load the file unsafely.
     marked = re.search(r"WeightsUnpickler error:\s*(\S.*)", str(error))
     return marked[1][:200] if marked else reason(error)
 
 
 def without_commands(content: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The content of a checkpoint without what a host does at its word when it goes on from it.
+    """Content of a checkpoint without entries that a resuming host executes.
 
-    Both hosts run the text ``meta["config"]`` as Python, for the number of GPUs in it, and when a better checkpoint is
-    found they delete the file (MMAction2: also the folder) that it names as the best so far. Of the text only the line
-    with that number stays; of the paths only the names, in the folder of the checkpoint.
+    Both hosts run the text ``meta["config"]`` as Python code to get the number of GPUs, and delete the file (MMAction2:
+    also the folder) that the checkpoint names as the best so far when a better one is saved. Only the line with the
+    number is kept of the text, and only the file names of the paths, in the folder of the checkpoint.
 
     Args:
-        content: As :func:`read_checkpoint` gives it; changed in place.
-        path: The checkpoint's own path.
+        content: Content from :func:`read_checkpoint`; changed in place.
+        path: Path of the checkpoint.
     """
     meta, hub = content.get("meta"), content.get("message_hub")
     if isinstance(meta, dict):
@@ -142,61 +143,86 @@ def without_commands(content: dict[str, Any], path: str | os.PathLike[str]) -> d
 def _keep_names(notes: object, path: str | os.PathLike[str]) -> None:
     if not isinstance(notes, dict):
         return
-    # Nothing but text is written out: a list of a kilobyte may fill the memory when it is.
+    # Only text is printed: a nested list of a kilobyte may fill the memory when printed.
     for key in [key for key in notes if isinstance(key, str) and key.startswith(("best_ckpt", "last_ckpt"))]:
         name = Path(notes[key]).name if isinstance(notes[key], str) else ""
         notes[key] = str(Path(path).parent / name) if name.endswith(".pth") else None
     if "keep_ckpt_ids" in notes:
         ids = notes["keep_ckpt_ids"]
-        notes["keep_ckpt_ids"] = [one for one in ids if type(one) is int] if isinstance(ids, list) else []
+        notes["keep_ckpt_ids"] = [number for number in ids if type(number) is int] if isinstance(ids, list) else []
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Weights of a checkpoint of mmengine, mmcv 1.x or plain torch, by name, on the CPU.
+    """Weights of a checkpoint by name, on the CPU.
 
     Raises:
-        InputError: As :func:`read_checkpoint`, or there are no weights in it.
+        InputError: As :func:`read_checkpoint`, or the file contains no weights.
     """
     return state_dict_of(read_checkpoint(path), path)
 
 
 def state_dict_of(content: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The weights in the content of a checkpoint, by name.
+    """Weights by name in the content of a checkpoint.
 
     Args:
-        content: As :func:`read_checkpoint` gives it.
-        path: The checkpoint's own path, for messages.
+        content: Content from :func:`read_checkpoint`.
+        path: Path of the checkpoint, for messages.
 
     Raises:
-        InputError: There are no weights in it.
+        InputError: The content has no weights.
     """
     state = content.get("state_dict", content)
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError("expected a state dict of tensors", file=path)
     weights: dict[str, Tensor] = {}
-    for given, value in state.items():
-        if not isinstance(given, str):
-            raise InputError(f"expected names of weights, got {short_repr(given)}", file=path, field="state_dict")
-        # DistributedDataParallel and torch.compile put their own names in front.
-        name = given.removeprefix("module.").removeprefix("_orig_mod.")
+    for key, value in state.items():
+        if not isinstance(key, str):
+            raise InputError(f"expected names of weights, got {short_repr(key)}", file=path, field="state_dict")
+        # DistributedDataParallel and torch.compile add these prefixes.
+        name = key.removeprefix("module.").removeprefix("_orig_mod.")
         if name in weights:
             raise InputError(f"the weight {short_repr(name)} is there twice", file=path, field="state_dict")
         weights[name] = value.detach()
     return weights
 
 
+def first_mismatch(model: Mapping[str, Tensor], state: Mapping[str, Tensor], extra: bool = False) -> str | None:
+    """First difference of a checkpoint's weights from a model's.
+
+    Args:
+        model: State dict of the model.
+        state: State dict of the checkpoint.
+        extra: Whether the checkpoint may have additional weights.
+
+    Returns:
+        The difference, with the number of others, as a clause for messages, or None if the weights fit in names, shapes
+        and types of number.
+    """
+    differences = [f"{name} is absent in it" for name in model if name not in state]
+    differences += [f"it has {name}, the model has not" for name in state if not extra and name not in model]
+    for name in (name for name in model if name in state):
+        if model[name].shape != state[name].shape:
+            differences.append(f"{name} is {tuple(state[name].shape)} in it, {tuple(model[name].shape)} in the model")
+        elif model[name].is_floating_point() != state[name].is_floating_point():
+            differences.append(f"{name} is of {state[name].dtype} in it, of {model[name].dtype} in the model")
+    rest = f", and {len(differences) - 1} more like it" if len(differences) > 1 else ""
+    return f"{differences[0]}{rest}" if differences else None
+
+
 def convert_state_dict(
     state: Mapping[str, Tensor], label_vectors: str | Path | np.ndarray | None = None, to: str = "plugin"
 ) -> dict[str, Tensor]:
-    """Rename the semantic branch between the release's names and ours; both hosts use ours.
+    """Rename the semantic branch between the release's names and ours.
+
+    Both hosts use our names.
 
     Args:
         state: Weights by name.
-        label_vectors: (C, D) array or file; needed where the checkpoint lacks them, as the release's does.
+        label_vectors: (C, D) array or file; required if the checkpoint lacks them, like the release's.
         to: ``"plugin"``, our names with the label vectors, or ``"release"``, the release's names without them.
 
     Raises:
-        InputError: There is no semantic branch, the label vectors do not fit it, or the release knows no such branch.
+        InputError: There is no semantic branch, the label vectors do not fit it, or the release does not support it.
     """
     if both := [name for pair in _RENAMED.items() for name in pair if set(pair) <= state.keys()]:
         raise InputError(f"it has the semantic branch under two names ({', '.join(both)})", field="state_dict")
@@ -204,7 +230,7 @@ def convert_state_dict(
     if to == "release":
         if mlp:
             raise InputError(
-                "its semantic branch is an MLP, and the release knows a linear one alone",
+                "its semantic branch is an MLP, and the release supports only a linear one",
                 field="state_dict",
                 fix="Both hosts load the checkpoint as it is.",
             )
@@ -258,7 +284,16 @@ def convert_checkpoint(
     label_vectors: str | Path | None = None,
     to: str = "plugin",
 ) -> dict[str, Tensor]:
-    """Read a checkpoint, convert its weights, and write them as a checkpoint that both hosts load.
+    """Convert a checkpoint's weights to a checkpoint for both hosts.
+
+    Args:
+        source: Path of the checkpoint to read.
+        out: Path of the checkpoint to write.
+        label_vectors: As in :func:`convert_state_dict`.
+        to: As in :func:`convert_state_dict`.
+
+    Returns:
+        The converted weights by name.
 
     Raises:
         InputError: As :func:`read_state_dict` and :func:`convert_state_dict`, or ``out`` is ``source``.
@@ -275,20 +310,20 @@ def convert_checkpoint(
     return state
 
 
-# torch writes it for state dicts: the version of each module's format.
+# Attribute that torch sets on state dicts: the version of each module's format.
 _METADATA = "_metadata"
 _HISTORIES = ("_log_history", "_count_history")
 _OF_HISTORY = {*_HISTORIES, "max_length", "_max_length", "_statistics_methods"}
 
 
 def check_attributes(content: Any) -> None:
-    """Refuse attributes that neither torch nor mmengine sets, wherever they are in the content of a checkpoint.
+    """Refuse attributes that neither torch nor mmengine sets in a checkpoint.
 
     Args:
-        content: As torch has read it.
+        content: Content as loaded by torch, searched recursively.
 
     Raises:
-        InputError: Names the first.
+        InputError: Names the first such object and its attributes.
     """
     seen: set[int] = set()
     stack = [content]
@@ -318,14 +353,14 @@ def _check_dict(node: dict[Any, Any]) -> None:
 
 
 def _is_metadata(value: object) -> bool:
-    """Name of a module -> dict(version=number), with more plain values for modules of other packages."""
+    """Whether a value maps module names to dicts of plain values with an integer ``version`` or none."""
     plain = (int, float, str, type(None))
     return _is_bare(value) and all(
         isinstance(name, str)
-        and _is_bare(about)
-        and all(isinstance(key, str) and isinstance(one, plain) for key, one in about.items())
-        and isinstance(about.get("version"), (int, type(None)))
-        for name, about in value.items()
+        and _is_bare(entry)
+        and all(isinstance(key, str) and isinstance(setting, plain) for key, setting in entry.items())
+        and isinstance(entry.get("version"), (int, type(None)))
+        for name, entry in value.items()
     )
 
 
@@ -347,5 +382,5 @@ def _is_list(value: object) -> TypeGuard[np.ndarray]:
 
 
 def _refused(whose: str, names: Iterable[str]) -> InputError:
-    said = ", ".join(short_repr(name) for name in sorted(names, key=str)[:3])
-    return InputError(f"expected tensors and plain data only, but {whose} in it has attributes of its own ({said})")
+    first = ", ".join(short_repr(name) for name in sorted(names, key=str)[:3])
+    return InputError(f"expected tensors and plain data only, but {whose} in it has attributes of its own ({first})")

@@ -24,6 +24,8 @@ CSV_COLUMNS = ("start", "end", "name", "confidence", "person", "nearest_name") +
     f"{field}_{rank}" for rank in range(2, FURTHER + 2) for field in ("name", "probability")
 )
 _NEEDED = CSV_COLUMNS[:3]
+_MARK = "unseen"
+"""A further column, and field, of segmentations with names that no model was trained on."""
 _FORMULA = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Where a semicolon separates, a cell begins behind each.
 _CELL = re.compile(f';(?=[\\s"]*[{re.escape("".join(_FORMULA))}])')
@@ -47,19 +49,22 @@ def write_segments(segmentation: Segmentation, path: AnyPath) -> None:
 def write_csv(segmentation: Segmentation, path: AnyPath) -> None:
     """Write a CSV table with the columns :data:`CSV_COLUMNS`.
 
-    Times are in s with three decimals; persons count from 1.
+    Times are in s with three decimals; persons count from 1. Where there are unseen names, a last column ``unseen`` has
+    ``yes`` for the segments of such a name.
 
     What a spreadsheet would take for a formula, at the beginning of a name or behind a semicolon, gets an apostrophe in
     front, which our reader takes off. A name with a separator or quotes is in quotes.
     """
     with result_file(path, "w", encoding="utf-8", newline="") as stream:
-        stream.write(",".join(CSV_COLUMNS) + "\r\n")
+        marked = bool(segmentation.unseen_names)
+        stream.write(",".join([*CSV_COLUMNS, *[_MARK] * marked]) + "\r\n")
         for start, end, segment in segmentation.in_milliseconds():
             row = [f"{start / 1000:.3f}", f"{end / 1000:.3f}", _plain(segment.name), f"{segment.confidence:.4f}"]
             row += [str(segment.person + 1), _plain(segment.nearest)]
             for name, probability in segment.top[1 : FURTHER + 1]:
                 row += [_plain(name), f"{probability:.4f}"]
             cells = [*row, *[""] * (len(CSV_COLUMNS) - len(row))]
+            cells += ["yes" if segment.name in segmentation.unseen_names else ""] * marked
             stream.write(",".join(map(_quoted, cells)) + "\r\n")
 
 
@@ -80,7 +85,8 @@ def unescape_name(name: str) -> str:
 
 
 def write_json(segmentation: Segmentation, path: AnyPath) -> None:
-    """Write a JSON object of recording, settings, class names and segments."""
+    """Write a JSON object of recording, settings, class names and segments; unseen names are marked."""
+    unseen = segmentation.unseen_names
     segments = [
         {
             "start": start / 1000,
@@ -90,6 +96,7 @@ def write_json(segmentation: Segmentation, path: AnyPath) -> None:
             "person": segment.person + 1,
             "nearest_name": segment.nearest or None,
             "top": [{"name": name, "probability": round(value, 6)} for name, value in segment.top],
+            **({_MARK: segment.name in unseen} if unseen else {}),
         }
         for start, end, segment in segmentation.in_milliseconds()
     ]
@@ -99,6 +106,7 @@ def write_json(segmentation: Segmentation, path: AnyPath) -> None:
         "seconds": round(segmentation.seconds, 3),
         "settings": dict(segmentation.settings),
         "class_names": list(segmentation.class_names),
+        **({"unseen_names": list(unseen)} if unseen else {}),
         "segments": segments,
         "explanation": segmentation.explanation or None,
     }
@@ -119,7 +127,8 @@ def write_vtt(segmentation: Segmentation, path: AnyPath) -> None:
         for number, (start, end, segment) in enumerate(cues, 1):
             voice = f"<v Person {segment.person + 1}>" if several else ""
             # The arrow that stands between two times may not stand in a cue; it needs no entity but the last.
-            text = f"{voice}{html.escape(segment.name, quote=False)} ({100 * segment.confidence:.0f} %)"
+            mark = "unseen, " if segment.name in segmentation.unseen_names else ""
+            text = f"{voice}{html.escape(segment.name, quote=False)} ({mark}{100 * segment.confidence:.0f} %)"
             stream.write(f"\n{number}\n{_clock(start)} --> {_clock(end)}\n{text}\n")
 
 

@@ -70,6 +70,7 @@ class Segmentation:
         video: The file that the recording was made from, or nothing.
         settings: With which numbers the segments were found, for the files.
         explanation: Why there are no segments, and what to do; nothing where there are some, or it is not known.
+        unseen_names: Those of ``class_names`` that no model was trained on, named by the nearest name.
 
     Raises:
         InputError: Two segments of a person overlap, or a name is none of the classes'.
@@ -82,6 +83,7 @@ class Segmentation:
     video: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     explanation: str = ""
+    unseen_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.segments, key=lambda segment: (segment.person, segment.start, segment.end)))
@@ -118,11 +120,12 @@ class Segmentation:
         return result
 
 
-def format_segments(segments: Sequence[Segment]) -> str:
-    """Text table of segments: start, end, confidence, name."""
+def format_segments(segments: Sequence[Segment], unseen_names: Sequence[str] = ()) -> str:
+    """Text table of segments: start, end, confidence, name; unseen names are marked."""
     lines = [f"{'start s':>9} {'end s':>9}  conf.  name"]
     several = len({segment.person for segment in segments}) > 1
     for segment in segments:
         whose = f"  (person {segment.person + 1})" if several else ""
-        lines.append(f"{segment.start:9.2f} {segment.end:9.2f}   {segment.confidence:.2f}  {segment.name}{whose}")
+        mark = "  (unseen)" if segment.name in unseen_names else ""
+        lines.append(f"{segment.start:9.2f} {segment.end:9.2f}   {segment.confidence:.2f}  {segment.name}{mark}{whose}")
     return "\n".join(map(escape_control_characters, lines))

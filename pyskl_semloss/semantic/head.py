@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class SemanticHeadMixin:
         branch: ``"linear"`` or ``"mlp"``.
         temperature: Of the contrastive loss.
         rescale: Scale the vectors to the mean square of the paper's, so that alpha weighs alike for any vectors.
+        seen_classes: The classes that have training clips, where not all have.
         **kwargs: The arguments of the host's head.
 
     Raises:
@@ -50,6 +51,7 @@ class SemanticHeadMixin:
         branch: str = "linear",
         temperature: float = 0.1,
         rescale: bool = False,
+        seen_classes: Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
         _check_names(type(self), kwargs)
@@ -58,6 +60,7 @@ class SemanticHeadMixin:
         self.semantic_branch = SemanticBranch(
             in_channels, len(vectors), vectors, alpha, getattr(self, "init_std", 0.01),
             loss=loss, branch=branch, temperature=temperature, rescale=rescale,
+            seen_classes=seen_classes,
         )  # fmt: skip
 
     def init_weights(self) -> None:

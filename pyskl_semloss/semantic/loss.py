@@ -11,7 +11,7 @@ import functools
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -216,10 +216,15 @@ class SemanticBranch(nn.Module):
             layer is as wide as the feature.
         temperature: Of the contrastive loss.
         rescale: Scale the vectors to the mean square of the paper's, so that one alpha weighs alike for any vectors.
+        seen_classes: The classes that have training clips, where not all have; the loss sees their vectors alone, so
+            that the contrastive one drives nothing away from the names of the others.
+
+    Attributes:
+        further_vectors: (F, D) vectors of further names, or None; :meth:`scores` are of these, too. Not saved.
 
     Raises:
         InputError: Vectors of a wrong shape, for other classes, or not finite; a negative or non-finite alpha; no such
-            loss or branch.
+            loss or branch; seen classes that there are not.
 
     Example:
         >>> branch = SemanticBranch(in_channels=512, num_classes=2, label_vectors=np.eye(2, 300))
@@ -229,6 +234,8 @@ class SemanticBranch(nn.Module):
     """
 
     label_vectors: Tensor
+    further_vectors: Tensor | None
+    _seen: Tensor | None
 
     def __init__(
         self,
@@ -242,6 +249,7 @@ class SemanticBranch(nn.Module):
         branch: str = "linear",
         temperature: float = 0.1,
         rescale: bool = False,
+        seen_classes: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(alpha, (int, float, np.number)) or not (math.isfinite(alpha) and alpha >= 0):
@@ -259,6 +267,9 @@ class SemanticBranch(nn.Module):
         with torch.random.fork_rng(devices=[]):
             self.fc = _layers(branch, in_channels, matrix.shape[1])
         self.register_buffer("label_vectors", matrix)
+        self.register_buffer("further_vectors", None, persistent=False)
+        seen = None if seen_classes is None else torch.tensor(_check_seen(seen_classes, len(matrix)))
+        self.register_buffer("_seen", seen, persistent=False)
         self.init_weights()
 
     def init_weights(self) -> None:
@@ -295,19 +306,46 @@ class SemanticBranch(nn.Module):
         Raises:
             InputError: Not one label for each feature.
         """
-        error = self._loss(self(pooled), label, self.label_vectors)
+        vectors = self.label_vectors
+        if self._seen is not None:
+            vectors, label = vectors[self._seen], _places(label, self._seen)
+        error = self._loss(self(pooled), label, vectors)
         return self.alpha * error, error.detach()
 
     def scores(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine similarity and distance (N, C) of the features' embeddings to each class name.
+        """Cosine similarity and distance of the features' embeddings to each class name, and to each further one.
 
         Args:
             pooled: (N, in_channels) pooled features.
 
+        Returns:
+            Two of (N, C), or (N, C + F) where there are F further names.
+
         Raises:
             InputError: Features that are no matrix.
         """
-        return semantic_scores(self(pooled), self.label_vectors)
+        further = self.further_vectors
+        vectors = self.label_vectors if further is None else torch.cat([self.label_vectors, further])
+        return semantic_scores(self(pooled), vectors)
+
+
+def _check_seen(seen: Sequence[int], classes: int) -> list[int]:
+    numbers = list(seen)
+    if not numbers or len(set(numbers)) < len(numbers) or not set(numbers) <= set(range(classes)):
+        raise InputError(
+            f"expected some of the classes 0 to {classes - 1}, each once, got {seen}", field="seen_classes"
+        )
+    return sorted(numbers)
+
+
+def _places(label: Tensor, seen: Tensor) -> Tensor:
+    """Places of classes (N,) among the seen ones."""
+    match = label[:, None].eq(seen)
+    known = match.any(1)
+    if not bool(known.all()):
+        problem = f"a clip of class {int(label[~known][0])}, which is none of the seen classes"
+        raise InputError(problem, field="seen_classes", fix="Give the data set only_classes, with the same classes.")
+    return match.int().argmax(1)
 
 
 def _choose_loss(loss: str | SemanticLoss, temperature: float) -> tuple[str, SemanticLoss]:

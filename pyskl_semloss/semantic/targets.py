@@ -188,6 +188,47 @@ def transform(labels: LabelVectors, names: Sequence[str]) -> LabelVectors:
     return LabelVectors(labels.class_names, scaled, labels.words, labels.source, labels.checksum, notes)
 
 
+def transform_with(labels: LabelVectors, further: np.ndarray, names: Sequence[str]) -> tuple[LabelVectors, np.ndarray]:
+    r"""Label vectors after transforms, and vectors of further names after the same maps.
+
+    The maps are fitted to the label vectors alone: the mean that is taken away is theirs. The other transforms are
+    linear, :math:`M = (E - \bar E)^+ E'`, so that of a further vector only what lies in the span of the label vectors
+    is left.
+
+    Args:
+        labels: The C label vectors, as they were before any transform.
+        further: (F, D) vectors of further names.
+        names: Names in ``TARGETS``, in order.
+
+    Returns:
+        What :func:`transform` gives, and (F, D) float32 with its scale.
+
+    Raises:
+        InputError: As :func:`transform`; or nothing is left of a further vector.
+
+    Example:
+        >>> labels = LabelVectors(("a", "b"), np.array([[3.0, 1.0], [1.0, 1.0]]), (("a",), ("b",)))
+        >>> after, further = transform_with(labels, np.array([[2.0, 3.0]]), ["centred"])
+        >>> bool((abs(further @ after.vectors.T) < 1e-6).all())
+        True
+    """
+    result = transform(labels, names)
+    vectors, extra = labels.vectors.astype(np.float64), np.asarray(further, np.float64)
+    for name in names:
+        shift = vectors.mean(0) if name in _SUM_IS_ZERO else np.zeros(vectors.shape[1])
+        after = TARGETS[name](vectors)
+        left = extra - shift
+        extra = left if name == "centred" else left @ np.linalg.pinv(vectors - shift, rcond=_RANK) @ after
+        vectors = after
+    lengths = np.linalg.norm(extra, axis=1)
+    if (lengths <= _RANK * np.linalg.norm(vectors, axis=1).max()).any():
+        row = int(np.argmin(lengths))
+        problem = f"nothing is left of the vector of further name {row} after {', '.join(map(repr, names))}"
+        raise InputError(problem, field="transform", fix="Word the name otherwise.")
+    scale = np.linalg.norm(result.vectors.astype(np.float64)) / np.linalg.norm(vectors)
+    return result, (scale * extra).astype(np.float32)
+
+
 def _directions(vectors: np.ndarray) -> tuple[np.ndarray, int, np.ndarray]:
     """U (C, R) and V^T (R, D) over the R singular values that are not zero, and R."""
     left, values, right = np.linalg.svd(vectors, full_matrices=False)

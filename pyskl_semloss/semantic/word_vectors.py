@@ -28,6 +28,7 @@ from pyskl_semloss.semantic.word_vector_files import read_word_vectors
 DEFAULT_SOURCE = "glove-wiki-gigaword-300"
 SHIPPED_SOURCE = "shipped"
 """The GloVe vectors of the words in iMiGUE's class names, which come with the package."""
+SHIPPED_FILE = "glove.6B.300d.imigue48.txt"
 # gensim-data has had no new model since 2018, so that a name that is not here is a slip of the pen.
 DOWNLOADER_NAMES = (
     "conceptnet-numberbatch-17-06-300",
@@ -85,7 +86,7 @@ def find_word_vectors(words: Iterable[str], source: str | os.PathLike[str] = DEF
         dimension, seed = _parse_hash(text)
         vectors = {word: hash_vector(word, dimension, seed) for word in needed}
         return FoundVectors(vectors, {}, f"hash:{dimension}:{seed}", f"seed {seed}")
-    path = resource_path("data/glove.6B.300d.imigue48.txt") if text == SHIPPED_SOURCE else _locate(text)
+    path = resource_path(f"data/{SHIPPED_FILE}") if text == SHIPPED_SOURCE else _locate(text)
     vectors, near, beside, doubt = read_word_vectors(path, needed)
     side_files = {file.name: sha256(file) for file in beside}
     name = text if text in DOWNLOADER_NAMES else path.name

@@ -44,6 +44,21 @@ class Tools:
     test: Sequence[str] = (sys.executable, "-m", "pyskl_semloss", "test")
 
 
+@dataclass(frozen=True)
+class Reporting:
+    """What is written and said after each run; by default what a sweep does.
+
+    Attributes:
+        write: Rebuilds the table in the folder of all runs.
+        headline: The run's result in a few words, from its folder and its numbers.
+        standing: The best so far, in words, from the folder of all runs.
+    """
+
+    write: Callable[[Path], object] = write_results
+    headline: Callable[[Path, dict[str, float]], str] = lambda folder, numbers: f"Top-1 {100 * numbers['top1']:.2f}"
+    standing: Callable[[Path], str] = best_so_far
+
+
 def train_command(run: Run, describer: Describer, tools: Tools) -> list[str]:
     """The command line that trains a run, or goes on with it."""
     epochs = [] if describer.epochs is None else ["--epochs", str(describer.epochs)]
@@ -73,7 +88,13 @@ def check_runs(runs: Sequence[Run], describer: Describer) -> dict[Run, str]:
     return states
 
 
-def run_all(runs: Sequence[Run], describer: Describer, tools: Tools, say: Callable[[str], None]) -> dict[Run, str]:
+def run_all(
+    runs: Sequence[Run],
+    describer: Describer,
+    tools: Tools,
+    say: Callable[[str], None],
+    reporting: Reporting | None = None,
+) -> dict[Run, str]:
     """Run what is not finished; rebuild table and plot after each run.
 
     Args:
@@ -81,6 +102,7 @@ def run_all(runs: Sequence[Run], describer: Describer, tools: Tools, say: Callab
         describer: Their settings.
         tools: The programs.
         say: Takes the lines of progress.
+        reporting: What is written and said after each run.
 
     Returns:
         The runs that failed, or that another process works on, each with the reason.
@@ -88,6 +110,7 @@ def run_all(runs: Sequence[Run], describer: Describer, tools: Tools, say: Callab
     Raises:
         InputError: As :func:`check_runs`, before anything is run.
     """
+    reporting = reporting or Reporting()
     states = check_runs(runs, describer)
     open_runs = [run for run in runs if states[run] != "finished"]
     say(f"{len(runs)} runs, {len(runs) - len(open_runs)} finished before, in {describer.out}")
@@ -107,10 +130,10 @@ def run_all(runs: Sequence[Run], describer: Describer, tools: Tools, say: Callab
         now = time.monotonic()
         spent.append(now - start)
         left = sum(one in open_runs for one in runs[place:]) * sum(spent) / len(spent)
-        write_results(describer.out)
+        reporting.write(describer.out)
         say(
-            f"{head}: Top-1 {100 * numbers['top1']:.2f} after {_clock(spent[-1])}; {_clock(now - begin)} so far, about "
-            f"{_clock(left)} left; {best_so_far(describer.out)}"
+            f"{head}: {reporting.headline(folder, numbers)} after {_clock(spent[-1])}; {_clock(now - begin)} so far, "
+            f"about {_clock(left)} left; {reporting.standing(describer.out)}"
         )
     return problems
 

@@ -31,7 +31,7 @@ _CONTENT = (
 )
 _VECTORS = "model.cls_head.label_vectors"
 _SHARED = ("epochs", "data")
-_OWN = ("model", "vectors", "alpha", "seed", "label_vectors")
+_OWN = ("model", "vectors", "alpha", "seed", "label_vectors", "unseen", "transform")
 
 
 class Describer:

@@ -118,7 +118,7 @@ def test_an_empty_pointer_means_the_newest(run):
 
 def test_nothing_there_is_a_new_run(tmp_path):
     config = Config(dict(work_dir=str(tmp_path), load_from="weights.pth"))
-    with pytest.warns(UserWarning, match="no checkpoint to go on from: a new run starts"):
+    with pytest.warns(UserWarning, match="no checkpoint to resume from: a new run starts"):
         prepare_start(config, "auto")
     assert not config.resume and config.load_from == "weights.pth"
 

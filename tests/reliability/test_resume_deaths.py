@@ -123,7 +123,7 @@ def die_before(event, folder, **options):
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), 1)
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message=".* has no checkpoint to go on from")
+        warnings.filterwarnings("ignore", message=".* has no checkpoint to resume from")
         Runner._log_env = Runner.dump_config = Runner.build_visualizer = lambda *_: None
         train(folder, **options)
     except BaseException:

@@ -1,4 +1,4 @@
-"""MMAction2 1.x as the host: importing this package registers every class that the configs name."""
+"""MMAction2 1.x adapter; importing it registers every class that the configs name."""
 
 from pyskl_semloss.hosts.environment import check_mmaction2
 
@@ -7,7 +7,7 @@ check_mmaction2()
 import warnings  # noqa: E402
 
 with warnings.catch_warnings():
-    # mmcv-lite lacks an operator that nothing here uses, and says so at every start.
+    # mmcv-lite warns at every start about a missing operator, which is not used here.
     warnings.filterwarnings("ignore", message=".*MultiScaleDeformableAttention")
     import mmaction.models  # noqa: F401
 
@@ -16,13 +16,12 @@ from mmengine.config import Config  # noqa: E402
 from mmengine.logging import HistoryBuffer  # noqa: E402
 from mmengine.runner.checkpoint import CheckpointLoader  # noqa: E402
 
-import pyskl_semloss.hosts.mmaction2.data.transforms  # noqa: E402, F401
 from pyskl_semloss.hosts.checkpoint_loading import use_own_statistics, use_safe_loaders  # noqa: E402
 from pyskl_semloss.hosts.checkpoints import log_history_globals  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.data.dataset import KeypointDataset  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.data.heatmap import GeneratePoseHeatmap  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.data.packing import PackKeypoints  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.data.seeding import SeedHook  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.data.transforms import GeneratePoseHeatmap  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.config_files import use_shipped_bases  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.head import SemanticEmbeddingHead  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor  # noqa: E402

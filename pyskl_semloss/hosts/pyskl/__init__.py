@@ -1,4 +1,4 @@
-"""PySKL as the host: importing this package registers every class that the configs name."""
+"""PySKL adapter; importing it registers every class that the configs name."""
 
 from pyskl_semloss.hosts.environment import check_pyskl
 
@@ -9,13 +9,12 @@ import pyskl.models  # noqa: E402, F401
 import torch  # noqa: E402
 from mmcv.runner import CheckpointLoader  # noqa: E402
 
-import pyskl_semloss.hosts.pyskl.transforms  # noqa: E402, F401
 from pyskl_semloss.hosts.checkpoint_loading import use_safe_loaders  # noqa: E402
 from pyskl_semloss.hosts.checkpoints import log_history_globals  # noqa: E402
 from pyskl_semloss.hosts.pyskl.dataset import KeypointDataset  # noqa: E402
 from pyskl_semloss.hosts.pyskl.head import SemanticEmbeddingHead  # noqa: E402
-from pyskl_semloss.hosts.pyskl.heatmap import GeneratePoseHeatmap  # noqa: E402
 from pyskl_semloss.hosts.pyskl.torch_compatibility import patch_distributed  # noqa: E402
+from pyskl_semloss.hosts.pyskl.transforms import GeneratePoseHeatmap  # noqa: E402
 from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
     CompactKeypoints,
     FlipKeypoints,
@@ -25,7 +24,7 @@ from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
 )
 
 patch_distributed()
-# From torch 2.6 on, the host could not read a checkpoint of its own that notes its best accuracy, or one of MMAction2.
+# From torch 2.6 on, the host could not read its own checkpoints with a best accuracy, or those of MMAction2.
 torch.serialization.add_safe_globals(log_history_globals())
 use_safe_loaders(CheckpointLoader)
 

@@ -1,4 +1,4 @@
-"""PySKL's pose dataset over the safe, validating reader."""
+"""PySKL's pose data set on the safe, validating reader."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from pyskl.datasets.builder import DATASETS
 
 from pyskl_semloss.annotations.dataset_clips import StoredClips, dataset_clips
 from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.heatmap.channels import MODALITIES
 from pyskl_semloss.hosts.faults import clip_in_hand, watch
 from pyskl_semloss.hosts.pyskl.keypoint_cache import KeypointCache
 from pyskl_semloss.io.files import sha256
 from pyskl_semloss.skeletons import get_layout
 
-MODALITIES = ("joint", "limb")
-
 
 class StoredInfos(Sequence[dict[str, Any]]):
-    """The host's list of clips over a keypoint store: entries without keypoints, made when they are asked for.
+    """List of a keypoint store's clips for the host, without keypoints.
 
-    The host goes through all entries to tidy them, and again for the labels.
+    Entries are created on access, because the host iterates over all of them for paths and labels.
 
     Args:
-        clips: The clips.
+        clips: Clips of the store.
     """
 
     def __init__(self, clips: StoredClips) -> None:
@@ -44,28 +43,29 @@ class StoredInfos(Sequence[dict[str, Any]]):
 
 @DATASETS.register_module()
 class KeypointDataset(PoseDataset):
-    """Clips of a PySKL annotation pickle, read without running code from it and checked; see docs/annotations.md.
+    """Checked clips of a PySKL annotation pickle, see docs/annotations.md.
 
-    Large sets come from a keypoint store, of which nothing is held in memory; see docs/scale.md.
+    No code in the pickle runs. A keypoint store serves large sets without holding them in memory, see docs/scale.md.
 
     Args:
-        ann_file: The annotation pickle, or the folder of a keypoint store.
-        pipeline: The transforms.
-        split: Read only this split.
+        ann_file: Annotation pickle, or folder of a keypoint store.
+        pipeline: Transforms.
+        split: Split to read; by default all clips.
         skeleton: Layout name or mapping; the clips must have its joints. ``FlipKeypoints`` and ``GeneratePoseHeatmap``
-            go by it.
-        modality: What ``GeneratePoseHeatmap`` draws: ``"joint"`` or ``"limb"``.
+            use it.
+        modality: Modality of ``GeneratePoseHeatmap``, ``"joint"`` or ``"limb"``.
         num_classes: Refuse labels that are not below it.
         off_image: ``"drop"`` makes points outside the image missing ones, ``"keep"`` leaves them.
-        binary_score: Every known point scores 1 and every missing one, (0, 0), scores 0.
-        strict: Refuse whatever would be mended with a warning.
-        memcached: Keep the keypoints in memcached, where all processes share them; not for a store, which they share.
+        binary_score: Set the score of every known point to 1 and of every missing one, (0, 0), to 0.
+        strict: Refuse clips that would otherwise be repaired with a warning.
+        memcached: Keep the keypoints in memcached, shared by all processes; not for a store, which is shared anyway.
         mc_cfg: Host and port of memcached.
-        **kwargs: The arguments of PySKL's ``PoseDataset``. With ``test_mode``, clips without a single point and clips
-            without a label are kept, so that every id gets a score.
+        **kwargs: The arguments of PySKL's ``PoseDataset``. With ``test_mode``, clips without points and clips without a
+            label are kept, so that every id gets a score.
 
     Raises:
-        InputError: The file or a clip in it is not as docs/annotations.md says.
+        InputError: The file or a clip in it violates docs/annotations.md, or an argument does not apply here.
+        HostError: memcached is wanted, but pymemcache is not installed.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class KeypointDataset(PoseDataset):
         for name in ("data_prefix", "valid_ratio", "multi_class"):
             if kwargs.get(name):
                 raise InputError(
-                    "the annotation file of keypoints knows no such thing",
+                    "an annotation file of keypoints does not support it",
                     file=ann_file,
                     field=name,
                     fix="Leave it out, or use the host's PoseDataset.",
@@ -100,7 +100,7 @@ class KeypointDataset(PoseDataset):
         self.full = False
         if memcached and importlib.util.find_spec("pymemcache") is None:
             raise HostError("memcached=True needs pymemcache; run: pip install pymemcache")
-        # The host's own cache unpickles whatever listens on the port: it stays off.
+        # The host's own cache unpickles data of any server on the port, so it stays off.
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, memcached=False, **kwargs)
         self.modality = modality
         watch(self)
@@ -111,7 +111,7 @@ class KeypointDataset(PoseDataset):
         if isinstance(entries, StoredClips):
             if self.cached_at is not None:
                 raise InputError(
-                    "all processes share a keypoint store as it is, memcached would only be a second copy",
+                    "all processes share a keypoint store already, memcached would only be a second copy",
                     file=self.ann_file,
                     field="memcached",
                     fix="Set memcached = False.",
@@ -119,7 +119,7 @@ class KeypointDataset(PoseDataset):
             return StoredInfos(entries)
         if self.cached_at is not None:
             self.cache = KeypointCache(self.cached_at, self._content())
-            # The host starts memcached after it has made the data sets: the first clip that is missed fills it.
+            # The host starts memcached after it creates the data sets: the first cache miss fills it.
             for entry in entries:
                 del entry["keypoint"], entry["keypoint_score"]
         return entries
@@ -137,7 +137,7 @@ class KeypointDataset(PoseDataset):
         )
 
     def _content(self) -> str:
-        """What the keypoints depend on."""
+        """Identity of the keypoints: the file's checksum and the rules of reading."""
         return f"{sha256(self.ann_file)} {self.off_image} {self.binary_score}"
 
     def _clip(self, idx: int) -> dict[str, Any]:
@@ -150,25 +150,26 @@ class KeypointDataset(PoseDataset):
     def _keypoints(self, entry: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         if self.cache is None:
             return entry["keypoint"].copy(), entry["keypoint_score"].copy()
-        found = self.cache.get(entry["frame_dir"])
-        if found is not None:
-            return found
+        cached = self.cache.get(entry["frame_dir"])
+        if cached is not None:
+            return cached
         entries = self._read()
         if self._content() != self.cache.content:
-            raise InputError("the file is not the one any more that this data set was made from", file=self.ann_file)
+            raise InputError("the file has changed since this data set was created", file=self.ann_file)
         self.cache.fill(entries)
         if not self.full and self.cache.get(entry["frame_dir"]) is None:
             self.full = True
             warnings.warn(
-                f"memcached keeps not all keypoints of {self.ann_file}, such as those of clip {entry['frame_dir']!r}; "
-                "the file is read again each time. Start memcached with more memory (-m) and larger items (-I 64m).",
+                f"memcached does not keep all keypoints of {self.ann_file}, such as those of clip "
+                f"{entry['frame_dir']!r}; the file is read again each time. Start memcached with more memory (-m) and "
+                "larger items (-I 64m).",
                 stacklevel=2,
             )
-        (same,) = (one for one in entries if one["frame_dir"] == entry["frame_dir"])
+        (same,) = (clip for clip in entries if clip["frame_dir"] == entry["frame_dir"])
         return same["keypoint"], same["keypoint_score"]
 
     def prepare_train_frames(self, idx: int) -> dict[str, Any]:
-        """One clip through the pipeline, with its layout and modality; what fails names the clip."""
+        """Pipeline result of a clip; errors name the clip."""
         with clip_in_hand(self, idx):
             results = self._clip(idx)
             results |= {"modality": self.modality, "start_index": self.start_index, "test_mode": self.test_mode}
@@ -177,7 +178,7 @@ class KeypointDataset(PoseDataset):
             return self.pipeline(results)
 
     def clip_id(self, idx: int) -> str:
-        """The id (``frame_dir``) of a clip."""
+        """Id (``frame_dir``) of a clip."""
         return self.video_infos[idx]["frame_dir"]
 
     prepare_test_frames = prepare_train_frames

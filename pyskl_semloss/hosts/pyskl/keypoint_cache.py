@@ -1,4 +1,4 @@
-"""Keypoints in memcached, as bare arrays: what listens on the port cannot make a trainer run code."""
+"""Cache of keypoints in memcached, as plain arrays without pickles."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pyskl_semloss.errors import InputError
 
 
 class KeypointCache:
-    """Keypoints and scores by clip, shared by all processes that name the same content.
+    """Keypoints and scores by clip, shared by processes with the same content.
 
     Args:
         address: Host and port of memcached.
-        content: What the keypoints depend on: the file's checksum, the rules of reading.
+        content: Identity of the keypoints: the file's checksum and the rules of reading.
     """
 
     def __init__(self, address: tuple[str, int], content: str) -> None:
@@ -26,16 +26,16 @@ class KeypointCache:
         self._client: tuple[int, Any] | None = None
 
     def get(self, clip: str) -> tuple[np.ndarray, np.ndarray] | None:
-        """Keypoints (M, T, V, 2) and scores (M, T, V), or None where the cache has (no longer) the clip.
+        """Keypoints (M, T, V, 2), px, and scores (M, T, V), or None after a cache miss.
 
         Raises:
-            InputError: Nothing answers there, or what answers is no array.
+            InputError: memcached does not answer, or the answer is no array of keypoints.
         """
-        found = self._call("get", self._key(clip))
-        if found is None:
+        data = self._call("get", self._key(clip))
+        if data is None:
             return None
         try:
-            both = np.lib.format.read_array(io.BytesIO(found), allow_pickle=False)
+            both = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
         except Exception as error:  # whatever numpy's parsers raise on bytes that are no array
             raise InputError(f"memcached holds no keypoints there ({error})", clip=clip, field="mc_cfg") from None
         if both.dtype != np.float32 or both.ndim != 4 or both.shape[-1] != 3:
@@ -44,7 +44,7 @@ class KeypointCache:
         return both[..., :2], both[..., 2]
 
     def fill(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Put the keypoints of annotation entries into the cache."""
+        """Store the keypoints of annotation entries."""
         for entry in entries:
             stream = io.BytesIO()
             both = np.concatenate([entry["keypoint"], entry["keypoint_score"][..., None]], axis=-1)
@@ -52,7 +52,7 @@ class KeypointCache:
             self._call("set", self._key(entry["frame_dir"]), stream.getvalue())
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the connection: workers that are spawned get the data set pickled."""
+        """State without the connection, for the pickled data set of spawned workers."""
         return {**self.__dict__, "_client": None}
 
     def _key(self, clip: str) -> str:
@@ -71,7 +71,7 @@ class KeypointCache:
                 return getattr(self._client[1], name)(*arguments)
             except (OSError, MemcacheError) as error:
                 self._client = None
-                # memcached may have been started anew since the last clip.
+                # memcached may have been restarted since the last clip.
                 if last:
                     raise InputError(
                         f"memcached at {self.address[0]}:{self.address[1]} fails ({error!r})",

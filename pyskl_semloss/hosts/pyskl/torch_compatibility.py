@@ -1,4 +1,4 @@
-"""What mmcv 1.x expects of torch and newer releases do otherwise; without it PySKL's tools stop on them."""
+"""Patches of mmcv 1.x for newer releases of torch, on which PySKL's tools would stop."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 def patch_distributed() -> None:
-    """Let mmcv's distributed wrapper test, and scatter batches to a GPU; on older torch nothing changes.
+    """Fix mmcv's distributed wrapper for torch 2.1 and later.
 
-    torch 2.1 took out a switch that the wrapper reads before each test batch, and took to naming a GPU by a device
-    where mmcv gives its number.
+    torch 2.1 removed an attribute that the wrapper reads before each test batch, and expects a device where mmcv passes
+    the number of a GPU.
     """
     switch = "_use_replicated_tensor_module"
     if not hasattr(DistributedDataParallel, switch):

@@ -6,6 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
+from pyskl_semloss.annotations import AnnotationSet, Clip, write_annotations
+from pyskl_semloss.annotations.store_writer import pickle_to_store
 from pyskl_semloss.errors import InputError
 
 try:
@@ -100,3 +102,28 @@ def test_code_in_an_annotation_file_is_not_run(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="evil.pkl.*system"):
         build("evil.pkl")
     assert not (tmp_path / "evil_was_here").exists()
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_only_some_classes_are_read(tmp_path, stored):
+    keypoint = np.ones((1, 4, 22, 2), np.float32)
+    clips = [Clip(f"c{n}", n % 5 if n < 9 else -1, (9, 9), (9, 9), keypoint, keypoint[..., 0]) for n in range(10)]
+    ids = [clip.frame_dir for clip in clips]
+    path = tmp_path / "a.pkl"
+    write_annotations(path, AnnotationSet({"train": ids[:8], "test": ids}, clips))
+    if stored:
+        pickle_to_store(path, tmp_path / "store")
+        path = tmp_path / "store"
+
+    def names(**options):
+        data = build(path, **options)
+        return [data.get_data_info(index)["frame_dir"] for index in range(len(data))]
+
+    assert names(split="train", only_classes=[0, 3]) == ["c0", "c3", "c5"]
+    assert names(split="test", only_classes=[4, 3], test_mode=True) == ["c3", "c4", "c8"]
+    assert len(names(split="test", test_mode=True)) == 10
+    with pytest.raises(InputError, match=r"'train' has no clip of 1 of the 2 classes asked for, \[7\]"):
+        build(path, split="train", only_classes=[0, 7])
+    assert names(split="test", only_classes=[0, 7], test_mode=True) == ["c0", "c5"]
+    with pytest.raises(InputError, match="no clip of 1 of the 1 classes"):
+        build(path, split="test", only_classes=[7], test_mode=True)

@@ -67,6 +67,10 @@ def test_features_are_those_of_the_trained_backbone(folder, dense):
 def test_fast_is_bfloat16_throughout(folder):
     model = built(folder, fast=True)
     ours = fold_batch_norm(model)
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        # With AVX2 only, torch's fused operators refuse bfloat16: the model stays as it is.
+        assert ours is model
+        return
     assert {value.dtype for value in ours.backbone.parameters()} == {torch.bfloat16}
     with torch.autocast("cpu", torch.bfloat16):
         given = ours.backbone(maps(False).bfloat16())

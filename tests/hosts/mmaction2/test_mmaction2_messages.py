@@ -70,7 +70,7 @@ def test_a_config_of_another_toolbox_says_what_is_missing(tmp_path):
     ("key", "value", "problem"),
     [
         ("train_dataloder.batch_size", 3, "has no 'train_dataloder'. Did you mean train_dataloader?"),
-        ("zzz", 3, "has no 'zzz'. At its top are .*work_dir"),
+        ("zzz", 3, "has no 'zzz'. Its top-level settings are .*work_dir"),
         ("work_dir.x", 3, "do not fit the config .*work_dir"),
         ("param_scheduler.4.T_max", 3, "do not fit the config .*Index 4"),
     ],

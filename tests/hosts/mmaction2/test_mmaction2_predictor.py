@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 import torch
 
+import pyskl_semloss as ps
 from helpers import ROOT
 from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations, write_annotations
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.recordings.recording import Recording
+from pyskl_semloss.semantic.label_vectors import build_label_vectors
+from pyskl_semloss.semantic.unseen import FurtherNames, with_further_names
 from pyskl_semloss.synthetic.clips import CLASS_NAMES, generate
 from pyskl_semloss.synthetic.recording import generate_recording
 
@@ -419,3 +422,83 @@ def test_the_tool_from_the_command_line(folder, recording, tmp_path):
     assert "film.npz: 0 segments" in out and "No gesture was found. No gesture is probable enough: the highest" in out
     out, err = run("tools/predict.py", tmp_path / "film.npz", code=2)
     assert err == "error: field 'joint, limb': expected a joint model, a limb model, or both, got none.\n"
+
+
+@pytest.mark.filterwarnings("ignore:1 groups of classes have the same vector")
+def test_further_names_have_the_cosines_of_their_vectors(folder, predictor, clips):
+    """A name with the words of a trained one has its vector, and so its cosine."""
+    both = Predictor(checkpoint(folder, "joint"), checkpoint(folder, "limb"))
+    both.add_names(FurtherNames(("face touch", "swipe left")))
+    place = CLASS_NAMES.index("touch face")
+    assert both.class_names == (*CLASS_NAMES, "face touch", "swipe left")
+    assert both.unseen_names == ("face touch", "swipe left")
+    plain, further = predictor.predict(clips[:6]), both.predict(clips[:6])
+    cosine = further.scores.semantic_cosine
+    np.testing.assert_allclose(cosine[:, :32], plain.scores.semantic_cosine, atol=1e-6)
+    np.testing.assert_allclose(cosine[:, 32], cosine[:, place], atol=1e-6)
+    assert np.abs(cosine[:, 33] - cosine[:, 32]).max() > 0.01
+    for name, part in further.parts.items():
+        expected = with_further_names(plain.parts[name].score, part.semantic_cosine)
+        np.testing.assert_allclose(part.score, expected, atol=1e-6)
+    np.testing.assert_allclose(further.probability.sum(1), 1, atol=1e-5)
+    assert further.nearest(1)[0][0][0] == both.class_names[cosine[0].argmax()]
+    with pytest.raises(InputError, match="further names were added before"):
+        both.add_names(FurtherNames(("wave",)))
+
+
+def test_segments_of_further_names_are_marked(folder, recording, tmp_path):
+    joint = Predictor(checkpoint(folder, "joint"))
+    joint.add_names(FurtherNames(("swipe left",), seen_bias=9.0))
+    found = joint.segments(recording, LOOSE)
+    assert {one.name for one in found.segments} == {"swipe left"} and found.unseen_names == ("swipe left",)
+    for ending in ("csv", "json", "vtt"):
+        ps.write_segments(found, tmp_path / f"a.{ending}")
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert content["unseen_names"] == ["swipe left"] and content["settings"]["seen_bias"] == 9.0
+    assert all(one["unseen"] is True for one in content["segments"])
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    assert lines[0].endswith(",unseen") and all(line.endswith(",yes") for line in lines[1:])
+    assert read_segments(tmp_path / "a.csv").segments[0].name == "swipe left"
+    assert "swipe left (unseen, 100 %)" in (tmp_path / "a.vtt").read_text()
+
+
+def test_further_names_need_a_branch_and_a_source(folder, tmp_path):
+    joint = Predictor(checkpoint(folder, "joint"))
+    joint.models["joint"] = dataclasses.replace(joint.models["joint"], label_vectors=None)
+    with pytest.raises(InputError, match="epoch_1.pth.*has no semantic branch, so it cannot predict further names"):
+        joint.add_names(FurtherNames(("wave",)))
+    content = torch.load(checkpoint(folder, "joint"), weights_only=True)
+    origin = content["meta"]["dataset_meta"].pop("label_vectors")
+    assert origin["source"] == "hash:20:0"
+    torch.save(content, tmp_path / "old.pth")
+    old = Predictor(tmp_path / "old.pth")
+    with pytest.raises(InputError, match="is not recorded.*--label-vectors"):
+        old.add_names(FurtherNames(("wave",)))
+    other = build_label_vectors([f"name {word}" for word in CLASS_NAMES], "hash:20:0")
+    other.save(tmp_path / "other.npz")
+    with pytest.raises(InputError, match="other.npz.*its names are not those of the 32 classes of .*old.pth"):
+        old.add_names(FurtherNames(("wave",)), tmp_path / "other.npz")
+    old.add_names(FurtherNames(("wave",)), folder / "moved.npz")
+    assert old.class_names[32:] == ("wave",)
+    for wrong in ("hash:20:0", {"source": 3}, {"notes": []}):
+        content["meta"]["dataset_meta"]["label_vectors"] = wrong
+        torch.save(content, tmp_path / "wrong.pth")
+        with pytest.raises(InputError, match="expected source, checksum and notes of the label vectors"):
+            Predictor(tmp_path / "wrong.pth")
+
+
+def test_the_tool_names_further_classes(folder, recording, tmp_path):
+    recording.save(tmp_path / "r.npz")
+    (tmp_path / "more.txt").write_text("swipe left\nwave hello\n")
+    words = ["tools/predict.py", tmp_path / "r.npz", "--joint", checkpoint(folder, "joint"), "--out", tmp_path / "out",
+             "--threshold", 0, "--shortest", 0.2]  # fmt: skip
+    said, _ = run(*words, "--names", tmp_path / "more.txt", "--seen-bias", 9)
+    assert "  (unseen)" in said and ("swipe left" in said or "wave hello" in said)
+    (tmp_path / "own.txt").write_text("\n".join(CLASS_NAMES))
+    said, _ = run(*words, "--names", tmp_path / "own.txt", "--overwrite")
+    assert "unseen" not in said
+    (tmp_path / "more.txt").write_text("swipe left\ntouch face\n")
+    _, error = run(*words, "--names", tmp_path / "more.txt", code=2)
+    assert "1 of the 2 names are known to the model already:\n  'touch face'" in error
+    _, error = run(*words, "--names", tmp_path / "own.txt", "--vectors", "hash", code=2)
+    assert "no names of further classes" in error

@@ -280,7 +280,7 @@ def test_an_own_layout_is_in_the_record_and_its_file_is_not_opened(folder, tmp_p
     config.model.backbone.in_channels = None
     config.model.data_preprocessor.skeleton = str(tmp_path / "mine.json")
     save(config, tmp_path / "a.pth")
-    with pytest.raises(InputError, match="mine.json', is not opened at a record's word. Give the config beside"):
+    with pytest.raises(InputError, match="mine.json' is named by a record and not opened. Give the config beside"):
         load_model(tmp_path / "a.pth", "cpu")
     embed_layouts(config._cfg_dict)
     save(config, tmp_path / "a.pth")

@@ -123,7 +123,7 @@ def test_a_file_that_was_changed_is_not_mixed_in(small, server):
     data, clip = cached(small, server), build(small)[1]
     moved = Clip("c1", 0, (100, 120), (100, 120), clip["keypoint"] + 1, clip["keypoint_score"])
     write_annotations(small, AnnotationSet({}, [moved]))
-    with pytest.raises(InputError, match="small.pkl: clip 'c1': the file is not the one any more"):
+    with pytest.raises(InputError, match="small.pkl: clip 'c1': the file has changed since"):
         data[1]
     assert count(server) == 0
 

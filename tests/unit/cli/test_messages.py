@@ -38,6 +38,7 @@ MISSING = {
     "sweep": ("nothing", False),
     "test": ("nothing nothing", True),
     "train": ("nothing", True),
+    "unseen": ("nothing", False),
 }
 WITHOUT_FILES = {"benchmark/folding", "benchmark/throughput", "benchmark/store", "check_environment"}
 GOES_ON = {"estimate_poses"}

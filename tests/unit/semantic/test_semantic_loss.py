@@ -257,3 +257,37 @@ def test_rescaled_vectors_have_the_papers_mean_square_and_by_default_stay_to_the
     scaled = SemanticBranch(8, 4, vectors, rescale=True).label_vectors
     assert float(scaled.double().square().mean()) == pytest.approx(0.0769, rel=1e-5)
     torch.testing.assert_close(scaled / torch.tensor(vectors), (scaled / torch.tensor(vectors))[:1, :1].expand(4, 5))
+
+
+def test_the_loss_sees_the_vectors_of_the_seen_classes_alone():
+    """A contrastive loss with classes left out is that of a model which never had them."""
+    rng = np.random.default_rng(0)
+    vectors, seen = rng.normal(size=(6, 5)).astype(np.float32), [0, 2, 3, 5]
+    options = dict(alpha=1.0, loss="contrastive")
+    whole = SemanticBranch(8, 6, vectors, seen_classes=[5, 3, 0, 2], **options)
+    small = SemanticBranch(8, 4, vectors[seen], **options)
+    small.fc.load_state_dict(whole.fc.state_dict())
+    pooled = torch.randn(10, 8, generator=torch.Generator().manual_seed(0))
+    place = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3, 3, 3])
+    ours, theirs = whole.loss(pooled, torch.tensor(seen)[place])[0], small.loss(pooled, place)[0]
+    torch.testing.assert_close(ours, theirs)
+    assert not torch.isclose(ours, SemanticBranch(8, 6, vectors, **options).loss(pooled, torch.tensor(seen)[place])[0])
+    assert whole.scores(pooled)[0].shape == (10, 6)
+    assert whole.state_dict().keys() == SemanticBranch(8, 6, vectors).state_dict().keys()
+    with pytest.raises(InputError, match="a clip of class 4, which is none of the seen classes.*only_classes"):
+        whole.loss(pooled, torch.full((10,), 4))
+    for wrong in ([], [0, 0], [6], [-1]):
+        with pytest.raises(InputError, match="expected some of the classes 0 to 5, each once"):
+            SemanticBranch(8, 6, vectors, seen_classes=wrong)
+
+
+def test_further_vectors_are_scored_behind_the_classes():
+    vectors = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    branch = SemanticBranch(8, 3, vectors[:3])
+    whole = SemanticBranch(8, 5, vectors)
+    whole.fc.load_state_dict(branch.fc.state_dict())
+    branch.further_vectors = torch.from_numpy(vectors[3:])
+    pooled = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
+    for ours, theirs in zip(branch.scores(pooled), whole.scores(pooled), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert "further_vectors" not in branch.state_dict()

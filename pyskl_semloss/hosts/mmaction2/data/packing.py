@@ -1,4 +1,4 @@
-"""From a pipeline's results to what crosses to the trainer."""
+"""Packing and collation of clips for models that draw the heat maps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pyskl_semloss.hosts.faults import no_shared_memory
 
 
 def get_sample_field(sample: Any, name: str) -> Tensor:
-    """The tensor ``name`` (``"gt_label"`` or ``"pred_score"``) of a data sample or of its dictionary.
+    """Tensor ``"gt_label"`` or ``"pred_score"`` of a data sample or of its dictionary.
 
     MMAction2 1.1 wraps it as ``gt_labels.item``, 1.2 holds it as ``gt_label``.
     """
@@ -36,24 +36,29 @@ def get_sample_field(sample: Any, name: str) -> Tensor:
 
 @TRANSFORMS.register_module()
 class PackKeypoints(BaseTransform):
-    """Pack a clip for a model whose preprocessor draws the heat maps: kilobytes instead of megabytes.
+    """Pack a clip's keypoints for a preprocessor that draws the heat maps.
 
-    ``inputs`` holds the float32 tensors ``keypoint`` (S, M, T, V, 2), px, and ``keypoint_score`` (S, M, T, V), S being
-    ``num_clips``. ``data_samples`` holds the label, and as metainfo ``sample_id`` (``frame_dir``), ``img_shape``, the
-    (h, w) of the heat maps, ``skeleton``, the name of the dataset's layout, and the given keys.
+    ``inputs`` holds the float32 tensors ``keypoint`` (S views, M persons, T frames, V joints, 2), px, and
+    ``keypoint_score`` (S, M, T, V); S is ``num_clips``. ``data_samples`` holds the label, and as metainfo ``sample_id``
+    (``frame_dir``), ``img_shape``, the (h, w) of the heat maps in px, ``skeleton``, the name of the data set's layout,
+    and the given keys.
 
     Args:
-        meta_keys: Further results to hand on as metainfo, where a clip has them.
-        mirrored_views: Ask the preprocessor for the mirror image of each view, too (testing with flips).
+        meta_keys: Further results to copy into the metainfo, if a clip has them.
+        mirrored_views: Let the preprocessor add the mirror image of each view (testing with flips).
     """
 
     def __init__(self, meta_keys: Sequence[str] = ("frame_dir", "img_shape"), mirrored_views: bool = False) -> None:
         self.meta_keys, self.mirrored_views = tuple(meta_keys), mirrored_views
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Pack one clip."""
+        """Pack a clip.
+
+        Raises:
+            InputError: The clip has no id.
+        """
         if "frame_dir" not in results:
-            raise InputError("expected the clip's id, by which scores are filed", field="frame_dir")
+            raise InputError("expected the clip's id, which identifies its scores", field="frame_dir")
         sample = ActionDataSample()
         if "label" in results:
             # MMAction2 1.2 renamed the label's field.
@@ -65,7 +70,7 @@ class PackKeypoints(BaseTransform):
             meta["skeleton"] = results["skeleton"].name
         if self.mirrored_views:
             meta["mirrored_views"] = True
-        # One by one, because set_metainfo() copies deeply.
+        # Not set_metainfo(), which copies deeply.
         for key, value in meta.items():
             sample.set_field(value, key, field_type="metainfo")
         inputs = {}
@@ -78,17 +83,17 @@ class PackKeypoints(BaseTransform):
 
 @FUNCTIONS.register_module()
 def stack_keypoints(batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Collate packed clips in the loader's worker: two tensors for a batch, not two for each clip as by mmengine.
+    """Collate packed clips into two tensors per batch, in the loader's worker.
 
     Args:
-        batch: What :class:`PackKeypoints` made of N clips.
+        batch: N clips packed by :class:`PackKeypoints`.
 
     Returns:
-        ``inputs`` with ``keypoint`` (N, S, M, T, V, 2) and ``keypoint_score`` (N, S, M, T, V), or lists of them where
-        the clips differ in shape, and the list ``data_samples``. In a worker all of it lies in shared memory.
+        ``inputs`` with ``keypoint`` (N, S, M, T, V, 2) and ``keypoint_score`` (N, S, M, T, V), or lists of N tensors if
+        the clips differ in shape, and the list ``data_samples``. A worker returns tensors in shared memory.
 
     Raises:
-        InputError: There is no room in shared memory.
+        InputError: Shared memory is full.
     """
     inputs: dict[str, Any] = {}
     for key in ("keypoint", "keypoint_score"):
@@ -104,7 +109,7 @@ def stack_keypoints(batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _share(tensors: Sequence[Any], samples: Sequence[Any]) -> None:
-    """Move tensors to shared memory here: the queue would do it in a thread whose errors leave the trainer waiting."""
+    """Move tensors to shared memory here; the queue's thread would drop the error and the trainer would hang."""
     try:
         for value in tensors:
             for tensor in value if isinstance(value, list) else [value]:

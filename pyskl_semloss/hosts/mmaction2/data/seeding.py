@@ -1,7 +1,8 @@
-"""Random numbers of training that depend on the seed, and on the clip or the step that they are for, on nothing else.
+"""Seeding of augmentation and dropout, independent of workers and resumption.
 
-The host seeds each worker once, and its generators run on: its numbers depend on how many workers there are and on what
-was drawn before, so neither another number of workers nor a resumed run repeats them.
+The host seeds each worker once. Its random numbers then depend on the number of workers and on all earlier draws, so
+another number of workers or a resumed run gives different ones. Here they depend only on the seed and on the clip or
+the step.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ _MASK = (1 << 64) - 1
 
 
 def hash64(*numbers: int) -> int:
-    """64 bits that any change of any of the numbers changes all over; the same on every machine.
+    """Well-mixed 64-bit hash of integers, equal on every machine.
 
-    SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014), number by number.
+    SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014), applied to each
+    number in turn.
     """
     bits = 0
     for number in numbers:
@@ -33,7 +35,7 @@ def hash64(*numbers: int) -> int:
 
 
 def seed_generators(*numbers: int) -> None:
-    """Seed the global generators of Python and numpy, of which the hosts' transforms draw."""
+    """Seed Python's and numpy's global generators, which the hosts' transforms use."""
     bits = hash64(*numbers)
     np.random.seed(bits & 0xFFFFFFFF)
     random.seed(bits >> 32)
@@ -41,34 +43,35 @@ def seed_generators(*numbers: int) -> None:
 
 @HOOKS.register_module()
 class SeedHook(Hook):
-    """Seeds every clip's augmentation by (seed, epoch, clip), and every step's dropout by (seed, step, process).
+    """Hook that seeds augmentation by clip and dropout by step.
 
-    Clips are seeded where each is drawn once an epoch: in a ``KeypointDataset``, or several in a ``ConcatDataset``,
-    under a loop that counts epochs. Elsewhere the numbers are the workers' own, with a warning.
+    Augmentation is seeded by (seed, epoch, clip), dropout by (seed, step, process). Clips are seeded in a
+    ``KeypointDataset``, or several in a ``ConcatDataset``, under a loop that counts epochs. Other data sets and loops
+    keep the workers' generators, with a warning.
     """
 
     def before_train(self, runner: Any) -> None:
-        """Say so where the workers' own generators are used."""
+        """Warn if the workers' own generators are used."""
         if not _seedable(runner):
             runner.logger.warning(
                 "Only the clips of a KeypointDataset, in a loop that counts epochs, are seeded one by one. Here the "
-                "numbers depend on num_workers, and a resumed run does not repeat those of an undisturbed one."
+                "numbers depend on num_workers, and a resumed run does not repeat those of an uninterrupted one."
             )
 
     def before_train_epoch(self, runner: Any) -> None:
-        """Tell the data sets, whose workers may live on from the epoch before."""
-        for place, dataset in enumerate(_seedable(runner)):
-            dataset.seed_clips(hash64(runner.seed, place) >> 1, runner.epoch)
+        """Pass the epoch to the data sets, also in persistent workers."""
+        for number, dataset in enumerate(_seedable(runner)):
+            dataset.seed_clips(hash64(runner.seed, number) >> 1, runner.epoch)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Seed the step; the clips of its batch have been drawn."""
+        """Seed the step; its batch is already drawn."""
         numbers = (runner.seed, runner.iter, runner.rank)
         seed_generators(*numbers)
         torch.manual_seed(hash64(*numbers))
 
 
 def _seedable(runner: Any) -> list[Any]:
-    """The data sets that seed their clips; empty where a clip can be drawn more than once an epoch."""
+    """Data sets that can seed their clips; empty where an epoch may draw a clip more than once."""
     if not isinstance(runner.train_loop, EpochBasedTrainLoop):
         return []
     dataset = runner.train_dataloader.dataset

@@ -1,4 +1,4 @@
-"""Trained models as one ONNX file that other programs run."""
+"""Export of trained models to ONNX."""
 
 from pyskl_semloss.hosts.mmaction2.export.graph import export_onnx
 

@@ -1,11 +1,11 @@
-"""An exported file beside the models that it was made of: the same scores, and how fast."""
+"""Comparison of an exported ONNX file with its models: scores and speed."""
 
 from __future__ import annotations
 
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,28 +17,27 @@ from pyskl_semloss.evaluation.fusion import fuse
 from pyskl_semloss.hosts.mmaction2.export.graph import as_inputs
 from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
 from pyskl_semloss.io.resources import pip_install
+from pyskl_semloss.segments.windows import ClipEntry
 
-Entry = Mapping[str, Any]
 
-
-def read_clips(path: str | os.PathLike[str], split: str | None, count: int, predictor: Predictor) -> list[Entry]:
-    """The first clips of an annotation file, as annotation files have them.
+def read_clips(path: str | os.PathLike[str], split: str | None, count: int, predictor: Predictor) -> list[ClipEntry]:
+    """First ``count`` clips of an annotation file, as its entries.
 
     Raises:
-        InputError: The file is none, or has other joints or no such split.
+        InputError: It is no annotation file, has other joints or lacks the split.
     """
-    found, _ = read_annotations(
+    annotations, _ = read_annotations(
         path, split=split, num_joints=predictor.layout.num_joints, unknown_labels=True, zero_clips="keep"
     )
-    return [clip.to_dict() for clip in found.clips[:count]]
+    return [clip.to_dict() for clip in annotations.clips[:count]]
 
 
 def open_session(path: str | os.PathLike[str], threads: int = 0) -> Any:
-    """Open a file with onnxruntime on the CPU.
+    """Session of onnxruntime on the CPU for a file.
 
     Args:
-        path: The file.
-        threads: Of an operator; 0 lets the runtime choose.
+        path: The ONNX file.
+        threads: Threads per operator; 0 lets the runtime choose.
 
     Raises:
         HostError: onnxruntime is not installed.
@@ -52,54 +51,55 @@ def open_session(path: str | os.PathLike[str], threads: int = 0) -> Any:
     return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
 
 
-def run_file(session: Any, clips: Sequence[Entry]) -> dict[str, np.ndarray]:
-    """All outputs of a file for a batch of clips, each (N, C)."""
+def run_file(session: Any, clips: Sequence[ClipEntry]) -> dict[str, np.ndarray]:
+    """Outputs (N, C) of a file for a batch of clips."""
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, as_inputs(clips)), strict=True))
 
 
-def run_torch(predictor: Predictor, clips: Sequence[Entry], *, one_view: bool = False) -> dict[str, np.ndarray]:
-    """The same outputs by torch, clip by clip."""
-    given: dict[str, list[np.ndarray]] = {}
+def run_torch(predictor: Predictor, clips: Sequence[ClipEntry], *, one_view: bool = False) -> dict[str, np.ndarray]:
+    """The same outputs, each (N, C), computed by torch."""
+    outputs: dict[str, list[np.ndarray]] = {}
     for batch in predictor.score(clips, one_view=one_view):
         if len(batch) > 1:
             batch = {**batch, "fusion": fuse(list(batch.values()), predictor.weights)}
         for name, scores in batch.items():
-            given.setdefault(name, []).append(scores.score)
+            outputs.setdefault(name, []).append(scores.score)
             if scores.semantic_cosine is not None:
-                given.setdefault(f"{name}_cosine", []).append(scores.semantic_cosine)
-    return {name: np.concatenate(parts) for name, parts in given.items()}
+                outputs.setdefault(f"{name}_cosine", []).append(scores.semantic_cosine)
+    return {name: np.concatenate(parts) for name, parts in outputs.items()}
 
 
 def compare(
-    predictor: Predictor, path: str | os.PathLike[str], clips: Sequence[Entry], *, one_view: bool = False
+    predictor: Predictor, path: str | os.PathLike[str], clips: Sequence[ClipEntry], *, one_view: bool = False
 ) -> dict[str, float]:
-    """The largest difference of each output of a file to torch; the clips pass the file as one batch."""
+    """Largest absolute difference of each output of a file from torch."""
     session = open_session(path, torch.get_num_threads())
-    ours, wanted = run_file(session, clips), run_torch(predictor, clips, one_view=one_view)
-    return {name: float(np.abs(ours[name] - wanted[name]).max()) for name in wanted}
+    actual, expected = run_file(session, clips), run_torch(predictor, clips, one_view=one_view)
+    return {name: float(np.abs(actual[name] - expected[name]).max()) for name in expected}
 
 
 def benchmark(
     predictor: Predictor,
     path: str | os.PathLike[str],
-    clips: Sequence[Entry],
+    clips: Sequence[ClipEntry],
     *,
     one_view: bool = False,
     batches: Sequence[int] = (1, 8),
     rounds: int = 3,
 ) -> str:
-    """Seconds of torch, torch with ``fast`` and onnxruntime for the same clips, turn by turn, as a Markdown table.
+    """Run times of torch, fast torch and onnxruntime as a Markdown table.
 
-    All of it counts: drawing, network, fusion. Ratios are of neighbouring turns.
+    The three run the same clips in turns. Times in s include rendering, network and fusion; ratios are medians over
+    neighbouring turns.
 
     Args:
         predictor: The models.
-        path: Their file.
-        clips: Taken again where there are fewer than a batch.
-        one_view: As the file was exported.
-        batches: Clips at a time.
-        rounds: Turns of each side.
+        path: Their ONNX file.
+        clips: Clips, repeated where there are fewer than a batch.
+        one_view: The setting of the export.
+        batches: Batch sizes.
+        rounds: Turns of each of the three.
     """
     threads = torch.get_num_threads()
     session = open_session(path, threads)
@@ -127,6 +127,6 @@ def _seconds(side: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def _run_fast(predictor: Predictor, clips: Sequence[Entry], one_view: bool) -> Any:
+def _run_fast(predictor: Predictor, clips: Sequence[ClipEntry], one_view: bool) -> Any:
     with torch.autocast("cpu", torch.bfloat16):
         return run_torch(predictor, clips, one_view=one_view)

@@ -1,4 +1,4 @@
-"""One ONNX file of one or two trained models: keypoints in, probabilities out."""
+"""ONNX graph of one or two trained models, from keypoints to probabilities."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from pyskl_semloss.io.resources import pip_install
 from pyskl_semloss.io.results import refuse_changed, result_file
 
 OPSET = 17
-"""ONNX operator set of the files; onnxruntime 1.12 and later run it."""
+"""Version of the ONNX operator set; supported by onnxruntime 1.12 and later."""
 INPUTS = ("keypoint", "keypoint_score", "total_frames", "img_shape")
 _VIEWS = ("points", "scores", "mirror")
 
 
 class _Outputs(nn.Module):
-    """Averages over the views of a clip, and their weighted sums."""
+    """Averages over each clip's views, and the fusion of the models."""
 
     def __init__(self, columns: Sequence[tuple[str, str, int]], share: Mapping[str, float]) -> None:
         super().__init__()
@@ -46,14 +46,14 @@ class _Outputs(nn.Module):
         return sum(other == kind for _, other, _ in self.columns) == len(self.share) > 1
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
-        given = []
+        means = []
         fused: dict[str, Any] = {}
         for value, (part, kind, views) in zip(values, self.columns, strict=True):
             mean = value.reshape(-1, views, value.shape[-1]).mean(1)
-            given.append(mean)
+            means.append(mean)
             if self._is_fused(kind):
                 fused[kind] = fused.get(kind, 0) + self.share[part] * mean
-        return (*given, *fused.values())
+        return (*means, *fused.values())
 
 
 def _output(part: str, kind: str) -> str:
@@ -67,16 +67,18 @@ def export_onnx(
     one_view: bool = False,
     max_frames: int = 1024,
 ) -> dict[str, str]:
-    """Write the models of a predictor as one ONNX file; docs/export.md has its inputs and outputs.
+    """Write the models of a predictor to an ONNX file.
+
+    docs/export.md describes its inputs and outputs.
 
     Args:
-        predictor: The models, on the CPU in float32, with their weights and class names.
-        out: The file to write, whole or not at all.
-        one_view: Look at one view of each clip, not at all views of the config's test.
-        max_frames: Longest clip that the file shall take.
+        predictor: Models on the CPU in float32, with fusion weights and class names.
+        out: File to write, atomically.
+        one_view: Use one view of each clip, not all views of the config's test.
+        max_frames: Length of the longest clip that the file accepts, in frames.
 
     Returns:
-        The metadata that the file holds.
+        Metadata of the file.
 
     Raises:
         HostError: onnx is not installed.
@@ -115,7 +117,7 @@ def _onnx() -> Any:
 
 
 def _example(plan: ViewPlan, joints: int) -> tuple[Tensor, ...]:
-    """Two clips, two persons; the traced graph takes other numbers, too."""
+    """Example input of two clips with two persons; the traced graph accepts other numbers."""
     points = torch.rand(2, 2, plan.frames, joints, 2) * 100
     frames, shape = torch.tensor([1, 1]), torch.tensor([[100, 100], [100, 100]])
     return points, torch.rand(points.shape[:-1]), frames, shape
@@ -129,18 +131,18 @@ def _views_graph(plan: ViewPlan, prefix: str, joints: int, max_frames: int) -> A
 
 
 def _scan_graph(network: ViewScores, plan: ViewPlan, name: str, source: str, kinds: Sequence[str]) -> Any:
-    """All views pass the network one after another, so that memory does not grow with their number."""
+    """Graph that scans the views one by one, so that memory does not grow with their number."""
     onnx = _onnx()
     joints = 1 + int(network.maps.parts.max())
     points = torch.rand(2, plan.frames, joints, 2) * 10
     example = (points, torch.rand(points.shape[:-1]), torch.tensor([0]))
-    inputs = [f"{name}/{one}" for one in _VIEWS]
+    inputs = [f"{name}/{view}" for view in _VIEWS]
     dynamic = {inputs[0]: {0: "M"}, inputs[1]: {0: "M"}}
     outputs = [f"{name}/view_{kind}" for kind in kinds]
     body = _traced(network, example, inputs, outputs, dynamic, f"{name}/").graph
     columns = [f"{name}/{kind}" for kind in kinds]
-    given = [source + one for one in _VIEWS]
-    scan = onnx.helper.make_node("Scan", given, columns, name=f"{name}/views", body=body, num_scan_inputs=len(given))
+    views = [source + view for view in _VIEWS]
+    scan = onnx.helper.make_node("Scan", views, columns, name=f"{name}/views", body=body, num_scan_inputs=len(views))
     return onnx.helper.make_graph([scan], name, [], [])
 
 
@@ -160,11 +162,11 @@ def _traced(
     dynamic: Mapping[str, Mapping[int, str]],
     prefix: str,
 ) -> Any:
-    """A module as an ONNX model; the names inside begin with the prefix."""
+    """ONNX model of a module; names inside begin with the prefix."""
     onnx = _onnx()
     stream: Any = io.BytesIO()
     with warnings.catch_warnings():
-        # The exporter warns of each constant of a trace, and of its own age.
+        # The exporter warns about each constant of a trace, and about its own deprecation.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module.eval(),
@@ -182,7 +184,7 @@ def _traced(
 
 
 def _rename(graph: Any, prefix: str, kept: Set[str]) -> None:
-    """Put a prefix before every name but those that are kept; onnx's own function differs between its versions."""
+    """Prefix all names except ``kept``; onnx's own function differs between its versions."""
 
     def renamed(names: Iterable[str]) -> list[str]:
         return [name if name in kept or not name else prefix + name for name in names]
@@ -221,9 +223,9 @@ def _joined(graphs: Sequence[Any], predictor: Predictor, outputs: Sequence[str])
 def _metadata(
     predictor: Predictor, plans: Mapping[str, ViewPlan], share: Sequence[float], max_frames: int
 ) -> dict[str, str]:
-    """What a user of the file must know, each value as JSON."""
+    """Metadata for users of the file, each value as JSON."""
     models = predictor.models
-    drawn = {name: model.model.data_preprocessor for name, model in models.items()}
+    preprocessors = {name: model.model.data_preprocessor for name, model in models.items()}
     notes: dict[str, Any] = {
         "class_names": list(predictor.class_names),
         "layout": predictor.layout.name,
@@ -233,8 +235,8 @@ def _metadata(
         "frames": {name: plan.frames for name, plan in plans.items()},
         "views": {name: plan.views for name, plan in plans.items()},
         "map_size": {name: list(plan.size) for name, plan in plans.items()},
-        "sigma": {name: float(one.sigma) for name, one in drawn.items()},
-        "score_threshold": {name: float(one.threshold) for name, one in drawn.items()},
+        "sigma": {name: float(preprocessor.sigma) for name, preprocessor in preprocessors.items()},
+        "score_threshold": {name: float(preprocessor.threshold) for name, preprocessor in preprocessors.items()},
         "checkpoints": {name: sha256(model.checkpoint) for name, model in models.items()},
         "pyskl_semloss": __version__,
     }
@@ -242,10 +244,10 @@ def _metadata(
 
 
 def as_inputs(clips: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """Clips as annotation files have them, as one batch of the graph's inputs; what a clip lacks is 0.
+    """Batch of the graph's inputs from annotation entries, padded with 0.
 
     Args:
-        clips: N entries with ``keypoint`` (M, T, V, 2), ``keypoint_score`` (M, T, V) and ``img_shape``.
+        clips: N entries with ``keypoint`` (M, T, V, 2), px, ``keypoint_score`` (M, T, V) and ``img_shape`` (h, w), px.
     """
     persons, frames, joints = np.max([clip["keypoint"].shape[:3] for clip in clips], axis=0)
     keypoint = np.zeros((len(clips), persons, frames, joints, 2), np.float32)
@@ -253,8 +255,8 @@ def as_inputs(clips: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     for number, clip in enumerate(clips):
         here: tuple[Any, ...] = (number, *(slice(size) for size in clip["keypoint"].shape[:2]))
         keypoint[here] = clip["keypoint"]
-        given = clip.get("keypoint_score")
-        score[here] = 1 if given is None else given
+        own_score = clip.get("keypoint_score")
+        score[here] = 1 if own_score is None else own_score
     total = np.array([clip["keypoint"].shape[1] for clip in clips], np.int64)
     shape = np.array([clip["img_shape"] for clip in clips], np.int64)
     return dict(zip(INPUTS, (keypoint, score, total, shape), strict=True))

@@ -1,4 +1,7 @@
-"""A 3-D network over volumes as a 2-D one over frames: runtimes have fast kernels for images, few for volumes."""
+"""2-D network over frames equivalent to a 3-D network over volumes.
+
+Inference runtimes have fast kernels for images, but few for volumes.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,12 @@ from pyskl_semloss.hosts.mmaction2.prediction.trained_model import TrainedModel
 
 
 class ViewMaps(nn.Module):
-    """Draw one view, or its mirror image; the meaning is that of :func:`pyskl_semloss.heatmap.render_heatmaps`.
+    """Heat maps of a view or its mirror image as tensor operations.
+
+    They equal those of :func:`pyskl_semloss.heatmap.render_heatmaps` up to rounding.
 
     Args:
-        channels: What the C channels show.
+        channels: Joints or limbs of the C channels.
         size: (height, width) of the maps in px.
         sigma: Standard deviation in px.
         threshold: A score below it draws nothing.
@@ -35,7 +40,7 @@ class ViewMaps(nn.Module):
         super().__init__()
         self.modality, self.sigma, self.threshold = channels.modality, sigma, threshold
         self.shape = channels.parts.shape
-        # The mirror image shows other parts, from the last column to the first.
+        # The mirror image swaps left and right parts and reverses the columns.
         parts = np.stack([channels.parts.ravel(), channels.mirrored().parts.ravel()])
         column = np.arange(size[1])
         self.register_buffer("parts", torch.from_numpy(parts))
@@ -43,7 +48,7 @@ class ViewMaps(nn.Module):
         self.register_buffer("rows", torch.arange(size[0]))
 
     def forward(self, keypoint: Tensor, score: Tensor, mirror: Tensor) -> Tensor:
-        """Draw a view, (L, C, H, W).
+        """Heat maps (L, C, H, W) of a view.
 
         Args:
             keypoint: (M persons, L frames, V joints, 2) finite x, y in px of the maps.
@@ -71,7 +76,7 @@ class ViewMaps(nn.Module):
 
     def _inside(self, low: Tensor, high: Tensor, grid: Tensor) -> Tensor:
         """Whether a pixel is in the window; float64 and truncation as in the Numba kernels."""
-        # Of what lies far outside only the side matters, and a huge number would not fit a whole one.
+        # Clamped, because huge coordinates would overflow an integer.
         size = float(len(grid))
         first = (low.double() - 3 * self.sigma).clamp(0.0, size).long()
         last = (high.double() + 3 * self.sigma).clamp(-2.0, size).long() + 1
@@ -93,11 +98,11 @@ class ViewMaps(nn.Module):
         half = torch.where(short, 0.0, length / 2)
         middle = a + (b - a) / 2
         low, high = torch.minimum(a, b), torch.maximum(a, b)
-        # In units in which the exponent is the plain square.
+        # Scaled so that the exponent is the negative squared distance.
         scale = math.sqrt(0.5) / self.sigma
         x = (columns - middle[..., 0, None]) * scale
         y = (self.rows - middle[..., 1, None]) * scale
-        # Infinitely far is what lies outside the window.
+        # Pixels outside the window get an infinite distance.
         far = float("inf")
         across_x = torch.where(self._inside(low[..., 0], high[..., 0], columns), -x * unit_y[..., None], far)
         across_y = torch.where(self._inside(low[..., 1], high[..., 1], self.rows), y * unit_x[..., None], far)
@@ -107,12 +112,18 @@ class ViewMaps(nn.Module):
         return torch.exp(-(across * across + beyond * beyond)) * peak[..., None, None]
 
 
-# Largest difference to the original network, over the largest feature.
+# Largest allowed difference from the original network, relative to the largest feature.
 _AGREEMENT = 1e-4
 
 
 class FramesConvolution(nn.Module):
-    """A ``Conv3d`` on the frames (T, C, H, W) of one volume: frames that it sees together become channels."""
+    """``Conv3d`` as a ``Conv2d`` over the frames of a volume.
+
+    The frames under the kernel become channels.
+
+    Raises:
+        NotImplementedError: The convolution has groups, dilation in time or a padding other than zeros.
+    """
 
     def __init__(self, original: nn.Conv3d) -> None:
         super().__init__()
@@ -140,13 +151,13 @@ class FramesConvolution(nn.Module):
             self.image.bias.data = original.bias.detach().clone()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(T, C, H, W) -> (T', O, H', W')."""
-        seen = _shifted(x, self.taps, self.stride, self.padding, 0.0)
-        return self.image(torch.cat(seen, dim=1) if seen[1:] else seen[0])
+        """Output frames (T', O, H', W') of frames (T, C, H, W)."""
+        shifted = _shifted(x, self.taps, self.stride, self.padding, 0.0)
+        return self.image(torch.cat(shifted, dim=1) if shifted[1:] else shifted[0])
 
 
 class FramesMaxPool(nn.Module):
-    """A ``MaxPool3d`` on the frames (T, C, H, W) of one volume."""
+    """``MaxPool3d`` as a ``MaxPool2d`` over the frames of a volume."""
 
     def __init__(self, original: nn.MaxPool3d) -> None:
         super().__init__()
@@ -162,7 +173,7 @@ class FramesMaxPool(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(T, C, H, W) -> (T', C, H', W')."""
+        """Output frames (T', C, H', W') of frames (T, C, H, W)."""
         first, *others = _shifted(x, self.taps, self.stride, self.padding, float("-inf"))
         for other in others:
             first = torch.maximum(first, other)
@@ -170,7 +181,7 @@ class FramesMaxPool(nn.Module):
 
 
 def _shifted(x: Tensor, taps: int, stride: int, padding: int, value: float) -> list[Tensor]:
-    """The frames that each tap of a kernel in time sees."""
+    """Input frames (T', C, H, W) for each tap of a kernel in time."""
     if (taps, stride, padding) == (1, 1, 0):
         return [x]
     if padding:
@@ -181,44 +192,39 @@ def _shifted(x: Tensor, taps: int, stride: int, padding: int, value: float) -> l
 
 
 def over_frames(network: nn.Module) -> nn.Module:
-    """A copy of a 3-D network that takes the frames (T, C, H, W) of one volume.
+    """Copy of a 3-D network over a volume's frames (T, C, H, W).
 
     Raises:
-        NotImplementedError: It has a part without a counterpart.
+        NotImplementedError: A part of the network has no counterpart over frames.
     """
     copied = copy.deepcopy(network)
     for name, part in list(copied.named_modules()):
         if isinstance(part, nn.Conv3d):
-            made: nn.Module = FramesConvolution(part)
+            image_part: nn.Module = FramesConvolution(part)
         elif isinstance(part, nn.MaxPool3d):
-            made = FramesMaxPool(part)
+            image_part = FramesMaxPool(part)
         elif isinstance(part, nn.modules.batchnorm._BatchNorm):
-            made = _image_norm(part)
+            image_part = nn.BatchNorm2d(part.num_features, part.eps, affine=part.affine)
+            image_part.load_state_dict(part.state_dict())
         elif "3d" in type(part).__module__ + type(part).__name__ and not list(part.children()):
             raise NotImplementedError(type(part).__name__)
         else:
             continue
-        copied.set_submodule(name, made)
-    # The host's eval() returns nothing.
+        copied.set_submodule(name, image_part)
+    # The host's eval() does not return the module.
     copied.eval()
     return copied
 
 
-def _image_norm(original: nn.modules.batchnorm._BatchNorm) -> nn.BatchNorm2d:
-    made = nn.BatchNorm2d(original.num_features, original.eps, affine=original.affine)
-    made.load_state_dict(original.state_dict())
-    return made
-
-
 class ViewScores(nn.Module):
-    """The class scores of one view: heat maps, backbone, head.
+    """Class scores of a view: heat maps, backbone, head.
 
     Args:
         model: The trained model.
-        plan: What comes before.
+        plan: Preprocessing of its test.
 
     Raises:
-        InputError: A part of the network has no counterpart in a graph over frames.
+        InputError: The model has a neck, no pooling, or a part without a counterpart over frames.
     """
 
     def __init__(self, model: TrainedModel, plan: ViewPlan) -> None:
@@ -236,7 +242,7 @@ class ViewScores(nn.Module):
             self.register_buffer("names", nn.functional.normalize(branch.label_vectors.float(), dim=-1).T.contiguous())
 
     def forward(self, keypoint: Tensor, score: Tensor, mirror: Tensor) -> tuple[Tensor, ...]:
-        """Class probabilities (C,), and cosines (C,) to the class names where there is a semantic branch.
+        """Class probabilities (C,), and with a semantic branch cosines (C,) to the names.
 
         Args:
             keypoint: (M persons, L frames, V joints, 2) px of the maps.
@@ -254,18 +260,17 @@ class ViewScores(nn.Module):
 
 @torch.no_grad()
 def _rewritten(model: TrainedModel, shape: tuple[int, ...]) -> nn.Module:
-    """The backbone over frames, after a look at whether it does the same."""
+    """Backbone over frames, after a comparison with the original."""
     whole: Any = model.model
     try:
-        made = over_frames(whole.backbone)
+        backbone = over_frames(whole.backbone)
         volume = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-        wanted = whole.backbone(volume.transpose(0, 1)[None])[0].transpose(0, 1)
-        given = made(volume)
-        apart = float((given - wanted).abs().max() / wanted.abs().max().clamp(min=1e-12))
+        expected = whole.backbone(volume.transpose(0, 1)[None])[0].transpose(0, 1)
+        difference = float((backbone(volume) - expected).abs().max() / expected.abs().max().clamp(min=1e-12))
     except (NotImplementedError, RuntimeError, AttributeError, IndexError, TypeError) as error:
-        problem, apart = f"a part of it has no counterpart ({error})", 0.0
+        problem = f"a part of it has no counterpart ({error})"
     else:
-        problem = f"its counterpart over frames differs by {apart:.1e}"
-        if apart <= _AGREEMENT:
-            return made
+        if difference <= _AGREEMENT:
+            return backbone
+        problem = f"its counterpart over frames differs by {difference:.1e}"
     raise InputError(f"the backbone cannot be exported: {problem}", file=model.checkpoint, field="model.backbone")

@@ -1,4 +1,4 @@
-"""A config's test pipeline as tensor operations: from keypoints as annotation files have them to a clip's views."""
+"""Test pipeline of a config as tensor operations, from annotation entries to views."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from pyskl_semloss.keypoint_ops.cropping import ratio_range
 from pyskl_semloss.keypoint_ops.transforms import CompactKeypoints, ResizeKeypoints, SampleKeypointFrames
 
 MOST_FRAMES = 32767
-"""Frame numbers are kept in 16 bits."""
+"""Longest clip in frames; frame indices are stored in 16 bits."""
 _INFINITY = float("inf")
 
 
 @dataclass(frozen=True)
 class ViewPlan:
-    """What a test does with a clip before it is drawn.
+    """Preprocessing of a clip in a test, before rendering.
 
     Attributes:
-        frames: L of a view.
-        num_clips: S, the draws of L frames from a clip.
-        seed: Of the draws.
-        compact: (padding, threshold in px, lowest and highest height / width or None, whether the box may reach beyond
-            the image), or None where there is no crop.
+        frames: Number L of frames of a view.
+        num_clips: Number S of draws of L frames from a clip.
+        seed: Seed of the draws.
+        compact: (padding, threshold in px, lowest and highest height / width or None, whether the box may exceed the
+            image), or None without crop.
         size: (height, width) of the maps in px.
-        mirrored: Whether the mirror image of each view is another view.
+        mirrored: Whether the mirror image of each view is added as a view.
         drop_off_image: Whether points outside the image count as missing.
         binary_score: Whether every known point scores 1.
     """
@@ -50,19 +50,19 @@ class ViewPlan:
 
     @property
     def views(self) -> int:
-        """Views of a clip, mirror images included."""
+        """Number of views of a clip, mirror images included."""
         return self.num_clips * (1 + self.mirrored)
 
 
 def view_plan(model: TrainedModel, one_view: bool = False) -> ViewPlan:
-    """What the test pipeline of a model does.
+    """Plan of a model's test pipeline.
 
     Args:
         model: The model with its pipeline.
-        one_view: One clip without its mirror image in place of the test's.
+        one_view: Use one view of each clip, not all views of the config's test.
 
     Raises:
-        InputError: There is a step, or a setting of one, that is no tensor operation here.
+        InputError: A step, or a setting of a step, has no counterpart as tensor operations.
     """
     steps = build_steps(model.steps(one_view))
     sample = _only(steps, SampleKeypointFrames, model)
@@ -70,14 +70,14 @@ def view_plan(model: TrainedModel, one_view: bool = False) -> ViewPlan:
     pack = _only(steps, PackKeypoints, model)
     crops = [step for step in steps if isinstance(step, CompactKeypoints)]
     if [sample, *crops[:1], resize, pack] != steps:
-        found = ", ".join(type(step).__name__ for step in steps)
-        _refuse(model, f"expected SampleKeypointFrames, CompactKeypoints, ResizeKeypoints, PackKeypoints, got {found}")
+        types = ", ".join(type(step).__name__ for step in steps)
+        _refuse(model, f"expected SampleKeypointFrames, CompactKeypoints, ResizeKeypoints, PackKeypoints, got {types}")
     if not sample.test_mode:
-        _refuse(model, "its SampleKeypointFrames draws other frames each time", "Set test_mode=True.")
+        _refuse(model, "its SampleKeypointFrames draws random frames", "Set test_mode=True.")
     if resize.keep_ratio:
         _refuse(model, "its maps have no fixed size", "Give ResizeKeypoints a (width, height) and keep_ratio=False.")
     if not model.model.data_preprocessor.use_score:
-        _refuse(model, "with use_score=False persons that are not there cannot be told from others")
+        _refuse(model, "with use_score=False padded persons cannot be distinguished from others")
     compact = None
     if crops:
         chosen = crops[0].arguments
@@ -96,10 +96,10 @@ def view_plan(model: TrainedModel, one_view: bool = False) -> ViewPlan:
 
 
 def _only(steps: Sequence[Callable], kind: type, model: TrainedModel) -> Any:
-    found = [step for step in steps if isinstance(step, kind)]
-    if len(found) != 1:
-        _refuse(model, f"expected one {kind.__name__}, got {len(found)}")
-    return found[0]
+    matching = [step for step in steps if isinstance(step, kind)]
+    if len(matching) != 1:
+        _refuse(model, f"expected one {kind.__name__}, got {len(matching)}")
+    return matching[0]
 
 
 def _refuse(model: TrainedModel, problem: str, fix: str = "Predict with torch, see semloss predict.") -> None:
@@ -107,11 +107,13 @@ def _refuse(model: TrainedModel, problem: str, fix: str = "Predict with torch, s
 
 
 class ClipViews(nn.Module):
-    """Mend, sample, crop and resize clips as the reader and the test pipeline do, to the last bit.
+    """Views of clips, bit-identical to the reader's and the test pipeline's.
+
+    Clips are repaired, sampled, cropped and resized.
 
     Args:
-        plan: What to do.
-        max_frames: Longest clip. The draws cannot be computed in a graph, so that they are kept for each length.
+        plan: The steps.
+        max_frames: Longest clip in frames. A graph cannot compute the draws, so they are stored for each length.
 
     Raises:
         InputError: ``max_frames`` is not from 1 to :data:`MOST_FRAMES`.
@@ -135,19 +137,19 @@ class ClipViews(nn.Module):
         """Views of a batch.
 
         Args:
-            keypoint: (N clips, M persons, T frames, V joints, 2) x, y in px; what a clip lacks is 0.
+            keypoint: (N clips, M persons, T frames, V joints, 2) x, y in px, padded with 0.
             score: (N, M, T, V).
             total_frames: (N,) int64, the frames of each clip, 1 to T.
             img_shape: (N, 2) int64, height and width of the images in px.
 
         Returns:
-            Keypoints (K, M, L, V, 2) in px of the maps and scores (K, M, L, V) of the K = N * views views, those of a
-            clip together, and for each (K, 1) int64 whether its mirror image is to be drawn.
+            Keypoints (K, M, L, V, 2) in px of the maps and scores (K, M, L, V) of the K = N * views views, grouped by
+            clip, and (K, 1) int64, 1 for each mirror image.
         """
         plan = self.plan
-        keypoint, score = self._mended(keypoint, score, img_shape)
+        keypoint, score = self._repaired(keypoint, score, img_shape)
         frame = self.frame_of.index_select(0, total_frames).long()
-        # A graph has no other way to refuse them than a frame that is not there.
+        # A graph can refuse a wrong length only by an index outside the frames.
         frames = keypoint.shape[2]
         frame = frame + frames * ((total_frames < 1) | (total_frames > frames)).long()[:, None]
         chosen = frame[:, None, :, None].expand(-1, score.shape[1], -1, score.shape[3])
@@ -163,7 +165,7 @@ class ClipViews(nn.Module):
         mirror = (mirror[None] + torch.zeros_like(height)[:, None]).reshape(-1, 1)
         return points, scores, mirror
 
-    def _mended(self, keypoint: Tensor, score: Tensor, img_shape: Tensor) -> tuple[Tensor, Tensor]:
+    def _repaired(self, keypoint: Tensor, score: Tensor, img_shape: Tensor) -> tuple[Tensor, Tensor]:
         # Comparisons are false for NaN.
         score = torch.where(score.abs() < _INFINITY, score, 0.0).clamp(0.0, 1.0)
         limit = (OFF_IMAGE_FACTOR * img_shape.amax(1).float())[:, None, None, None]
@@ -178,7 +180,7 @@ class ClipViews(nn.Module):
         return keypoint, torch.where(known, score, 0.0)
 
     def _as_views(self, value: Tensor, dims: int) -> Tensor:
-        """(N, M, S * L, ...) -> (N * views, M, L, ...), the mirror images after the views of a clip."""
+        """Views (N * views, M, L, ...) of draws (N, M, S * L, ...), mirror images after each clip's views."""
         plan = self.plan
         split = value.unflatten(2, (plan.num_clips, plan.frames)).transpose(1, 2)
         several = torch.cat([split, split], 1) if plan.mirrored else split
@@ -194,7 +196,7 @@ def _compacted(
     ratios: tuple[float, float] | None,
     allow_imgpad: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """:func:`pyskl_semloss.keypoint_ops.compact_crop` for a batch; float64 where that computes in Python."""
+    """Batched :func:`pyskl_semloss.keypoint_ops.compact_crop`, with float64 for its Python floats."""
     present = keypoint != 0
     clips = keypoint.shape[0]
     low = torch.where(present, keypoint, _INFINITY).reshape(clips, -1, 2).amin(1)

@@ -1,10 +1,11 @@
-"""What the host makes of a config, with the part of the config in the message where that fails."""
+"""Errors of the host while it builds objects from a config, with the config entry."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
@@ -19,20 +20,20 @@ _MISTAKES = (TypeError, ValueError, LookupError, AttributeError, AssertionError,
 
 @contextlib.contextmanager
 def naming_config_entry(path: str) -> Iterator[None]:
-    """Around what the host makes of a config: where a part of it cannot be made, the message names that part.
+    """Name the config entry in errors of a block that builds objects.
 
     Args:
-        path: The config file.
+        path: Path of the config.
 
     Raises:
-        InputError: A part cannot be made, as its settings are wrong. Other errors pass.
+        InputError: The settings of an entry are wrong. Other errors pass.
     """
     try:
         yield
     except InputError:
         raise
     except _MISTAKES as error:
-        frame = _frame_of_part(error)
+        frame = _building_frame(error)
         if frame is None:
             raise
         settings, registry = frame.f_locals["cfg"], frame.f_locals.get("registry")
@@ -48,8 +49,8 @@ def naming_config_entry(path: str) -> Iterator[None]:
 
 
 def failed_config_entry(error: BaseException) -> str | None:
-    """The innermost part of a config that could not be made, as ``dict(type='NAME', …)``."""
-    frame = _frame_of_part(error)
+    """Innermost config entry that could not be built, as ``dict(type='NAME', …)``."""
+    frame = _building_frame(error)
     settings = None if frame is None else frame.f_locals["cfg"]
     return _name(settings.get("type")) if isinstance(settings, Mapping) else None
 
@@ -58,18 +59,15 @@ def _name(kind: object) -> str:
     return f"dict(type={kind if isinstance(kind, str) else getattr(kind, '__name__', '…')!r}, …)"
 
 
-def _frame_of_part(error: BaseException) -> FrameType | None:
-    """The innermost place where the host made an object of its settings."""
-    found, place = None, error.__traceback__
-    while place is not None:
-        frame, place = place.tb_frame, place.tb_next
-        if frame.f_code.co_name == "build_from_cfg" and "cfg" in frame.f_locals:
-            found = frame
-    return found
+def _building_frame(error: BaseException) -> FrameType | None:
+    """Innermost frame in which the host builds an object from its settings."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    builds = (frame for frame in frames[::-1] if frame.f_code.co_name == "build_from_cfg" and "cfg" in frame.f_locals)
+    return next(builds, None)
 
 
 def unknown_type(kind: str, registry: Any, path: str) -> InputError:
-    """The error for a type that no registry knows, with those of similar names."""
+    """Error for a type that no registry knows, with similar names."""
     known: set[str] = set()
     while isinstance(registry, Registry):
         known, registry = known | set(registry.module_dict), registry.parent
@@ -79,22 +77,22 @@ def unknown_type(kind: str, registry: Any, path: str) -> InputError:
 
 
 def import_error_cause(error: BaseException) -> BaseException:
-    """What failed to be imported; the host's own words are the whole of sys.path."""
+    """Original import error; the host's message would list all of ``sys.path``."""
     while isinstance(error, ImportError) and isinstance(error.__context__, ImportError):
         error = error.__context__
     return error
 
 
 def describe_error(error: BaseException) -> str:
-    """Kind and words of an error, and where the config's own text failed, the line."""
+    """Type and message of an error, and its line in a config."""
     if isinstance(error, SyntaxError) and error.lineno is not None:
         return f"line {error.lineno}: {error.msg}"
     if isinstance(error, FileNotFoundError):
         return f"there is no file {error.filename}, which it names"
     error = import_error_cause(error)
-    where, place = "", error.__traceback__
-    while place is not None:
-        code, line, place = place.tb_frame.f_code, place.tb_lineno, place.tb_next
+    where = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        code = frame.f_code
         if code.co_name == "<module>" and os.path.realpath(code.co_filename) != os.path.realpath(sys.argv[0]):
             where = f"{os.path.relpath(code.co_filename)}, line {line}: "
     words = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())[:500]

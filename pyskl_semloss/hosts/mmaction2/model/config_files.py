@@ -1,4 +1,4 @@
-"""Config files and ``--cfg-options``: every mistake in them is one message that says where it is."""
+"""Reader and checks of config files and ``--cfg-options``."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from pyskl_semloss.skeletons import get_layout, is_layout_file, layout_fields
 
 OPTION = "--cfg-options"
 _KINDS = (".py", ".json", ".yaml", ".yml")
-# Settings that mmengine's runner reads beside the arguments of its constructor.
+# Settings that mmengine's runner reads in addition to the arguments of its constructor.
 _MORE = ("activation_checkpointing", "compile", "efficient_conv_bn_eval", "find_unused_parameters", "model_wrapper_cfg")
 _SETTINGS = {*inspect.signature(Runner.__init__).parameters, *_MORE, "sync_bn"} - {"self", "cfg"}
 
 
 class OverrideAction(DictAction):
-    """The host's ``KEY=VALUE`` settings, refusing those without an equals sign in words."""
+    """The host's ``KEY=VALUE`` action, with an error for a missing equals sign."""
 
     def __call__(
         self,
@@ -38,7 +38,7 @@ class OverrideAction(DictAction):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        """Take the settings."""
+        """Parse the settings."""
         for word in values or ():
             if "=" not in word or word.startswith("="):
                 parser.error(f"argument {OPTION}: expected KEY=VALUE, as model.cls_head.alpha=10, got {word!r}")
@@ -46,14 +46,14 @@ class OverrideAction(DictAction):
 
 
 def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
-    """A config with its bases, what it imports, and the overrides.
+    """Config of a file with its base configs, imports and overrides.
 
     Args:
-        path: The file, or the name of a shipped one; the host executes what is in it.
+        path: Path of the file, which the host executes, or name of a shipped config.
         options: Overrides by dotted key.
 
     Raises:
-        InputError: There is no such file, it fails, or an override is none of a setting that there is.
+        InputError: The file is missing or fails, or an override names no setting of the config.
     """
     file = find_config(path)
     if Path(file).suffix not in _KINDS:
@@ -62,7 +62,7 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
         config = Config.fromfile(file)
     except InputError:
         raise
-    except Exception as error:  # a config is Python, which can fail in any way
+    except Exception as error:  # a config is Python code, which can raise anything
         cause = import_error_cause(error)
         if isinstance(cause, HostError):
             raise InputError(str(cause), file=path) from error
@@ -78,13 +78,13 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
 
 
 def use_shipped_bases(config: type[Config]) -> None:
-    """Let ``_base_ = "pyskl_semloss::mmaction2/imigue/joint.py"`` in a config lead to a config of this package.
+    """Resolve ``_base_ = "pyskl_semloss::mmaction2/imigue/joint.py"`` to a config of this package.
 
-    mmengine's own way fails in an editable installation, and looks up the types that such a base names in registries
-    of the package, where ours are in MMAction2's.
+    mmengine's own lookup fails in an editable installation, and searches the types of such a base in registries of the
+    package, while our classes are in MMAction2's registries.
 
     Args:
-        config: mmengine's class.
+        config: mmengine's ``Config`` class; changed in place.
     """
     theirs = config._get_cfg_path
 
@@ -97,20 +97,20 @@ def use_shipped_bases(config: type[Config]) -> None:
             raise InputError(f"{base}: {error.problem}", file=file, field="_base_", fix=error.fix) from None
 
     config._get_cfg_path = staticmethod(path_and_scope)
-    # For mmengine's get_config, which reads no bases by that name.
+    # For mmengine's get_config, which does not use _get_cfg_path.
     MODULE2PACKAGE["pyskl_semloss"] = "pyskl_semloss"
 
 
 def embed_layouts(settings: Any) -> None:
-    """Put the fields of a layout in the place of its file's name, wherever a setting is called ``skeleton``.
+    """Replace file names in ``skeleton`` settings by the layouts' fields.
 
-    So a checkpoint, which keeps its config, needs no other file.
+    A checkpoint, which records its config, then needs no layout file.
 
     Args:
-        settings: A config or a part of one; changed in place.
+        settings: A config or a part of it; changed in place.
 
     Raises:
-        InputError: A file of a layout is absent or wrong.
+        InputError: A layout file is missing or invalid.
     """
     if isinstance(settings, (list, tuple)):
         for each in settings:
@@ -124,18 +124,18 @@ def embed_layouts(settings: Any) -> None:
 
 
 def fill_num_classes(config: Config, path: str) -> None:
-    """Number of classes from the label vectors, where a config leaves it open.
+    """Set an open number of classes from the label vectors.
 
-    It goes into the head and into every ``KeypointDataset``, which refuses labels that are not below it; so a
-    checkpoint records it.
+    It is set in the head and in every ``KeypointDataset``, which refuses labels that are not below it. A checkpoint
+    records it with its config.
 
     Args:
-        config: Changed in place; the file of label vectors is there.
-        path: Its file.
+        config: The config; changed in place. Its file of label vectors exists.
+        path: Path of the config, for messages.
 
     Raises:
-        InputError: The head has no label vectors to take the number from, they are of another number than the config
-            says, or a data set has more classes than the head.
+        InputError: The number is open and the head has no label vectors, the number differs from that of the label
+            vectors, or a data set has more classes than the head.
     """
     head = config.model.get("cls_head") or {}
     if head.get("type") == "SemanticEmbeddingHead" and head.get("label_vectors") is not None:
@@ -159,7 +159,7 @@ def fill_num_classes(config: Config, path: str) -> None:
 
 
 def _keypoint_datasets(dataset: Any) -> Iterator[Any]:
-    """The settings of each data set of ours, also of those that others wrap."""
+    """Settings of every ``KeypointDataset``, also inside wrapping data sets."""
     if isinstance(dataset, Mapping):
         if dataset.get("type") == "KeypointDataset":
             yield dataset
@@ -171,20 +171,20 @@ def _check_known(config: Config, key: str, path: str) -> None:
     if key in config or key in _SETTINGS:
         return
     near = closest_names(key, sorted({*config.keys(), *_SETTINGS}))
-    fix = f"Did you mean {near[0]}?" if near else f"At its top are {', '.join(sorted(config.keys()))}."
+    fix = f"Did you mean {near[0]}?" if near else f"Its top-level settings are {', '.join(sorted(config.keys()))}."
     raise InputError(f"the config has no {key!r}", file=path, field=OPTION, fix=fix)
 
 
 def check_settings(config: Config, path: str, uses: Sequence[str]) -> None:
-    """Refuse settings that the host would use without a word, or fail on without saying which they are.
+    """Refuse settings that the host would ignore, or report without their name.
 
     Args:
         config: The config, overrides included.
-        path: Its file.
-        uses: The data loaders that will be used.
+        path: Path of the config, for messages.
+        uses: Names of the data loaders in use, such as ``"train"``.
 
     Raises:
-        InputError: A wrong one.
+        InputError: Names the first wrong setting.
     """
     if not isinstance(config.get("model"), Mapping):
         raise InputError("expected a config of a model, but it has none", file=path, field="model")
@@ -208,10 +208,10 @@ def check_settings(config: Config, path: str, uses: Sequence[str]) -> None:
 
 
 def check_seed(seed: object, field: str, file: str | None = None) -> None:
-    """Refuse what numpy takes as no seed.
+    """Refuse seeds that numpy does not accept.
 
     Raises:
-        InputError: It is neither None nor a whole number of 32 bits.
+        InputError: The seed is neither None nor a whole number of 32 bits.
     """
     if seed is not None and (not isinstance(seed, int) or not 0 <= seed < 1 << 32):
         raise InputError(f"expected a whole number from 0 to {(1 << 32) - 1}, got {seed!r}", file=file, field=field)

@@ -1,8 +1,8 @@
-"""A trained backbone with fewer passes over memory, for recordings on a CPU, of which thousands of windows are scored.
+"""Batch-norm folding and operator fusion of a trained backbone, for fast prediction on a CPU.
 
-Half of a forward pass is not convolution but normalisation, activation and sums, each of which reads and writes all
-features. Here normalisation is part of the weights, and the rest is done by the convolution that made the features,
-while they are in the processor's caches. Scores differ from the model's own by rounding.
+Half of a forward pass is normalisation, activation and addition, each of which reads and writes all features. Here
+batch norm is folded into the convolution weights, and activation and addition are fused into the convolutions, while
+the features are in the processor's caches. Scores agree with the model's own up to rounding.
 """
 
 from __future__ import annotations
@@ -17,17 +17,22 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from pyskl_semloss.heatmap.sparse_convolution import HeatmapConv3d
 
-# Largest difference to the original backbone, over the largest feature, on a volume of noise.
+# Largest allowed difference from the original backbone on a volume of noise, relative to the largest feature.
 _AGREEMENT = 1e-4
 
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """The model with such a backbone; the model itself where it has none, or is not on a CPU.
+    """Copy of a model with a folded backbone for CPU inference.
 
-    The new one shares everything else with the model, and is in evaluation mode; its backbone takes no gradient.
+    The copy shares all other modules with the model. Its backbone takes no gradient and computes in float32, or in
+    bfloat16 if the model is ``fast``.
 
     Args:
         model: A ``PoseRecognizer3D`` in evaluation mode.
+
+    Returns:
+        The copy, or the model itself if it is not on a CPU, its backbone cannot be folded, or it is ``fast`` and
+        oneDNN has no bfloat16 on this processor (such as with AVX2 only).
     """
     if next(model.parameters()).device.type != "cpu":
         return model
@@ -36,34 +41,35 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     try:
         backbone = _folded_backbone(parts.backbone, len(parts.data_preprocessor.channels), dtype)
     except (NotImplementedError, AttributeError, IndexError, RuntimeError, TypeError, ValueError):
-        # The operations are those of torch's own compiler, and not every build of it has them.
+        # Some builds of torch lack the fused operators of its compiler; without bfloat16 in oneDNN they raise.
         return model
-    made = copy.copy(model)
-    made._modules = {**model._modules, "backbone": backbone}
-    return made
+    folded = copy.copy(model)
+    folded._modules = {**model._modules, "backbone": backbone}
+    return folded
 
 
 @torch.inference_mode()
 def _folded_backbone(backbone: nn.Module, channels: int, dtype: torch.dtype) -> nn.Module:
-    made = FusedSlowOnly(backbone)
+    folded = FusedSlowOnly(backbone)
     noise = torch.rand((1, channels, 8, 32, 32), generator=torch.Generator().manual_seed(0))
     noise = noise.to(memory_format=torch.channels_last_3d)
-    wanted, given = backbone(noise), made(noise)
-    if float((given - wanted).abs().max()) > _AGREEMENT * float(wanted.abs().max()):
-        raise NotImplementedError("the backbone does something else besides")
-    made = made.to(dtype)
-    made(noise)
-    return made
+    expected, features = backbone(noise), folded(noise)
+    if float((features - expected).abs().max()) > _AGREEMENT * float(expected.abs().max()):
+        raise NotImplementedError("the backbone has a part that folding does not copy")
+    folded = folded.to(dtype)
+    # Raises where a fused operator does not support the type.
+    folded(noise)
+    return folded
 
 
 class FusedSlowOnly(nn.Module):
-    """The features that a ``ResNet3dSlowOnly`` gives to its head.
+    """``ResNet3dSlowOnly`` with folded batch norm and fused activations.
 
     Args:
-        backbone: In evaluation mode, on a CPU, in float32.
+        backbone: The network in evaluation mode, on a CPU, in float32.
 
     Raises:
-        NotImplementedError: It has a part that cannot be fused.
+        NotImplementedError: A part cannot be folded or fused.
         AttributeError: It is another kind of network.
     """
 
@@ -81,8 +87,8 @@ class FusedSlowOnly(nn.Module):
         self.parts = nn.Sequential(*parts)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, H, W) -> (N, channels, T', H', W') in float32."""
-        # The weights' type decides, not autocast, which would have the pooling done in float32.
+        """Features (N, channels, T', H', W') in float32 of volumes (N, C, T, H, W)."""
+        # The weights' type decides; autocast would do the pooling in float32.
         with torch.autocast("cpu", enabled=False):
             x = self.first(x.to(self.first_bias.dtype))
             x = x.add_(self.first_bias[:, None, None, None]).relu_()
@@ -90,7 +96,7 @@ class FusedSlowOnly(nn.Module):
 
 
 def _first(part: Any) -> tuple[nn.Conv3d, nn.Parameter]:
-    """The convolution of the heat maps, which are mostly zero, and its bias."""
+    """First convolution, which skips the zeros of heat maps, and its bias."""
     if not isinstance(part.activate, nn.ReLU):
         raise NotImplementedError(f"{type(part.activate).__name__} after the first convolution")
     weight, bias = _folded(part)
@@ -101,7 +107,7 @@ def _first(part: Any) -> tuple[nn.Conv3d, nn.Parameter]:
 
 
 class _Block(nn.Module):
-    """A residual block: all but the last convolution are followed by ReLU, the last by the sum and ReLU."""
+    """Residual block: ReLU after each convolution, and addition of the identity before the last ReLU."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
@@ -138,7 +144,7 @@ class _Convolution(nn.Module):
 
 
 def _folded(part: Any) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution that does its normalisation, too."""
+    """Weight and bias of a convolution with its batch norm folded in."""
     if part.conv.padding_mode != "zeros" or part.order != ("conv", "norm", "act"):
         raise NotImplementedError("another padding or order")
     norm = part.norm

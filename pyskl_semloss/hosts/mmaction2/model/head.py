@@ -16,27 +16,28 @@ from pyskl_semloss.semantic.head import SemanticHeadMixin, check_one_class
 
 @MODELS.register_module()
 class SemanticEmbeddingHead(SemanticHeadMixin, I3DHead):
-    """I3D head whose pooled feature must also land near the word vector of its class name.
+    """I3D head with a semantic branch that regresses the class's word vector.
 
-    Losses: ``loss_cls`` and ``loss_emb`` (already weighted by alpha); the unweighted error is logged by the loss's
-    name, as ``emb_mse``. Predictions carry, beside the host's ``pred_scores``, the field ``pred_semantic`` with
-    ``cosine`` and ``distance`` to each label vector, (C,) for averaged clips and (S, C) otherwise.
+    Losses: ``loss_cls`` and ``loss_emb`` (already weighted by alpha); the unweighted error is logged under the loss's
+    name, as ``emb_mse``. Predictions have the host's ``pred_scores`` and the field ``pred_semantic`` with ``cosine``
+    and ``distance`` to each label vector, (C,) for averaged clips and (S, C) otherwise; with F further
+    names C + F in place of C.
 
     The arguments are those of :class:`pyskl_semloss.semantic.head.SemanticHeadMixin` and of
     :class:`mmaction.models.I3DHead`.
     """
 
     def pooled(self, feats: Tensor) -> Tensor:
-        """(N, in_channels, T, H, W) -> the global mean (N, in_channels); without pooling the features themselves."""
+        """Global mean (N, in_channels) of features (N, in_channels, T, H, W), if the head pools."""
         return (feats if self.avg_pool is None else self.avg_pool(feats)).flatten(1)
 
     def _classify(self, pooled: Tensor) -> Tensor:
         dropped = pooled if self.dropout is None else self.dropout(pooled)
-        # The host turns scores into numpy arrays, which know no bfloat16.
+        # The host turns scores into numpy arrays, which have no bfloat16.
         return self.fc_cls(dropped).float()
 
     def forward(self, x: Tensor, **kwargs: Any) -> Tensor:
-        """Class scores (N, C) of features (N, in_channels, T, H, W), as the host's head gives them."""
+        """Class scores (N, C) of features (N, in_channels, T, H, W), as in the host."""
         return self._classify(self.pooled(x))
 
     def loss(self, feats: Tensor, data_samples: list, **kwargs: Any) -> dict[str, Tensor]:
@@ -51,11 +52,14 @@ class SemanticEmbeddingHead(SemanticHeadMixin, I3DHead):
         return losses | self.semantic_losses(pooled, label)
 
     def predict(self, feats: Tensor, data_samples: list, **kwargs: Any) -> list:
-        """The host's predictions, with the nearness of each class name averaged over the clips of a sample."""
+        """The host's predictions with cosine and distance to each label vector.
+
+        Both are averaged over the clips of a sample if the scores are.
+        """
         pooled = self.pooled(feats)
         data_samples = self.predict_by_feat(self._classify(pooled), data_samples)
         cosine, distance = (
-            value.view(len(data_samples), -1, self.num_classes) for value in self.semantic_branch.scores(pooled)
+            value.view(len(data_samples), -1, value.shape[-1]) for value in self.semantic_branch.scores(pooled)
         )
         if self.average_clips is not None:
             cosine, distance = cosine.mean(1), distance.mean(1)
@@ -65,7 +69,7 @@ class SemanticEmbeddingHead(SemanticHeadMixin, I3DHead):
 
 
 def _class_index(sample: Any) -> Tensor:
-    """The class (1,) of a sample; which name a soft or multi-class label stands for is not defined."""
+    """Class (1,) of a sample; soft and multi-class labels are refused, as they have no single name."""
     label = get_sample_field(sample, "gt_label")
     check_one_class(label.numel(), None, sample.get("sample_id"), "gt_label")
     return label.reshape(1)

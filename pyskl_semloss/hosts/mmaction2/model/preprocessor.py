@@ -1,4 +1,4 @@
-"""Heat maps made where the model is: a clip travels as a few kilobytes of keypoints."""
+"""Preprocessor that draws the heat maps on the model's device."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ ENGINES = ("auto", "numba", "torch")
 
 
 class Views(NamedTuple):
-    """The views of a batch before they are drawn.
+    """Views of a batch before rendering.
 
     Attributes:
         keypoint: (N clips, S views, M, T, V, 2) x, y in px of the maps.
         score: (N, S, M, T, V); missing persons have score 0.
         size: Height and width of the maps in px.
-        mirrored: Whether the mirror image of each view follows after the views of its clip.
+        mirrored: Whether each clip's views are followed by their mirror images.
         samples: The N data samples.
     """
 
@@ -39,10 +39,10 @@ class Views(NamedTuple):
 
 @MODELS.register_module()
 class PoseHeatmapPreprocessor(BaseDataPreprocessor):
-    """Render the keypoints that ``PackKeypoints`` packs into the volumes that the recogniser takes.
+    """Render the packed keypoints of ``PackKeypoints`` into heat-map volumes.
 
-    Clips of a batch may hold different numbers of persons; the missing ones are padded and draw nothing. A sample
-    packed with ``mirrored_views`` gets the mirror image of each view after its views, for testing with flips.
+    Clips of a batch may have different numbers of persons; padded persons draw nothing. For a sample packed with
+    ``mirrored_views`` the mirror images follow its views, for testing with flips.
 
     Args:
         skeleton: Layout name or mapping, see :func:`pyskl_semloss.skeletons.get_layout`.
@@ -72,17 +72,20 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
         self.layout = get_layout(skeleton)
         self.channels = Channels.of_layout(self.layout, modality)
         self.sigma, self.threshold, self.use_score, self.engine = sigma, score_threshold, use_score, engine
-        # Set by a model that knows better: the maps' type (None: autocast's), and whether to fuse the torch engine.
+        # Set by PoseRecognizer3D: the maps' type (None: autocast's), and whether to fuse the torch engine.
         self.dtype: torch.dtype | None = None
         self.fuse = False
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Batch of packed samples -> ``inputs`` (N, S views, C, T, H, W), channels last in memory.
+        """Heat maps ``inputs`` (N, S views, C, T, H, W) of packed samples.
 
         Args:
             data: ``inputs`` with ``keypoint``, N times (S, M, T, V, 2), and ``keypoint_score``, N times (S, M, T, V),
-                and ``data_samples`` with ``img_shape`` (h, w), the size of the maps, equal for the batch.
-            training: Unused: what differs in training is done on the keypoints.
+                and ``data_samples`` with ``img_shape`` (h, w), the size of the maps in px, equal for the batch.
+            training: Unused: augmentation is done on the keypoints.
+
+        Returns:
+            ``inputs``, channels last in memory, and the ``data_samples``.
 
         Raises:
             InputError: The clips are of another layout, or differ in views, frames, joints or size.
@@ -93,7 +96,7 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
         return {"inputs": volume.permute(0, 1, 5, 2, 3, 4), "data_samples": views.samples}
 
     def views(self, data: dict[str, Any]) -> Views:
-        """The views of a batch as they were packed, checked and on the model's device, before anything is drawn.
+        """Checked views of a batch on the model's device, before rendering.
 
         Raises:
             InputError: As :meth:`forward`.
@@ -101,15 +104,15 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
         samples = data["data_samples"]
         points, scores = data["inputs"]["keypoint"], data["inputs"]["keypoint_score"]
         self._check_layout(points[0].shape[3], samples[0])
-        # Two copies to the device for a batch, not two for each clip.
+        # Two copies to the device per batch, not per clip.
         keypoint, score = self.cast_data(self._stack(points, scores, samples))
         samples = self.cast_data(samples)
-        size = _one({tuple(sample.img_shape) for sample in samples}, "img_shape", samples)
-        mirrored = _one({bool(sample.get("mirrored_views", False)) for sample in samples}, "mirrored_views", samples)
+        size = _common({tuple(sample.img_shape) for sample in samples}, "img_shape", samples)
+        mirrored = _common({bool(sample.get("mirrored_views", False)) for sample in samples}, "mirrored_views", samples)
         return Views(keypoint, score, size, mirrored, samples)
 
     def _check_layout(self, joints: int, sample: Any) -> None:
-        """The dataset's layout, where it names one, must be the preprocessor's."""
+        """Refuse clips whose data set names another layout, or with another number of joints."""
         of_data = sample.get("skeleton", self.layout.name)
         if of_data != self.layout.name or joints != self.layout.num_joints:
             raise InputError(
@@ -123,7 +126,7 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
     def _stack(
         self, points: Tensor | Sequence[Tensor], scores: Tensor | Sequence[Tensor], samples: Sequence
     ) -> tuple[Tensor, Tensor]:
-        """(N, S, M, T, V, 2) keypoints and (N, S, M, T, V) scores; persons are padded with score 0."""
+        """Keypoints (N, S, M, T, V, 2) and scores (N, S, M, T, V); padded persons have score 0."""
         if isinstance(points, Tensor) and isinstance(scores, Tensor):
             return points, scores if self.use_score else torch.ones_like(scores)
         persons = max(point.shape[1] for point in points)
@@ -144,13 +147,13 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
     def render(
         self, keypoint: Tensor, score: Tensor, size: tuple[int, int], mirrored: Sequence[bool] = (False,)
     ) -> Tensor:
-        """Draw clips of S views each, as they are and mirrored.
+        """Render clips of S views each, as they are or mirrored.
 
         Args:
             keypoint: (N, S, M, T, V, 2) x, y in px of the maps.
             score: (N, S, M, T, V).
             size: Height and width of the maps in px.
-            mirrored: For each of the K images that are wanted of a view, whether it is the mirror image.
+            mirrored: For each of the K images of a view, whether it is mirrored.
 
         Returns:
             (N, K, S, T, H, W, C), contiguous.
@@ -167,7 +170,7 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
                 ).permute(0, 2, 3, 4, 1)
                 images.append((image.flip(-2) if mirror else image).unflatten(0, (clips, views)))
             return torch.stack(images, dim=1) if images[1:] else images[0].unsqueeze(1)
-        # From calloc, which clears memory twice as fast as a loop does.
+        # torch.zeros uses calloc, twice as fast as clearing memory in a loop.
         volume = torch.zeros((clips, len(mirrored), views, frames, *size, len(self.channels)))
         for clip, kind, view in np.ndindex(clips, len(mirrored), views):
             points, peaks = check_points(keypoint[clip, view].numpy(), score[clip, view].numpy(), self.channels)
@@ -176,8 +179,8 @@ class PoseHeatmapPreprocessor(BaseDataPreprocessor):
         return volume.to(dtype)
 
 
-def _one(values: set, field: str, samples: Sequence) -> Any:
-    """The value that all samples of a batch share."""
+def _common(values: set, field: str, samples: Sequence) -> Any:
+    """Value that all samples of a batch share."""
     if len(values) != 1:
         raise InputError(
             f"samples of one batch must agree, got {sorted(values)}",

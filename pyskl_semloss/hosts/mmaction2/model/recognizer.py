@@ -1,4 +1,4 @@
-"""The host's 3-D recogniser in the memory layout that the heat maps come in, in bfloat16 on demand."""
+"""The host's 3-D recogniser with channels-last weights and optional bfloat16."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ _PEAK_MEMORY_RATIO = 5
 
 @MODELS.register_module()
 class PoseRecognizer3D(Recognizer3D):
-    """``Recognizer3D`` whose weights lie channels last in memory, as ``PoseHeatmapPreprocessor`` makes its volumes.
+    """``Recognizer3D`` with weights channels last, like ``PoseHeatmapPreprocessor``'s volumes.
 
-    Volumes and weights of different layouts cost a copy in every convolution, several times the work itself. The
-    state dict is the host's. The layout is set before the model is wrapped for several processes, whose gradient
-    buckets keep the layout that they are made with.
+    Different memory layouts of volumes and weights would cost a copy in every convolution, several times the
+    convolution itself. The state dict is the host's. The memory layout is set before the model is wrapped for
+    distributed training, whose gradient buckets keep it.
 
-    On a CPU the first convolution multiplies only the pixels that are not zero, one of a hundred.
+    On a CPU the first convolution skips zero pixels, about 99 of 100.
 
-    In testing the views of a batch are drawn and pass the backbone some at a time, so that memory does not grow with
-    their number; the scores are those of all at once.
+    Testing renders and scores the views of a batch in parts, so that memory does not grow with their number; the scores
+    equal those of a single pass.
 
     Args:
-        backbone: As in the host. Where ``in_channels`` is None, it is that of the preprocessor's layout and modality.
+        backbone: As in the host. ``in_channels=None`` is set from the preprocessor's layout and modality.
         *args: As in the host.
-        fast: Compute in bfloat16, weights and losses staying in float32, and compile where that pays.
+        fast: Compute in bfloat16 with weights and losses in float32, and compile on a GPU.
         compile: Whether to compile the backbone and the torch heat-map engine; None: on a GPU, if ``fast``.
-        test_memory: Memory in MB that volumes and features may take in testing, about; None: 128 on a CPU, whose
-            caches are small, 4096 on a GPU.
+        test_memory: Approximate memory in MB for volumes and features in testing; None: 128 on a CPU, whose caches are
+            small, 4096 on a GPU.
         **kwargs: As in the host.
 
     Raises:
-        InputError: The backbone takes another number of channels than the preprocessor draws.
+        InputError: The backbone's number of channels differs from that of the preprocessor's heat maps.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class PoseRecognizer3D(Recognizer3D):
         check_feature_width(self)
         first: Any = getattr(self.backbone, "conv1", None)
         if isinstance(getattr(first, "conv", None), torch.nn.Conv3d):
-            # The host's convolutions are mmcv's, which differ from torch's for empty volumes and old torch alone.
+            # The host's convolutions are mmcv's, which differ from torch's only for empty volumes and old torch.
             first.conv = HeatmapConv3d.of(first.conv, (torch.nn.Conv3d, Conv3d))
         if fast:
             self.cls_head.register_forward_hook(_in_float32)
@@ -80,13 +80,13 @@ class PoseRecognizer3D(Recognizer3D):
         self.to(memory_format=torch.channels_last_3d)
 
     def _compile_parts(self) -> None:
-        # In place: the names in the state dict stay.
+        # In place, to keep the names in the state dict.
         self.backbone.compile()
         if isinstance(self.data_preprocessor, PoseHeatmapPreprocessor):
             self.data_preprocessor.fuse = True
 
     def _apply(self, *args: Any, **kwargs: Any) -> PoseRecognizer3D:
-        """As in torch; where the model comes to a GPU, what pays there is compiled at its first use."""
+        """As in torch; a ``fast`` model that moves to a GPU is set up for bfloat16 and compilation."""
         super()._apply(*args, **kwargs)
         if getattr(self, "fast", False) and self._device.type == "cuda":
             if isinstance(self.data_preprocessor, PoseHeatmapPreprocessor):
@@ -101,7 +101,7 @@ class PoseRecognizer3D(Recognizer3D):
         return next(self.parameters()).device
 
     def _precision(self) -> contextlib.AbstractContextManager:
-        # Without fast the surroundings decide, such as the host's own mixed precision.
+        # Without fast, the caller's autocast applies, such as the host's mixed precision.
         return torch.autocast(self._device.type, torch.bfloat16) if self.fast else contextlib.nullcontext()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -110,7 +110,7 @@ class PoseRecognizer3D(Recognizer3D):
             return super().forward(*args, **kwargs)
 
     def test_step(self, data: dict[str, Any]) -> list:
-        """Predictions of a batch, some views at a time."""
+        """Predictions of a batch, computed for some views at a time."""
         if self.with_neck or not isinstance(self.data_preprocessor, PoseHeatmapPreprocessor):
             return super().test_step(data)
         views = self.data_preprocessor.views(data)
@@ -122,7 +122,7 @@ class PoseRecognizer3D(Recognizer3D):
         return self.test_step(data)
 
     def _features(self, views: Views) -> Tensor:
-        """Pooled features (N * S views, channels, 1, 1, 1), mirror images after the views of each clip."""
+        """Pooled features (N * S views, channels, 1, 1, 1), each clip's mirror images after its views."""
         render, pool = self.data_preprocessor.render, getattr(self.cls_head, "avg_pool", None) or torch.nn.Identity()
         clips, views_of_clip = views.keypoint.shape[:2]
         keypoint, score = views.keypoint.flatten(0, 1), views.score.flatten(0, 1)
@@ -134,7 +134,7 @@ class PoseRecognizer3D(Recognizer3D):
                 part = slice(start, start + step)
                 volume = render(keypoint[part, None], score[part, None], views.size, [mirror]).flatten(0, 2)
                 parts.append(pool(self.backbone(volume.permute(0, 4, 1, 2, 3))))
-                # The next one takes its place, which is still in the caches.
+                # The next volume reuses this memory, which is still in the caches.
                 del volume
             images.append(torch.cat(parts).unflatten(0, (clips, views_of_clip)))
         return torch.cat(images, dim=1).flatten(0, 1)
@@ -147,10 +147,12 @@ class PoseRecognizer3D(Recognizer3D):
 
 
 def check_feature_width(model: Any) -> None:
-    """Refuse a head that takes features of another width than the backbone gives, which fails at the first clip only.
+    """Refuse a head whose in_channels differ from the backbone's output width.
+
+    The host would fail at the first clip only.
 
     Args:
-        model: A recogniser of the host. Of networks other than ``ResNet3d`` and ``I3DHead`` nothing is known.
+        model: A recogniser of the host. Only ``ResNet3d`` with ``I3DHead`` is checked.
 
     Raises:
         InputError: Names both widths.
@@ -169,7 +171,7 @@ def check_feature_width(model: Any) -> None:
 
 
 def _with_channels(backbone: Mapping[str, Any], preprocessor: object) -> Mapping[str, Any]:
-    """The backbone's config with the number of channels that the preprocessor's config says, where it is left open."""
+    """Backbone's config, with an open number of channels set from the preprocessor's config."""
     stated = backbone.get("in_channels", "the host's") is not None
     if stated or not isinstance(preprocessor, Mapping) or "skeleton" not in preprocessor:
         return backbone
@@ -178,5 +180,5 @@ def _with_channels(backbone: Mapping[str, Any], preprocessor: object) -> Mapping
 
 
 def _in_float32(head: torch.nn.Module, taken: Any, given: Any) -> Any:
-    """The scores of a head, such as the host's own, whose losses and metrics do not take bfloat16."""
+    """Float32 scores of the host's heads; its losses and metrics do not accept bfloat16."""
     return given.float() if isinstance(given, Tensor) else given

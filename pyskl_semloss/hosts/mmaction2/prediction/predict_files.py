@@ -1,4 +1,7 @@
-"""Many recordings and videos through a predictor, each to its own files; one that fails leaves the others."""
+"""Prediction of many recordings and videos, each into its own files.
+
+An input that fails does not stop the others.
+"""
 
 from __future__ import annotations
 
@@ -27,20 +30,20 @@ from pyskl_semloss.segments.segment import Segmentation
 from pyskl_semloss.skeletons import SkeletonLayout
 
 _ENDINGS = (".npz", ".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".wmv")
-# Files of ours and of other tools, of which the system does not know that they are no videos.
+# Files of this package and of other tools for which the mimetypes module may know no type.
 _NO_VIDEOS = (".eaf", ".npy", ".onnx", ".pickle", ".pkl", ".pt", ".pth", ".vtt", ".yaml", ".yml")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an input.
+    """Result of an input, or its error.
 
     Attributes:
         source: The input.
-        segmentation: What was found, or nothing where it failed.
-        written: The files.
-        error: What was wrong, or nothing.
-        notes: What is said of it besides.
+        segmentation: Its segments; None after an error.
+        written: Paths of the written files.
+        error: The error message; empty after success.
+        notes: Notes for the user.
     """
 
     source: str
@@ -62,25 +65,27 @@ def predict_files(
     videos: AnyPath | None = None,
     **options: Any,
 ) -> Iterator[Outcome]:
-    """Find the gestures in each input and write them, one file for each format, named after the input.
+    """Find the gestures in each input and write a file per format.
+
+    Files are named after the input.
 
     Args:
         predictor: The models.
         inputs: Recordings (.npz), or videos, whose keypoints are estimated first.
-        out: The folder of the files.
-        formats: Of ``csv``, ``json``, ``vtt``, ``eaf``.
-        rules: What makes a segment.
-        on_start: Told the input whose turn it is.
-        overlay: Write NAME_overlay.mp4, too: skeleton and names over the video, or over grey where it is not found.
-        videos: The folder of the videos that the recordings are of; without it they are looked for beside them.
+        out: Folder of the written files.
+        formats: Any of ``csv``, ``json``, ``vtt``, ``eaf``.
+        rules: Rules that turn scores into segments.
+        on_start: Callback with each input before its prediction.
+        overlay: Also write NAME_overlay.mp4: skeleton and names over the video, or over grey without the video.
+        videos: Folder of the recordings' videos; by default the folder of each recording.
         **options: Those of :meth:`Predictor.segments`.
 
     Yields:
-        An outcome for each input, when it is done.
+        An outcome for each input when it is finished.
 
     Raises:
-        InputError: Before anything is done: a format or a background name is not known, two inputs would have the
-            same files, there is no folder of the videos, or the folder cannot be written.
+        InputError: Before the first prediction: an unknown format or background name, two inputs with the same output
+            files, no folder of videos, or an output folder that cannot be written.
     """
     rules = rules or SegmentRules()
     check_formats(formats)
@@ -112,12 +117,12 @@ def _each(
                 refuse_changed(*files)
                 recording, video = _with_video(read_input(source, predictor.layout), source, videos)
                 notes = _notes(recording, video) if overlay or "eaf" in formats else ()
-                found = predictor.segments(recording, rules, **options)
+                segmentation = predictor.segments(recording, rules, **options)
                 for file in files[: len(formats)]:
-                    write_segments(found, file)
+                    write_segments(segmentation, file)
                 if overlay:
-                    _write_overlay(recording, found, files[-1], video)
-                yield Outcome(source, found, files, notes=notes)
+                    _write_overlay(recording, segmentation, files[-1], video)
+                yield Outcome(source, segmentation, files, notes=notes)
             except Exception as error:
                 if os.environ.get(TRACEBACK):
                     raise
@@ -126,20 +131,20 @@ def _each(
 
 
 def _files(source: str, out: Path, formats: Sequence[str], overlay: bool) -> list[str]:
-    """The files of an input."""
+    """Paths of an input's output files."""
     endings = [f".{name}" for name in formats] + ["_overlay.mp4"] * overlay
     return [str(out / f"{Path(source).stem}{ending}") for ending in endings]
 
 
 def read_input(path: AnyPath, layout: SkeletonLayout) -> Recording:
-    """A recording as it is, or one made of a video.
+    """Recording of an .npz file or of a video's estimated keypoints.
 
     Args:
         path: An .npz of :meth:`Recording.save`, or a video.
-        layout: Of the keypoints that are estimated in a video.
+        layout: Layout of the estimated keypoints.
 
     Raises:
-        InputError: There is no such file, it is neither, or videos cannot be read here.
+        InputError: The file is missing or of another type, or the packages for videos are not installed.
     """
     _check_is_file(Path(path))
     if Path(path).suffix.lower() == ".npz":
@@ -161,11 +166,11 @@ def read_input(path: AnyPath, layout: SkeletonLayout) -> Recording:
 
 
 def _check_is_file(path: Path) -> None:
-    """Refuse what is no file by what it is: a folder, nothing, or nothing that can be read."""
+    """Refuse folders, missing paths and unreadable files, each with its own message."""
     if path.is_file():
         return
     if path.is_dir():
-        endings = sorted({one.suffix for one in path.iterdir() if one.suffix.lower() in _ENDINGS})
+        endings = sorted({file.suffix for file in path.iterdir() if file.suffix.lower() in _ENDINGS})
         such = ", such as " + " ".join(f"{path}/*{ending}" for ending in endings) if endings else ""
         raise InputError("it is a folder, expected a recording (.npz) or a video", file=path, fix=f"Give files{such}.")
     if os.path.lexists(path):
@@ -176,7 +181,7 @@ def _check_is_file(path: Path) -> None:
 
 
 def _notes(recording: Recording, video: str | None) -> tuple[str, ...]:
-    """What is not as it might be, because the video of the recording was not found."""
+    """Note about a missing video."""
     if video is not None:
         return ()
     if not recording.video:
@@ -186,34 +191,34 @@ def _notes(recording: Recording, video: str | None) -> tuple[str, ...]:
 
 
 def _with_video(recording: Recording, source: str, folder: AnyPath | None) -> tuple[Recording, str | None]:
-    """The recording, and the path of its video if that is found: beside it or in the folder, and nowhere else.
+    """Recording, and the path of its video if that exists in ``folder`` or beside the recording.
 
-    What a recording says of its video is data that somebody sent: no path in it is followed, and no link.
+    The video name in a recording is untrusted: its folders are ignored and links are not followed.
     """
     if Path(source).suffix.lower() != ".npz":
         return dataclasses.replace(recording, video=source), source
     name = re.split(r"[/\\]", recording.video)[-1]
     if not name or first_forbidden_character(name) is not None or name in (".", ".."):
         return dataclasses.replace(recording, video=""), None
-    place = Path(source).parent if folder is None else Path(folder)
-    video = place / name
+    parent = Path(source).parent if folder is None else Path(folder)
+    video = parent / name
     if not video.is_file():
         return dataclasses.replace(recording, video=name), None
-    if video.resolve().parent != place.resolve():
+    if video.resolve().parent != parent.resolve():
         fix = "--videos DIR names the folder where it lies"
         warnings.warn(f"{source}: {video} is a link to another folder, which is not followed; {fix}.", stacklevel=2)
         return dataclasses.replace(recording, video=name), None
     return dataclasses.replace(recording, video=str(video)), str(video)
 
 
-def _write_overlay(recording: Recording, found: Segmentation, path: str, video: str | None) -> None:
+def _write_overlay(recording: Recording, segmentation: Segmentation, path: str, video: str | None) -> None:
     from pyskl_semloss.video import open_video, write_overlay
 
-    write_overlay(None if video is None else open_video(video), recording, path, segments=found.segments)
+    write_overlay(None if video is None else open_video(video), recording, path, segments=segmentation.segments)
 
 
 def _check_folder(out: Path) -> None:
-    """Refuse a folder that cannot be written now, not after an hour of work."""
+    """Refuse a folder without write permission before the work begins."""
     with explain_write_errors(out):
         os.makedirs(out, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
@@ -223,7 +228,7 @@ def _check_names(inputs: Sequence[AnyPath]) -> None:
     first: dict[str, str] = {}
     for source in (os.fspath(path) for path in inputs):
         before = first.setdefault(Path(source).stem, source)
-        if before != source or [os.fspath(one) for one in inputs].count(source) > 1:
+        if before != source or [os.fspath(path) for path in inputs].count(source) > 1:
             fix = "Predict them one after the other, into different folders."
             if before == source:
                 raise InputError("it is given twice", file=source)

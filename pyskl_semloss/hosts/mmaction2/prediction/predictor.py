@@ -1,4 +1,4 @@
-"""From keypoints to named gestures with trained models: joint, limb, or both fused."""
+"""Gesture prediction with a joint model, a limb model, or both fused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
 from pyskl_semloss.hosts.mmaction2.model.folding import fold_batch_norm
-from pyskl_semloss.hosts.mmaction2.prediction.model_agreement import check_agreement, names_of_classes
+from pyskl_semloss.hosts.mmaction2.prediction.model_agreement import (
+    check_agreement,
+    label_vectors_with_source,
+    names_of_classes,
+)
 from pyskl_semloss.hosts.mmaction2.prediction.trained_model import Source, TrainedModel, build_steps, load_model
 from pyskl_semloss.io.progress import ProgressCallback
 from pyskl_semloss.io.reading import AnyPath
@@ -34,16 +38,17 @@ from pyskl_semloss.segments.diagnosis import explain_no_segments
 from pyskl_semloss.segments.localization import SegmentRules, background_classes, find_segments
 from pyskl_semloss.segments.segment import Segmentation
 from pyskl_semloss.segments.windows import ClipEntry, Timeline, WindowRules, score_windows, window_seconds
+from pyskl_semloss.semantic.unseen import FurtherNames, further_vectors, with_further_names
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the models say about N clips.
+    """Scores of N clips.
 
     Attributes:
-        scores: Probabilities (N, C), fused where there are two models, with the class names; with the cosine to each
-            class name where every model has the semantic branch.
-        parts: The scores of each model by its modality.
+        scores: Class probabilities (N, C), of two models the fused ones; with cosines to the class names (N, C) if
+            every model has the semantic branch.
+        parts: Scores of each model by modality.
     """
 
     scores: Scores
@@ -51,40 +56,43 @@ class Prediction:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The C names."""
+        """Names of the C classes."""
         return self.scores.class_names
 
     @property
     def probability(self) -> np.ndarray:
-        """(N, C)."""
+        """Class probabilities (N, C)."""
         return self.scores.score
 
     def top(self, count: int = 5) -> list[tuple[tuple[str, float], ...]]:
-        """The most probable classes of each clip with their probabilities, best first."""
+        """Most probable classes of each clip with their probabilities, best first."""
         return ranked(self.scores.score, self.class_names, count)
 
     def nearest(self, count: int = 5) -> list[tuple[tuple[str, float], ...]]:
-        """The classes whose names are nearest to each clip's embedding with their cosines; nothing without a branch."""
+        """Classes nearest to each clip's embedding with their cosines; empty without branch."""
         cosine = self.scores.semantic_cosine
         return [() for _ in self.scores.sample_id] if cosine is None else ranked(cosine, self.class_names, count)
 
 
 def ranked(score: np.ndarray, names: Sequence[str], count: int) -> list[tuple[tuple[str, float], ...]]:
-    """The ``count`` highest of each row (N, C) with their names; of equal ones the lower class comes first."""
+    """Highest scores of each row (N, C) with class names, best first; ties in class order."""
     order = np.argsort(-score, axis=1, kind="stable")[:, :count]
     return [tuple((names[k], float(row[k])) for k in best) for row, best in zip(score, order, strict=True)]
 
 
-def scores_of(samples: Sequence[Any], class_names: tuple[str, ...]) -> Scores:
-    """The predictions of a batch, as :class:`ScoreMetric` keeps them."""
+def scores_of(samples: Sequence[Any], class_names: tuple[str, ...], seen_bias: float = 0.0) -> Scores:
+    """Scores of a batch's data samples, as :class:`ScoreMetric` keeps them, with further names if any."""
     semantic = [sample.get("pred_semantic") for sample in samples]
     columns: dict[str, Any] = {} if semantic[0] is None else {
-        f"semantic_{name}": np.stack([one.get(name).float().cpu().numpy() for one in semantic])
+        f"semantic_{name}": np.stack([scores.get(name).float().cpu().numpy() for scores in semantic])
         for name in ("cosine", "distance")
     }  # fmt: skip
+    score = np.stack([get_sample_field(sample, "pred_score").float().cpu().numpy() for sample in samples])
+    if columns and columns["semantic_cosine"].shape[1] > score.shape[1]:
+        score = with_further_names(score, columns["semantic_cosine"], seen_bias)
     return Scores(
         np.array([sample.sample_id for sample in samples]),
-        np.stack([get_sample_field(sample, "pred_score").float().cpu().numpy() for sample in samples]),
+        score,
         np.array([int(get_sample_field(sample, "gt_label").reshape(-1)[0]) for sample in samples]),
         **columns,
         class_names=class_names,
@@ -92,7 +100,7 @@ def scores_of(samples: Sequence[Any], class_names: tuple[str, ...]) -> Scores:
 
 
 def joined(batches: Sequence[Scores]) -> Scores:
-    """The scores of several batches of one model, in their order."""
+    """Concatenated scores of several batches of a model."""
 
     def column(name: str) -> Any:
         values = [getattr(batch, name) for batch in batches]
@@ -102,7 +110,7 @@ def joined(batches: Sequence[Scores]) -> Scores:
     return Scores(**{name: column(name) for name in names}, class_names=batches[0].class_names)
 
 
-# Of the volume of one view: 2 GB in float32.
+# Numbers in the volume of one view: 2 GB in float32.
 _MOST_NUMBERS = 1 << 29
 
 
@@ -110,17 +118,17 @@ class Predictor:
     """Trained models that name the gestures in clips and recordings.
 
     Args:
-        joint: The joint model: a checkpoint that records its config, or (config, checkpoint).
-        limb: The limb model; one of the two is enough.
-        weights: Of joint and limb in the fusion.
-        device: Where the models run; a GPU where there is one.
-        class_names: The C names, or a file with one a line; else those that the checkpoint, or the file of label
-            vectors that a given config names, has.
+        joint: Joint model: a checkpoint that records its config, or (config, checkpoint).
+        limb: Limb model. Either may be left out.
+        weights: Fusion weights of joint and limb.
+        device: Device of the models; by default a GPU if there is one.
+        class_names: The C names, or a file with a name in each line; by default those of the checkpoint, or of the
+            label vectors that a given config names.
         fast: Compute in bfloat16, see docs/throughput.md.
-        batch_size: Clips at a time; the config's for its test.
+        batch_size: Clips per batch; by default that of the config's test.
 
     Raises:
-        InputError: No model, or a checkpoint cannot be used, or the two are of other classes or joints.
+        InputError: No model is given, a checkpoint is unusable, or the two models differ in classes or joints.
     """
 
     def __init__(
@@ -134,7 +142,7 @@ class Predictor:
         fast: bool = False,
         batch_size: int | None = None,
     ) -> None:
-        sources = {name: one for name, one in (("joint", joint), ("limb", limb)) if one is not None}
+        sources = {name: source for name, source in (("joint", joint), ("limb", limb)) if source is not None}
         if not sources:
             raise InputError("expected a joint model, a limb model, or both, got none", field="joint, limb")
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -144,47 +152,78 @@ class Predictor:
         self.layout, self.classes = first.layout, first.classes
         if len(weights) != 2:
             raise InputError(f"expected two, of joint and limb, got {len(weights)}", field="weights")
-        self.weights = [float(weights[place]) for place, name in enumerate(("joint", "limb")) if name in self.models]
+        self.weights = [float(weights[index]) for index, name in enumerate(("joint", "limb")) if name in self.models]
         normalise_weights(self.weights, len(self.weights))
         self.class_names = names_of_classes(class_names, self.models)
+        self.further: FurtherNames | None = None
         self.batch_size = first.batch_size if batch_size is None else batch_size
         if self.batch_size < 1:
             raise InputError(f"expected at least 1, got {batch_size}", field="batch_size")
 
-    def predict(self, clips: Clip | Recording | Iterable[Clip | Recording], *, one_view: bool = False) -> Prediction:
-        """Name what is done in clips, each as a whole; a recording counts as one clip.
+    @property
+    def unseen_names(self) -> tuple[str, ...]:
+        """Class names that the models were not trained on."""
+        return () if self.further is None else self.further.names
+
+    def add_names(self, further: FurtherNames, label_vectors: AnyPath | None = None) -> None:
+        """Add class names that the models were not trained on.
+
+        Scores get F columns after those of the trained classes; see
+        :func:`pyskl_semloss.semantic.unseen.with_further_names`.
 
         Args:
-            clips: One, or several with different ids. All persons of a clip are drawn into the same maps.
-            one_view: Look at one view of each clip, not at all views of the config's test.
-
-        Returns:
-            The scores in the order of the clips: those of ``semloss test`` and, fused, of ``semloss fuse``.
+            further: The F names.
+            label_vectors: File of the models' label vectors, if the checkpoints do not record their source.
 
         Raises:
-            InputError: No clips, two of the same id, or a clip of other joints.
+            InputError: Names were added before, a model has no semantic branch, a name exists already, or the source of
+                the label vectors is missing or differs.
+        """
+        if self.further is not None:
+            raise InputError("further names were added before", field="names", fix="Give all of them at once.")
+        trained = self.class_names[: self.classes]
+        labels = label_vectors_with_source(self.models, trained, label_vectors)
+        vectors = torch.from_numpy(further_vectors(labels, further.names, further.vectors)).to(self.device)
+        for model in self.models.values():
+            model.model.cls_head.semantic_branch.further_vectors = vectors
+        # Cached copies of the models, which lack the vectors.
+        self.__dict__.pop("_folded_networks", None)
+        self.further, self.class_names = further, (*trained, *further.names)
+
+    def predict(self, clips: Clip | Recording | Iterable[Clip | Recording], *, one_view: bool = False) -> Prediction:
+        """Classify whole clips; a recording counts as a clip.
+
+        Args:
+            clips: A clip, or several with different ids. All persons of a clip share its heat maps.
+            one_view: Use one view of each clip, not all views of the config's test.
+
+        Returns:
+            Scores in the order of the clips; they equal those of ``semloss test`` and, fused, of ``semloss fuse``.
+
+        Raises:
+            InputError: There is no clip, an id is repeated, or a clip has other joints.
         """
         several = [clips] if isinstance(clips, (Clip, Recording)) else list(clips)
         if not several:
             raise InputError("expected at least one clip, got none", field="clips")
-        batches = list(self.score((self._entry(one) for one in several), one_view=one_view))
+        batches = list(self.score((self._entry(clip) for clip in several), one_view=one_view))
         parts = {name: joined([batch[name] for batch in batches]) for name in self.models}
         return Prediction(self._fuse_scores(parts), parts)
 
     def score(
         self, entries: Iterable[ClipEntry], *, one_view: bool = False, fuse_layers: bool = False
     ) -> Iterator[dict[str, Scores]]:
-        """Scores of each model, batch by batch, of clips as the annotation files have them.
+        """Scores of each model, batch by batch.
 
-        What had to be mended in them is said in one warning at the end.
+        A warning at the end sums up the repairs of the clips.
 
         Args:
-            entries: The clips.
-            one_view: Look at one view of each clip, not at all views of the config's test.
-            fuse_layers: Compute twice as fast on a CPU, and equal to rounding, see
+            entries: Clips in the form of annotation files.
+            one_view: Use one view of each clip, not all views of the config's test.
+            fuse_layers: Compute about twice as fast on a CPU with batch-norm folding; scores agree up to rounding, see
                 :mod:`pyskl_semloss.hosts.mmaction2.model.folding`.
         """
-        networks = self._folded_networks if fuse_layers else {name: one.model for name, one in self.models.items()}
+        networks = self._folded_networks if fuse_layers else {name: item.model for name, item in self.models.items()}
         groups, report = self._groups(one_view), ReadReport()
         entries = iter(entries)
         while batch := list(itertools.islice(entries, self.batch_size)):
@@ -193,7 +232,10 @@ class Predictor:
             warnings.warn(report.warning, stacklevel=2)
 
     def window_rules(self, **changes: Any) -> WindowRules:
-        """How recordings are cut for these models: windows of two thirds of the median training clip, or of 2 s."""
+        """Window rules, with two thirds of the median training clip as length.
+
+        The length is 2 s if no checkpoint records the median.
+        """
         frames = next((model.clip_frames for model in self.models.values() if model.clip_frames), None)
         return WindowRules(**{"window": window_seconds(frames), **changes})
 
@@ -205,7 +247,7 @@ class Predictor:
         one_view: bool = True,
         progress: ProgressCallback | None = None,
     ) -> list[Timeline]:
-        """What the models say about every moment of a recording: a timeline for each person; see :meth:`segments`."""
+        """Class probabilities over time, a timeline per person; see :meth:`segments`."""
         self.check_layout(recording)
 
         def score(entries: Iterable[ClipEntry]) -> Iterator[Scores]:
@@ -226,24 +268,24 @@ class Predictor:
         one_view: bool = True,
         progress: ProgressCallback | None = None,
     ) -> Segmentation:
-        """The gestures in a recording of any length, with start, end, name and confidence.
+        """Gestures in a recording with start, end, name and confidence.
 
-        Windows slide over the recording; those in which nobody is seen or moves are left out, the others are scored as
-        clips, and :func:`pyskl_semloss.segments.localization.find_segments` makes segments of the scores.
+        Windows slide over the recording. Windows without a visible or moving person are skipped, the others are scored
+        as clips, and :func:`pyskl_semloss.segments.localization.find_segments` turns the scores into segments.
 
         Args:
-            recording: Of the models' joints.
-            rules: What makes a segment.
+            recording: Recording with the models' joints.
+            rules: Rules that turn scores into segments.
             window: Length of a window in s; see :meth:`window_rules`.
-            stride: From one window to the next in s; a quarter of the window.
-            still: Least movement of a window that is scored, in body sizes.
-            seen: Least share of known points of a window that is scored.
-            together: Draw all persons into the same maps; otherwise each has windows, and segments, of its own.
-            one_view: Look at one view of each window, not at all views of the config's test.
-            progress: Called with how many windows are scored, and how many will be.
+            stride: Step between windows in s; by default a quarter of the window.
+            still: Least movement of a scored window, in body sizes.
+            seen: Least share of known points in a scored window.
+            together: Draw all persons into the same maps; otherwise each person has its own windows and segments.
+            one_view: Use one view of each window, not all views of the config's test.
+            progress: Callback with the number of scored windows and their total.
 
         Raises:
-            InputError: The recording is of other joints, or a rule makes no sense.
+            InputError: The recording has other joints, or a rule is invalid.
         """
         rules = rules or SegmentRules()
         background_classes(self.class_names, rules.background)
@@ -261,14 +303,14 @@ class Predictor:
         *,
         one_view: bool = True,
     ) -> Segmentation:
-        """The segments of a recording whose timelines are there; see :meth:`segments`.
+        """Segments of a recording from its timelines; see :meth:`segments`.
 
         Args:
             recording: The recording.
-            timelines: What :meth:`timelines` made of it.
-            windows: By which they were made.
-            rules: What makes a segment.
-            one_view: As they were made.
+            timelines: Its timelines from :meth:`timelines`.
+            windows: Window rules of the timelines.
+            rules: Rules that turn scores into segments.
+            one_view: The setting of the timelines.
         """
         settings = {
             "models": {name: os.path.basename(model.checkpoint) for name, model in self.models.items()},
@@ -276,13 +318,17 @@ class Predictor:
             "one_view": one_view,
             **dataclasses.asdict(dataclasses.replace(windows, stride=windows.stride_seconds)),
             **dataclasses.asdict(rules),
+            **({} if self.further is None else {"seen_bias": self.further.seen_bias}),
         }
-        found = tuple(one for timeline in timelines for one in find_segments(timeline, rules))
-        why = "" if found else explain_no_segments(timelines, windows, rules)
-        return Segmentation(found, self.class_names, recording.name, recording.seconds, recording.video, settings, why)
+        segments = tuple(segment for timeline in timelines for segment in find_segments(timeline, rules))
+        why = "" if segments else explain_no_segments(timelines, windows, rules)
+        return Segmentation(
+            segments, self.class_names, recording.name, recording.seconds, recording.video, settings, why,
+            self.unseen_names,
+        )  # fmt: skip
 
     def _groups(self, one_view: bool) -> list[_Group]:
-        """The models by what their tests do with a clip, so that it is done once for those that do the same."""
+        """Groups of models with the same preprocessing, which runs once per group."""
         groups: list[_Group] = []
         for name, model in self.models.items():
             way = (model.steps(one_view), model.rules, model.binary_score)
@@ -295,7 +341,7 @@ class Predictor:
 
     @functools.cached_property
     def _folded_networks(self) -> dict[str, torch.nn.Module]:
-        return {name: fold_batch_norm(one.model) for name, one in self.models.items()}
+        return {name: fold_batch_norm(item.model) for name, item in self.models.items()}
 
     @torch.inference_mode()
     def _score_batch(
@@ -309,7 +355,8 @@ class Predictor:
         for group in groups:
             data = group.model.collate([group.pack(entry, report) for entry in batch])
             for name in group.names:
-                scores[name] = scores_of(networks[name].test_step(data), self.class_names)
+                bias = 0.0 if self.further is None else self.further.seen_bias
+                scores[name] = scores_of(networks[name].test_step(data), self.class_names, bias)
         return {name: scores[name] for name in self.models}
 
     def _entry(self, clip: Clip | Recording) -> ClipEntry:
@@ -321,7 +368,7 @@ class Predictor:
         return clip.to_dict()
 
     def check_layout(self, recording: Recording) -> None:
-        """Refuse a recording of other joints than the models'.
+        """Refuse a recording whose joints differ from the models'.
 
         Raises:
             InputError: Names both layouts.
@@ -340,7 +387,7 @@ class Predictor:
 
 
 class _Group(NamedTuple):
-    """Models whose tests do the same with a clip."""
+    """Models with the same preprocessing of clips."""
 
     way: tuple[Any, ...]
     steps: list[Callable[[dict[str, Any]], Any]]
@@ -348,7 +395,7 @@ class _Group(NamedTuple):
     names: list[str]
 
     def pack(self, entry: ClipEntry, report: ReadReport) -> Any:
-        """A clip as the models take it, checked and mended as their data set does it."""
+        """Model input of a clip, checked and repaired as in the models' data set."""
         results = read_clip(entry, self.model.rules, report).to_dict()
         if self.model.binary_score:
             score_known_points(results)
@@ -359,7 +406,7 @@ class _Group(NamedTuple):
         return results
 
     def _check_size(self, packed: Mapping[str, Any], entry: ClipEntry) -> None:
-        """Maps that keep the ratio of their image may be as long as a file says that the image is."""
+        """Refuse a volume above the limit: with keep_ratio an untrusted image size sets the maps' size."""
         size = len(self.model.model.data_preprocessor.channels), packed["inputs"]["keypoint"].shape[2]
         size += packed["data_samples"].img_shape
         if math.prod(size) > _MOST_NUMBERS:

@@ -1,8 +1,8 @@
-"""The config that a checkpoint was trained with, as the checkpoint records it, read without running anything.
+"""Safe reader of the config that a checkpoint records.
 
-A checkpoint may come from anybody, and the host imports, calls, opens and fetches what the arguments of its classes
-name. So only what prediction needs is read from a record: the types below with the arguments below, each of a kind and
-within limits. Everything else is refused before anything is built.
+Checkpoints are untrusted, and the host imports, calls, opens and downloads whatever the arguments of its classes name.
+So prediction reads only the types and arguments below from a recorded config, each of a fixed kind and within limits.
+Everything else is refused before a model is built.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from pyskl_semloss.skeletons import get_layout
 
 GIVE_CONFIG = "Give the config beside the checkpoint."
 MOST_NUMBERS = 1 << 27
-"""Of a volume or a feature of one view: 0.5 GB in float32; the released size has 6.3 million."""
+"""Numbers in a volume or a feature of one view: 0.5 GB in float32; the released model has 6.3 million."""
 _MOST_POINTS = 1 << 25
 
 _channels, _stride, _stages = whole(1, 1 << 16), whole(1, 64), (1, 4)
@@ -94,7 +94,7 @@ _backbone = Part(
             "act_cfg": _activation,
             "non_local": either(one_of(0), several(one_of(0), *_stages)),
             "lateral": one_of(False),
-            # Only training uses these; weights that would be fetched or read are replaced by the checkpoint's own.
+            # Used by training only; the checkpoint's weights replace the ones that these name.
             **dict.fromkeys(("pretrained", "pretrained2d", "frozen_stages", "norm_eval", "with_cp"), unread),
             **dict.fromkeys(("zero_init_residual", "non_local_cfg"), unread),
             **_initial,
@@ -108,7 +108,7 @@ _head = {
     "spatial_type": one_of("avg"),
     "dropout_ratio": number(0, 1),
     "average_clips": optional(one_of("prob", "score")),
-    # Looked at, and not built: there is no loss in prediction.
+    # Checked but not built: prediction computes no loss.
     "loss_cls": Part(
         {
             "CrossEntropyLoss": _weights,
@@ -119,13 +119,13 @@ _head = {
     **dict.fromkeys(("init_std", "multi_class", "label_smooth_eps", "topk"), unread),
     **_initial,
 }
-# Without a number of its own, the host's training tool records None: it is that of the label vectors.
+# The host's training tool records num_classes=None where the number comes from the label vectors.
 _semantic_head = {
     **_head,
     "num_classes": optional(_channels),
     "branch": one_of("linear", "mlp"),
-    # The label vectors come from the weights, as they were after rescaling.
-    **dict.fromkeys(("label_vectors", "alpha", "loss", "temperature", "rescale"), unread),
+    # The label vectors come from the weights, where they are already rescaled.
+    **dict.fromkeys(("label_vectors", "alpha", "loss", "temperature", "rescale", "seen_classes"), unread),
 }
 _preprocessor = Part(
     {
@@ -142,7 +142,7 @@ _preprocessor = Part(
 )
 _recognizer = {
     "backbone": _backbone,
-    # The label vectors are the checkpoint's own; the file that is named here is not opened.
+    # The label vectors are the checkpoint's; the file named here is not opened.
     "cls_head": Part({"SemanticEmbeddingHead": _semantic_head, "I3DHead": _head}),
     "data_preprocessor": _preprocessor,
     "neck": one_of(None),
@@ -177,7 +177,7 @@ _pipeline = Parts(
                 "hw_ratio": optional(either(above_0(100), several(above_0(100), 2, 2))),
                 "allow_imgpad": flag,
             },
-            # A factor is refused: the size of the maps would be the recording's.
+            # No scale factor: the untrusted recording would set the size of the maps.
             "ResizeKeypoints": {"scale": several(either(one_of(-1), whole(1, 1024)), 2, 2), "keep_ratio": flag},
             "RandomResizedCropKeypoints": {
                 "area_range": several(above_0(1), 2, 2),
@@ -194,10 +194,10 @@ _pipeline = Parts(
     ),
     16,
 )
-# What the host's data sets and loaders know besides; in prediction neither is built, and no file is opened.
+# Further arguments of the host's data sets and loaders, which prediction does not build.
 _of_dataset = (
     "ann_file split valid_ratio box_thr skeleton num_classes strict multi_class start_index modality metainfo "
-    "data_root data_prefix filter_cfg indices serialize_data test_mode lazy_init max_refetch"
+    "only_classes data_root data_prefix filter_cfg indices serialize_data test_mode lazy_init max_refetch"
 )
 _of_loader = (
     "num_workers persistent_workers pin_memory pin_memory_device drop_last shuffle prefetch_factor timeout "
@@ -221,21 +221,20 @@ _loader = Settings(
     "a loader",
 )
 RECORDED: dict[str, Kind] = {"model": _model, "test_dataloader": _loader}
-"""What is read of a record."""
+"""Settings that are read from a recorded config."""
 
 
 def recorded_config(content: Mapping[str, Any], path: str | os.PathLike[str]) -> Config:
-    """The model and the test data of the config in ``meta["cfg"]``, as far as prediction needs them.
+    """Model and test data of the config in ``meta["cfg"]``, without unread settings.
 
-    The record is parsed as literals, and everything in it that would be built is one of a few types with arguments
-    within limits.
+    The text is parsed as literals; no code in it runs.
 
     Args:
-        content: What :func:`pyskl_semloss.hosts.checkpoints.read_checkpoint` gave.
-        path: Of the checkpoint, for messages.
+        content: Content of the checkpoint from :func:`pyskl_semloss.hosts.checkpoints.read_checkpoint`.
+        path: Path of the checkpoint, for messages.
 
     Raises:
-        InputError: There is no such record, or there is something else in it.
+        InputError: No config is recorded, or it has a type, an argument or a value that is not allowed.
     """
     meta = content.get("meta")
     cfg = meta.get("cfg") if isinstance(meta, Mapping) else None
@@ -264,9 +263,9 @@ def _check_complete(kept: Mapping[str, Any]) -> None:
         "test_dataloader": (loader, ("dataset",)),
         "test_dataloader.dataset": (loader.get("dataset"), ("pipeline",)),
     }
-    for place, (part, names) in needed.items():
+    for field, (part, names) in needed.items():
         if missing := [name for name in names if name not in part]:
-            raise InputError(f"the record lacks {' and '.join(missing)}", field=f"meta.cfg: {place}")
+            raise InputError(f"the record lacks {' and '.join(missing)}", field=f"meta.cfg: {field}")
 
 
 def _check_stages(backbone: Mapping[str, Any]) -> None:
@@ -282,14 +281,14 @@ def _check_stages(backbone: Mapping[str, Any]) -> None:
 
 
 def _check_steps(kept: Mapping[str, Any]) -> None:
-    """Frames and maps of a fixed size, and no more of them than a batch's memory can hold."""
-    loader, place = kept["test_dataloader"], "meta.cfg: test_dataloader.dataset.pipeline"
+    """Refuse pipelines without fixed numbers of frames and pixels, and batches above the memory limit."""
+    loader, field = kept["test_dataloader"], "meta.cfg: test_dataloader.dataset.pipeline"
     steps = loader["dataset"]["pipeline"]
     types = [step["type"] for step in steps]
     once = all(types.count(name) == 1 for name in ("SampleKeypointFrames", "PackKeypoints"))
     if not once or "ResizeKeypoints" not in types or types[-1] != "PackKeypoints":
         problem = "expected one SampleKeypointFrames, a ResizeKeypoints, and one PackKeypoints as the last step"
-        raise InputError(f"{problem}, got {', '.join(types)}", field=place)
+        raise InputError(f"{problem}, got {', '.join(types)}", field=field)
     sampling = next(step for step in steps if step["type"] == "SampleKeypointFrames")
     joints = get_layout(kept["model"]["data_preprocessor"]["skeleton"], files=False).num_joints
     points = joints * sampling.get("clip_len", 1) * sampling.get("num_clips", 1) * loader.get("batch_size", 1)
@@ -300,15 +299,15 @@ def _check_steps(kept: Mapping[str, Any]) -> None:
 
 @torch.no_grad()
 def check_outline(model: Any, steps: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse a model whose parts do not fit each other, or whose features would fill the memory.
+    """Refuse a model with misfitting parts or too large features.
 
     Args:
-        model: On the meta device.
+        model: Model on the meta device.
         steps: Its recorded test pipeline.
 
     Raises:
         InputError: A volume or a feature of one view has more than ``MOST_NUMBERS`` numbers.
-        RuntimeError: torch's, where parts do not fit.
+        RuntimeError: Parts do not fit together; raised by torch.
     """
     model.eval()
     preprocessor = model.data_preprocessor
@@ -323,7 +322,7 @@ def check_outline(model: Any, steps: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _map_size(steps: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
-    """Height and width of the maps in px; of a square around them where they keep their ratio."""
+    """Height and width of the maps in px; with keep_ratio those of the enclosing square."""
     resize = next(step for step in reversed(steps) if step["type"] == "ResizeKeypoints")
     width, height = resize["scale"]
     return (max(width, height),) * 2 if resize.get("keep_ratio", True) else (height, width)

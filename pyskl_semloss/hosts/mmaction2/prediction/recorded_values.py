@@ -1,4 +1,4 @@
-"""What the values of a recorded config may be: each kind looks at a value before anything is built of it."""
+"""Kinds of allowed values in a recorded config, checked before anything is built."""
 
 from __future__ import annotations
 
@@ -12,42 +12,46 @@ from pyskl_semloss.io.reading import did_you_mean, short_repr
 from pyskl_semloss.skeletons import get_layout, is_layout_file
 
 _MOST_JOINTS, _MOST_LIMBS = 1024, 4096
-# Of mmengine: where the name of a type is looked up. Ours are all in one place.
+# mmengine's key for the registry of a type; the allowed types need none.
 _SCOPE = "_scope_"
 
 
 @dataclass(eq=False)
 class Kind:
-    """Values of a kind.
+    """Kind of a value.
 
     Attributes:
-        expected: The kind in words.
-        fits: Whether a value is of it.
+        expected: Description for messages.
+        fits: Predicate of a value.
     """
 
     expected: str
     fits: Callable[[Any], bool]
 
-    def take(self, value: Any, place: str) -> Any:
-        """The value.
+    def take(self, value: Any, field: str) -> Any:
+        """Return the checked value.
+
+        Args:
+            value: The value.
+            field: Its dotted key, for messages.
 
         Raises:
-            InputError: It is of another kind.
+            InputError: The value is of another kind.
         """
         if not self.fits(value):
-            raise InputError(f"expected {self.expected}, got {short_repr(value)}", field=place)
+            raise InputError(f"expected {self.expected}, got {short_repr(value)}", field=field)
         return value
 
 
 def whole(lowest: int, highest: int) -> Kind:
-    """A whole number from ``lowest`` to ``highest``."""
+    """Kind of whole numbers from ``lowest`` to ``highest``."""
     return Kind(
         f"a whole number from {lowest} to {highest}", lambda value: type(value) is int and lowest <= value <= highest
     )
 
 
 def number(lowest: float, highest: float) -> Kind:
-    """A number from ``lowest`` to ``highest``."""
+    """Kind of finite numbers from ``lowest`` to ``highest``."""
 
     def fits(value: Any) -> bool:
         return type(value) in (int, float) and lowest <= value <= highest and math.isfinite(value)
@@ -56,13 +60,13 @@ def number(lowest: float, highest: float) -> Kind:
 
 
 def above_0(highest: float) -> Kind:
-    """A number above 0, up to ``highest``."""
+    """Kind of numbers above 0, up to ``highest``."""
     limited = number(0, highest)
     return Kind(f"a number above 0, up to {highest:g}", lambda value: limited.fits(value) and value > 0)
 
 
 def one_of(*values: Any) -> Kind:
-    """One of some values; 1 is not True."""
+    """Kind of the given values, compared with their types: 1 is not True."""
     known = {(type(value), value) for value in values}
     plain = (str, int, bool, type(None))
     fits = lambda value: type(value) in plain and (type(value), value) in known  # noqa: E731
@@ -74,7 +78,7 @@ text = Kind("a text of at most 200 characters", lambda value: type(value) is str
 
 
 def several(item: Kind, least: int, most: int) -> Kind:
-    """A list of plain values of a kind."""
+    """Kind of lists of ``least`` to ``most`` plain values."""
     count = f"{least}" if least == most else f"{least} to {most}"
 
     def fits(value: Any) -> bool:
@@ -84,7 +88,7 @@ def several(item: Kind, least: int, most: int) -> Kind:
 
 
 def either(*kinds: Kind) -> Kind:
-    """A plain value of one of several kinds."""
+    """Kind of plain values of any of several kinds."""
     return Kind(", or ".join(kind.expected for kind in kinds), lambda value: any(kind.fits(value) for kind in kinds))
 
 
@@ -93,18 +97,18 @@ class _Optional(Kind):
         super().__init__(f"{kind.expected}, or None", lambda value: value is None or kind.fits(value))
         self.kind = kind
 
-    def take(self, value: Any, place: str) -> Any:
-        """None, or what the kind makes of the value."""
-        return super().take(value, place) if value is None else self.kind.take(value, place)
+    def take(self, value: Any, field: str) -> Any:
+        """None, or the value taken by the inner kind."""
+        return super().take(value, field) if value is None else self.kind.take(value, field)
 
 
 def optional(kind: Kind) -> Kind:
-    """A value of a kind, or None."""
+    """Kind of None and of the values of another kind."""
     return _Optional(kind)
 
 
 class _Unread(Kind):
-    """A setting that nothing is built of in prediction."""
+    """Setting that prediction drops."""
 
 
 def _is_plain(value: Any) -> bool:
@@ -118,22 +122,20 @@ unbuilt = _Unread("anything", lambda value: True)
 
 
 class _Skeleton(Kind):
-    def take(self, value: Any, place: str) -> Any:
-        """The value, where it is a layout's name or its fields; a path in a record is not followed."""
-        super().take(value, place)
+    def take(self, value: Any, field: str) -> Any:
+        """Return a layout's name or fields; a path in a recorded config is not opened."""
+        super().take(value, field)
         if isinstance(value, str) and is_layout_file(value):
-            raise InputError(
-                f"the file of a layout, {short_repr(value)}, is not opened at a record's word", field=place
-            )
+            raise InputError(f"the layout file {short_repr(value)} is named by a record and not opened", field=field)
         if isinstance(value, dict):
             for key, most in (("joints", _MOST_JOINTS), ("limbs", _MOST_LIMBS), ("mirror_pairs", _MOST_JOINTS)):
                 if isinstance(value.get(key), (list, tuple)) and len(value[key]) > most:
-                    raise InputError(f"expected at most {most} {key}, got {len(value[key])}", field=place)
+                    raise InputError(f"expected at most {most} {key}, got {len(value[key])}", field=field)
         try:
             get_layout(value, files=False)
         except InputError as error:
             # Layouts have fields of their own.
-            raise error.replace(field=place) from None
+            raise error.replace(field=field) from None
         return value
 
 
@@ -141,52 +143,58 @@ skeleton = _Skeleton("a layout's name or its fields", lambda value: type(value) 
 
 
 class Part(Kind):
-    """A part of a config that an object is made of: a dict with a type and arguments.
+    """Kind of config entries that the host builds: dicts with a type.
 
     Args:
-        types: For each allowed type its allowed arguments and their kinds.
+        types: Allowed arguments and their kinds, for each allowed type.
     """
 
     def __init__(self, types: Mapping[str, Mapping[str, Kind]]) -> None:
         super().__init__(f"a dict of type {' or '.join(types)}", lambda value: type(value) is dict)
         self.types = types
 
-    def take(self, value: Any, place: str) -> dict[str, Any]:
-        """The part without what is unread.
+    def take(self, value: Any, field: str) -> dict[str, Any]:
+        """Return the entry without unread settings.
 
         Raises:
-            InputError: Another type, an unknown argument, or a value of another kind.
+            InputError: The type or an argument is unknown, or a value is of another kind.
         """
-        super().take(value, place)
+        super().take(value, field)
         kind = value.get("type")
         if type(kind) is not str or kind not in self.types:
             problem = f"the type {short_repr(kind)} is not built from a record, only {', '.join(self.types)}"
-            raise InputError(problem, field=f"{place}.type")
-        return {"type": kind, **take_known(value, {"type": text, **self.types[kind]}, place, kind)}
+            raise InputError(problem, field=f"{field}.type")
+        return {"type": kind, **take_known(value, {"type": text, **self.types[kind]}, field, kind)}
 
 
-def take_known(value: Mapping[Any, Any], known: Mapping[str, Kind], place: str, whose: str) -> dict[str, Any]:
-    """The settings of a dict whose names are known, without those that are unread.
+def take_known(value: Mapping[Any, Any], known: Mapping[str, Kind], field: str, whose: str) -> dict[str, Any]:
+    """Checked settings of a dict, without unread ones.
+
+    Args:
+        value: The dict.
+        known: Allowed names and the kinds of their values.
+        field: Dotted key of the dict, for messages.
+        whose: Owner of the settings, for messages.
 
     Raises:
-        InputError: There is another name in it, or a value of another kind.
+        InputError: A name is unknown, or a value is of another kind.
     """
     for key in value:
         if key != _SCOPE and (type(key) is not str or key not in known):
             near = did_you_mean(key, known) if type(key) is str else ""
             raise InputError(
-                f"{short_repr(key)} is no setting of {whose} that is read from a record{near}", field=place
+                f"{short_repr(key)} is no setting of {whose} that is read from a record{near}", field=field
             )
-    taken = {key: known[key].take(value[key], f"{place}.{key}") for key in value if key != _SCOPE}
-    return {key: one for key, one in taken.items() if not isinstance(known[key], _Unread)}
+    taken = {key: known[key].take(value[key], f"{field}.{key}") for key in value if key != _SCOPE}
+    return {key: setting for key, setting in taken.items() if not isinstance(known[key], _Unread)}
 
 
 class Parts(Kind):
-    """A list of parts.
+    """Kind of lists of config entries.
 
     Args:
-        part: Each of them.
-        most: Their largest number.
+        part: Kind of each entry.
+        most: Largest number of entries.
     """
 
     def __init__(self, part: Part, most: int) -> None:
@@ -195,25 +203,25 @@ class Parts(Kind):
         )
         self.part = part
 
-    def take(self, value: Any, place: str) -> list[dict[str, Any]]:
-        """Each part as :meth:`Part.take` gives it."""
-        super().take(value, place)
-        return [self.part.take(one, f"{place}.{at}") for at, one in enumerate(value)]
+    def take(self, value: Any, field: str) -> list[dict[str, Any]]:
+        """Return the entries without unread settings."""
+        super().take(value, field)
+        return [self.part.take(entry, f"{field}.{index}") for index, entry in enumerate(value)]
 
 
 class Settings(Kind):
-    """A dict of known settings without a type.
+    """Kind of dicts with known settings and without type.
 
     Args:
-        known: Their kinds.
-        whose: What they are of, for messages.
+        known: Kinds of the settings.
+        whose: Owner of the settings, for messages.
     """
 
     def __init__(self, known: Mapping[str, Kind], whose: str) -> None:
         super().__init__("a dict", lambda value: type(value) is dict)
         self.known, self.whose = known, whose
 
-    def take(self, value: Any, place: str) -> dict[str, Any]:
-        """The settings without what is unread."""
-        super().take(value, place)
-        return take_known(value, self.known, place, self.whose)
+    def take(self, value: Any, field: str) -> dict[str, Any]:
+        """Return the settings without unread ones."""
+        super().take(value, field)
+        return take_known(value, self.known, field, self.whose)

@@ -1,4 +1,4 @@
-"""A trained model with all that prediction needs, from a checkpoint alone or with its config."""
+"""Loader of trained models, from a checkpoint alone or with a config."""
 
 from __future__ import annotations
 
@@ -32,24 +32,25 @@ from pyskl_semloss.skeletons import SkeletonLayout
 
 _MOST_CLIP_FRAMES = 500_000
 Source = AnyPath | tuple[AnyPath | Config, AnyPath]
-"""A checkpoint, or a config (a file, or read) and a checkpoint."""
+"""A checkpoint, or a pair of config (path or object) and checkpoint."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """A model in evaluation mode, and how the clips of its test came to it.
+    """Model in evaluation mode with the preprocessing of its test.
 
     Attributes:
         model: The host's module, on its device.
-        checkpoint: Where it is from.
-        pipeline: The steps of the config's test pipeline, as the config has them.
-        collate: Makes a batch of what the pipeline gives.
-        batch_size: Of the config's test.
-        rules: What its data set asks of a clip.
-        binary_score: Whether every known point scores 1 in its data set.
-        class_names: C names, or nothing where none are known.
-        label_vectors: (C, D), or nothing where there is no semantic branch.
-        clip_frames: Median length of the training clips in frames, or nothing where it is unknown.
+        checkpoint: Path of its checkpoint.
+        pipeline: Steps of the config's test pipeline.
+        collate: Function that makes a batch from a list of packed clips.
+        batch_size: Batch size of the config's test.
+        rules: Rules of its data set for reading a clip.
+        binary_score: Whether every known point has score 1 in its data set.
+        class_names: The C names; empty where they are unknown.
+        label_vectors: Label vectors (C, D), or None without semantic branch.
+        clip_frames: Median length of the training clips in frames, or None where it is unknown.
+        labels: Label vectors with names, source and notes, or None where the names are unknown.
     """
 
     model: Any
@@ -62,15 +63,16 @@ class TrainedModel:
     class_names: tuple[str, ...]
     label_vectors: np.ndarray | None
     clip_frames: float | None
+    labels: LabelVectors | None = None
 
     @property
     def layout(self) -> SkeletonLayout:
-        """Of the keypoints that it takes."""
+        """Layout of its keypoints."""
         return self.model.data_preprocessor.layout
 
     @property
     def modality(self) -> str:
-        """``"joint"`` or ``"limb"``."""
+        """Modality, ``"joint"`` or ``"limb"``."""
         return self.model.data_preprocessor.channels.modality
 
     @property
@@ -79,7 +81,7 @@ class TrainedModel:
         return self.model.cls_head.num_classes
 
     def steps(self, one_view: bool) -> list[dict[str, Any]]:
-        """The pipeline; with ``one_view``, one clip without its mirror image in place of the test's."""
+        """Pipeline steps; with ``one_view`` for a single view without mirror image."""
         steps = deepcopy(self.pipeline)
         for step in steps:
             if one_view and "num_clips" in step:
@@ -93,14 +95,14 @@ def load_model(source: Source, device: str | torch.device, fast: bool = False) -
     """Build the model of a checkpoint and load its weights.
 
     Args:
-        source: A checkpoint that records its config, or a config and a checkpoint. Only a config that is given may
-            import and run code.
-        device: Where the model goes.
-        fast: bfloat16, see docs/throughput.md.
+        source: A checkpoint that records its config, or a config and a checkpoint. Only a given config may import and
+            run code.
+        device: Device of the model.
+        fast: Compute in bfloat16, see docs/throughput.md.
 
     Raises:
-        InputError: A file is absent or damaged, config and weights do not belong together, or the heat maps are not
-            drawn by the model's preprocessor.
+        InputError: A file is missing or corrupt, config and weights do not fit together, or the model's preprocessor
+            does not draw the heat maps.
     """
     config_source, checkpoint = source if isinstance(source, tuple) else (None, source)
     checkpoint = os.fspath(checkpoint)
@@ -125,18 +127,20 @@ def load_model(source: Source, device: str | torch.device, fast: bool = False) -
     check_weights(model, state, checkpoint)
     model.load_state_dict(state)
     model.to(device).eval()
+    names = _class_names(content, given, state, model.cls_head.num_classes, checkpoint)
     return TrainedModel(
         model=model,
         checkpoint=checkpoint,
-        class_names=_class_names(content, given, state, model.cls_head.num_classes, checkpoint),
+        class_names=names,
         label_vectors=None if matrix is None else matrix.float().numpy(),
         clip_frames=frames,
+        labels=None if matrix is None or not names else _labels(content, given, names, matrix, checkpoint),
         **test,
     )
 
 
 def build_steps(steps: Sequence[Mapping[str, Any]]) -> list[Callable[[dict[str, Any]], Any]]:
-    """The transforms of a pipeline."""
+    """Transforms of a pipeline, built."""
     return [TRANSFORMS.build(dict(step)) for step in steps]
 
 
@@ -151,13 +155,13 @@ def _read_config(source: AnyPath | Config) -> Config:
 
 @contextlib.contextmanager
 def _built_from(checkpoint: str, recorded: bool) -> Iterator[None]:
-    """What the host raises on a config that makes no sense becomes one sentence."""
+    """Turn the host's errors on an invalid config into an :class:`InputError`."""
     try:
         yield
     except InputError as error:
         if not recorded or error.file is not None:
             raise error.located(file=checkpoint) from None
-        # What a setting should be is no help where it stands in a checkpoint.
+        # The user cannot edit a setting inside a checkpoint.
         raise error.replace(file=checkpoint, fix=GIVE_CONFIG) from None
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         said = " ".join([f"{type(error).__name__}:", *str(error).split()])[:300]
@@ -167,7 +171,7 @@ def _built_from(checkpoint: str, recorded: bool) -> Iterator[None]:
 
 
 def _check_wishes(settings: Any, matrix: Tensor | None, fast: bool, checkpoint: str) -> None:
-    """Refuse what can be seen before the model is built."""
+    """Refuse unusable options before the model is built."""
     if fast and settings.get("type") != "PoseRecognizer3D":
         raise InputError(f"fast needs a PoseRecognizer3D, the model is a {settings.get('type')}", field="fast")
     if matrix is None and (settings.get("cls_head") or {}).get("type") == "SemanticEmbeddingHead":
@@ -179,7 +183,7 @@ def _build(settings: Any, matrix: Tensor | None, fast: bool, compiled: bool = Tr
     settings = deepcopy(settings)
     head = settings.get("cls_head") or {}
     if matrix is not None and ("label_vectors" in head or head.get("type") == "SemanticEmbeddingHead"):
-        # The checkpoint is whole: the file that the config names is not needed.
+        # The checkpoint holds them: the file that the config names is not needed.
         head["label_vectors"] = matrix.float().numpy()
     if settings.get("type") == "PoseRecognizer3D":
         settings["fast"] = fast
@@ -189,7 +193,7 @@ def _build(settings: Any, matrix: Tensor | None, fast: bool, compiled: bool = Tr
 
 
 def _test_of(loader: Any) -> dict[str, Any]:
-    """The fields of :class:`TrainedModel` that the config's test gives; its steps are built once to try them."""
+    """Fields of :class:`TrainedModel` from the config's test; its steps are built once as a check."""
     dataset, collate = loader.get("dataset") or {}, dict(loader.get("collate_fn") or dict(type="pseudo_collate"))
     pipeline = [dict(step) for step in dataset.get("pipeline") or ()]
     build_steps(pipeline)
@@ -225,15 +229,17 @@ def _check_kind(model: Any, test: dict[str, Any], checkpoint: str) -> None:
 
 
 def check_weights(model: torch.nn.Module, state: Mapping[str, Tensor], checkpoint: str) -> None:
-    """Refuse weights that are absent, too many, of another shape or no real numbers; the host would warn at most.
+    """Refuse missing and extra weights, and other shapes or number types.
+
+    The host would warn at most.
 
     Args:
-        model: The one that they are for.
-        state: The weights by name.
-        checkpoint: Their file, for the message.
+        model: The model.
+        state: Weights by name.
+        checkpoint: Path of the checkpoint, for messages.
 
     Raises:
-        InputError: Says how many they are, and names the first.
+        InputError: Gives the number of such weights, and the first names.
     """
     own = model.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -247,8 +253,8 @@ def check_weights(model: torch.nn.Module, state: Mapping[str, Tensor], checkpoin
         (odd, "has as another type of number"),
     ]
     said = [
-        f"{what} {len(names)} weights ({', '.join(names[:3])}{', …' * (len(names) > 3)})"
-        for names, what in parts
+        f"{defect} {len(names)} weights ({', '.join(names[:3])}{', …' * (len(names) > 3)})"
+        for names, defect in parts
         if names
     ]
     if said:
@@ -261,22 +267,21 @@ def check_weights(model: torch.nn.Module, state: Mapping[str, Tensor], checkpoin
 
 
 def _dataset_meta(content: Mapping[str, Any], checkpoint: str) -> Mapping[str, Any]:
-    """What the checkpoint says about its training set; a checkpoint of weights alone says nothing."""
-    found, place = content, []
+    """Recorded facts about the training set; empty for a checkpoint of weights alone."""
+    field = ""
     for key in ("meta", "dataset_meta"):
-        place.append(key)
-        found = found.get(key) or {}
-        if not isinstance(found, Mapping):
-            raise InputError(f"expected a dict, got {short_repr(found)}", file=checkpoint, field=".".join(place))
-    return found
+        field, content = f"{field}.{key}".lstrip("."), content.get(key) or {}
+        if not isinstance(content, Mapping):
+            raise InputError(f"expected a dict, got {short_repr(content)}", file=checkpoint, field=field)
+    return content
 
 
 def _clip_frames(content: Mapping[str, Any], checkpoint: str) -> float | None:
-    """Median length of the training clips, where the checkpoint knows it."""
+    """Median length of the training clips in frames, or None."""
     frames = _dataset_meta(content, checkpoint).get("clip_frames")
     if frames is None:
         return None
-    # NaN is not within limits, either.
+    # The negation also refuses NaN.
     if isinstance(frames, bool) or not isinstance(frames, (int, float)) or not 1 <= frames <= _MOST_CLIP_FRAMES:
         raise InputError(
             f"expected a number of frames from 1 to {_MOST_CLIP_FRAMES}, got {short_repr(frames)}",
@@ -290,9 +295,9 @@ def _clip_frames(content: Mapping[str, Any], checkpoint: str) -> float | None:
 def _class_names(
     content: Mapping[str, Any], given: Config | None, state: Mapping[str, Tensor], classes: int, checkpoint: str
 ) -> tuple[str, ...]:
-    """Names that the checkpoint holds, else those of the label vectors of a given config, if they are its vectors.
+    """Class names of the checkpoint, else of a given config's label vectors if they equal the checkpoint's.
 
-    A path that only the checkpoint names is not opened: it may come from anybody.
+    A path that only the checkpoint names is untrusted and not opened.
     """
     names = _dataset_meta(content, checkpoint).get("classes")
     if names:
@@ -312,6 +317,24 @@ def _class_names(
         if np.array_equal(vectors.vectors, matrix.float().numpy()):
             return vectors.class_names
     return ()
+
+
+def _labels(
+    content: Mapping[str, Any], given: Config | None, names: tuple[str, ...], matrix: Tensor, checkpoint: str
+) -> LabelVectors:
+    """Label vectors with their source as recorded in a given config's file or in the checkpoint."""
+    vectors, file = matrix.float().numpy(), _label_vectors_of(given)
+    with contextlib.suppress(InputError):
+        if file is not None and np.array_equal((labels := LabelVectors.load(file)).vectors, vectors):
+            return replace(labels, class_names=names)
+    origin = _dataset_meta(content, checkpoint).get("label_vectors") or {}
+    kinds: dict[str, type] = {"source": str, "checksum": str, "notes": dict}
+    fits = isinstance(origin, dict) and all(isinstance(origin.get(key, kind()), kind) for key, kind in kinds.items())
+    if not fits:
+        problem = f"expected source, checksum and notes of the label vectors, got {short_repr(origin)}"
+        raise InputError(problem, file=checkpoint, field="meta.dataset_meta.label_vectors")
+    known = {key: origin[key] for key in kinds if key in origin}
+    return LabelVectors(names, vectors, ((),) * len(names), **known)
 
 
 def _label_vectors_of(config: Config | None) -> str | None:

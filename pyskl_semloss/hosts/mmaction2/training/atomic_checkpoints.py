@@ -1,4 +1,4 @@
-"""The host's checkpoint hook, made to survive a kill at any moment."""
+"""Checkpoint hook that writes atomically, so that a run survives a kill."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from mmengine.runner import EpochBasedTrainLoop
 from pyskl_semloss.io.files import atomic_write
 
 POINTER = "last_checkpoint"
-"""The host's file that names the latest checkpoint."""
+"""Name of the host's file that names the latest checkpoint."""
 _VALIDATED = "epoch_validated"
 
 
 def point_to(folder: str | os.PathLike[str], checkpoint: str | os.PathLike[str]) -> None:
-    """Name the latest checkpoint of a run."""
+    """Write the name of a run's latest checkpoint."""
     with atomic_write(Path(folder, POINTER), "w", encoding="utf-8") as stream:
         stream.write(os.fspath(checkpoint))
 
 
 @register_backend("whole_files", force=True)
 class AtomicFiles(LocalBackend):
-    """Local files that are whole or absent."""
+    """Storage backend that writes local files atomically."""
 
     def put(self, obj: bytes, filepath: str | os.PathLike[str]) -> None:
-        """Write bytes under a temporary name, and give the file its name when they are on the disk."""
+        """Write bytes to a temporary file, sync it and rename it."""
         with atomic_write(filepath) as stream:
             stream.write(obj)
 
 
 class _DeferredDeletes:
-    """A storage backend whose removals are noted for later."""
+    """Storage backend that records deletions instead of doing them."""
 
     def __init__(self, backend: Any) -> None:
         self.backend, self.removed = backend, list[str]()
@@ -50,11 +50,11 @@ class _DeferredDeletes:
 
 @HOOKS.register_module()
 class WholeCheckpointHook(CheckpointHook):
-    """The host's hook, but there is a whole checkpoint at any moment, and a resume loses nothing.
+    """The host's checkpoint hook with atomic writes and resumable validation.
 
-    A checkpoint, and the file that names the latest, take their names when they are whole; what they replace is removed
-    after that. A validation that was due after the checkpoint and did not come to its end is repeated at a resume.
-    The arguments are the host's.
+    A complete checkpoint exists at any moment: checkpoints and the file that names the latest are written atomically,
+    and older ones are removed afterwards. A validation that was interrupted after the checkpoint is repeated when the
+    run resumes. The arguments are the host's.
     """
 
     file_backend: Any
@@ -67,39 +67,39 @@ class WholeCheckpointHook(CheckpointHook):
         super().__init__(*args, **kwargs)
 
     def before_train(self, runner: Any) -> None:
-        """Take up the books of the resumed run, and its validation where that was cut off."""
+        """Restore the state of a resumed run, and repeat an interrupted validation."""
         super().before_train(runner)
         if not runner.iter:
             return
-        # The run's folder may have been moved, or copied: then the files in the other are not this run's.
-        books = runner.message_hub.runtime_info
-        self.last_ckpt = self._here(books.get("last_ckpt"))
+        # The run's folder may have been moved or copied: files in the old folder are not this run's.
+        info = runner.message_hub.runtime_info
+        self.last_ckpt = self._here(info.get("last_ckpt"))
         if hasattr(self, "best_ckpt_path"):
             self.best_ckpt_path = self._here(self.best_ckpt_path, "best_")
         elif hasattr(self, "best_ckpt_path_dict"):
             self.best_ckpt_path_dict = {
                 key: self._here(path, "best_") for key, path in self.best_ckpt_path_dict.items()
             }
-        if self._validation_is_due(runner) and books.get(_VALIDATED) != runner.epoch:
-            runner.logger.info(f"The validation after epoch {runner.epoch} did not come to its end and is repeated.")
-            # As the host leaves them between an epoch and its validation; whatever is saved then holds them.
+        if self._validation_is_due(runner) and info.get(_VALIDATED) != runner.epoch:
+            runner.logger.info(f"The validation after epoch {runner.epoch} was interrupted and is repeated.")
+            # The host's values between an epoch and its validation; a best checkpoint saved then has them.
             runner.message_hub.update_info_dict({"epoch": runner.epoch - 1, "iter": runner.iter - 1})
             runner.val_loop.run()
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float]) -> None:
-        """Save what is best."""
+        """Save the best checkpoint."""
         runner.message_hub.update_info(_VALIDATED, runner.epoch)
         super().after_val_epoch(runner, metrics)
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict[str, float]) -> None:
-        backend, late = self.file_backend, _DeferredDeletes(self.file_backend)
-        self.file_backend = late
+        backend, deferred = self.file_backend, _DeferredDeletes(self.file_backend)
+        self.file_backend = deferred
         try:
             super()._save_best_checkpoint(runner, metrics)
         finally:
             self.file_backend = backend
         best = {getattr(self, "best_ckpt_path", None), *getattr(self, "best_ckpt_path_dict", {}).values()}
-        for path in late.removed:
+        for path in deferred.removed:
             if path not in best:
                 backend.remove(path)
 
@@ -140,6 +140,6 @@ class WholeCheckpointHook(CheckpointHook):
         return self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
 
     def _here(self, path: str | None, kind: str = "") -> str | None:
-        """A file of that name in this run's folder; one that a checkpoint calls the best is removed for a better."""
+        """Path of that name in this run's folder, or None if it does not start with ``kind``: it may be deleted."""
         name = os.path.basename(path or "")
         return self.file_backend.join_path(self.out_dir, name) if name and name.startswith(kind) else None

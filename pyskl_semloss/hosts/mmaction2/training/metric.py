@@ -1,4 +1,4 @@
-"""Accuracies and the score file of a validation or test run."""
+"""Accuracies and score file of a validation or test."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
 
 @METRICS.register_module()
 class ScoreMetric(BaseMetric):
-    """Top-1, Top-5, mean-class and nearest-name accuracy over the clips with a known label; writes the score file.
+    """Top-1, Top-5, mean-class and nearest-name accuracy, with a score file.
+
+    The accuracies are over the clips with a known label.
 
     Args:
-        score_file: Where to write the scores (npz), keyed by clip id; nothing is written without it.
+        score_file: Path of the written scores (npz), keyed by clip id; None writes no file.
         collect_device: As in mmengine.
         prefix: As in mmengine.
     """
@@ -37,7 +39,11 @@ class ScoreMetric(BaseMetric):
         self.score_file = score_file
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep the scores of one batch."""
+        """Collect the scores of a batch.
+
+        Raises:
+            InputError: The scores of the views are not averaged.
+        """
         for sample in data_samples:
             score = get_sample_field(sample, "pred_score")
             if score.ndim != 1:
@@ -57,7 +63,11 @@ class ScoreMetric(BaseMetric):
             self.results.append(result)
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """Accuracies from 0 to 1 over all clips of all processes; those without a known label are left out."""
+        """Accuracies from 0 to 1 over all clips with a known label.
+
+        Raises:
+            InputError: A score is NaN or infinite.
+        """
         columns: dict[str, Any] = {name: np.stack([result[name] for result in results]) for name in results[0]}
         wrong = ~np.isfinite(columns["score"]).all(1)
         if wrong.any():
@@ -75,14 +85,14 @@ class ScoreMetric(BaseMetric):
 
 @HOOKS.register_module()
 class BestSoFarHook(Hook):
-    """The best validation result so far, ``best_val``, in each line of the training, also in TensorBoard and the like.
+    """Hook that logs the best validation result so far as ``best_val``.
 
-    It is what the host's ``CheckpointHook`` keeps as the best by ``save_best``, and in its checkpoints.
+    Every log backend gets it, also TensorBoard. It is the ``save_best`` result of the host's ``CheckpointHook``.
     """
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Pass the best result on to the log."""
-        # Not after the validation: the checkpoint that the CheckpointHook then writes would lack it.
+        """Log the best result."""
+        # Not after the validation: the checkpoint that the CheckpointHook writes then would lack the value.
         best = runner.message_hub.get_info("best_score", None)
         if best is not None:
             runner.message_hub.update_scalar("train/best_val", best)

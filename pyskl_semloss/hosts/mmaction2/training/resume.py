@@ -1,4 +1,4 @@
-"""Which checkpoint a run goes on from: the latest that is whole."""
+"""Resumption of a run from its latest intact checkpoint."""
 
 from __future__ import annotations
 
@@ -23,110 +23,112 @@ from pyskl_semloss.io.files import acquire_lock, explain_write_errors, remove_al
 from pyskl_semloss.io.reading import open_regular, read_text, reason
 from pyskl_semloss.io.records import flatten, short_json
 
-_PATIENCE = 3.0
+_LOCK_TIMEOUT = 3.0
 """Seconds that a start waits for another training in its folder, which may be about to end."""
 
 
 def prepare_start(config: Config, resume: str | None = None, *, seed: int | None = None, first: bool = True) -> None:
-    """Make a config start, or go on from a checkpoint, see :func:`choose_start` and :func:`begin`."""
+    """Choose the checkpoint of a start and begin it: :func:`choose_start`, then :func:`begin`."""
     begin(config, choose_start(config, resume, seed=seed, first=first), first=first)
 
 
 def choose_start(
     config: Config, resume: str | None = None, *, seed: int | None = None, first: bool = True
 ) -> Path | None:
-    """Make a config start, or go on from a checkpoint that fits it; nothing is written.
+    """Set a config to start anew or to resume, writing nothing.
 
     Args:
-        config: Changed: ``resume``, ``load_from``, and the seed, which becomes that of the resumed run.
-        resume: ``"auto"`` to go on from the latest whole checkpoint if there is any, or a file; None leaves it to the
-            config, which starts anew unless it says otherwise.
-        seed: The one that the user asks for, if any.
-        first: Whether this is the first of the run's processes, which warns for all.
+        config: Config of the run; ``resume``, ``load_from`` and the seed, that of the resumed run, are set in place.
+        resume: ``"auto"`` for the latest intact checkpoint if there is any, or a file; None follows the config, which
+            starts anew by default.
+        seed: Seed requested by the user, if any.
+        first: Whether this is the first of the run's processes; only it warns.
 
     Returns:
         The checkpoint, or None for a new run.
 
     Raises:
-        InputError: The checkpoint is damaged, and so is every earlier one; it is of another seed than asked for; or it
-            does not fit the config's model, optimizer or schedules.
+        InputError: All checkpoints are corrupt, the checkpoint has another seed than requested, or it does not fit the
+            config's model, optimizer or schedules.
     """
     if resume is None and config.get("resume"):
         resume = config.get("load_from") or "auto"
     config.resume = False
-    found = latest_whole(config, first) if resume == "auto" else None if resume is None else Path(resume)
-    if found is None:
+    checkpoint = latest_whole(config, first) if resume == "auto" else None if resume is None else Path(resume)
+    if checkpoint is None:
         if first and resume == "auto":
-            warnings.warn(f"{config.work_dir} has no checkpoint to go on from: a new run starts", stacklevel=2)
+            warnings.warn(f"{config.work_dir} has no checkpoint to resume from: a new run starts", stacklevel=2)
         return None
-    content = _read_run(found)
-    of_run = content["meta"].get("seed")
-    if seed is not None and of_run not in (None, seed):
-        fix = f"Give --seed {of_run}, or none, or another --work-dir for another run."
-        raise InputError(f"it is of a run with seed {of_run}, not {seed}", file=found, field="--seed", fix=fix)
+    content = _read_run(checkpoint)
+    run_seed = content["meta"].get("seed")
+    if seed is not None and run_seed not in (None, seed):
+        fix = f"Give --seed {run_seed}, or none, or another --work-dir for another run."
+        raise InputError(f"it is of a run with seed {run_seed}, not {seed}", file=checkpoint, field="--seed", fix=fix)
     if config.get("model") is not None:
-        changes = changed_settings(config, content["meta"], found)
-        check_fits(config, content, found)
+        changes = changed_settings(config, content["meta"], checkpoint)
+        check_fits(config, content, checkpoint)
         for line in changes if first else ():
             warnings.warn(line, stacklevel=2)
-    config.resume, config.load_from = True, str(found)
-    if of_run is not None:
-        config.randomness = {**config.get("randomness", {}), "seed": of_run}
-    return found
+    config.resume, config.load_from = True, str(checkpoint)
+    if run_seed is not None:
+        config.randomness = {**config.get("randomness", {}), "seed": run_seed}
+    return checkpoint
 
 
-def begin(config: Config, found: Path | None, *, first: bool = True) -> None:
-    """Clear the run's folder of what a killed process left half written, and name the checkpoint as the latest.
+def begin(config: Config, checkpoint: Path | None, *, first: bool = True) -> None:
+    """Remove temporary files of killed processes, and name the latest checkpoint.
 
     Args:
-        config: Of the run.
-        found: The checkpoint that it goes on from, or None for a new run.
-        first: Whether this is the first of the run's processes, which does it for all.
+        config: Config of the run.
+        checkpoint: Checkpoint to resume from, or None for a new run.
+        first: Whether this is the first of the run's processes; the others do nothing.
     """
     if not first:
         return
     for folder in folders(config):
         remove_all_abandoned(folder)
-    if found is None:
+    if checkpoint is None:
         _forget_earlier_run(config)
     else:
-        # Until it has written its own, an interrupted run goes on from the same.
-        point_to(config.work_dir, found)
+        # A run that is interrupted before its first checkpoint resumes from the same one.
+        point_to(config.work_dir, checkpoint)
 
 
 @contextlib.contextmanager
 def hold_run(config: Config) -> Iterator[None]:
-    """Hold the only right to train in a run's folder, and in that of its checkpoints.
+    """Exclusive lock on a run's folder and on that of its checkpoints.
 
     Raises:
-        InputError: Another training holds it.
+        InputError: Another training holds the lock.
     """
     with contextlib.ExitStack() as held:
         for folder in folders(config):
             with explain_write_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            held.enter_context(acquire_lock(folder, "trains in", timeout=_PATIENCE))
+            held.enter_context(acquire_lock(folder, "trains in", timeout=_LOCK_TIMEOUT))
         yield
 
 
 def folders(config: Config) -> list[Path]:
-    """The run's folder, and that of its checkpoints where it is another."""
-    places = [Path(config.work_dir), _folder(config)]
-    return places if os.path.realpath(places[0]) != os.path.realpath(places[1]) else places[:1]
+    """Folder of the run, and that of its checkpoints if it differs."""
+    paths = [Path(config.work_dir), _checkpoint_folder(config)]
+    return paths if os.path.realpath(paths[0]) != os.path.realpath(paths[1]) else paths[:1]
 
 
 def latest_whole(config: Config, warn: bool = True) -> Path | None:
-    """The checkpoint that the host's ``last_checkpoint`` names, or the newest whole one before it with a warning.
+    """Latest intact checkpoint of a run.
+
+    It is the checkpoint that the host's ``last_checkpoint`` names, or, with a warning, the newest intact one before it.
 
     Args:
-        config: ``work_dir`` and the checkpoint hook's settings say where they are and how they are named.
-        warn: Whether to warn.
+        config: Config whose ``work_dir`` and checkpoint hook give the folder and the names.
+        warn: Whether to warn about corrupt checkpoints.
 
     Returns:
-        None where there is no checkpoint.
+        The path, or None if there is no checkpoint.
 
     Raises:
-        InputError: There are some, and none is whole.
+        InputError: All checkpoints are corrupt.
     """
     faults: list[str] = []
     for path in _candidates(config):
@@ -149,10 +151,10 @@ def latest_whole(config: Config, warn: bool = True) -> Path | None:
 
 
 def checkpoint_meta(path: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """What a checkpoint says of its run, ``epoch``, ``iter`` and ``seed`` among it, after it was read to the last byte.
+    """Recorded facts of a checkpoint's run, such as ``epoch``, ``iter`` and ``seed``.
 
     Raises:
-        InputError: There is no such file, it is damaged, or training cannot go on from it.
+        InputError: The file is missing or corrupt, or training cannot resume from it.
     """
     meta: Mapping[str, Any] = _read_run(path)["meta"]
     return meta
@@ -165,11 +167,11 @@ def _read_run(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     with open_regular(path) as stream:
         try:
             with zipfile.ZipFile(stream) as archive:
-                # torch does not look at the checksums.
+                # torch does not check the checksums.
                 broken = archive.testzip()
         except zipfile.BadZipFile:
             raise InputError("it is cut short or no checkpoint", file=path) from None
-        # Whatever zipfile and zlib raise on damaged bytes.
+        # zipfile and zlib raise many types of errors on corrupt bytes.
         except Exception as error:
             raise InputError(f"it cannot be read ({reason(error)})", file=path) from None
     if broken is not None:
@@ -180,13 +182,13 @@ def _read_run(path: str | os.PathLike[str]) -> Mapping[str, Any]:
 
 
 def _forget_earlier_run(config: Config) -> None:
-    """A run that is interrupted before its first checkpoint must not go on from an earlier run's."""
+    """Remove the pointer to an earlier run's checkpoint, from which an interrupted new run would resume."""
     earlier = _candidates(config)
     Path(config.work_dir, POINTER).unlink(missing_ok=True)
     if earlier:
         warnings.warn(
-            f"a new run starts where an earlier one lies, and will overwrite it; that one goes on with --resume "
-            f"{earlier[0]}",
+            "a new run starts in the folder of an earlier one and will overwrite it; to continue the earlier one, give "
+            f"--resume {earlier[0]}",
             stacklevel=3,
         )
 
@@ -195,56 +197,59 @@ def _hook(config: Config) -> Mapping[str, Any]:
     return (config.get("default_hooks") or {}).get("checkpoint") or {}
 
 
-def _folder(config: Config) -> Path:
-    """Where the checkpoints are: in the work dir, or in a folder of its name below the hook's own."""
+def _checkpoint_folder(config: Config) -> Path:
+    """Folder of the checkpoints: the work dir, or a folder of its name in the hook's ``out_dir``."""
     folder = Path(config.work_dir)
     other: Any = _hook(config).get("out_dir")
     return folder if other in (None, config.work_dir) else Path(other) / folder.name
 
 
 def _candidates(config: Config) -> list[Path]:
-    """The checkpoint that is the latest, which may be gone, and the earlier ones, latest first."""
+    """Paths of the latest checkpoint, which may be missing, and of the earlier ones, latest first."""
     pointer = Path(config.work_dir, POINTER)
     if not os.path.lexists(pointer):
         return []
     try:
         pointed = Path(read_text(pointer).strip())
         exists = pointed.is_file()
-    # No text, or no path: longer than the system allows.
+    # Not text, or longer than the system's limit for paths.
     except (InputError, OSError):
         pointed, exists = Path(), False
-    hook, folder = _hook(config), _folder(config)
+    hook, folder = _hook(config), _checkpoint_folder(config)
     template = hook.get("filename_tmpl") or ("epoch_{}.pth" if hook.get("by_epoch", True) else "iter_{}.pth")
     name = re.compile(re.escape(template).replace(r"\{\}", r"(\d+)"))
-    numbers = {path: int(found[1]) for path in folder.glob("*") if (found := name.fullmatch(path.name))}
+    numbers = {path: int(match[1]) for path in folder.glob("*") if (match := name.fullmatch(path.name))}
     newest_first = sorted(numbers, key=numbers.__getitem__, reverse=True)
     if not pointed.name:
         return newest_first
-    # The folder may have been moved since; and a run may have been resumed from another folder.
+    # The folder may have been moved, or the run may have been resumed from another folder.
     latest = folder / pointed.name
     if not latest.is_file() and exists:
         return [pointed]
-    found = name.fullmatch(latest.name)
-    return [latest, *(path for path in newest_first if found and numbers[path] < int(found[1]))]
+    match = name.fullmatch(latest.name)
+    return [latest, *(path for path in newest_first if match and numbers[path] < int(match[1]))]
 
 
 _PARTS = ("model", "data_preprocessor", "train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler",
           "auto_scale_lr", "custom_hooks")  # fmt: skip
-# The host puts these into the optimizer and the schedules, and then what the checkpoint holds of them in their place.
+# The host replaces these settings by the checkpoint's state of the optimizer and the schedules.
 _OF_CHECKPOINT = ("optim_wrapper.optimizer.", "optim_wrapper.paramwise_cfg.", "param_scheduler.", "auto_scale_lr.")
-# No number of the training depends on them, or run.json looks at what the files hold.
+# The results do not depend on these settings, or run.json compares the contents of the files.
 _NO_MATTER = ("num_workers", "persistent_workers", "pin_memory", "prefetch_factor", "ann_file", "data_root",
               "label_vectors", "classes")  # fmt: skip
-_MOST = 20
+_MOST_LINES = 20
 
 
 def changed_settings(config: Config, meta: Mapping[str, Any], path: str | os.PathLike[str]) -> list[str]:
-    """A line for each setting of the training that is not as it was, with both values and the one that is used.
+    """Messages about training settings that differ from the checkpoint's run.
 
     Args:
-        config: Of the run.
-        meta: The checkpoint's; the config in it is read as literals, nothing of it is run.
-        path: The checkpoint.
+        config: Config of the run.
+        meta: ``meta`` of the checkpoint; its config is parsed as literals, no code in it runs.
+        path: Path of the checkpoint.
+
+    Returns:
+        A line per setting with both values and the value in use, at most 20 lines and a count of the rest.
 
     Raises:
         InputError: The optimizer is of another type.
@@ -257,7 +262,7 @@ def changed_settings(config: Config, meta: Mapping[str, Any], path: str | os.Pat
     except InputError as error:
         return [f"the config in {path} cannot be read ({error.problem}): whether the settings are those of its run is "
                 "not known"]  # fmt: skip
-    there, here = _plain(before), _plain(config._cfg_dict)
+    there, here = _training_settings(before), _training_settings(config._cfg_dict)
     changed = [key for key in {**there, **here} if there.get(key) != here.get(key)]
     if "optim_wrapper.optimizer.type" in changed:
         raise InputError(
@@ -267,14 +272,14 @@ def changed_settings(config: Config, meta: Mapping[str, Any], path: str | os.Pat
             field="optim_wrapper.optimizer.type",
             fix="To start a new run from its weights, give --cfg-options load_from=FILE in place of --resume.",
         )
-    lines = [_line(key, there, here) for key in changed[:_MOST]]
-    if len(changed) > _MOST:
-        lines.append(f"{len(changed) - _MOST} more settings are not those of the checkpoint's run")
+    lines = [_line(key, there, here) for key in changed[:_MOST_LINES]]
+    if len(changed) > _MOST_LINES:
+        lines.append(f"{len(changed) - _MOST_LINES} more settings are not those of the checkpoint's run")
     return lines
 
 
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that count, flat; that a schedule ends with the training need not be among them."""
+def _training_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that affect results by dotted key, without schedule ends that equal the end of the training."""
     kept = json.loads(json.dumps({key: config.get(key) for key in _PARTS}, default=str))
     settings = {key: value for key, value in flatten(kept).items() if key.rpartition(".")[2] not in _NO_MATTER}
     epochs = settings.get("train_cfg.max_epochs")

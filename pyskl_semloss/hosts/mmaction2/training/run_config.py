@@ -1,4 +1,4 @@
-"""From a config file to a runner: what the training and the test tool share."""
+"""Run configuration shared by the training and the test command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pyskl_semloss.annotations.store import is_store
 from pyskl_semloss.cpu.allocator import keep_large_blocks
 from pyskl_semloss.datasets.commands import missing_file
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.hosts.checkpoints import LABEL_VECTORS_KEY, read_state_dict
+from pyskl_semloss.hosts.checkpoints import LABEL_VECTORS_KEY, first_mismatch, read_state_dict
 from pyskl_semloss.hosts.faults import allow_open_files
 from pyskl_semloss.hosts.mmaction2.model.config_files import OverrideAction, check_settings, embed_layouts, read_config
 from pyskl_semloss.io.files import atomic_write
@@ -27,13 +27,13 @@ from pyskl_semloss.semantic.label_vectors import LabelVectors
 
 
 def parse_run_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Add the arguments that training and testing share, and read the command line.
+    """Parse the command line with the arguments shared by training and testing.
 
     Args:
-        parser: The tool's parser with its own arguments.
+        parser: The command's parser with its own arguments.
 
     Returns:
-        The arguments; ``LOCAL_RANK`` is set for launchers that give the rank as an argument.
+        The arguments. The environment's ``LOCAL_RANK`` is set for launchers that pass the rank as an argument.
     """
     parser.add_argument(
         "--cfg-options", nargs="+", action=OverrideAction, metavar="KEY=VALUE", help="override settings"
@@ -58,21 +58,21 @@ def load_config(
     launcher: str = "none",
     options: Mapping[str, Any] | None = None,
 ) -> Config:
-    """Read a config, with its overrides, for the machine that it runs on.
+    """Config with overrides, completed for this machine.
 
     Args:
-        path: The config file.
-        uses: The data loaders that will be used, ``"train"``, ``"val"``, ``"test"``: their files must be there.
-        work_dir: Where logs and checkpoints go; the config's own, or ``work_dirs/<name>``, without it.
+        path: Path of the config.
+        uses: Data loaders in use, of ``"train"``, ``"val"``, ``"test"``; their files must exist.
+        work_dir: Folder of logs and checkpoints; by default the config's, or ``work_dirs/<name>``.
         launcher: ``"none"``, ``"pytorch"`` or ``"slurm"``.
         options: Overrides by dotted key, as ``--cfg-options`` gives them.
 
     Raises:
-        InputError: The config, or a file that it names and the run needs, is not there, or a setting is wrong.
+        InputError: The config or a file that the run needs is missing, or a setting is wrong.
     """
-    # A user's setting that makes torch unpickle whatever a checkpoint holds.
+    # A user's setting that makes torch unpickle arbitrary objects of a checkpoint.
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
-    # On a full disk each line of the log would bring a traceback to the screen before what matters cannot be written.
+    # On a full disk each line of the log would print a traceback before the error that stops the run.
     logging.raiseExceptions = False
     allow_open_files()
     if not torch.cuda.is_available():
@@ -101,7 +101,7 @@ def load_config(
 
 
 def _complete(config: Config) -> None:
-    """A seed that ``run.json`` can name, where the host would draw one, and loaders that can do without workers."""
+    """Draw a seed that ``run.json`` can record, and turn off persistent workers where there are no workers."""
     if config.launcher == "none" and config.get("randomness", {}).get("seed") is None:
         config.randomness = {**config.get("randomness", {}), "seed": secrets.randbelow(1 << 31)}
     for key in ("train", "val", "test"):
@@ -111,13 +111,13 @@ def _complete(config: Config) -> None:
 
 
 def place_among_processes(launcher: str) -> tuple[int, int]:
-    """Number of this process, and how many train together, as the launcher says it to the host."""
+    """Rank of this process and number of processes, from the launcher's environment."""
     names = {"pytorch": ("RANK", "WORLD_SIZE"), "slurm": ("SLURM_PROCID", "SLURM_NTASKS")}.get(launcher)
     return (0, 1) if names is None else (int(os.environ.get(names[0], 0)), int(os.environ.get(names[1], 1)))
 
 
 def _join_cpu_processes(config: Config) -> None:
-    """Join the processes under gloo; mmengine's own start and wrapper choose a GPU in any case."""
+    """Join the processes under gloo; mmengine's own start and wrapper require a GPU."""
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group("gloo")
     config.setdefault(
@@ -127,20 +127,31 @@ def _join_cpu_processes(config: Config) -> None:
 
 
 def check_label_vectors(config: Config, path: str) -> None:
-    """Refuse a config whose label vectors are a file that is not there."""
+    """Refuse a config whose file of label vectors is missing."""
     _check_file(config.model.get("cls_head", {}).get("label_vectors"), path, "model.cls_head.label_vectors")
 
 
 def note_class_names(config: Config) -> None:
-    """Let the training set know the names of the classes, so that the host keeps them in the checkpoints."""
+    """Add class names and origin of the label vectors to the training set's metainfo, which checkpoints record."""
     path = config.model.get("cls_head", {}).get("label_vectors")
     dataset = (config.get("train_dataloader") or {}).get("dataset", {})
     if isinstance(path, str) and path.endswith(".npz") and dataset.get("type") == "KeypointDataset":
-        dataset["metainfo"] = {**(dataset.get("metainfo") or {}), "classes": list(LabelVectors.load(path).class_names)}
+        labels = LabelVectors.load(path)
+        origin = dict(source=labels.source, checksum=labels.checksum, notes=dict(labels.notes))
+        known = dict(classes=list(labels.class_names), label_vectors=origin)
+        dataset["metainfo"] = {**(dataset.get("metainfo") or {}), **known}
 
 
 def use_label_vectors_of(config: Config, checkpoint: str) -> None:
-    """Where the file of label vectors is not there, take those that the checkpoint holds; a checkpoint is whole."""
+    """Replace a missing file of label vectors by those of the checkpoint.
+
+    Args:
+        config: Config of the run; changed in place. The vectors are written to its ``work_dir``.
+        checkpoint: Path of the checkpoint.
+
+    Raises:
+        InputError: The file and the checkpoint's label vectors are both missing.
+    """
     value = config.model.get("cls_head", {}).get("label_vectors")
     if not isinstance(value, str) or os.path.isfile(value):
         return
@@ -158,45 +169,40 @@ def use_label_vectors_of(config: Config, checkpoint: str) -> None:
 
 
 def refuse_other_model(model: torch.nn.Module, checkpoint: str) -> None:
-    """Refuse a checkpoint of another model, of which the host would leave random weights in the places it lacks.
+    """Refuse a checkpoint whose weights do not fit a model.
+
+    The host would leave random weights.
 
     Args:
-        model: The one to test, before the host has loaded the checkpoint into it.
-        checkpoint: Its file; what it holds beyond the model does not matter.
+        model: Model to test, before the host loads the checkpoint into it.
+        checkpoint: Path of the checkpoint; weights beyond the model's are ignored.
 
     Raises:
-        InputError: A weight of the model is absent in it, or of another shape.
+        InputError: A weight is missing, or has another shape or type of number.
     """
-    state = read_state_dict(checkpoint)
-    wrong = []
-    whole: Any = model.module if is_model_wrapper(model) else model
-    for name, value in whole.state_dict().items():
-        if name not in state:
-            wrong.append(f"{name} is absent in it")
-        elif state[name].shape != value.shape:
-            wrong.append(f"{name} is {tuple(state[name].shape)} in it, {tuple(value.shape)} in the model")
-    if wrong:
-        rest = f", and {len(wrong) - 1} more like it" if len(wrong) > 1 else ""
+    unwrapped: Any = model.module if is_model_wrapper(model) else model
+    mismatch = first_mismatch(unwrapped.state_dict(), read_state_dict(checkpoint), extra=True)
+    if mismatch is not None:
         raise InputError(
-            f"it is of another model than the config's: {wrong[0]}{rest}",
+            f"it is of another model than the config's: {mismatch}",
             file=checkpoint,
             fix="Test it with the config, and the --cfg-options, that it was trained with.",
         )
 
 
 def _check_file(value: object, path: str, field: str, root: str | None = None) -> None:
-    """Say which file a config lacks, and how to make it, before minutes of start-up."""
-    found = os.path.join(root or "", value) if isinstance(value, str) else None
-    if found is None or os.path.isfile(found) or is_store(found):
-        return
-    raise missing_file(found, path, field)
+    """Refuse a missing file of a config before the slow start-up."""
+    if isinstance(value, str):
+        file = os.path.join(root or "", value)
+        if not (os.path.isfile(file) or is_store(file)):
+            raise missing_file(file, path, field)
 
 
 def set_epochs(config: Config, epochs: int) -> None:
-    """Train for another number of epochs: the loop and every schedule that ends with it.
+    """Set the number of epochs in the loop and its schedules.
 
     Raises:
-        InputError: The number is not positive, or the config does not count in epochs.
+        InputError: The number is not positive, or the config counts iterations.
     """
     if epochs < 1:
         raise InputError(f"expected at least 1, got {epochs}", field="--epochs")

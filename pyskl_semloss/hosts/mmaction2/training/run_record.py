@@ -1,4 +1,4 @@
-"""``run.json``: all that it takes to repeat a run, written when it starts and continued when it is resumed."""
+"""Record ``run.json`` of a run: its versions, data and settings at each start."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _PACKAGES = ("numpy", "numba", "torch", "mmengine", "mmcv", "mmaction")
 def record_start(
     config: Config, config_file: str, *, uses: Sequence[str] = ("train", "val"), processes: int = 1
 ) -> dict[str, Any]:
-    """Write what a start depends on to ``run.json`` in the work dir; a resumed run's starts are kept before it.
+    """Add a start to ``run.json``; a new run replaces earlier starts.
 
     Args:
-        config: As the runner will get it.
-        config_file: As the user named it.
-        uses: The data loaders that the run reads from.
-        processes: How many train together.
+        config: Config of the run.
+        config_file: Path of the config as the user gave it.
+        uses: Data loaders that the run reads from.
+        processes: Number of training processes.
 
     Returns:
         The start.
 
     Raises:
-        InputError: A resumed run would go on with other data, or the file is damaged.
+        InputError: A resumed run has other data than before, or the file is corrupt.
     """
     path = Path(config.work_dir, RECORD)
     now = {
@@ -73,13 +73,13 @@ def record_start(
 
 
 def git_state(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Commit of the git checkout that a package is in, and whether its files differ from it.
+    """Git commit of a package's checkout, and whether files differ.
 
     Args:
-        folder: The package's.
+        folder: Folder of the package.
 
     Returns:
-        None where it is in no checkout, or git cannot say.
+        ``commit`` and ``dirty``, or None outside a checkout or if git fails.
     """
 
     def git(*words: str) -> str:
@@ -87,7 +87,7 @@ def git_state(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
 
     try:
-        # An environment may lie in a checkout of something else.
+        # The environment's folder may be in a checkout of another project.
         git("ls-files", "--error-unmatch", "__init__.py")
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "."))}
     except (OSError, subprocess.SubprocessError):
@@ -95,7 +95,7 @@ def git_state(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 
 def _checksums(config: Config, uses: Sequence[str]) -> dict[str, dict[str, str]]:
-    """SHA-256 of every file that the run reads, by its place in the config; of a keypoint store, that of its head."""
+    """SHA-256 of every file that the run reads, by dotted key; of a keypoint store, that of its head."""
     files: dict[str, str] = {}
     for use in uses:
         files.update(_annotations((config.get(f"{use}_dataloader") or {}).get("dataset"), f"{use}_dataloader.dataset"))
@@ -109,27 +109,27 @@ def _checksums(config: Config, uses: Sequence[str]) -> dict[str, dict[str, str]]
         source = os.path.join(path, HEAD) if is_store(path) else path
         if os.path.isfile(source):
             known[path] = sha256(source)
-    return {place: {"file": path, "sha256": known[path]} for place, path in files.items() if path in known}
+    return {key: {"file": path, "sha256": known[path]} for key, path in files.items() if path in known}
 
 
-def _annotations(dataset: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Annotation files of a data set and of those that it wraps, each with its place in the config."""
+def _annotations(dataset: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Dotted keys and paths of the annotation files of a data set and of those inside it."""
     if isinstance(dataset, Mapping):
         if isinstance(dataset.get("ann_file"), str):
-            yield f"{place}.ann_file", os.path.join(dataset.get("data_root") or "", dataset["ann_file"])
-        yield from _annotations(dataset.get("dataset"), f"{place}.dataset")
+            yield f"{key}.ann_file", os.path.join(dataset.get("data_root") or "", dataset["ann_file"])
+        yield from _annotations(dataset.get("dataset"), f"{key}.dataset")
         for number, part in enumerate(dataset.get("datasets") or ()):
-            yield from _annotations(part, f"{place}.datasets.{number}")
+            yield from _annotations(part, f"{key}.datasets.{number}")
 
 
 def _check_data(before: Any, now: Mapping[str, Any], path: Path) -> None:
-    for place, entry in now.items():
-        old = before.get(place) if isinstance(before, Mapping) else None
+    for key, entry in now.items():
+        old = before.get(key) if isinstance(before, Mapping) else None
         if isinstance(old, Mapping) and old.get("sha256") != entry["sha256"]:
             raise InputError(
                 "it is not the file that the run was trained with so far, see run.json there",
                 file=entry["file"],
-                field=place,
+                field=key,
                 fix=f"Give the same data, or start anew; to go on with both, delete {path}.",
             )
 
@@ -147,6 +147,6 @@ def _versions() -> dict[str, str | None]:
 
 
 def _machine() -> dict[str, Any]:
-    """What float32 results depend on beside versions: the processor's kind, and how many threads share a sum."""
+    """Hardware facts that change float32 results: instruction set, number of threads, GPU."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {"cpu": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads(), "gpu": gpu}

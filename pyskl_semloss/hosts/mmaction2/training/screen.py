@@ -1,4 +1,7 @@
-"""One line of progress on the screen; the config, the hooks and every step are in the log file."""
+"""Progress line on the screen of a training or test.
+
+The config, the hooks and every step are in the log file.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +24,18 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from pyskl_semloss.errors import escape_control_characters
 
 _PAUSE = 0.1
-"""Seconds between two states of the line."""
-# What the line does not show, and the host's advice to itself.
-_TOLD = ("resumed epoch", "The validation after epoch")
-_PRINTED = "Loads checkpoint by "
-_UNTOLD = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
+"""Seconds between two updates of the line."""
+# First words of log messages below a warning that are shown, of prints that go to the log, and of hidden warnings.
+_SHOWN = ("resumed epoch", "The validation after epoch")
+_LOGGED = "Loads checkpoint by "
+_HIDDEN = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 
 
 class ScreenLine:
-    """A line that is rewritten on a terminal, and not shown elsewhere.
+    """Line that is rewritten on a terminal and hidden elsewhere.
 
     Args:
-        stream: Where to, usually ``sys.stdout``.
+        stream: Output, usually ``sys.stdout``.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -40,27 +43,27 @@ class ScreenLine:
         self.is_terminal = stream.isatty()
 
     def show(self, text: str) -> None:
-        """Put another text in the place of the last."""
+        """Replace the text of the line."""
         self._text = text
         if self.is_terminal and time.monotonic() >= self._next:
             self._next = time.monotonic() + _PAUSE
             self._rewrite()
 
     def keep(self, text: str) -> None:
-        """Write a line that stays, above the one that is rewritten."""
+        """Write a permanent line above the rewritten one."""
         self.clear()
         self._stream.write(f"{escape_control_characters(text)}\n")
         self._stream.flush()
 
     def clear(self) -> None:
-        """Make room for what others write."""
+        """Erase the line, so that others can write."""
         if self._shown:
             self._shown = False
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
     def close(self) -> None:
-        """Show the last text, and end the line."""
+        """Show the last text and end the line."""
         if self.is_terminal and self._text:
             self._rewrite()
             self._text, self._shown = "", False
@@ -69,7 +72,7 @@ class ScreenLine:
 
     def _rewrite(self) -> None:
         self._shown = True
-        # A text that is broken into two lines cannot be rewritten.
+        # A text that wraps into two lines cannot be rewritten.
         self._stream.write(f"\r{escape_control_characters(self._text)[: self._width() - 1]}\x1b[K")
         self._stream.flush()
 
@@ -85,9 +88,9 @@ def progress_text(
     """State of a training in a line.
 
     Args:
-        position: Such as ``"epoch 3/18"``.
-        losses: Each with its name.
-        seconds: Time left.
+        position: Position in the training, such as ``"epoch 3/18"``.
+        losses: Losses by name.
+        seconds: Remaining time in s.
         best: Name and value of the best validation result so far.
 
     Example:
@@ -103,15 +106,16 @@ def progress_text(
 
 
 class ScreenHook(Hook):
-    """Progress of a training or a test: a line that is rewritten, or without a terminal a line for each epoch.
+    """Hook that shows the progress of a training or test.
 
-    The losses are means over the window of the log. The line of an epoch follows its validation.
+    On a terminal it rewrites a line; elsewhere it writes a line per epoch, after the validation. Losses are means over
+    the log's window.
 
     Args:
-        line: Where to.
+        line: Line to write to.
     """
 
-    # After the hook that knows which result is the best.
+    # After the CheckpointHook, which determines the best result.
     priority = "LOWEST"
 
     def __init__(self, line: ScreenLine) -> None:
@@ -120,13 +124,13 @@ class ScreenHook(Hook):
         self._done = 0
 
     def before_train(self, runner: Any) -> None:
-        """Say where the log is."""
+        """Show the path of the log."""
         if runner.logger.log_file:
             self._line.keep(f"The config, the hooks and every step are in {runner.logger.log_file}")
         self._begun, self._done = (time.monotonic(), runner.iter), runner.iter
 
     def before_train_epoch(self, runner: Any) -> None:
-        """End an epoch that was not validated."""
+        """End an epoch without validation."""
         self._end_epoch(runner)
 
     def after_train_iter(
@@ -149,7 +153,7 @@ class ScreenHook(Hook):
         self._due = True
 
     def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Show how much is validated."""
+        """Show the progress of the validation."""
         self._line.show(self._text(runner, f"  validating {batch_idx + 1}/{len(runner.val_dataloader)}"))
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
@@ -163,7 +167,7 @@ class ScreenHook(Hook):
         self._end_epoch(runner)
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Show how much is tested."""
+        """Show the progress of the test."""
         self._line.show(f"testing {batch_idx + 1}/{len(runner.test_dataloader)}")
 
     def _end_epoch(self, runner: Any) -> None:
@@ -180,7 +184,7 @@ class ScreenHook(Hook):
 
 
 def _best(runner: Any) -> tuple[str, float] | None:
-    """Name and value of the best validation result, as the host's hook keeps it."""
+    """Name and value of the best validation result of the host's ``CheckpointHook``."""
     hub = runner.message_hub
     for hook in runner.hooks:
         for name in getattr(hook, "key_indicators", None) or () if isinstance(hook, CheckpointHook) else ():
@@ -192,15 +196,15 @@ def _best(runner: Any) -> tuple[str, float] | None:
 
 
 class ScreenRunner(Runner):
-    """The host's runner whose log goes to its file alone, with one line of progress on the screen.
+    """The host's runner with a log file and a progress line.
 
-    Warnings and errors are shown, too. Of several processes the first one writes.
+    Warnings and errors are shown, too. Of several processes only the first writes.
     """
 
     _line: ScreenLine
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        """As in the host; what is below a warning is kept from the screen."""
+        """As in the host; messages below a warning are hidden from the screen."""
         logger = super().build_logger(*args, **kwargs)
         self._line = ScreenLine(sys.stdout)
         for handler in logger.handlers:
@@ -219,28 +223,28 @@ class ScreenRunner(Runner):
             return super().test()
 
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
-        """As in the host; the way in which the file is opened, which it prints, goes to the log."""
+        """As in the host; its print about the storage backend goes to the log."""
         printed = io.StringIO()
         try:
             with contextlib.redirect_stdout(printed):
                 return super().load_checkpoint(*args, **kwargs)
         finally:
             for line in printed.getvalue().splitlines():
-                if line.startswith(_PRINTED):
+                if line.startswith(_LOGGED):
                     self.logger.info(line)
                 else:
                     print(line)
 
     def _passes(self, record: logging.LogRecord) -> bool:
-        said = str(record.msg)
-        passes = said.startswith(_TOLD) or record.levelno >= logging.WARNING and not said.startswith(_UNTOLD)
+        text = str(record.msg)
+        passes = text.startswith(_SHOWN) or record.levelno >= logging.WARNING and not text.startswith(_HIDDEN)
         if passes:
             self._line.clear()
         return passes
 
     @contextlib.contextmanager
     def _screen(self) -> Iterator[None]:
-        """The line is ended however the run ends, and warnings of Python do not run into it."""
+        """Show the line during a block, end it in any case, and clear it before Python's warnings."""
         show = warnings.showwarning
 
         def show_alone(*args: Any, **kwargs: Any) -> None:
