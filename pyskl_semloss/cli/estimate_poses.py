@@ -1,4 +1,4 @@
-"""Find keypoints in videos: for each a recording, NAME.npz, and NAME.json with facts about it.
+"""Find keypoints in videos and write recordings: NAME.npz, with facts in NAME.json.
 
 Usage:
     semloss poses VIDEO... --out DIR [--layout openpose22] [--workers 1] [--overlay]

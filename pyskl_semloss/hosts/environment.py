@@ -31,13 +31,18 @@ else:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with an environment, as a clause without a full stop, and the command that mends it."""
+    """A defect of an environment and the command that mends it.
 
-    what: str
+    Attributes:
+        description: The defect, as a clause without a full stop.
+        command: The command that mends it.
+    """
+
+    description: str
     command: str
 
     def __str__(self) -> str:
-        return f"{self.what}; run: {self.command}"
+        return f"{self.description}; run: {self.command}"
 
 
 @dataclass(frozen=True)
@@ -270,7 +275,7 @@ def _check(host: str, module: str) -> str:
     if problems:
         first, more = problems[0], len(problems) - 1
         rest = f" ({more} more: semloss check --host {host})" if more else ""
-        raise HostError(f"{first.what}{rest}; run: {first.command}")
+        raise HostError(f"{first.description}{rest}; run: {first.command}")
     return version_of(module) or "unknown"
 
 
