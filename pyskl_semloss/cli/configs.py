@@ -41,8 +41,9 @@ def copy_config(name: str, folder: str | Path) -> dict[Path, bool]:
     chosen = [each for each in config_names() if each == normalize_config_name(name) or each.startswith(prefix)]
     if not chosen:
         folders = dict.fromkeys(os.path.dirname(each) for each in config_names())
-        if near := difflib.get_close_matches(prefix[:-1], folders, n=1, cutoff=0.8):
-            raise InputError(f"there is no such folder of configs; did you mean {near[0]}?", file=name)
+        if near := difflib.get_close_matches(prefix[:-1], [*folders, *config_names()], n=1, cutoff=0.8):
+            kind = "folder of configs" if near[0] in folders else "config file"
+            raise InputError(f"there is no such {kind}; did you mean {near[0]}?", file=name)
         find_config(prefix[:-1])
         raise InputError("it is no config of the package", file=name, fix="`semloss configs list` shows them.")
     contents = {

@@ -63,11 +63,17 @@ def add_keypoint_arguments(parser: argparse.ArgumentParser) -> None:
     add("--alias", action="append", default=[], metavar="TARGET=SOURCE", help="a joint of --to, and what it is there")
     add("--image-size", metavar="WxH", help="of the video in px, as 1920x1080, where the sources do not say it")
     add("--fps", type=float, help="frames per second of the video, where the sources do not say it")
-    add("--person", default="largest", metavar="WHO", help=f"{', '.join(SELECTIONS)}, or a number (default: largest)")
-    add("--max-persons", type=int, default=2, help="for --person all (default: 2)")
-    add("--pause", type=int, metavar="FRAMES", help="gone so long, a person is still the same (default: one second)")
+    add_person_arguments(parser)
     add("--fill-gaps", type=int, default=0, metavar="FRAMES", help="interpolate gaps up to so long (default: none)")
     add("--workers", type=int, default=2, help="processes (default: 2)")
+
+
+def add_person_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--person``, ``--max-persons`` and ``--pause``."""
+    add = parser.add_argument
+    add("--person", default="largest", metavar="WHO", help=f"{', '.join(SELECTIONS)}, or a number (default: largest)")
+    add("--max-persons", type=int, default=2, metavar="N", help="for --person all (default: 2)")
+    add("--pause", type=int, metavar="FRAMES", help="gone so long, a person is still the same (default: one second)")
 
 
 def keypoint_options(args: argparse.Namespace) -> KeypointOptions:

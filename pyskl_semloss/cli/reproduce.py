@@ -7,8 +7,8 @@ semloss reproduce smg SRC [OPTIONS] [-- OPTIONS OF semloss train]
 
 SRC is the folder of the raw CSV files, or that of the challenge kit's arrays (it has train_data.npy). The same command
 again continues where it stopped: a finished stage is skipped as long as its command and the content of its inputs are
-the same. In a checkout, the script reproduce.sh first makes or reuses the environment .venv, unless PYTHON names another
-interpreter.
+the same. In a checkout, the script reproduce.sh first makes or reuses the environment .venv, unless PYTHON names
+another interpreter.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from pyskl_semloss.cli.commands import COMMANDS, Parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.stages import Runner, Stage, files_below, newest, shown
+from pyskl_semloss.datasets import IMIGUE, SMG, RawFormat
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import acquire_lock
+from pyskl_semloss.io.reading import did_you_mean
 from pyskl_semloss.io.resources import resource_path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -42,26 +44,22 @@ class DataSet:
     """A raw data set and the particulars of its recipe.
 
     Args:
-        name: Name for messages.
+        raw: Its raw format.
         video: Pattern of the video names, for messages.
-        skeletons: Ending of the skeleton files.
-        labels: Ending of the label files.
         paper: Whether the published release's variant is known.
         vector_options: Further options of ``semloss label-vectors``.
     """
 
-    name: str
+    raw: RawFormat
     video: str
-    skeletons: str
-    labels: str
     paper: bool = False
     vector_options: tuple[str, ...] = ()
 
 
 DATA_SETS = {
-    "imigue": DataSet("iMiGUE", "ID", "_light_hand.csv", "_label.csv", paper=True),
+    "imigue": DataSet(IMIGUE, "ID", paper=True),
     # Every word of iMiGUE's names has a GloVe vector. SMG's have rare ones; what is left out is said, and in the file.
-    "smg": DataSet("SMG", "SampleNNNN", "_skeleton.csv", "_finelabels.csv", vector_options=("--oov", "skip")),
+    "smg": DataSet(SMG, "SampleNNNN", vector_options=("--oov", "skip")),
 }
 
 
@@ -91,7 +89,8 @@ class Plan:
         """Name patterns of the inputs; the source folder may also hold results."""
         if self.converter != self.key:
             return ("*_data.npy", "*_label.pkl")
-        return (f"*{DATA_SETS[self.key].skeletons}", f"*{DATA_SETS[self.key].labels}")
+        raw = DATA_SETS[self.key].raw
+        return (f"*{raw.skeleton_suffix}", f"*{raw.label_suffix}")
 
     @property
     def annotations(self) -> str:
@@ -261,7 +260,7 @@ def _checked(args: argparse.Namespace, training: list[str]) -> Plan:
 
     key, source = args.data[0], from_here(args.data[1].rstrip("/") or "/")
     if key not in DATA_SETS:
-        raise InputError(f"expected {' or '.join(DATA_SETS)}, got {key}")
+        raise InputError(f"expected {' or '.join(DATA_SETS)}, got {key}{did_you_mean(key, DATA_SETS)}")
     if not (args.gpus.isascii() and args.gpus.isdigit()):
         raise InputError(f"--gpus: expected a number, got {args.gpus}")
     if not os.path.isdir(source):
@@ -318,14 +317,14 @@ def recognise(key: str, source: str) -> tuple[str, str]:
         return key, "raw CSV files"
     for other in DATA_SETS.values():
         if _has(source, other):
-            problem = f"these are {other.name}'s raw files ({other.video}{other.skeletons}), not {key}'s"
+            problem = f"these are {other.raw.name}'s raw files ({other.video}{other.raw.skeleton_suffix}), not {key}'s"
             raise InputError(problem, file=source)
-    raw = f"{ours.video}/{ours.video}{ours.skeletons}"
+    raw = f"{ours.video}/{ours.video}{ours.raw.skeleton_suffix}"
     raise InputError(f"expected {raw} (raw) or train_data.npy (kit); it has neither", file=source)
 
 
 def _has(source: str, data_set: DataSet) -> bool:
-    return next(files_below(source, [f"*{data_set.skeletons}"], depth=4), None) is not None
+    return next(files_below(source, [f"*{data_set.raw.skeleton_suffix}"], depth=4), None) is not None
 
 
 def _check_gpus(gpus: int) -> None:
