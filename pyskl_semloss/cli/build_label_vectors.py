@@ -1,4 +1,4 @@
-"""Build the label vectors of a list of class names, from word vectors or by a text encoder.
+"""Build label vectors: class names by word vectors or a text encoder.
 
     semloss label-vectors --labels data/imigue_labels.txt --out data/imigue_glove.npz
     semloss label-vectors --labels labels.txt --vectors glove.6B.300d.txt --out vectors.npz
@@ -35,7 +35,7 @@ from pyskl_semloss.semantic.word_vectors import DEFAULT_SOURCE
 
 @exit_on_error
 def main() -> None:
-    """Read the arguments, build, save and say what was built."""
+    """Build, save, and print a summary."""
     parser = argument_parser(__doc__)
     parser.add_argument("--labels", required=True, metavar="FILE", help="class names, one a line, in label order")
     parser.add_argument("--vectors", default=DEFAULT_SOURCE, metavar="SOURCE", help="default: %(default)s")

@@ -1,4 +1,4 @@
-"""Say what is installed for a host, what is wrong with it, and the command that mends it.
+"""Check the installation for a host and show commands that mend it.
 
     semloss check [--host mmaction2|pyskl|video]
 
@@ -17,7 +17,7 @@ TITLES = {"mmaction2": "MMAction2", "pyskl": "PySKL", "video": "poses in videos"
 
 
 def report(host: str) -> int:
-    """Print the table and the problems of one host; return how many problems there are."""
+    """Print the packages and the problems of one host; return the number of problems."""
     rows = [("package", "installed", "wanted")]
     rows += [(name, version or "-", wanted) for name, version, wanted in packages_of(host)]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -34,7 +34,7 @@ def report(host: str) -> int:
 
 @exit_on_error
 def main() -> None:
-    """Report on what was chosen."""
+    """Report on the chosen host, or on those that are installed."""
     parser = argument_parser(__doc__)
     parser.add_argument("--host", choices=(*HOSTS, "video"), help="the host to report on, or poses in videos")
     args = parser.parse_args()

@@ -1,7 +1,7 @@
-"""The commands of ``semloss``, and texts that name them as the user typed them.
+"""Commands of ``semloss``, their parser, and their names as typed.
 
-Texts in the source speak of ``semloss train``; where they are shown, :func:`as_typed` makes ``semloss train`` of
-it for whoever started a script of ``tools/``.
+Texts in the source speak of ``semloss train``. For a user who started a script of ``tools/``, :func:`as_typed` replaces
+that by ``python tools/train.py`` when the text is shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Command(NamedTuple):
     Attributes:
         module: Its module in :mod:`pyskl_semloss.cli`, which has a ``main``; also the name of its script in ``tools/``.
         group: Its heading in the help.
-        help: What it does, in a few words.
+        help: Its line in the help.
     """
 
     module: str
@@ -60,19 +60,19 @@ _PAGE = re.compile(r"\bdocs/(\w+)\.md\b")
 
 
 def available_commands() -> dict[str, Command]:
-    """The commands whose modules are installed; none of them is imported."""
+    """Commands whose modules are installed; no module is imported."""
     return {name: command for name, command in COMMANDS.items() if find_spec(f"pyskl_semloss.cli.{command.module}")}
 
 
 def as_typed(text: str) -> str:
-    """A text in which commands are named as the user started this one.
+    """Text with its commands named as the user started this process.
 
     Args:
-        text: It names commands as ``semloss NAME``.
+        text: Text that names commands as ``semloss NAME``.
 
     Returns:
-        The same, with ``python tools/MODULE.py`` in their place where this process runs a script of ``tools/`` and that
-        folder has a script for the command.
+        The text. If this process runs a script of ``tools/``, each ``semloss NAME`` with a script in that folder is
+        replaced by ``python tools/MODULE.py``.
     """
     script = _tool_script()
     if script is None:
@@ -86,16 +86,18 @@ def as_typed(text: str) -> str:
 
 
 def _tool_script() -> Path | None:
-    """The script of ``tools/`` that this process runs."""
+    """The script of ``tools/`` that this process runs, or None."""
     script = Path(os.path.abspath(sys.argv[0]))
     return script if script.parent.name == "tools" and script.suffix == ".py" else None
 
 
 def argument_parser(doc: str | None) -> argparse.ArgumentParser:
-    """A parser whose help and usage name commands as the user typed them, and whose errors guess what was meant.
+    """Parser of a command: its errors suggest the nearest option or choice.
+
+    Help and usage name commands as the user typed them, and pages of the documentation by their address.
 
     Args:
-        doc: The docstring of the command's module, shown with pages of the documentation as they can be reached.
+        doc: Docstring of the command's module, shown as the description.
     """
     script = _tool_script()
     # As a command of semloss, sys.argv[0] says what was typed.
@@ -115,12 +117,12 @@ class Parser(argparse.ArgumentParser):
         return _PAGE.sub(lambda match: documentation(match[1]), as_typed(super().format_help()))
 
     def error(self, message: str) -> NoReturn:
-        """As in argparse; for an option that there is not, with the nearest that there is."""
+        """As in argparse; an unknown option gets the nearest known option."""
         unknown = re.match(r"unrecognized arguments: (--?[^\s=]+)", message)
         super().error(message + self.near_option(unknown[1]) if unknown else message)
 
     def near_option(self, word: str) -> str:
-        """What may have been meant by an option that there is not, for the end of a problem."""
+        """Hint to the nearest option, for the end of a message; empty without a near option."""
         from pyskl_semloss.io.reading import did_you_mean
 
         shown = (action for action in self._actions if action.help is not argparse.SUPPRESS)
@@ -138,7 +140,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Subcommand(Parser):
-    """The parser of a subcommand, which knows its own options: argparse lets the one above complain of unknown ones."""
+    """Parser of a subcommand that itself reports unknown options, as it knows the near ones."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         known, rest = super().parse_known_args(args, namespace)

@@ -1,10 +1,11 @@
-"""Compare two models, or two groups of seeds, on the same test clips: intervals, McNemar's test, names of mistakes.
+"""Compare two models, or two groups of seeds, on the same clips.
 
     semloss compare baseline/test_scores.npz joint/test_scores.npz
     semloss compare A.npz B.npz --vectors data/imigue/label_vectors.npz
     semloss compare --a baseline_seed*/test_scores.npz --b alpha20_given_seed*/test_scores.npz
 
-Differences are B minus A. Clips are matched by id. What the numbers mean: see docs/sweeps.md.
+Printed are the differences B minus A with intervals, McNemar's test, and with --vectors how near the mistakes are to
+the true names. Clips are matched by id. What the numbers mean: see docs/sweeps.md.
 """
 
 import argparse
@@ -39,8 +40,8 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def _how(one: Difference) -> str:
-    return f"by {one.units} persons" if one.unit == "persons" else "one by one"
+def _resampling(difference: Difference) -> str:
+    return f"by {difference.units} persons" if difference.unit == "persons" else "one by one"
 
 
 @exit_on_error
@@ -51,11 +52,12 @@ def main() -> None:
     vectors = None if args.vectors is None else load_matrix(args.vectors, a[0].score.shape[1])
     persons = None if args.subjects is None else match_persons(a[0].sample_id, read_subjects(args.subjects))
     for metric, title in (("top1", "Top-1"), ("mean_class", "mean-class")):
-        one = paired_bootstrap(a, b, metric, resamples=args.resamples, seed=args.seed, persons=persons)
+        difference = paired_bootstrap(a, b, metric, resamples=args.resamples, seed=args.seed, persons=persons)
         of = f" (means of {len(a)} and {len(b)} models)" if len(a) + len(b) > 2 else ""
-        print(f"{title:<10}  A {100 * one.a:.2f}  B {100 * one.b:.2f}{of}  B - A {100 * one.estimate:+.2f}, 95 % "
-              f"interval {100 * one.low:+.2f} to {100 * one.high:+.2f} ({one.clips} clips, resampled {_how(one)})"
-        )  # fmt: skip
+        interval = f"{100 * difference.low:+.2f} to {100 * difference.high:+.2f}"
+        print(f"{title:<10}  A {100 * difference.a:.2f}  B {100 * difference.b:.2f}{of}  "
+              f"B - A {100 * difference.estimate:+.2f}, 95 % interval {interval} "
+              f"({difference.clips} clips, resampled {_resampling(difference)})")  # fmt: skip
     if len(a) == len(b):
         for number, pair in enumerate(zip(a, b, strict=True), 1):
             test = mcnemar(*pair)

@@ -1,4 +1,4 @@
-"""Compare found segments with annotations by hand: how many are found, how many are false, name by name.
+"""Compare predicted segments with annotations by hand, name by name.
 
 semloss compare-segments predictions/interview.csv by_hand.eaf
 semloss compare-segments predictions/interview.csv by_hand.eaf --tier "gesture Ann" 1 --tier "gesture Bob" 2
@@ -20,7 +20,7 @@ from pyskl_semloss.segments.files import read_segments
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argument_parser(__doc__)
-    parser.add_argument("found", metavar="FOUND", help="segments of semloss predict, .csv or .eaf")
+    parser.add_argument("predicted", metavar="FOUND", help="segments of semloss predict, .csv or .eaf")
     parser.add_argument("annotated", metavar="ANNOTATED", help="annotations by hand, .csv or .eaf")
     parser.add_argument(
         "--tier", nargs="+", action="append", default=[], metavar=("NAME", "PERSON"),
@@ -32,14 +32,14 @@ def parse_args() -> argparse.Namespace:
 
 
 def tiers_of(given: list[list[str]]) -> dict[str, int | None]:
-    """Persons, from 0, by names of tiers.
+    """Tier name -> person, from 0, or None where none is given.
 
     Raises:
-        InputError: A tier is given twice, or what stands behind its name is no number from 1.
+        InputError: A tier is given twice, or its person is no number from 1.
     """
     tiers: dict[str, int | None] = {}
     for name, *person in given:
-        if len(person) > 1 or any(not (one.isascii() and one.isdecimal() and 0 < int(one[:9])) for one in person):
+        if len(person) > 1 or any(not (text.isascii() and text.isdecimal() and 0 < int(text[:9])) for text in person):
             fix = "A name with blanks stands in quotation marks."
             problem = f"expected NAME, or NAME and a person from 1, got {[name, *person]}"
             raise InputError(problem, field="--tier", fix=fix)
@@ -51,36 +51,35 @@ def tiers_of(given: list[list[str]]) -> dict[str, int | None]:
 
 @exit_on_error
 def main() -> None:
-    """Print the agreement, and what can never agree."""
+    """Print the agreement; warn of names and persons that cannot agree."""
     args = parse_args()
     tiers = tiers_of(args.tier)
-    found = read_segments(args.found).segments
+    predicted = read_segments(args.predicted).segments
     annotated = read_segments(args.annotated, tiers, args.video).segments
-    both = agreement(found, annotated, args.iou)
-    times = agreement(found, annotated, args.iou, names=False)
+    both = agreement(predicted, annotated, args.iou)
+    times = agreement(predicted, annotated, args.iou, names=False)
     false = both.predicted - both.matched
     print(f"{both.matched} of {both.annotated} annotated segments found, {false} of {both.predicted} false")
     print(f"F1 {both.f1:.3f}, precision {both.precision:.3f}, recall {both.recall:.3f}; times alone F1 {times.f1:.3f}")
-    _by_name(found, annotated, args.iou)
-    _unequal(found, annotated)
+    _by_name(predicted, annotated, args.iou)
+    _unequal(predicted, annotated)
 
 
-def _by_name(found: tuple, annotated: tuple, iou: float) -> None:
+def _by_name(predicted: tuple, annotated: tuple, iou: float) -> None:
     names: dict[str, str] = {}
-    for one in (*annotated, *found):
-        names.setdefault(fold_name(one.name), one.name)
+    for segment in (*annotated, *predicted):
+        names.setdefault(fold_name(segment.name), segment.name)
     print(f"{'annotated':>9} {'found':>6} {'false':>6}  name")
     for key, name in sorted(names.items()):
-        here, there = ([one for one in side if fold_name(one.name) == key] for side in (found, annotated))
+        here, there = ([each for each in side if fold_name(each.name) == key] for side in (predicted, annotated))
         own = agreement(here, there, iou)
-        print(
-            f"{own.annotated:9d} {own.matched:6d} {own.predicted - own.matched:6d}  {escape_control_characters(name)}"
-        )
+        false = own.predicted - own.matched
+        print(f"{own.annotated:9d} {own.matched:6d} {false:6d}  {escape_control_characters(name)}")
 
 
-def _unequal(found: tuple, annotated: tuple) -> None:
-    """Say what can never agree: names of one side that are nearly one of the other, and persons of one side alone."""
-    names = [{fold_name(one.name): one.name for one in side} for side in (found, annotated)]
+def _unequal(predicted: tuple, annotated: tuple) -> None:
+    """Warn of names that differ by little between the sides, and of persons that only the annotation has."""
+    names = [{fold_name(each.name): each.name for each in side} for side in (predicted, annotated)]
     alone = [sorted(side[key] for key in side.keys() - other.keys()) for side, other in (names, names[::-1])]
     for name in alone[1]:
         if near := closest_names(name, alone[0]):
@@ -88,7 +87,10 @@ def _unequal(found: tuple, annotated: tuple) -> None:
                 f"{name!r} is annotated and never found, {near[0]!r} is found and never annotated: are they the same?"
             )
             warnings.warn(escape_control_characters(text), stacklevel=1)
-    persons = [Counter(one.person + 1 for one in side) for side in (found, annotated)]
+    persons = [Counter(each.person + 1 for each in side) for side in (predicted, annotated)]
     for person in sorted(persons[1].keys() - persons[0].keys()):
-        text = f"person {person} has {persons[1][person]} annotated segments and no found one; found are those of "
-        warnings.warn(text + (f"person {', '.join(map(str, sorted(persons[0])))}" if found else "nobody"), stacklevel=1)
+        seen = f"person {', '.join(map(str, sorted(persons[0])))}" if predicted else "nobody"
+        text = (
+            f"person {person} has {persons[1][person]} annotated segments and no found one; found are those of {seen}"
+        )
+        warnings.warn(text, stacklevel=1)

@@ -1,4 +1,4 @@
-"""List the configs that come with the package, or copy one to change it.
+"""List the configs of the package, or copy some to change them.
 
     semloss configs list [mmaction2|pyskl]
     semloss configs copy mmaction2/imigue/joint          to configs/mmaction2/imigue/joint.py, with its bases
@@ -20,17 +20,19 @@ from pyskl_semloss.io.resources import config_and_bases, config_names, find_conf
 
 
 def copy_config(name: str, folder: str | Path) -> dict[Path, bool]:
-    """Copy a shipped config, or a folder of them, with the bases, under the names that they have in the package.
+    """Copy a shipped config, or a folder of them, with the bases.
+
+    The copies have the same relative paths as in the package.
 
     Args:
-        name: Of the config, with or without ``.py``, or of a folder such as ``mmaction2/own``.
-        folder: Where to; an equal file that is there is left alone.
+        name: Name of a config, with or without ``.py``, or of a folder such as ``mmaction2/own``.
+        folder: Target folder; an equal file in it is kept.
 
     Returns:
-        The files, and whether each was written.
+        Path of each file -> whether it was written.
 
     Raises:
-        InputError: There is no such config, or a file is there that differs; then nothing is written.
+        InputError: The config does not exist, or a different file has the name of a copy. Then nothing is written.
     """
     if Path(folder).suffix == ".py":
         fix = "The copies keep their names in it."
@@ -39,10 +41,9 @@ def copy_config(name: str, folder: str | Path) -> dict[Path, bool]:
     chosen = [each for each in config_names() if each == normalize_config_name(name) or each.startswith(prefix)]
     if not chosen:
         folders = dict.fromkeys(os.path.dirname(each) for each in config_names())
-        known = [*folders, *(each.removesuffix(".py") for each in config_names())]
-        near = difflib.get_close_matches(prefix[:-1], known, n=1, cutoff=0.8)
-        if near and near[0] in folders:
-            raise InputError(f"there is no such folder of configs; did you mean {near[0]}?", file=name)
+        if near := difflib.get_close_matches(prefix[:-1], [*folders, *config_names()], n=1, cutoff=0.8):
+            kind = "folder of configs" if near[0] in folders else "config file"
+            raise InputError(f"there is no such {kind}; did you mean {near[0]}?", file=name)
         find_config(prefix[:-1])
         raise InputError("it is no config of the package", file=name, fix="`semloss configs list` shows them.")
     contents = {
@@ -63,7 +64,7 @@ def copy_config(name: str, folder: str | Path) -> dict[Path, bool]:
 
 @exit_on_error
 def main() -> None:
-    """Read the command line; list or copy."""
+    """List or copy."""
     parser = argument_parser(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="print the names")

@@ -1,4 +1,4 @@
-"""Convert a checkpoint between the published release's names and ours, which MMAction2 and PySKL share.
+"""Convert a checkpoint between the published release's names and this package's.
 
 semloss convert released.pth ours.pth --label-vectors data/imigue/label_vectors.npz
 semloss convert work_dirs/imigue/joint/epoch_100.pth released.pth --to release
@@ -25,7 +25,7 @@ def parse_args() -> argparse.Namespace:
 
 @exit_on_error
 def main() -> None:
-    """Convert, and say what was written."""
+    """Convert and write."""
     args = parse_args()
     from pyskl_semloss.hosts.checkpoints import convert_checkpoint
 

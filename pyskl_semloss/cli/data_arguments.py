@@ -1,4 +1,4 @@
-"""The arguments of the converters on the command line."""
+"""Command-line arguments of the converters."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pyskl_semloss.skeletons import get_layout
 
 
 def add_split_arguments(parser: argparse.ArgumentParser, val_fraction: float | None) -> None:
-    """``--split-file``, ``--subjects``, ``--val-fraction``, ``--test-fraction`` and ``--seed``.
+    """Add ``--split-file``, ``--partial``, ``--subjects``, ``--val-fraction``, ``--test-fraction`` and ``--seed``.
 
     Args:
-        parser: Where they are added.
-        val_fraction: The default; None where the format of the data set has it.
+        parser: The parser to add them to.
+        val_fraction: The default; None: that of the data set's format.
     """
     add = parser.add_argument
     add("--split-file", action="append", default=[], metavar="NAME=FILE",
@@ -35,7 +35,7 @@ def add_split_arguments(parser: argparse.ArgumentParser, val_fraction: float | N
 
 
 def split_options(args: argparse.Namespace) -> SplitOptions:
-    """What :func:`add_split_arguments` says.
+    """Split options from the arguments of :func:`add_split_arguments`.
 
     Raises:
         InputError: A file cannot be read, or a value is out of range.
@@ -49,15 +49,13 @@ def split_options(args: argparse.Namespace) -> SplitOptions:
 
 
 def add_label_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--labels-from``."""
-    what = (
-        "the number of the first class, where labels are numbers (default: 0; asked for where they seem to be from 1)"
-    )
-    parser.add_argument("--labels-from", type=int, choices=(0, 1), help=what)
+    """Add ``--labels-from``."""
+    parser.add_argument("--labels-from", type=int, choices=(0, 1), help="the number of the first class, where labels "
+                        "are numbers (default: 0; asked for where they seem to be from 1)")  # fmt: skip
 
 
 def add_keypoint_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those of reading own keypoints; see docs/own_keypoints.md."""
+    """Add the options of reading own keypoints; see docs/own_keypoints.md."""
     add = parser.add_argument
     add("--format", choices=FORMATS, help="of the sources (default: by their names)")
     add("--layout", metavar="LAYOUT", help="what their joints are, a name or a file (default: what the sources say)")
@@ -65,15 +63,21 @@ def add_keypoint_arguments(parser: argparse.ArgumentParser) -> None:
     add("--alias", action="append", default=[], metavar="TARGET=SOURCE", help="a joint of --to, and what it is there")
     add("--image-size", metavar="WxH", help="of the video in px, as 1920x1080, where the sources do not say it")
     add("--fps", type=float, help="frames per second of the video, where the sources do not say it")
-    add("--person", default="largest", metavar="WHO", help=f"{', '.join(SELECTIONS)}, or a number (default: largest)")
-    add("--max-persons", type=int, default=2, help="for --person all (default: 2)")
-    add("--pause", type=int, metavar="FRAMES", help="gone so long, a person is still the same (default: one second)")
+    add_person_arguments(parser)
     add("--fill-gaps", type=int, default=0, metavar="FRAMES", help="interpolate gaps up to so long (default: none)")
     add("--workers", type=int, default=2, help="processes (default: 2)")
 
 
+def add_person_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--person``, ``--max-persons`` and ``--pause``."""
+    add = parser.add_argument
+    add("--person", default="largest", metavar="WHO", help=f"{', '.join(SELECTIONS)}, or a number (default: largest)")
+    add("--max-persons", type=int, default=2, metavar="N", help="for --person all (default: 2)")
+    add("--pause", type=int, metavar="FRAMES", help="gone so long, a person is still the same (default: one second)")
+
+
 def keypoint_options(args: argparse.Namespace) -> KeypointOptions:
-    """What :func:`add_keypoint_arguments` says.
+    """Options of own keypoints from the arguments of :func:`add_keypoint_arguments`.
 
     Raises:
         InputError: A layout is unknown, or a value is out of range.
@@ -84,18 +88,18 @@ def keypoint_options(args: argparse.Namespace) -> KeypointOptions:
         if not (equals and target and source):
             raise InputError(f"expected TARGET=SOURCE, two joints, got {item!r}", field="alias")
         aliases[target] = source
-    making = RecordingOptions(
+    recording = RecordingOptions(
         image_shape(args.image_size) if args.image_size else None, args.fps, get_layout(args.to) if args.to else None,
         args.person, args.max_persons, args.pause, args.fill_gaps, aliases,
     )  # fmt: skip
-    return KeypointOptions(args.format, get_layout(args.layout) if args.layout else None, making)
+    return KeypointOptions(args.format, get_layout(args.layout) if args.layout else None, recording)
 
 
 def image_shape(text: str) -> tuple[int, int]:
-    """(height, width) of ``WIDTHxHEIGHT``.
+    """(height, width) in px of a text ``WIDTHxHEIGHT``.
 
     Raises:
-        InputError: It is something else.
+        InputError: The text has another form.
     """
     match = re.fullmatch(r"([1-9]\d{0,5})[x\u00d7*]([1-9]\d{0,5})", text.strip().lower(), re.ASCII)
     if match is None:

@@ -1,4 +1,4 @@
-"""Find keypoints in videos: for each a recording, NAME.npz, and NAME.json with facts about it.
+"""Find keypoints in videos and write recordings: NAME.npz, with facts in NAME.json.
 
 Usage:
     semloss poses VIDEO... --out DIR [--layout openpose22] [--workers 1] [--overlay]
@@ -17,12 +17,12 @@ import sys
 import time
 
 from pyskl_semloss.cli.commands import argument_parser
+from pyskl_semloss.cli.data_arguments import add_person_arguments
 from pyskl_semloss.cli.interruption import exit_on_signal
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.progress import FrameProgress
 from pyskl_semloss.io.results import add_overwrite_option
-from pyskl_semloss.recordings.persons import SELECTIONS
 from pyskl_semloss.recordings.visibility import visibility_text
 from pyskl_semloss.video import EstimationOptions, estimate_files
 from pyskl_semloss.video.batch import VideoResult
@@ -60,9 +60,7 @@ def main() -> None:
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="second of the video to begin at")
     parser.add_argument("--end", type=float, metavar="S", help="second of the video to end at")
     parser.add_argument("--fps", type=float, metavar="F", help="frame rate, where the video does not say it")
-    parser.add_argument("--person", default="largest", metavar="WHO", help=f"{', '.join(SELECTIONS)}, or a number")
-    parser.add_argument("--max-persons", type=int, default=2, metavar="N", help="for --person all (default: 2)")
-    parser.add_argument("--pause", type=int, metavar="FRAMES", help="gone so long, a person is the same (default: 1 s)")
+    add_person_arguments(parser)
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument("--overlay", action="store_true", help="write the video with the skeleton drawn over it")
     add_overwrite_option(parser)

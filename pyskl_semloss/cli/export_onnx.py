@@ -1,4 +1,4 @@
-"""Write trained models as one ONNX file, from keypoints to class probabilities.
+"""Export trained models to one ONNX file, from keypoints to class probabilities.
 
 semloss export work_dirs/gestures.onnx --joint work_dirs/imigue/joint/epoch_100.pth \
     --limb work_dirs/imigue/limb/epoch_100.pth --weights 2 3
@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
 
 @exit_on_error
 def main() -> None:
-    """Export, and compare."""
+    """Export, and on request compare with PyTorch."""
     args = parse_args()
     from pyskl_semloss.hosts.environment import check_mmaction2
 

@@ -1,4 +1,4 @@
-"""Fuse the scores of several models, print the accuracies of each and of the fusion, write scores and submission.
+"""Fuse the scores of several models, print accuracies, write scores and submission.
 
     semloss fuse joint.npz limb.npz --weights 2 3 --out fused.npz --submission Submission.zip
     semloss fuse joint.npz limb.npz --submission Submission.zip --ids official_ids.txt
@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
 
 @exit_on_error
 def main() -> None:
-    """Make the plan, run it, show it."""
+    """Fuse, print the table, and name the written files."""
     args = vars(parse_args())
     args.pop("overwrite")
     files, config, weights, search_on = (args.pop(name) for name in ("files", "config", "weights", "search_on"))

@@ -1,4 +1,7 @@
-"""SIGTERM, SIGHUP and Ctrl-C end a tool with one line; no traceback, no process and no temporary file left behind."""
+"""Clean end of a tool on SIGTERM, SIGHUP and Ctrl-C.
+
+One line is printed. No traceback, process or temporary file is left behind.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +30,14 @@ _AGAIN, _SOON, _LATE = 1.0, 0.001, 0.2
 
 
 class Stopped(SystemExit):
-    """A signal asked the process to end; the status is 128 plus its number, 130 for Ctrl-C and 143 for SIGTERM."""
+    """Exit by a signal: status 128 + its number, 130 for Ctrl-C, 143 for SIGTERM."""
 
 
 def exit_on_signal(option: str = "") -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Make a tool's ``main`` end cleanly when it is interrupted, and say with which command it goes on.
+    """Decorator of a resumable tool's ``main``: an interruption names the command to resume.
 
     Args:
-        option: What the command line needs to go on, such as ``"--resume"``; the same command without it.
+        option: Option that resumes, such as ``"--resume"``; empty: the same command resumes.
     """
 
     def decorate(main: Callable[[], None]) -> Callable[[], None]:
@@ -48,14 +51,14 @@ def exit_on_signal(option: str = "") -> Callable[[Callable[[], None]], Callable[
 
 
 def stop_on_signal(main: Callable[[], None], advice: Callable[[], str] | None = None) -> None:
-    """Call ``main``; a signal that asks the process to end stops it, so that it cleans up behind itself.
+    """Call ``main`` and turn signals that end the process into an exception.
 
     A signal that was ignored before stays ignored, as Ctrl-C is in jobs that a script starts in the background, and
-    SIGHUP below nohup. A step of another program says nothing of it, see :func:`pyskl_semloss.cpu.workers.starter`.
+    SIGHUP below nohup. A step of another program prints nothing, see :func:`pyskl_semloss.cpu.workers.starter`.
 
     Args:
-        main: What to call.
-        advice: Says how to go on, for the line that is left.
+        main: The tool.
+        advice: Function that returns how to resume, for the printed line.
 
     Raises:
         SystemExit: A signal came; the status is 128 plus its number.
@@ -101,19 +104,21 @@ def _set_alarm(seconds: float, handler: Callable[[int, FrameType | None], None] 
 
 
 def command_to_resume(option: str = "") -> str:
-    """The command line as it was typed, with ``option`` at its end unless it ends the line or stands in it alone."""
+    """Command line as typed, with ``option`` at its end unless already given.
+
+    An option with a value, as in ``--resume FILE``, does not count: it would not resume from the latest checkpoint.
+    """
     if _launched():
         return f"the same command{' and ' if option else ''}{option}"
     command = _typed(sys.orig_argv)
-    # With a value behind it, as in --resume FILE, it would not go on from the latest.
-    places = [place for place, word in enumerate(command) if word == option]
-    alone = any(place + 1 == len(command) or command[place + 1].startswith("-") for place in places)
-    return shlex.join(command if alone or not option else [*command, option])
+    positions = [index for index, word in enumerate(command) if word == option]
+    without_value = any(index + 1 == len(command) or command[index + 1].startswith("-") for index in positions)
+    return shlex.join(command if without_value or not option else [*command, option])
 
 
 def _typed(command: list[str]) -> list[str]:
     """What was typed, where the system put an interpreter before the console script ``semloss``."""
-    script = next((place for place, word in enumerate(command) if place and not word.startswith("-")), 0)
+    script = next((index for index, word in enumerate(command) if index and not word.startswith("-")), 0)
     if Path(command[script]).name != "semloss":
         return command
     name = "semloss" if shutil.which("semloss") == command[script] else command[script]

@@ -1,4 +1,7 @@
-"""The command ``semloss``: it says what there is, and runs one command, whose module alone it imports."""
+"""Command ``semloss``: its help, and the start of a subcommand.
+
+Only the module of that subcommand is imported.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _USAGE = "usage: semloss [-h] [--version] COMMAND ..."
 
 
 def main() -> None:
-    """Run the command that the command line names."""
+    """Run the subcommand that the command line names."""
     words = sys.argv[1:]
     if words and words[0] in available_commands():
         # What argparse shows as the program.
@@ -25,7 +28,7 @@ def main() -> None:
 
 
 def help_text(commands: dict[str, Command]) -> str:
-    """The help of ``semloss``: its commands below the headings of their groups."""
+    """Help of ``semloss``: its commands below the headings of their groups."""
     lines = [_USAGE, "", "Micro-gestures from skeletons, with a semantic embedding loss.", ""]
     width = max(map(len, commands))
     for group in dict.fromkeys(command.group for command in commands.values()):

@@ -1,4 +1,4 @@
-"""Standard output and error that never break a tool: letters that they lack are escaped, and a reader may leave."""
+"""Standard streams that survive missing characters, closed pipes and full disks."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _READER_GONE = 128 + 13
 
 
 def say(line: object, *, error: bool = False) -> None:
-    """Print a line; what would break it or command the terminal is escaped, as names of files may hold anything.
+    """Print a line with its control characters escaped.
 
-    Commands are named as the user typed them.
+    File names may hold anything. Commands are named as the user typed them.
 
     Args:
-        line: What to say.
-        error: Say it on standard error.
+        line: The text.
+        error: Print to standard error.
     """
     print(escape_control_characters(as_typed(str(line))), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 @contextlib.contextmanager
 def steady_outputs() -> Iterator[None]:
-    """Around a tool: what cannot be printed does not stop its work, and is told when that is done.
+    """Context in which printing never stops a tool; failures are reported at its end.
 
-    A letter that the encoding lacks is escaped. When the reader of a pipe has left, nothing more is printed, and the
-    status is that of a process that SIGPIPE ended, 141. Where the disk is full, one line says so, with status 2. A
-    status of the tool's own that tells of a failure stays. Closed streams are as ``/dev/null``.
+    Characters that the encoding lacks are escaped. If the reader of a pipe has left, nothing more is printed and the
+    status is 141, that of a process ended by SIGPIPE. If the disk is full, a line on standard error says so, with
+    status 2. The tool's own failure status is kept. Closed streams act as ``/dev/null``.
 
     Raises:
         SystemExit: Something could not be printed.
@@ -61,9 +61,9 @@ def steady_outputs() -> Iterator[None]:
         from pyskl_semloss.io.files import explain_write_error
 
         problem, fix = explain_write_error(failure)
-        what = f"standard {'output' if name == 'stdout' else 'error'}"
+        stream_name = f"standard {'output' if name == 'stdout' else 'error'}"
         with contextlib.suppress(OSError):
-            print(f"error: {what}: it cannot be written: {problem}. {fix}", file=sys.stderr, flush=True)
+            print(f"error: {stream_name}: it cannot be written: {problem}. {fix}", file=sys.stderr, flush=True)
         raise SystemExit(2)
 
 
@@ -86,7 +86,10 @@ class _Sink(io.FileIO):
 
 
 def is_printing(frame: FrameType | None) -> bool:
-    """Whether a frame of Python is where bytes are handed to the system; an error there would print them twice."""
+    """Whether a frame is writing to a stream.
+
+    An exception raised there would make Python print the same bytes again.
+    """
     return frame is not None and frame.f_code is _Sink.write.__code__
 
 

@@ -101,12 +101,12 @@ def _keypoints(args: argparse.Namespace) -> None:
             )
         failed: dict[str, InputError] = {}
         on_failure = None if args.strict else failed.__setitem__
-        made = converters.convert_recordings(args.sources, args.out, options, **common, on_failure=on_failure)
-        for about in made:
+        written = converters.convert_recordings(args.sources, args.out, options, **common, on_failure=on_failure)
+        for about in written:
             say(converters.recording_line(about))
-        if len(layouts := dict.fromkeys(about["layout"] for about in made)) > 1 and not args.to:
+        if len(layouts := dict.fromkeys(about["layout"] for about in written)) > 1 and not args.to:
             say(f"They are of different layouts, {', '.join(layouts)}; --to makes one of them")
-        say(f"Wrote {len(made)} of {len(made) + len(failed)} recordings to {args.out}, and for each a .json that "
+        say(f"Wrote {len(written)} of {len(written) + len(failed)} recordings to {args.out}, and for each a .json that "
             "says who was found")  # fmt: skip
         _end_on_failures([str(error) for error in failed.values()])
         return
@@ -241,6 +241,6 @@ def _converter(parser: argparse.ArgumentParser, raw: converters.RawFormat | None
 @exit_on_error
 @exit_on_signal()
 def main() -> None:
-    """Run the command of the command line."""
+    """Run the subcommand."""
     args = _parser().parse_args()
     args.run(args)

@@ -1,4 +1,4 @@
-"""How a tool ends: one line and a status, with warnings as lines."""
+"""End of every tool: a one-line message, an exit status, one-line warnings."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from pyskl_semloss.hosts.faults import explain
 
 
 def exit_on_error(main: Callable[[], None]) -> Callable[[], None]:
-    """Make a tool's ``main`` end with one line on stderr and status 2 on what a user can mend.
+    """Decorator of a tool's ``main``: user errors are one line, status 2.
 
-    That is an error of the input, also one that a loader's worker met, the death of a worker, a full disk, or a package
-    that is not installed. Ctrl-C, SIGTERM and SIGHUP are one line, too, with the status 130, 143 or 129; what is in
-    progress cleans up behind itself. Warnings are a line each, and printing never fails, see
-    :func:`pyskl_semloss.cli.outputs.steady_outputs`. A step of another program ends with that. With
-    ``PYSKL_SEMLOSS_TRACEBACK=1`` in the environment Python's own traceback is shown.
+    User errors are wrong input (also in a loader's worker), the death of a worker, a full disk, and a package that is
+    not installed. Ctrl-C, SIGTERM and SIGHUP also print one line; the status is 130, 143 or 129. Each warning is a
+    line. Printing never fails, see :func:`pyskl_semloss.cli.outputs.steady_outputs`. A step of another program ends
+    together with that program. With ``PYSKL_SEMLOSS_TRACEBACK=1`` in the environment Python's traceback is shown.
     """
 
     @functools.wraps(main)

@@ -40,11 +40,11 @@ class _Line:
 
 
 class ProgressLine(_Line):
-    """Shows how much is done; on a terminal in one line, else in a line for each tenth.
+    """Progress of a count: one rewritten line on a terminal, else a line per tenth.
 
     Args:
-        stream: Where to, usually ``sys.stderr``.
-        unit: What is counted.
+        stream: Output stream, usually ``sys.stderr``.
+        unit: Plural noun of the counted things.
     """
 
     def __init__(self, stream: TextIO, unit: str = "videos") -> None:
@@ -52,17 +52,17 @@ class ProgressLine(_Line):
         self._unit = escape_control_characters(unit)
 
     def __call__(self, done: int, total: int) -> None:
-        """Show that ``done`` of ``total`` are done; the time left counts from the first call."""
+        """Show ``done`` of ``total``; the rate counts from the first call."""
         rate, percent = self._rate(done), 100 * done // max(total, 1)
         left = f", {(total - done) / rate:.0f} s left" if rate and done < total else ""
         self._show(f"{percent:3d} %  {done} of {total} {self._unit}{left}", percent, done >= total)
 
 
 class FrameProgress(_Line):
-    """Shows how many frames of several videos are done, which may become more than were expected."""
+    """Progress over the frames of several videos; their number may exceed the expected total."""
 
     def __call__(self, frames: int, total: int, videos: int, all_videos: int) -> None:
-        """Show that ``frames`` of ``total`` are done, and ``videos`` of ``all_videos``; the rate is since the first."""
+        """Show ``frames`` of ``total`` and ``videos`` of ``all_videos``; the rate counts from the first call."""
         rate = self._rate(frames) if frames else 0.0
         percent = min(100, 100 * frames // max(total, 1))
         left = f", {rate:.1f} frames/s, {(total - frames) / rate:.0f} s left" if rate else ""

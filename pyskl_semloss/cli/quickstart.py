@@ -1,4 +1,4 @@
-"""The whole recipe on the embedded synthetic set: data, label vectors, joint and limb training, test, fusion, report.
+"""Run the whole recipe on synthetic clips: data, training, test, fusion, report.
 
     semloss quickstart            about 8 minutes on two CPU cores; results below quickstart/
     semloss quickstart FOLDER     the same below FOLDER
@@ -25,11 +25,13 @@ from pyskl_semloss.semantic.word_vectors import SHIPPED_SOURCE
 
 
 def steps(folder: Path, short: bool) -> Iterator[tuple[str, list[str]]]:
-    """Title and words of each command, to be run in the folder before the next is asked for.
+    """Title and arguments of each command, in order.
+
+    Run each command before asking for the next: the tests read which checkpoint a training wrote.
 
     Args:
-        folder: Where ``data`` and ``work_dirs`` go, which the words name relative to it.
-        short: A tenth of the clips, for one epoch.
+        folder: Folder to run in; the arguments name ``data`` and ``work_dirs`` relative to it.
+        short: Use a tenth of the clips, for one epoch.
     """
     name, clips, epochs = ("synthetic_short", "120", ["--epochs", "1"]) if short else ("synthetic", "1200", [])
     data, work = f"data/{name}", f"work_dirs/{name}"
@@ -61,7 +63,7 @@ def steps(folder: Path, short: bool) -> Iterator[tuple[str, list[str]]]:
 
 
 def run_command(words: list[str], folder: Path) -> None:
-    """Run a command of semloss in a folder, in a process of its own that prints by itself.
+    """Run a semloss command in a folder, in its own process.
 
     Raises:
         SystemExit: It failed; the status is its own.
@@ -76,7 +78,7 @@ def run_command(words: list[str], folder: Path) -> None:
 
 @exit_on_error
 def main() -> None:
-    """Read the command line, run the steps, and say where the report is."""
+    """Run the steps and print the path of the report."""
     parser = argument_parser(__doc__)
     parser.add_argument("folder", nargs="?", default="quickstart", help="where all is written (default: %(default)s)")
     parser.add_argument("--short", action="store_true", help="a tenth of the data for one epoch")

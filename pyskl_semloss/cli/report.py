@@ -1,4 +1,4 @@
-"""Make the report of a test: one HTML file that works offline, with every number, curve and clip.
+"""Make the HTML report of a test: numbers, curves and clips in one offline file.
 
     semloss report work_dirs/imigue/joint work_dirs/imigue/limb --ann-file imigue.pkl --split test --out report/
     semloss report joint.npz limb.npz --weights 2 3 --names data/imigue_labels.txt --label-vectors vectors.npz
@@ -40,7 +40,7 @@ def parse_args() -> argparse.Namespace:
 
 @exit_on_error
 def main() -> None:
-    """Collect, write, say where."""
+    """Write the report and print its path."""
     from pyskl_semloss.report.inputs import read_inputs
     from pyskl_semloss.report.page import write_report
 

@@ -1,12 +1,14 @@
-"""From a data set as it was downloaded to the submission: data, label vectors, training, tests, 2 : 3 fusion.
+"""Run everything from a downloaded data set to the submission.
+
+Data, label vectors, training, tests, and the 2 : 3 fusion of joint and limb.
 
 semloss reproduce imigue SRC [OPTIONS] [-- OPTIONS OF semloss train]
 semloss reproduce smg SRC [OPTIONS] [-- OPTIONS OF semloss train]
 
 SRC is the folder of the raw CSV files, or that of the challenge kit's arrays (it has train_data.npy). The same command
-again continues where it stopped: a stage that ended is skipped as long as its command and the content of what it was
-made from are the same. In a checkout the script reproduce.sh makes or reuses the environment .venv before, unless
-PYTHON names another interpreter.
+again continues where it stopped: a finished stage is skipped as long as its command and the content of its inputs are
+the same. In a checkout, the script reproduce.sh first makes or reuses the environment .venv, unless PYTHON names
+another interpreter.
 """
 
 from __future__ import annotations
@@ -25,8 +27,10 @@ from pyskl_semloss.cli.commands import COMMANDS, Parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cli.stages import Runner, Stage, files_below, newest, shown
+from pyskl_semloss.datasets import IMIGUE, SMG, RawFormat
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import acquire_lock
+from pyskl_semloss.io.reading import did_you_mean
 from pyskl_semloss.io.resources import resource_path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -37,35 +41,31 @@ _CPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 
 @dataclass(frozen=True)
 class DataSet:
-    """A raw data set and what its recipe has of its own.
+    """A raw data set and the particulars of its recipe.
 
     Args:
-        name: As it is written.
-        video: What a video is called, for messages.
-        skeletons: Ending of the files of skeletons.
-        labels: Ending of the files of labels.
-        paper: Whether the release's own variant of it is known.
-        vector_options: For the label vectors.
+        raw: Its raw format.
+        video: Pattern of the video names, for messages.
+        paper: Whether the published release's variant is known.
+        vector_options: Further options of ``semloss label-vectors``.
     """
 
-    name: str
+    raw: RawFormat
     video: str
-    skeletons: str
-    labels: str
     paper: bool = False
     vector_options: tuple[str, ...] = ()
 
 
 DATA_SETS = {
-    "imigue": DataSet("iMiGUE", "ID", "_light_hand.csv", "_label.csv", paper=True),
+    "imigue": DataSet(IMIGUE, "ID", paper=True),
     # Every word of iMiGUE's names has a GloVe vector. SMG's have rare ones; what is left out is said, and in the file.
-    "smg": DataSet("SMG", "SampleNNNN", "_skeleton.csv", "_finelabels.csv", vector_options=("--oov", "skip")),
+    "smg": DataSet(SMG, "SampleNNNN", vector_options=("--oov", "skip")),
 }
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The arguments of a run, checked; paths are relative to the current folder."""
+    """Checked arguments of a run; paths are relative to the current folder."""
 
     key: str
     source: str
@@ -86,28 +86,29 @@ class Plan:
 
     @property
     def source_files(self) -> tuple[str, ...]:
-        """Patterns of the names that count in the source folder, where the results may lie, too."""
+        """Name patterns of the inputs; the source folder may also hold results."""
         if self.converter != self.key:
             return ("*_data.npy", "*_label.pkl")
-        return (f"*{DATA_SETS[self.key].skeletons}", f"*{DATA_SETS[self.key].labels}")
+        raw = DATA_SETS[self.key].raw
+        return (f"*{raw.skeleton_suffix}", f"*{raw.label_suffix}")
 
     @property
     def annotations(self) -> str:
-        """The annotation file; that of the paper's variant lies beside the other."""
+        """Annotation file; the paper's variant has a file of its own."""
         return f"{self.data}/annotations{'_padded90' if self.paper else ''}.pkl"
 
     @property
     def label_vectors(self) -> str:
-        """The file of label vectors, which both variants share."""
+        """File of label vectors, shared by both variants."""
         return f"{self.data}/label_vectors.npz"
 
     def config(self, modality: str) -> str:
-        """The config of joint or limb."""
+        """Config of joint or limb."""
         return f"{self.configs}/{modality}{self.paper}.py"
 
 
 def tool(name: str, *arguments: str) -> list[str]:
-    """The command line of a tool: its script in a checkout, else the command of the package."""
+    """Command line of a tool: its script in a checkout, else ``python -m pyskl_semloss``."""
     script = f"tools/{name}.py"
     if (CHECKOUT / script).is_file():
         return [sys.executable, _shipped(script), *arguments]
@@ -116,7 +117,7 @@ def tool(name: str, *arguments: str) -> list[str]:
 
 
 def _tool_on(gpus: int, name: str, *arguments: str) -> list[str]:
-    """The command line of a tool that uses a model: one process, or one for each GPU."""
+    """Command line of a tool that uses a model: one process, or one for each GPU."""
     alone = tool(name, *arguments)
     if gpus <= 1:
         return alone
@@ -126,14 +127,17 @@ def _tool_on(gpus: int, name: str, *arguments: str) -> list[str]:
 
 
 def _shipped(path: str) -> str:
-    """A file that comes with the package; as it is typed in the checkout, where that is the current folder."""
+    """Path of a file of the package; relative, if the current folder is the checkout."""
     if Path.cwd() == CHECKOUT:
         return path
     return str(CHECKOUT / path if (CHECKOUT / path).exists() else resource_path(path))
 
 
 def recipe(plan: Plan) -> Iterator[Stage]:
-    """The stages, to be run one after the other: the tests name checkpoints that the trainings made."""
+    """Stages in order; run each before asking for the next.
+
+    The stages of the tests name the checkpoints that the trainings wrote.
+    """
     data, work = f"{plan.data}/stages", f"{plan.work}/stages"
     yield Stage(
         Path(plan.annotations).stem, f"annotations from {plan.form}",
@@ -142,7 +146,7 @@ def recipe(plan: Plan) -> Iterator[Stage]:
         f"{plan.converter} {plan.source} {' '.join(plan.conversion)}", data,
     )  # fmt: skip
     if plan.ids:
-        # Else a wrong list would be told when all is trained and tested.
+        # Checked now: a wrong list would otherwise be noticed only after training.
         yield Stage(
             "ids", "the official ids", tool("prepare_data", "ids", plan.annotations, plan.ids, "--split", "test")
         )
@@ -188,9 +192,9 @@ def recipe(plan: Plan) -> Iterator[Stage]:
 
 
 def tested_checkpoint(plan: Plan, modality: str) -> str:
-    """The last checkpoint of a training; for the paper the best on the validation split, as the release did.
+    """Last checkpoint of a training; for the paper the best on validation.
 
-    In a dry run it is the command that tells it.
+    The published release tested the best. In a dry run it is a shell command that prints the path.
     """
     folder = f"{plan.work}/{modality}"
     if plan.dry_run:
@@ -201,7 +205,7 @@ def tested_checkpoint(plan: Plan, modality: str) -> str:
 
 
 def _config_key(plan: Plan, modality: str) -> str:
-    """The name of a config and a hash of it with those below it, also where a user wrote it."""
+    """Name of a config with a hash over it and its bases; also for a user's own config."""
     known = Path(_shipped("configs/mmaction2"))
     below = [*sorted(known.glob("_base_/*.py")), *sorted(known.glob(f"{plan.key}/{modality}*.py"))]
     own = [Path(plan.configs, f"{name}.py") for name in ("joint", modality, f"{modality}{plan.paper}")]
@@ -215,10 +219,10 @@ class _Parser(Parser):
 
 
 def parse_plan(arguments: Sequence[str]) -> Plan:
-    """The plan of a command line.
+    """Plan of a command line.
 
     Raises:
-        InputError: An option is wrong, or a file or folder is not there.
+        InputError: An option is wrong, or a file or folder does not exist.
     """
     end = arguments.index("--") if "--" in arguments else len(arguments)
     parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
@@ -256,7 +260,7 @@ def _checked(args: argparse.Namespace, training: list[str]) -> Plan:
 
     key, source = args.data[0], from_here(args.data[1].rstrip("/") or "/")
     if key not in DATA_SETS:
-        raise InputError(f"expected {' or '.join(DATA_SETS)}, got {key}")
+        raise InputError(f"expected {' or '.join(DATA_SETS)}, got {key}{did_you_mean(key, DATA_SETS)}")
     if not (args.gpus.isascii() and args.gpus.isdigit()):
         raise InputError(f"--gpus: expected a number, got {args.gpus}")
     if not os.path.isdir(source):
@@ -301,10 +305,10 @@ def _checked(args: argparse.Namespace, training: list[str]) -> Plan:
 
 
 def recognise(key: str, source: str) -> tuple[str, str]:
-    """The converter for what lies in a folder, and what that is in words.
+    """Converter for the files of a folder, and their form in words.
 
     Raises:
-        InputError: Neither raw files nor the kit of the data set.
+        InputError: The folder holds neither raw files nor the kit of the data set.
     """
     ours = DATA_SETS[key]
     if os.path.isfile(os.path.join(source, "train_data.npy")):
@@ -313,18 +317,18 @@ def recognise(key: str, source: str) -> tuple[str, str]:
         return key, "raw CSV files"
     for other in DATA_SETS.values():
         if _has(source, other):
-            problem = f"these are {other.name}'s raw files ({other.video}{other.skeletons}), not {key}'s"
+            problem = f"these are {other.raw.name}'s raw files ({other.video}{other.raw.skeleton_suffix}), not {key}'s"
             raise InputError(problem, file=source)
-    raw = f"{ours.video}/{ours.video}{ours.skeletons}"
+    raw = f"{ours.video}/{ours.video}{ours.raw.skeleton_suffix}"
     raise InputError(f"expected {raw} (raw) or train_data.npy (kit); it has neither", file=source)
 
 
 def _has(source: str, data_set: DataSet) -> bool:
-    return next(files_below(source, [f"*{data_set.skeletons}"], depth=4), None) is not None
+    return next(files_below(source, [f"*{data_set.raw.skeleton_suffix}"], depth=4), None) is not None
 
 
 def _check_gpus(gpus: int) -> None:
-    """Count them in a process of its own, so that none is held while the stages run."""
+    """Count the GPUs in a process of its own, so that none is held while the stages run."""
     if gpus:
         count = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]
         counted = subprocess.run(count, stdout=subprocess.PIPE, text=True)
@@ -337,7 +341,7 @@ def _check_gpus(gpus: int) -> None:
 
 @exit_on_error
 def main() -> None:
-    """Run the stages of the command line, or print them."""
+    """Run the stages, or print them."""
     plan = parse_plan(sys.argv[1:])
     if not plan.dry_run:
         _check_gpus(plan.gpus)

@@ -1,4 +1,4 @@
-"""The options of the tools that take models and find segments: they are the same in each."""
+"""Shared options of the tools that take models and find segments."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def add_models(parser: argparse.ArgumentParser) -> None:
 def parse_with_models(
     parser: argparse.ArgumentParser, words: Sequence[str], is_positional: Callable[[str], bool]
 ) -> argparse.Namespace:
-    """The arguments of a command line whose options and positional arguments stand in any order.
+    """Arguments of a command line with options and inputs in any order.
 
-    Options of several values, such as ``--joint``, would take the inputs that follow; here they take what is theirs.
+    In argparse an option of several values, such as ``--joint``, would also take the inputs that follow it.
 
     Args:
-        parser: The command's, with :func:`add_models` and perhaps :func:`add_rules` and ``--format``.
+        parser: The command's parser, with :func:`add_models` and perhaps :func:`add_rules` and ``--format``.
         words: The command line without the program.
-        is_positional: Whether a value behind ``--joint`` or ``--limb``, from the second on, is none of theirs.
+        is_positional: Whether a value after ``--joint`` or ``--limb``, from the second on, is a positional argument.
     """
     theirs = {"--joint": is_positional, "--limb": is_positional, "--format": _has_ending, "--background": _is_file}
     end = words.index("--") if "--" in words else len(words)
@@ -52,11 +52,11 @@ def parse_with_models(
 
 
 def set_apart(words: Sequence[str], options: Mapping[str, Callable[[str], bool]]) -> tuple[list[str], list[str]]:
-    """The positional arguments that stand behind options of several values, and the other words.
+    """Positional arguments that follow options of several values, and the other words.
 
     Args:
         words: A command line without the program.
-        options: Of each such option, whether a value from the second on is a positional argument.
+        options: Option of several values -> whether a value, from the second on, is a positional argument.
 
     Example:
         >>> set_apart(["--joint", "a.pth", "x.npz", "--fast"], {"--joint": lambda word: word[-4:] != ".pth"})
@@ -85,15 +85,15 @@ def _has_ending(word: str) -> bool:
 
 
 def _is_file(word: str) -> bool:
-    """Whether it is a file with an ending, as no name of a class is."""
+    """Whether a word is an existing file with an ending, and so no class name."""
     return _has_ending(word) and os.path.isfile(word)
 
 
 def models_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The arguments of the predictor.
+    """Arguments of the predictor.
 
     Raises:
-        InputError: There are more files for a model than a config and a checkpoint.
+        InputError: A model has more than two files.
     """
     models = {f"{name}": _source(getattr(args, name), f"--{name}") for name in ("joint", "limb")}
     return {**models, "weights": tuple(args.weights), "class_names": args.names}
@@ -108,7 +108,7 @@ def _source(files: list[str] | None, field: str) -> str | tuple[str, ...] | None
 
 
 def add_rules(parser: argparse.ArgumentParser) -> None:
-    """Add what makes a segment, and how recordings are cut into windows."""
+    """Add the options of segments and windows."""
     parser.add_argument("--background", nargs="+", default=[], metavar="NAME", help="classes that are no gestures")
     _add(parser, SegmentRules(), _RULES)
     parser.add_argument("--window", type=float, help="length of a window in s (default: by the training clips, or 2)")
@@ -124,7 +124,7 @@ def _add(parser: argparse.ArgumentParser, rules: Any, texts: dict[str, str]) -> 
 
 
 def rules_of(args: argparse.Namespace) -> SegmentRules:
-    """What makes a segment.
+    """Segment rules of the command line.
 
     Raises:
         InputError: A number is out of its range.
@@ -133,6 +133,6 @@ def rules_of(args: argparse.Namespace) -> SegmentRules:
 
 
 def windows_of(args: argparse.Namespace) -> dict[str, Any]:
-    """What was said of the windows, as fields of :class:`WindowRules`."""
+    """Given window options, as fields of :class:`WindowRules`."""
     names = (field.name for field in dataclasses.fields(WindowRules))
     return {name: value for name in names if (value := getattr(args, name)) is not None}

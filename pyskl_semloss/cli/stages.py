@@ -1,4 +1,4 @@
-"""Stages of a recipe: commands that run once, can be interrupted, and run again when their inputs changed."""
+"""Stages of a recipe: resumable commands, skipped while their inputs stay the same."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Stage:
-    """A command with what it needs and makes; without ``makes`` it is a check, which runs every time.
+    """A command with its inputs and its result.
 
     Args:
-        name: Of its mark, which holds the state in which it ran.
-        title: For people.
+        name: File name of its mark, which holds the state in which it ran.
+        title: Heading on the screen.
         command: The command line.
-        makes: The file that is there when it ended.
-        needs: Files, and folders, by whose content it is decided whether it runs again.
-        key: What else decides.
-        marks: The folder of its mark.
+        makes: The file that it writes; empty: a check, which runs every time.
+        needs: Input files and folders; it runs again when their content changes.
+        key: Further text; it runs again when that changes.
+        marks: Folder of its mark.
         environment: Variables that the command gets.
-        log: The file that its output is written to.
-        training: An interrupted one is continued.
+        log: File that its output is written to.
+        training: Whether an interrupted run is continued.
     """
 
     name: str
@@ -52,22 +52,22 @@ class Stage:
 
 
 def shown(stage: Stage) -> str:
-    """A command as it can be typed; a ``"$(...)"`` stays, as the shell is to work it out."""
+    """Command of a stage as it can be typed; ``"$(...)"`` is left to the shell."""
     words = [word if word.startswith('"$(') else shlex.quote(word) for word in stage.command]
     variables = [f"{name}={value}" for name, value in stage.environment.items()]
     return " ".join([*(["env", *variables] if variables else []), *words])
 
 
 class Runner:
-    """Runs stages that did not end before in the same state: the key, and the SHA-256 of all that a stage needs.
+    """Runner of stages that skips those finished before in the same state.
 
-    A mark ``NAME.done`` holds the state of the run that ended, ``NAME.started`` that of one that was interrupted; dates
-    do not count.
+    The state is the key and the SHA-256 of all inputs. A mark ``NAME.done`` holds the state of a finished run,
+    ``NAME.started`` that of an interrupted run. Dates do not count.
 
     Args:
-        source_files: Patterns of the names that count in a folder.
+        source_files: Patterns of the file names that count in a folder.
         lock: A descriptor that the commands inherit, so that they hold the lock, too.
-        stages: Their number, for people.
+        stages: Number of stages, for the screen.
     """
 
     def __init__(self, source_files: Sequence[str], lock: int, stages: int) -> None:
@@ -78,15 +78,15 @@ class Runner:
 
     @property
     def elapsed(self) -> str:
-        """The time since the beginning."""
+        """Time since the runner was built, as text."""
         seconds = int(time.monotonic() - self._begin)
         return f"{seconds // 3600} h {seconds // 60 % 60} min {seconds % 60} s"
 
     def run(self, stage: Stage) -> None:
-        """Run a stage, unless that is done.
+        """Run a stage unless it was finished before.
 
         Raises:
-            SystemExit: It failed; the status is that of the command.
+            SystemExit: The command failed; its status is kept.
         """
         self.title = stage.title
         if not stage.makes:
@@ -128,7 +128,7 @@ class Runner:
             raise SystemExit(status if status > 0 else 128 - status)
 
     def _hash(self, path: str) -> str:
-        """Of a file, or of all files that count in a folder; none is read twice between two stages that run."""
+        """SHA-256 of a file, or of all files that count in a folder, cached between two commands."""
         if path not in self._hashes:
             if os.path.isdir(path):
                 names = sorted(os.path.relpath(name, path) for name in files_below(path, self._source_files))
@@ -139,7 +139,7 @@ class Runner:
         return self._hashes[path]
 
     def _keep_aside(self, folder: str) -> None:
-        """A training that began under other conditions is not continued, and not deleted either."""
+        """Rename the folder of a training that began under other conditions."""
         if os.path.isdir(folder):
             names = (f"{folder}.before-{self._stamp}{ending}" for ending in ("", *(f"-{n}" for n in range(2, 1000))))
             kept = next(name for name in names if not os.path.exists(name))
@@ -148,12 +148,12 @@ class Runner:
 
 
 def _holds(mark: Path, state: str) -> bool:
-    """Whether a run was begun, or ended, in this state."""
+    """Whether a mark holds this state."""
     return mark.is_file() and mark.read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n") == state
 
 
 def _mend_last_checkpoint(folder: str) -> None:
-    """``last_checkpoint`` is written after the checkpoint that it names; a kill in between leaves it empty."""
+    """Repair ``last_checkpoint``, which a kill may have left empty or naming an absent file."""
     last = Path(folder, "last_checkpoint")
     if last.is_file() and not os.path.isfile(last.read_text().strip()):
         if checkpoint := newest(folder, "epoch_*.pth"):
@@ -163,19 +163,19 @@ def _mend_last_checkpoint(folder: str) -> None:
 
 
 def newest(folder: str, pattern: str) -> str | None:
-    """The newest of the files of a folder whose names fit a pattern."""
+    """Newest file of a folder that matches a pattern."""
     return max(map(str, Path(folder).glob(pattern)), key=os.path.getmtime, default=None)
 
 
 def files_below(folder: str, patterns: Sequence[str], depth: int | None = None) -> Iterator[str]:
-    """The files below a folder whose names fit a pattern; links are followed, but not to a folder above."""
-    for place, folders, names in os.walk(folder, followlinks=True):
-        here = os.path.realpath(place)
-        level = os.path.relpath(place, folder).count(os.sep) + (place != folder)
+    """Files below a folder that match a pattern; links to a folder above are not followed."""
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        here = os.path.realpath(parent)
+        level = os.path.relpath(parent, folder).count(os.sep) + (parent != folder)
         if depth is not None and level + 1 >= depth:
             folders.clear()
         folders[:] = [
-            name for name in folders if not f"{here}/".startswith(f"{os.path.realpath(os.path.join(place, name))}/")
+            name for name in folders if not f"{here}/".startswith(f"{os.path.realpath(os.path.join(parent, name))}/")
         ]
-        paths = (os.path.join(place, name) for name in names if any(fnmatch(name, each) for each in patterns))
+        paths = (os.path.join(parent, name) for name in names if any(fnmatch(name, each) for each in patterns))
         yield from (path for path in paths if os.path.isfile(path))

@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
 
 @exit_on_error
 def main() -> None:
-    """Test, print the accuracies of classifier and nearest name, write the scores."""
+    """Test, print the accuracies, write the scores."""
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()

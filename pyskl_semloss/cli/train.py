@@ -39,7 +39,7 @@ def parse_args() -> argparse.Namespace:
 @exit_on_error
 @exit_on_signal("--resume")
 def main() -> None:
-    """Train, and say how to test what was trained."""
+    """Train, and print the command that tests the model."""
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
@@ -80,15 +80,15 @@ def main() -> None:
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
         config.default_hooks.checkpoint.pop("save_best", None)
-    place, processes = place_among_processes(args.launcher)
+    rank, processes = place_among_processes(args.launcher)
     # Only the first process writes into the run's folder.
-    with hold_run(config) if place == 0 else contextlib.nullcontext():
+    with hold_run(config) if rank == 0 else contextlib.nullcontext():
         with naming_config_entry(args.config):
-            found = choose_start(config, args.resume, seed=args.seed, first=place == 0)
-        if place == 0:
+            start = choose_start(config, args.resume, seed=args.seed, first=rank == 0)
+        if rank == 0:
             record_start(config, args.config, uses=uses, processes=processes)
         with explain_write_errors(config.work_dir):
-            begin(config, found, first=place == 0)
+            begin(config, start, first=rank == 0)
         with naming_config_entry(args.config):
             ScreenRunner.from_cfg(config).train()
         if is_main_process():
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def _say_result(args: argparse.Namespace, config: Any) -> None:
-    """Say how to test what was trained; whoever started this as a step knows."""
+    """Print the command that tests the model; for a step of another program, the checkpoint alone."""
     from mmengine.runner import find_latest_checkpoint
 
     checkpoint = str(find_latest_checkpoint(config.work_dir))

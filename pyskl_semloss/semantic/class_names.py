@@ -1,4 +1,4 @@
-"""Class names: reading a list of them, the words of a name, and words that stand for others."""
+"""Class names: lists of them in files, their words, and aliases of words."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 @dataclass(frozen=True)
 class NameList:
-    """The class names of a file.
+    """Class names of a file.
 
     Attributes:
         names: In the order of the classes.
-        first: The number that the file gives the first class, 0 or 1; None where it numbers nothing.
-        note: What was taken for numbers or a title, in a sentence; empty where every line is a name.
+        first: The file's number of the first class, 0 or 1; None if it has no numbers.
+        note: A sentence on what was taken for numbers or a title; empty if every line is a name.
     """
 
     names: list[str]
@@ -42,10 +42,10 @@ class NameList:
 
 
 def read_class_names(path: str | os.PathLike[str]) -> list[str]:
-    """Read a list of class names as :func:`read_name_list` does; what it notes is a warning.
+    """Read class names as :func:`read_name_list` does; its note becomes a warning.
 
     Raises:
-        InputError: As that function.
+        InputError: As :func:`read_name_list`.
     """
     listed = read_name_list(path)
     if listed.note:
@@ -79,9 +79,10 @@ def read_name_list(path: str | os.PathLike[str]) -> NameList:
 
 
 def refuse_numbered(names: Sequence[str], file: str | os.PathLike[str] | None = None) -> None:
-    """Refuse class names that begin or end with their own labels, which would be averaged into label vectors as words.
+    """Refuse class names that begin or end with their own labels.
 
-    A number that is the same for several names, or stands in few of them, belongs to the name: ``hand 1``, ``hand 2``.
+    The numbers would be averaged into the label vectors as words. A number that several names share, or that few names
+    have, belongs to the name: ``hand 1``, ``hand 2``.
 
     Raises:
         InputError: At least two names and half of them begin (or end) with their labels, or no name has a letter.
@@ -233,9 +234,9 @@ def _unquoted(line: str) -> str:
 
 
 def check_class_names(names: Sequence[str], file: str | os.PathLike[str] | None = None) -> None:
-    """Refuse names that would write on the terminal or turn the text around them when they are shown.
+    """Refuse names with control characters or marks of writing direction.
 
-    Markup is allowed: a name is text, and whoever puts it into a page escapes it.
+    Shown on a terminal they would command it, or reverse the text around them. Markup is allowed; pages escape names.
 
     Raises:
         InputError: A name holds a control character, a line break, a mark that turns the direction of writing, half a
@@ -249,7 +250,9 @@ def check_class_names(names: Sequence[str], file: str | os.PathLike[str] | None 
 
 
 def split_words(name: str) -> list[str]:
-    """The words of a class name: lower case, letters and digits, split at all else but an apostrophe within a word.
+    """Words of a class name: lower case, split at everything but letters and digits.
+
+    An apostrophe within a word stays.
 
     Example:
         >>> split_words("Bulging face, deep-breath / person's_hat")
@@ -262,7 +265,11 @@ def parse_aliases(items: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Read aliases such as ``clap=hands`` or ``jogging=running,slowly``.
 
     Raises:
-        InputError: One has no ``=``, no word on a side of it, more than one word on the left, or is there twice.
+        InputError: An alias has no ``=``, no word on a side of it, more than one word on the left, or is given twice.
+
+    Example:
+        >>> parse_aliases(["clap=hands", "jogging=running,slowly"])
+        {'clap': ('hands',), 'jogging': ('running', 'slowly')}
     """
     aliases: dict[str, tuple[str, ...]] = {}
     for item in items:

@@ -1,6 +1,7 @@
-"""Label vectors without the meaning: what the semantic loss must beat if meaning is what helps.
+"""Controls: label vectors that carry no meaning of the class names.
 
-Each control has the classes, the dimension and the mean square of the given vectors, so that one alpha weighs alike.
+If meaning is what helps, real label vectors must beat them. Each control has the classes, the dimension and the mean
+square of the given vectors, so that one alpha weighs alike.
 """
 
 from __future__ import annotations
@@ -19,12 +20,20 @@ _ATTEMPTS = 10_000
 
 
 def shuffled(labels: LabelVectors, seed: int = 0) -> LabelVectors:
-    """The same vectors, each given to another class than its own, a random derangement: geometry without the truth.
+    """The same vectors, randomly permuted so that no class keeps its own.
 
-    No class keeps its vector, or gets one that equals it. ``words`` moves along: it says what was averaged.
+    ``E'[c] = E[p(c)]`` with a random permutation p for which ``E[p(c)] != E[c]`` for every class c. The geometry stays,
+    the assignment is wrong. ``words`` moves along with the vectors.
+
+    Args:
+        labels: Vectors (C, D).
+        seed: Seed of the permutation.
+
+    Returns:
+        Label vectors (C, D).
 
     Raises:
-        InputError: There is no such order, because one vector belongs to more than half of the classes.
+        InputError: There is no such permutation, because more than half of the classes share a vector.
 
     Example:
         >>> from pyskl_semloss.semantic.label_vectors import build_label_vectors
@@ -55,7 +64,16 @@ def shuffled(labels: LabelVectors, seed: int = 0) -> LabelVectors:
 
 
 def random_like(labels: LabelVectors, seed: int = 0) -> LabelVectors:
-    """Vectors of random directions, uniform on the sphere, each as long as the one it replaces.
+    """Random directions, uniform on the sphere, with the given vectors' lengths.
+
+    ``E'[c] = |E[c]| u / |u|`` with normal numbers u (D,).
+
+    Args:
+        labels: Vectors (C, D).
+        seed: Seed of the random numbers.
+
+    Returns:
+        Label vectors (C, D).
 
     Example:
         >>> from pyskl_semloss.semantic.label_vectors import build_label_vectors
@@ -74,9 +92,17 @@ def random_like(labels: LabelVectors, seed: int = 0) -> LabelVectors:
 
 
 def hash_like(labels: LabelVectors, seed: int = 0) -> LabelVectors:
-    """Means of random word vectors over the same words: classes that share words are neighbours, meaning is not known.
+    """Means of random word vectors over the words of each class name.
 
-    All are scaled by one number, so that their mean square is that of the given vectors.
+    ``E'[c] = s mean(hash_vector(w) for w in words[c])``; s is such that the mean square is that of the given vectors.
+    Classes that share words are neighbours; the meaning of the words is unknown.
+
+    Args:
+        labels: Vectors (C, D) with the words of each class.
+        seed: Seed of the word vectors.
+
+    Returns:
+        Label vectors (C, D).
 
     Raises:
         InputError: A class has no words.
@@ -109,6 +135,6 @@ CONTROLS: dict[str, Callable[[LabelVectors, int], LabelVectors]] = {
 
 
 def _notes(labels: LabelVectors, control: str, seed: int, **more: Any) -> dict[str, Any]:
-    """Says what it is a control of; the given vectors' own notes stay inside."""
+    """Notes of a control, with those of the given vectors inside."""
     given = {"source": labels.source, "checksum": labels.checksum, "notes": dict(labels.notes)}
     return {"control": control, "seed": seed, "given": given, **more}

@@ -1,4 +1,4 @@
-"""The semantic branch on a head of a host, by one mixin for any head."""
+"""Mixin that gives any classification head the semantic branch."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from pyskl_semloss.semantic.loss import PAPER_ALPHA, SemanticBranch, SemanticLos
 
 
 class SemanticHeadMixin:
-    """A classification head whose pooled feature must also land near the label vector of its class.
+    """Mixin for classification heads: a semantic branch on the pooled feature.
 
-    Stands before the host's head among the bases. The head it is mixed into gives what differs between heads,
-    :meth:`pooled`, and hands pooled features and labels to :meth:`semantic_losses`.
+    It stands before the host's head among the bases. The head defines :meth:`pooled` and passes pooled features and
+    labels to :meth:`semantic_losses`.
 
     Args:
         num_classes: Number of classes C; None: as many as there are label vectors.
         in_channels: Channels of the pooled feature.
         label_vectors: (C, D) array, or the path of a file of label vectors.
         alpha: Weight of the semantic loss.
-        loss: A name in :data:`pyskl_semloss.semantic.loss.LOSSES`, or a function like them.
+        loss: A name in :data:`pyskl_semloss.semantic.loss.LOSSES`, or a function of the same signature.
         branch: ``"linear"`` or ``"mlp"``.
         temperature: Of the contrastive loss.
         rescale: Scale the vectors to the mean square of the paper's, so that alpha weighs alike for any vectors.
@@ -35,8 +35,8 @@ class SemanticHeadMixin:
         **kwargs: The arguments of the host's head.
 
     Raises:
-        InputError: An argument that neither this nor the host's head has; label vectors of a wrong shape, for other
-            classes, or not finite; no such loss or branch.
+        InputError: An argument is unknown here and to the host's head; label vectors have a wrong shape or number of
+            classes, or are not finite; the loss or branch is unknown.
     """
 
     semantic_branch: SemanticBranch
@@ -69,25 +69,28 @@ class SemanticHeadMixin:
         self.semantic_branch.init_weights()
 
     def pooled(self, feats: Any) -> Tensor:
-        """Pooled features (N, in_channels), before dropout, of whatever the host's head takes."""
+        """Pooled features (N, in_channels), before dropout, of the head's input."""
         raise NotImplementedError
 
     def semantic_losses(self, pooled: Tensor, label: Tensor) -> dict[str, Tensor]:
-        """``loss_emb``, weighted by alpha, and the error under the loss's own name, for the log alone.
+        """Losses for the host: ``loss_emb``, and the unweighted error for the log.
+
+        ``loss_emb = alpha * error``. The error is logged as ``emb_mse``, or by the name of another loss; it has no
+        gradient.
 
         Args:
             pooled: (N, in_channels) pooled features.
             label: (N,) integer classes.
 
         Raises:
-            InputError: Not one label for each feature.
+            InputError: The number of labels is not that of the features.
         """
         weighted, error = self.semantic_branch.loss(pooled, label)
         return {"loss_emb": weighted, self.semantic_branch.log_name: error}
 
 
 def _check_names(head: type, names: Iterable[str]) -> None:
-    """Refuse arguments that no ``__init__`` takes to which the head's own hands them on."""
+    """Refuse arguments that no ``__init__`` of the head and its bases takes."""
     known: list[str] = []
     for kind in head.__mro__:
         if "__init__" not in vars(kind):
@@ -103,16 +106,18 @@ def _check_names(head: type, names: Iterable[str]) -> None:
 
 
 def check_one_class(numbers: int, clips: int | None = None, clip: str | None = None, field: str = "label") -> None:
-    """Refuse labels that are not one class for each clip: which name a soft label stands for is not defined.
+    """Refuse labels that are not one class index per clip.
+
+    A soft label names no single class, so that its label vector is not defined.
 
     Args:
-        numbers: How many numbers the labels are.
-        clips: How many clips they are of; None for the label of a single clip.
-        clip: Its id.
-        field: Where the labels come from.
+        numbers: Number of values in the labels.
+        clips: Number of clips; None for the label of a single clip.
+        clip: Id of that clip.
+        field: Source of the labels, for the message.
 
     Raises:
-        InputError: There are more or fewer numbers than clips.
+        InputError: There are more or fewer values than clips.
     """
     if numbers != (1 if clips is None else clips):
         expected = "expected one class index" + ("" if clips is None else f" for each of {clips} clips")

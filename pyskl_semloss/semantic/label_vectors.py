@@ -1,4 +1,4 @@
-"""Label vectors: class names -> words -> one vector per class, and the file that keeps them with their provenance."""
+"""Label vectors: one vector per class name, and their file with provenance."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PAPER_MEAN_SQUARE = 0.0769
 
 @dataclass(frozen=True, eq=False)
 class LabelVectors:
-    """One vector per class, and where it is from.
+    """One vector per class, with its provenance.
 
     Attributes:
         class_names: The C names, in the order of the labels.
@@ -54,7 +54,7 @@ class LabelVectors:
         notes: ``casing``, ``oov`` (the rule), ``aliases`` (those used), ``skipped`` (words left out), ``side_files``.
 
     Raises:
-        InputError: The matrix is none (see :func:`load_matrix`), or the numbers of names, words and rows differ.
+        InputError: The matrix is not valid (see :func:`load_matrix`), or the numbers of names, words and rows differ.
     """
 
     class_names: tuple[str, ...]
@@ -73,7 +73,7 @@ class LabelVectors:
             )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an npz archive without pickles; it appears whole or not at all.
+        """Write an npz archive without pickles, atomically.
 
         Raises:
             InputError: The file cannot be written.
@@ -90,7 +90,7 @@ class LabelVectors:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LabelVectors:
-        """Read what :meth:`save` wrote.
+        """Read a file written by :meth:`save`.
 
         Raises:
             InputError: The file is absent, damaged, of another kind, or its parts do not fit each other.
@@ -117,15 +117,19 @@ class LabelVectors:
 def load_matrix(
     source: str | os.PathLike[str] | np.ndarray | Sequence[Any], num_classes: int | None = None
 ) -> np.ndarray:
-    """The matrix of label vectors, (C, D) float32, as a copy that is safe to train with.
+    """Matrix of label vectors, (C, D) float32, as a checked copy.
 
     Args:
-        source: An npz written by :meth:`LabelVectors.save`, an npy file, or anything that numpy makes a matrix of.
-        num_classes: The number of rows that there must be.
+        source: An npz written by :meth:`LabelVectors.save`, an npy file, or an array-like.
+        num_classes: Required number of rows C.
 
     Raises:
-        InputError: The file cannot be read; the matrix has not two dimensions, not ``num_classes`` rows, no columns, is
-            not of real numbers, or holds NaN, infinity, a number beyond float32, or a row of zeros.
+        InputError: The file cannot be read; the matrix has not two dimensions, not ``num_classes`` rows, or no columns;
+            it is not of real numbers, or holds NaN, infinity, a number beyond float32, or a row of zeros.
+
+    Example:
+        >>> load_matrix([[1, 0, 0], [0, 1, 0]], num_classes=2).shape
+        (2, 3)
     """
     file: str | None = None
     matrix: Any = source
@@ -197,21 +201,25 @@ def build_label_vectors(
     oov: str = "error",
     descriptions: Mapping[str, Sequence[str]] | None = None,
 ) -> LabelVectors:
-    """Average the word vectors of each class name: E[c] = mean of v[w] over the words w of name c, not normalised.
+    """Label vectors as the mean word vector of each class name.
 
-    The rule is that of Li et al., "Joint Skeletal and Semantic Embedding Loss for Micro-gesture Classification", 2023;
-    with its names and vectors the result is its matrix to the last bit.
+    ``E[c] = mean(v[w] for w in words(c))``, not normalised. The rule is that of Li et al., "Joint Skeletal and Semantic
+    Embedding Loss for Micro-gesture Classification", 2023; with its names and vectors the result is bit-identical to
+    its matrix.
 
     Args:
-        class_names: C names.
+        class_names: The C names, in label order.
         source: See :func:`pyskl_semloss.semantic.word_vectors.find_word_vectors`; or ``sentence:`` and a text encoder,
             see :func:`pyskl_semloss.semantic.sentence_vectors.encode`.
         aliases: Word -> the word or words that stand for it, as a string (comma between words) or a sequence.
-        oov: What to do about words without a vector: ``"error"``, or ``"skip"`` to leave them out of their means.
-        descriptions: Sentences of each class, for a text encoder; the names themselves without it.
+        oov: For words without a vector: ``"error"``, or ``"skip"`` to leave them out of the means.
+        descriptions: Class name -> sentences, for a text encoder; without it the names are encoded.
+
+    Returns:
+        Label vectors (C, D).
 
     Raises:
-        HostError: A text encoder is asked for, and sentence-transformers is not installed.
+        HostError: The source is a text encoder, and sentence-transformers is not installed.
         InputError: Words have no vector (all are listed), a name has no words, names begin with their labels, or the
             source is wrong.
 
@@ -250,7 +258,7 @@ def build_label_vectors(
         raise _missing_words(class_names, wanted, kept, known, source, oov)
     if known.doubt:
         warnings.warn(f"{known.source}: {known.doubt}; its last word may be one that is left out here", stacklevel=2)
-    # Float32 throughout and in the order of the words: so the released matrix was made.
+    # Float32 throughout and in the order of the words, as for the released matrix.
     vectors = np.stack([np.mean(np.stack([known.vectors[word] for word in words]), axis=0) for words in kept])
     notes: dict[str, Any] = {"casing": "lower", "oov": oov, "aliases": used, "skipped": missing}
     if known.side_files:
@@ -317,7 +325,12 @@ def _missing_words(
 
 
 def identical_classes(labels: LabelVectors) -> list[tuple[str, ...]]:
-    """Groups of classes that have one vector, because their names have the same words in the same proportions.
+    """Groups of classes with equal words in equal proportions in their names.
+
+    Their label vectors are equal, so that no loss can separate them.
+
+    Returns:
+        Names of each group of two or more classes.
 
     Example:
         >>> identical_classes(build_label_vectors(["arms crossing", "touching face", "Crossing arms"], "hash:50"))
@@ -333,15 +346,34 @@ def identical_classes(labels: LabelVectors) -> list[tuple[str, ...]]:
 
 
 def cosines(vectors: np.ndarray) -> np.ndarray:
-    """(C, C) float64 cosines between label vectors (C, D)."""
+    """Cosines between label vectors, ``cos[a, b] = E_a . E_b / (|E_a| |E_b|)``.
+
+    Args:
+        vectors: (C, D) label vectors, none of them zero.
+
+    Returns:
+        (C, C) float64.
+
+    Example:
+        >>> cosines(np.array([[1.0, 0.0], [3.0, 4.0]]))
+        array([[1. , 0.6],
+               [0.6, 1. ]])
+    """
     units = vectors / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     return units @ units.T
 
 
 def nearest_classes(labels: LabelVectors, count: int = 3) -> list[tuple[float, str, str]]:
-    """The pairs of classes with the highest cosine, the highest first.
+    """Pairs of classes with the highest cosine, the highest first.
 
-    A pair is (cosine, name, name), the cosine of E_a and E_b ``E_a . E_b / (|E_a| |E_b|)``.
+    ``cos(a, b) = E_a . E_b / (|E_a| |E_b|)``.
+
+    Args:
+        labels: Vectors (C, D).
+        count: Number of pairs.
+
+    Returns:
+        (cosine, name, name) of each pair.
 
     Example:
         >>> labels = LabelVectors(("a", "b", "c"), np.array([[1, 0], [3, 4], [0, 2]]), (("a",), ("b",), ("c",)), "", "")
@@ -355,7 +387,7 @@ def nearest_classes(labels: LabelVectors, count: int = 3) -> list[tuple[float, s
 
 
 def summary(labels: LabelVectors) -> str:
-    """A few lines for the screen: size, source, scale, nearest classes, and what became of words without a vector."""
+    """Lines for the screen: size, source, scale, nearest classes, aliases, skipped words."""
     classes, dimension = labels.vectors.shape
     scale = float(np.mean(np.square(labels.vectors, dtype=np.float64)))
     lines = [

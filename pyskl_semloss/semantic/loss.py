@@ -1,8 +1,8 @@
-"""The semantic objective: losses between embeddings and label vectors, and the branch.
+"""Losses between embeddings and label vectors, and the semantic branch.
 
 Li et al., "Joint Skeletal and Semantic Embedding Loss for Micro-gesture Classification", MiGA@IJCAI 2023:
-``loss = cross_entropy + alpha * mse(W z + b, E[y])`` with z the globally pooled feature, before dropout. Beside their
-mean squared error there are the cosine and the contrastive loss, and whatever :func:`register_loss` adds.
+``loss = cross_entropy + alpha * mse(W z + b, E[y])`` with z the globally pooled feature, before dropout. Besides this
+mean squared error there are the cosine and the contrastive loss, and those that :func:`register_loss` adds.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def semantic_mse(embedding: Tensor, label: Tensor, label_vectors: Tensor) -> Ten
 
 
 def semantic_cosine(embedding: Tensor, label: Tensor, label_vectors: Tensor) -> Tensor:
-    r"""Mean cosine distance between embeddings and the vectors of their classes, from 0 to 2.
+    r"""Mean cosine distance, 0 to 2, between embeddings and their classes' vectors.
 
     .. math:: \frac{1}{N} \sum_n 1 - \cos(e_n, E_{y_n})
 
@@ -88,13 +88,13 @@ def semantic_contrastive(embedding: Tensor, label: Tensor, label_vectors: Tensor
     .. math:: -\frac{1}{N} \sum_n \log
         \frac{\exp(\cos(e_n, E_{y_n}) / \tau)}{\sum_c \exp(\cos(e_n, E_c) / \tau)}
 
-    Unlike the distances to a class's own vector it also drives embeddings away from the vectors of other classes.
+    Unlike the two distances it also drives embeddings away from the vectors of other classes.
 
     Args:
         embedding: (N, D) predicted embeddings.
         label: (N,) integer classes.
         label_vectors: (C, D) vector of each class name; their lengths do not matter.
-        temperature: The smaller, the more the nearest wrong class counts.
+        temperature: Divisor of the cosines; a smaller value gives the nearest wrong class more weight.
 
     Returns:
         Scalar, float32.
@@ -120,15 +120,22 @@ LOSSES: dict[str, SemanticLoss] = {
 
 
 def register_loss(name: str, loss: SemanticLoss) -> None:
-    """Make a loss known by name, so that configs can choose it.
+    """Register a loss under a name, so that configs can choose it.
 
     Args:
-        name: Its name; what is logged is ``emb_NAME``.
-        loss: See ``SemanticLoss``; a parameter ``temperature`` is given the branch's.
+        name: Its name; the logged value is called ``emb_NAME``.
+        loss: Function, see ``SemanticLoss``; a parameter ``temperature`` gets the branch's temperature.
 
     Raises:
-        InputError: The name is taken by another loss, or contains "loss": the hosts would add what is logged to the
-            total.
+        InputError: The name is taken by another loss, or contains "loss": the hosts would add the logged value to the
+            total loss.
+
+    Example:
+        >>> def largest(embedding, label, label_vectors):
+        ...     return (embedding - label_vectors[label]).abs().amax(-1).mean()
+        >>> register_loss("largest", largest)
+        >>> LOSSES.pop("largest")(torch.zeros(1, 2), torch.tensor([0]), torch.tensor([[1.0, 3]]))
+        tensor(3.)
     """
     if not name.isidentifier() or "loss" in name:
         raise InputError(f"expected an identifier without 'loss', got {name!r}", field="name")
@@ -179,13 +186,13 @@ def semantic_scores(embedding: Tensor, label_vectors: Tensor) -> tuple[Tensor, T
 
 
 def name_probabilities(cosine: Tensor, temperature: float = 0.1) -> Tensor:
-    r"""How probable each class is by the nearness of its name alone.
+    r"""Class probabilities from the cosines to the names alone.
 
     .. math:: p_c = \mathrm{softmax}_c(\cos(e, E_c) / \tau)
 
     Args:
         cosine: (..., C) cosines of embeddings to the label vectors, see :func:`semantic_scores`.
-        temperature: The smaller, the more the nearest name counts.
+        temperature: Divisor of the cosines; a smaller value gives the nearest name more weight.
 
     Returns:
         (..., C) probabilities, float32.
@@ -198,12 +205,12 @@ def name_probabilities(cosine: Tensor, temperature: float = 0.1) -> Tensor:
 
 
 class SemanticBranch(nn.Module):
-    """Map from the pooled feature to the label vectors' space, and its loss.
+    """Map from pooled features to label vectors' space, and its loss.
 
     ``loss = alpha * error(W z + b, E[y])`` for pooled features z (N, in_channels) and classes y (N,).
 
-    The label vectors are a buffer of the state dict, so that a checkpoint is whole. Building and initialising draws no
-    number from torch's global generator: a model with this branch starts from the very weights of one without.
+    The label vectors are a buffer of the state dict, so that a checkpoint is complete. Building and initialising draw
+    no number from torch's global generator: with or without the branch, a model starts from the same weights.
 
     Args:
         in_channels: Length of the pooled feature.
@@ -211,7 +218,7 @@ class SemanticBranch(nn.Module):
         label_vectors: (C, D) array, or the path of an npz or npy file.
         alpha: Weight of the loss; with ``"mse"`` it depends on the vectors' scale.
         init_std: Standard deviation of the initial weights.
-        loss: A name in ``LOSSES``, or a function like them.
+        loss: A name in ``LOSSES``, or a function of the same signature.
         branch: ``"linear"`` (the paper's), or ``"mlp"``: Linear, tanh, Linear, as MA-52's baseline has it; the hidden
             layer is as wide as the feature.
         temperature: Of the contrastive loss.
@@ -223,8 +230,8 @@ class SemanticBranch(nn.Module):
         further_vectors: (F, D) vectors of further names, or None; :meth:`scores` are of these, too. Not saved.
 
     Raises:
-        InputError: Vectors of a wrong shape, for other classes, or not finite; a negative or non-finite alpha; no such
-            loss or branch; seen classes that there are not.
+        InputError: The vectors have a wrong shape or number of classes, or are not finite; alpha is negative or not
+            finite; the loss, the branch or a seen class is unknown.
 
     Example:
         >>> branch = SemanticBranch(in_channels=512, num_classes=2, label_vectors=np.eye(2, 300))
@@ -273,9 +280,10 @@ class SemanticBranch(nn.Module):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Normal weights and zero bias, from a generator of their own that follows the global seed.
+        """Initialise with normal weights and zero biases.
 
-        The first layer of an MLP has Glorot's standard deviation, so that the tanh sees numbers of its range.
+        The random numbers come from a separate generator with torch's global seed. The first layer of an MLP has
+        Glorot's standard deviation, which fits the range of tanh.
         """
         generator = torch.Generator().manual_seed(torch.initial_seed() % 2**63)
         linear = [layer for layer in self.fc.modules() if isinstance(layer, nn.Linear)]
@@ -286,25 +294,25 @@ class SemanticBranch(nn.Module):
                 layer.bias.zero_()
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args: Any) -> None:
-        """Load as any module does, but say so when a checkpoint brings other label vectors than the config named."""
+        """Load as any module does; warn if the checkpoint replaces the config's label vectors."""
         loaded = state_dict.get(f"{prefix}label_vectors")
         if loaded is not None and not torch.equal(loaded.cpu(), self.label_vectors.cpu()):
             warnings.warn("the checkpoint's label vectors differ from the config's and replace them", stacklevel=2)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """(N, in_channels) pooled features, before dropout -> (N, D) embeddings."""
+        """Embeddings (N, D) of pooled features (N, in_channels) before dropout."""
         return self.fc(pooled)
 
     def loss(self, pooled: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """The weighted loss, and the unweighted one without gradient for the log, where it is named ``log_name``.
+        """Weighted loss, and the unweighted error without gradient, logged as ``log_name``.
 
         Args:
             pooled: (N, in_channels) pooled features.
             label: (N,) integer classes.
 
         Raises:
-            InputError: Not one label for each feature.
+            InputError: The number of labels is not that of the features.
         """
         vectors = self.label_vectors
         if self._seen is not None:
@@ -313,7 +321,7 @@ class SemanticBranch(nn.Module):
         return self.alpha * error, error.detach()
 
     def scores(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine similarity and distance of the features' embeddings to each class name, and to each further one.
+        """Cosine similarities and distances of the embeddings to each class name, and to each further one.
 
         Args:
             pooled: (N, in_channels) pooled features.
@@ -322,7 +330,7 @@ class SemanticBranch(nn.Module):
             Two of (N, C), or (N, C + F) where there are F further names.
 
         Raises:
-            InputError: Features that are no matrix.
+            InputError: The features are no matrix.
         """
         further = self.further_vectors
         vectors = self.label_vectors if further is None else torch.cat([self.label_vectors, further])
@@ -365,7 +373,7 @@ def _choose_loss(loss: str | SemanticLoss, temperature: float) -> tuple[str, Sem
 
 
 def _warn_of_alpha(loss: str | SemanticLoss, alpha: float, classes: int) -> None:
-    """Say that the paper's alpha is of its MSE, whose size before training is the mean square of the vectors."""
+    """Warn that the paper's alpha was tuned for the MSE, which begins at the vectors' mean square."""
     before_training = {"cosine": 1.0, "contrastive": math.log(max(classes, 2))}
     if alpha != PAPER_ALPHA or not isinstance(loss, str) or loss not in before_training:
         return

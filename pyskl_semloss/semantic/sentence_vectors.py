@@ -31,18 +31,18 @@ def read_descriptions(path: str | os.PathLike[str], class_names: Sequence[str]) 
         Class name -> its sentences, in the order of the file.
 
     Raises:
-        InputError: The table has not these columns, a row lacks its sentence or names no class, a class lacks rows.
+        InputError: The table lacks a column, a row lacks its sentence or names no known class, or a class has no row.
     """
     table = read_spreadsheet(path)
-    places = table.column_indices(("class", "sentence"))
-    absent = [name for name in ("class", "sentence") if name not in places]
+    columns = table.column_indices(("class", "sentence"))
+    absent = [name for name in ("class", "sentence") if name not in columns]
     if absent:
         raise InputError(
             table.missing_columns(absent), file=path, fix="Give a row for each description: class, sentence."
         )
     descriptions: dict[str, list[str]] = {name: [] for name in class_names}
     for line, cells in table.rows:
-        name, sentence = (cells[places[key]] if places[key] < len(cells) else "" for key in ("class", "sentence"))
+        name, sentence = (cells[columns[key]] if columns[key] < len(cells) else "" for key in ("class", "sentence"))
         if name not in descriptions:
             hint = did_you_mean(name, class_names)
             raise InputError(f"line {line}: there is no class {name!r}{hint}", file=path, field="class")
@@ -59,7 +59,7 @@ def read_descriptions(path: str | os.PathLike[str], class_names: Sequence[str]) 
 
 
 def fill_template(template: str, class_names: Sequence[str]) -> dict[str, list[str]]:
-    """One sentence for each class: the template with the name in the place of ``{}``.
+    """One sentence for each class: the template with the name instead of ``{}``.
 
     Raises:
         InputError: The template has not exactly one ``{}``.
@@ -75,11 +75,13 @@ def fill_template(template: str, class_names: Sequence[str]) -> dict[str, list[s
 
 
 def encode(model: str, descriptions: Mapping[str, Sequence[str]]) -> tuple[np.ndarray, str]:
-    """The mean of the vectors of each class's sentences, each sentence scaled to length 1 before.
+    """Mean sentence vector of each class, over unit vectors of its sentences.
+
+    ``E[c] = mean(v / |v|)`` over the sentence vectors v of class c.
 
     Args:
-        model: A folder of a sentence-transformers model, or the name of one that is in the library's own cache. Text
-            towers of CLIP that the library loads work the same way. Nothing is fetched, and no code of the model runs.
+        model: Folder of a sentence-transformers model, or the name of a model in the library's cache. Text towers of
+            CLIP that the library loads work, too. Nothing is downloaded, and no code of the model runs.
         descriptions: Class name -> sentences, for C classes.
 
     Returns:
@@ -87,7 +89,7 @@ def encode(model: str, descriptions: Mapping[str, Sequence[str]]) -> tuple[np.nd
 
     Raises:
         HostError: sentence-transformers is not installed.
-        InputError: There is no such model on this machine, or it is no text encoder.
+        InputError: The model is not on this machine, or is no text encoder.
     """
     if not model:
         problem = f"expected {PREFIX}NAME or {PREFIX}FOLDER, got {PREFIX!r} alone"
@@ -139,7 +141,7 @@ def _checksum(encoder: Any) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The library's bars, hints and warnings are not the user's."""
+    """Context without the library's bars, hints and warnings."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,8 +1,8 @@
-"""Targets of the semantic loss made of label vectors: centred, whitened, orthonormal, simplex.
+"""Transforms of label vectors: centred, whitened, orthonormal, simplex.
 
 Word vectors share a common component: the mean cosine between two class names of iMiGUE is 0.36 with GloVe. The
-transforms take it away, or make all classes equally far from each other. Each keeps the mean square of the given
-vectors, so that one alpha weighs alike.
+transforms remove it, or make all classes equally far from each other. :func:`transform` keeps the mean square of the
+given vectors, so that one alpha weighs alike.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ _RANK = 1e-5
 
 
 def rescaled(vectors: np.ndarray, mean_square: float = PAPER_MEAN_SQUARE) -> np.ndarray:
-    """Vectors with a given mean square per dimension, by one factor for all.
+    """Vectors scaled by one factor to a given mean square per dimension.
+
+    ``E sqrt(m / mean(E^2))`` with the mean square m.
 
     Args:
         vectors: (C, D) label vectors, not all zero.
-        mean_square: What the mean of the squared components becomes; the default is that of the paper's vectors.
+        mean_square: New mean of the squared components; the default is that of the paper's vectors.
 
     Returns:
         (C, D) float32.
@@ -47,7 +49,7 @@ def centred(vectors: np.ndarray) -> np.ndarray:
         (C, D) float64.
 
     Raises:
-        InputError: A class has the mean itself, so that no direction is left for it.
+        InputError: The vector of a class is the mean, so that no direction is left for it.
 
     Example:
         >>> centred(np.array([[3.0, 1.0], [1.0, 1.0]]))
@@ -71,8 +73,8 @@ def whitened(vectors: np.ndarray) -> np.ndarray:
     r"""Centred vectors whose directions all have the same variance.
 
     With the singular value decomposition :math:`E - \bar E = U S V^T` the result is :math:`\sqrt C\, U V^T` over the
-    singular values that are not zero. Where the C centred vectors are linearly independent but for their sum, as for
-    C classes in D > C dimensions, that is the simplex.
+    singular values that are not zero. If the C centred vectors have rank C - 1, as is usual in D > C dimensions, the
+    result is the simplex, up to its scale.
 
     Args:
         vectors: (C, D) label vectors.
@@ -81,17 +83,22 @@ def whitened(vectors: np.ndarray) -> np.ndarray:
         (C, D) float64.
 
     Raises:
-        InputError: A class has the mean itself.
+        InputError: The vector of a class is the mean.
+
+    Example:
+        >>> np.abs(whitened(np.array([[3.0, 1.0], [1.0, 1.0]]))).round(6)
+        array([[1., 0.],
+               [1., 0.]])
     """
     left, _, right = _directions(centred(vectors))
     return np.sqrt(len(vectors)) * left @ right
 
 
 def orthonormal(vectors: np.ndarray) -> np.ndarray:
-    r"""The nearest vectors of length 1 that are perpendicular to each other.
+    r"""Nearest vectors of length 1 that are perpendicular to each other.
 
     :math:`U V^T` of :math:`E = U S V^T` (polar factor) minimises :math:`\lVert E / s - Q \rVert` over all frames Q with
-    :math:`Q Q^T = 1` (Schönemann 1966): every class is as far from every other, and keeps what it can of its place.
+    :math:`Q Q^T = 1` (Schönemann 1966): all classes are equally far from each other, and as near as possible to E.
 
     Args:
         vectors: (C, D) label vectors.
@@ -100,7 +107,13 @@ def orthonormal(vectors: np.ndarray) -> np.ndarray:
         (C, D) float64.
 
     Raises:
-        InputError: The vectors are not linearly independent: more classes than dimensions, or classes of one vector.
+        InputError: The vectors are not linearly independent: more classes than dimensions, or classes that share a
+            vector.
+
+    Example:
+        >>> orthonormal(np.array([[2.0, 0.0], [0.0, 5.0]])).round(6)
+        array([[1., 0.],
+               [0., 1.]])
     """
     left, rank, right = _directions(np.asarray(vectors, np.float64))
     if rank < len(vectors):
@@ -113,7 +126,7 @@ def orthonormal(vectors: np.ndarray) -> np.ndarray:
 
 
 def simplex(vectors: np.ndarray) -> np.ndarray:
-    r"""The nearest vectors of length 1 that all have the same angle, the largest possible.
+    r"""Nearest vectors of length 1 with the largest possible equal angles.
 
     The cosine between any two is :math:`-1 / (C - 1)`: the corners of a regular simplex around the origin.
 
@@ -125,6 +138,13 @@ def simplex(vectors: np.ndarray) -> np.ndarray:
 
     Raises:
         InputError: The centred vectors span fewer than C - 1 dimensions.
+
+    Example:
+        >>> corners = simplex(np.eye(3))
+        >>> (corners @ corners.T).round(6)
+        array([[ 1. , -0.5, -0.5],
+               [-0.5,  1. , -0.5],
+               [-0.5, -0.5,  1. ]])
     """
     left, rank, right = _directions(centred(vectors))
     if rank < len(vectors) - 1:
@@ -138,7 +158,7 @@ def simplex(vectors: np.ndarray) -> np.ndarray:
 
 
 def _more_dimensions(vectors: np.ndarray, needed: int) -> str:
-    """What to do where vectors span too few dimensions."""
+    """Fix for vectors that span too few dimensions."""
     if vectors.shape[1] < needed:
         return f"Take word vectors of at least {needed} dimensions; these have {vectors.shape[1]}."
     if len(np.unique(vectors, axis=0)) < len(vectors):
@@ -158,14 +178,23 @@ _SUM_IS_ZERO = ("centred", "whitened", "simplex")
 
 
 def transform(labels: LabelVectors, names: Sequence[str]) -> LabelVectors:
-    """Label vectors after the transforms of ``TARGETS``, in order, with the mean square that they had.
+    """Label vectors after the named transforms, with their mean square kept.
 
     Args:
-        labels: The vectors; their words, source and checksum are kept.
-        names: Names in ``TARGETS``; ``notes["transform"]`` of the result lists them.
+        labels: Vectors (C, D); their words, source and checksum are kept.
+        names: Names in ``TARGETS``, in order; ``notes["transform"]`` of the result lists them.
+
+    Returns:
+        Label vectors (C, D).
 
     Raises:
-        InputError: There is no such transform, or it is not defined for these vectors.
+        InputError: A transform is unknown, or not defined for these vectors.
+
+    Example:
+        >>> labels = LabelVectors(("a", "b"), np.array([[3.0, 1.0], [1.0, 1.0]]), ((), ()), "", "")
+        >>> transform(labels, ["centred"]).vectors.round(4)
+        array([[ 2.4495,  0.    ],
+               [-2.4495,  0.    ]], dtype=float32)
     """
     vectors = labels.vectors.astype(np.float64)
     if len(vectors) < 2:

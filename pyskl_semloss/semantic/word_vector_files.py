@@ -35,7 +35,7 @@ _Read = tuple[dict[str, np.ndarray], dict[str, list[str]], list[Path], str]
 
 
 class _Doubt(Exception):
-    """The file is read to its end, and has not as many words as its header promises."""
+    """The number of words in a file is not what its header promises."""
 
     def __init__(self, problem: str, difference: int) -> None:
         super().__init__(problem)
@@ -43,7 +43,7 @@ class _Doubt(Exception):
 
 
 def read_word_vectors(path: Path, needed: Sequence[str]) -> _Read:
-    """Read the vectors of the words that are needed; reading ends with the last of them.
+    """Read the vectors of the needed words; reading ends at the last match.
 
     Args:
         path: A file in one of the formats above. The first of two vectors of one word counts.
@@ -73,11 +73,13 @@ def read_word_vectors(path: Path, needed: Sequence[str]) -> _Read:
 
 
 class NearSpellings:
-    """Of all words that pass by, the three that are spelled most like each wanted word, the earlier of equals first.
+    """Search for the three nearest spellings of each wanted word.
+
+    Of equally near spellings the earlier wins.
 
     Args:
         words: The wanted words.
-        budget: Comparisons after which it stops looking. Files begin with the common words, so the best are seen.
+        budget: Number of comparisons after which the search stops. Files begin with the common words.
     """
 
     def __init__(self, words: Sequence[str], budget: int = 4_000_000) -> None:
@@ -86,7 +88,7 @@ class NearSpellings:
         self._budget = budget
 
     def forget(self, word: str) -> None:
-        """Stop looking for spellings near a word, because it was found."""
+        """Stop the search for a word that was found itself."""
         del self._matchers[word], self._best[word]
 
     def see(self, candidate: str) -> None:

@@ -1,4 +1,4 @@
-"""Word vectors of the words that are needed, and of no others, from each kind of source.
+"""Word vectors of needed words, from each kind of source.
 
 A source is ``shipped`` (GloVe for the words of iMiGUE's class names), ``hash`` (seeded random vectors), a local file
 (GloVe text, word2vec text or binary, each also gzipped, or a gensim ``.kv``), or the name of a model of gensim's
@@ -51,7 +51,7 @@ NETWORK_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True)
 class FoundVectors:
-    """The vectors that a source has for the words asked for.
+    """Vectors of a source for the requested words.
 
     Attributes:
         vectors: Word -> (D,) float32.
@@ -71,7 +71,7 @@ class FoundVectors:
 
 
 def find_word_vectors(words: Iterable[str], source: str | os.PathLike[str] = DEFAULT_SOURCE) -> FoundVectors:
-    """Look words up in a source; a file is streamed, and only until the last of the words is found.
+    """Vectors of words in a source; a file is streamed up to the last match.
 
     Args:
         words: The words, spelled as the source spells them.
@@ -94,9 +94,18 @@ def find_word_vectors(words: Iterable[str], source: str | os.PathLike[str] = DEF
 
 
 def hash_vector(word: str, dimension: int = 300, seed: int = 0) -> np.ndarray:
-    """Random vector that depends on the word, the dimension and the seed alone, on every machine; (D,) float32.
+    """Random vector (D,) of a word, the same on every machine.
 
-    Its numbers are normal with the standard deviation ``HASH_SCALE``. It knows nothing of the word's meaning.
+    The D numbers are normal with standard deviation ``HASH_SCALE``, from a generator whose seed is the SHA-256 of
+    ``"SEED:WORD"``. They carry nothing of the word's meaning.
+
+    Args:
+        word: The word.
+        dimension: Length D.
+        seed: Seed.
+
+    Returns:
+        (D,) float32.
 
     Example:
         >>> bool((hash_vector("face") == hash_vector("face")).all()), hash_vector("face", 50).shape
@@ -140,7 +149,7 @@ def _download(name: str) -> Path:
     if path.is_file():
         return path
     try:
-        with _patient_but_not_forever():
+        with _timeout_and_quiet():
             import gensim.downloader
 
             fetched = Path(gensim.downloader.load(name, return_path=True))
@@ -161,8 +170,8 @@ def _download(name: str) -> Path:
 
 
 @contextlib.contextmanager
-def _patient_but_not_forever() -> Iterator[None]:
-    """A time limit on a silent network, and no traceback in the log for each failed attempt."""
+def _timeout_and_quiet() -> Iterator[None]:
+    """Context with a network timeout and without the downloader's log of failed attempts."""
     before, logger = socket.getdefaulttimeout(), logging.getLogger("gensim.downloader")
     was_disabled = logger.disabled
     socket.setdefaulttimeout(NETWORK_TIMEOUT_S)

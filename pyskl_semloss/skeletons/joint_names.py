@@ -45,7 +45,7 @@ Point = tuple[str, str]
 
 
 def body_points(layout: SkeletonLayout) -> tuple[Point, ...]:
-    """The point of each joint, (V,), with the sides as the layout names them.
+    """Body point of each joint, (V,), with the layout's left and right.
 
     In a layout with Kinect's SpineShoulder the joint ``neck`` is the one above it. In a layout with five finger points
     a hand and no wrist, as in iMiGUE's, ``hand`` is the wrist and the points are the fingertips from the thumb on.

@@ -44,14 +44,14 @@ def check_mirror(
 
 
 def mirror_order(
-    count: int, pairs: Iterable[Sequence[int]], what: str = "joint", field: str = "mirror_pairs", whose: str = ""
+    count: int, pairs: Iterable[Sequence[int]], kind: str = "joint", field: str = "mirror_pairs", whose: str = ""
 ) -> tuple[int, ...]:
     """Permutation of ``count`` channels by left/right pairs.
 
     Args:
         count: Number of joints or limbs.
         pairs: (left, right) indices; an index in no pair keeps its place.
-        what: What is counted, for the messages: ``"joint"`` or ``"limb"``.
+        kind: ``"joint"`` or ``"limb"``, for the messages.
         field: The field to blame in the messages.
         whose: Start of every message, such as ``"layout 'mine': "``.
 
@@ -70,20 +70,20 @@ def mirror_order(
     seen: set[int] = set()
     for left, right in pairs:
         if left == right:
-            fix = f"Leave a central {what} out."
-            raise InputError(f"{whose}{what} {short_repr(left)} is paired with itself", field=field, fix=fix)
+            fix = f"Leave a central {kind} out."
+            raise InputError(f"{whose}{kind} {short_repr(left)} is paired with itself", field=field, fix=fix)
         for index in (left, right):
             if not 0 <= index < count:
-                raise InputError(f"{whose}{what} {short_repr(index)} is not in 0..{count - 1}", field=field)
+                raise InputError(f"{whose}{kind} {short_repr(index)} is not in 0..{count - 1}", field=field)
             if index in seen:
-                raise InputError(f"{whose}{what} {short_repr(index)} stands in two pairs", field=field)
+                raise InputError(f"{whose}{kind} {short_repr(index)} stands in two pairs", field=field)
             seen.add(index)
         order[left], order[right] = right, left
     return tuple(order)
 
 
 def mirrored_limbs(limbs: Sequence[Pair], joint_mirror: Sequence[int]) -> tuple[int | None, ...]:
-    """Index of each limb's mirror image, or None where it is no limb.
+    """Index of each limb's mirror image, or None without one.
 
     Example:
         >>> mirrored_limbs([(0, 1), (0, 2), (1, 3)], joint_mirror=(0, 2, 1, 3))

@@ -16,11 +16,13 @@ WITH_EXAMPLES = sorted(
     if ">>> " in path.read_text(encoding="utf-8")
 )
 CORE = {
-    "semantic.loss": "semantic_mse semantic_scores SemanticBranch",
-    "semantic.label_vectors": "build_label_vectors identical_classes nearest_classes",
+    "semantic.loss": "semantic_mse semantic_cosine semantic_contrastive semantic_scores name_probabilities "
+    "register_loss SemanticBranch",
+    "semantic.label_vectors": "build_label_vectors load_matrix cosines identical_classes nearest_classes",
     "semantic.word_vectors": "hash_vector",
     "semantic.controls": "shuffled random_like hash_like",
-    "semantic.class_names": "split_words",
+    "semantic.targets": "rescaled centred whitened orthonormal simplex transform",
+    "semantic.class_names": "split_words parse_aliases",
     "heatmap.channels": "Channels",
     "heatmap.numba_engine": "render_heatmaps",
     "heatmap.torch_engine": "render_batch",

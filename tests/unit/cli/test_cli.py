@@ -75,6 +75,14 @@ def test_an_unknown_command_is_one_line(word, meant, capsys, monkeypatch):
     assert end.value.code == 2 and capsys.readouterr() == ("", line)
 
 
+def test_the_app_without_a_model_ends_before_it_serves(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["semloss", "app"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    line = "error: field '--joint, --limb': expected a joint model, a limb model, or both, got none.\n"
+    assert end.value.code == 2 and capsys.readouterr() == ("", line)
+
+
 def test_the_help_is_light_and_a_command_imports_its_own_module_alone():
     heavy = f"print([name for name in {HEAVY!r} if name in sys.modules])"
     assert in_fresh_process(["--help"], heavy) == "[]"

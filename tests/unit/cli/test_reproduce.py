@@ -1,5 +1,6 @@
 """The commands of the recipe, as --dry-run prints them, and what it refuses."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 
 from helpers import ROOT
 from pyskl_semloss.cli import reproduce
+from pyskl_semloss.datasets import IMIGUE
 
 SCRIPT = ROOT / "tools" / "reproduce.sh"
 SETTINGS = (
@@ -144,6 +146,7 @@ def test_smg_with_every_option_from_another_folder(dry_run, source):
     [
         (("imigue",), "expected a data set and its folder, got 1"),
         (("ntu", "raw"), "expected imigue or smg, got ntu"),
+        (("imigu", "raw"), "expected imigue or smg, got imigu; did you mean 'imigue'?"),
         (("imigue", "nowhere"), "there is no such folder"),
         (("imigue", "empty"), "expected ID/ID_light_hand.csv (raw) or train_data.npy (kit); it has neither"),
         (("smg", "empty"), "expected SampleNNNN/SampleNNNN_skeleton.csv (raw) or train_data.npy (kit)"),
@@ -164,7 +167,8 @@ def test_wrong_arguments_are_one_sentence(dry_run, source, arguments, message):
 
 
 def test_a_row_of_the_table_is_all_that_another_data_set_needs(dry_run, source, monkeypatch):
-    third = reproduce.DataSet("Third", "NAME", "_points.csv", "_gestures.csv", vector_options=("--oov", "skip"))
+    raw = dataclasses.replace(IMIGUE, name="Third", skeleton_suffix="_points.csv", label_suffix="_gestures.csv")
+    third = reproduce.DataSet(raw, "NAME", vector_options=("--oov", "skip"))
     monkeypatch.setitem(reproduce.DATA_SETS, "third", third)
     (source / "new/day1/0001").mkdir(parents=True)
     (source / "new/day1/0001/0001_points.csv").touch()

@@ -128,6 +128,8 @@ def test_a_folder_of_configs_is_copied_whole(tmp_path):
     ("words", "message"),
     [
         (["copy", "mmaction2/imigue/jiont"], "did you mean mmaction2/imigue/joint.py?"),
+        (["copy", "mmaction2/imgue/joint"], "no such config file; did you mean mmaction2/imigue/joint.py?"),
+        (["copy", "mmaction2/imigu"], "no such folder of configs; did you mean mmaction2/imigue?"),
         (["copy", "mmaction2/_base_/posec3d"], "it is no config of the package"),
         (["copy", "mmaction2/imigue/joint", "mine.py"], "expected a folder, got the name of a config"),
         (["list", "mmaction"], "invalid choice: 'mmaction'"),

@@ -93,7 +93,7 @@ def test_a_transform_keeps_the_mean_square_and_says_what_it_was():
 def test_centring_and_then_a_frame_is_refused():
     """Centred vectors are dependent: they sum to nothing."""
     labels = labels_of(drawn().astype(np.float32))
-    with pytest.raises(InputError, match="the vectors add up to zero after 'centred'"):
+    with pytest.raises(InputError, match="add up to zero after 'centred'"):
         transform(labels, ["centred", "orthonormal"])
 
 
