@@ -29,6 +29,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--b", nargs="+", default=[], metavar="FILE", help="score files of side B")
     parser.add_argument("--vectors", metavar="FILE", help="label vectors: are mistakes near the true name?")
     parser.add_argument("--subjects", metavar="FILE", help="CSV video,subject: intervals resample whole persons")
+    parser.add_argument("--over-seeds", action="store_true",
+                        help="resample the seeds, too: the n-th files of A and B are of one seed")  # fmt: skip
     parser.add_argument("--resamples", type=int, default=RESAMPLES, help="of bootstrap and permutations (10000)")
     parser.add_argument("--seed", type=int, default=0, help="of both (0)")
     args = parser.parse_args()
@@ -39,8 +41,9 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def _how(one: Difference) -> str:
-    return f"by {one.units} persons" if one.unit == "persons" else "one by one"
+def _how(difference: Difference) -> str:
+    how = f"by {difference.units} persons" if difference.unit == "persons" else "one by one"
+    return f"{how}, and {difference.models[0]} seeds" if difference.over_seeds else how
 
 
 @exit_on_error
@@ -51,17 +54,19 @@ def main() -> None:
     vectors = None if args.vectors is None else load_matrix(args.vectors, a[0].score.shape[1])
     persons = None if args.subjects is None else match_persons(a[0].sample_id, read_subjects(args.subjects))
     for metric, title in (("top1", "Top-1"), ("mean_class", "mean-class")):
-        one = paired_bootstrap(a, b, metric, resamples=args.resamples, seed=args.seed, persons=persons)
+        both = paired_bootstrap(
+            a, b, metric, resamples=args.resamples, seed=args.seed, persons=persons, over_seeds=args.over_seeds
+        )
         of = f" (means of {len(a)} and {len(b)} models)" if len(a) + len(b) > 2 else ""
-        print(f"{title:<10}  A {100 * one.a:.2f}  B {100 * one.b:.2f}{of}  B - A {100 * one.estimate:+.2f}, 95 % "
-              f"interval {100 * one.low:+.2f} to {100 * one.high:+.2f} ({one.clips} clips, resampled {_how(one)})"
+        print(f"{title:<10}  A {100 * both.a:.2f}  B {100 * both.b:.2f}{of}  B - A {100 * both.estimate:+.2f}, 95 % "
+              f"interval {100 * both.low:+.2f} to {100 * both.high:+.2f} ({both.clips} clips, resampled {_how(both)})"
         )  # fmt: skip
     if len(a) == len(b):
         for number, pair in enumerate(zip(a, b, strict=True), 1):
             test = mcnemar(*pair)
-            (both, only_a), (only_b, neither) = test.table.tolist()
+            (shared, only_a), (only_b, neither) = test.table.tolist()
             which = "McNemar" if len(a) == 1 else f"McNemar, pair {number}"
-            print(f"{which}: p = {test.p_value:.3g}; right both {both}, A alone {only_a}, B alone {only_b}, none "
+            print(f"{which}: p = {test.p_value:.3g}; right both {shared}, A alone {only_a}, B alone {only_b}, none "
                   f"{neither}")  # fmt: skip
     else:
         print(f"McNemar's test is of pairs of models; {len(a)} and {len(b)} make none.")

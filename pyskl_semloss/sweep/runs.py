@@ -38,14 +38,14 @@ class RunError(RuntimeError):
 
 @dataclass(frozen=True)
 class Tools:
-    """The commands that train and test, each without its arguments; those of this package by default."""
+    """Commands that train and test, without arguments; those of this package by default."""
 
     train: Sequence[str] = (sys.executable, "-m", "pyskl_semloss", "train")
     test: Sequence[str] = (sys.executable, "-m", "pyskl_semloss", "test")
 
 
 def train_command(run: Run, describer: Describer, tools: Tools) -> list[str]:
-    """The command line that trains a run, or goes on with it."""
+    """Command line that trains a run, or goes on with it."""
     epochs = [] if describer.epochs is None else ["--epochs", str(describer.epochs)]
     folder = str(describer.out / run.name)
     return [*tools.train, str(run.config), "--work-dir", folder, "--seed", str(run.seed), *epochs,
@@ -53,14 +53,14 @@ def train_command(run: Run, describer: Describer, tools: Tools) -> list[str]:
 
 
 def test_command(run: Run, describer: Describer, tools: Tools, checkpoint: str) -> list[str]:
-    """The command line that tests a run."""
+    """Command line that tests a run."""
     folder = describer.out / run.name
     return [*tools.test, str(run.config), checkpoint, "--work-dir", str(folder), "--out",
             str(folder / SCORE_FILE), *_options(run, describer)]  # fmt: skip
 
 
 def check_runs(runs: Sequence[Run], describer: Describer) -> dict[Run, str]:
-    """The state of every run, as :func:`pyskl_semloss.sweep.settings.check_folder` names it; nothing is written.
+    """State of every run, as :func:`pyskl_semloss.sweep.settings.check_folder` names it; nothing is written.
 
     Raises:
         InputError: A config, a file, or a folder of other settings.
@@ -73,7 +73,9 @@ def check_runs(runs: Sequence[Run], describer: Describer) -> dict[Run, str]:
     return states
 
 
-def run_all(runs: Sequence[Run], describer: Describer, tools: Tools, say: Callable[[str], None]) -> dict[Run, str]:
+def run_all(
+    runs: Sequence[Run], describer: Describer, tools: Tools, say: Callable[[str], None], order: Sequence[str] = ()
+) -> dict[Run, str]:
     """Run what is not finished; rebuild table and plot after each run.
 
     Args:
@@ -81,6 +83,7 @@ def run_all(runs: Sequence[Run], describer: Describer, tools: Tools, say: Callab
         describer: Their settings.
         tools: The programs.
         say: Takes the lines of progress.
+        order: Of the settings in the table, see :func:`pyskl_semloss.sweep.table.write_results`.
 
     Returns:
         The runs that failed, or that another process works on, each with the reason.
@@ -92,11 +95,11 @@ def run_all(runs: Sequence[Run], describer: Describer, tools: Tools, say: Callab
     open_runs = [run for run in runs if states[run] != "finished"]
     say(f"{len(runs)} runs, {len(runs) - len(open_runs)} finished before, in {describer.out}")
     begin, problems, spent = time.monotonic(), {}, []
-    for place, run in enumerate(runs, 1):
+    for position, run in enumerate(runs, 1):
         if states[run] == "finished":
             continue
         folder, start = describer.out / run.name, time.monotonic()
-        head = f"[{place}/{len(runs)}] {run.name}"
+        head = f"[{position}/{len(runs)}] {run.name}"
         say(f"{head}: {'going on' if states[run] == 'cut off' else 'started'}, log in {folder / LOG_FILE}")
         try:
             numbers = execute(run, describer, tools)
@@ -106,8 +109,8 @@ def run_all(runs: Sequence[Run], describer: Describer, tools: Tools, say: Callab
             continue
         now = time.monotonic()
         spent.append(now - start)
-        left = sum(one in open_runs for one in runs[place:]) * sum(spent) / len(spent)
-        write_results(describer.out)
+        left = sum(later in open_runs for later in runs[position:]) * sum(spent) / len(spent)
+        write_results(describer.out, order)
         say(
             f"{head}: Top-1 {100 * numbers['top1']:.2f} after {_clock(spent[-1])}; {_clock(now - begin)} so far, about "
             f"{_clock(left)} left; {best_so_far(describer.out)}"

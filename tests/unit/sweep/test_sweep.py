@@ -15,7 +15,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.io.files import sha256
 from pyskl_semloss.semantic.label_vectors import LabelVectors, build_label_vectors
-from pyskl_semloss.sweep.plan import Run, plan_runs, run_options
+from pyskl_semloss.sweep.plan import Run, Setting, plan_runs, run_options
 from pyskl_semloss.sweep.runs import Tools, check_runs, execute, run_all, test_command, train_command
 from pyskl_semloss.sweep.settings import Describer
 from pyskl_semloss.sweep.table import collect
@@ -72,7 +72,7 @@ def describer(place, epochs=2, options=(), **changes):
             "work_dir": "anywhere",
             "log_level": path,
             **changes,
-            **{key: value for key, _, value in (one.partition("=") for one in given) if "." not in key},
+            **{key: value for key, _, value in (option.partition("=") for option in given) if "." not in key},
         }
 
     return Describer(place / "out", read_config, options, epochs)
@@ -94,8 +94,9 @@ def calls(place, name):
 
 
 def test_commands_and_options(place):
-    given, base = Run(Path("j.py"), "joint", "given", 20.0, 1), Run(Path("b.py"), "joint", "baseline", None, 1)
-    shuffled = Run(Path("j.py"), "joint", "shuffled", 0.5, 1)
+    given = Run(Path("j.py"), "joint", Setting("given", 20.0), 1)
+    base = Run(Path("b.py"), "joint", Setting("baseline", None), 1)
+    shuffled = Run(Path("j.py"), "joint", Setting("shuffled", 0.5), 1)
     options, tools = ["a.b=1", "model.cls_head.label_vectors=v.npz"], Tools(("python", "t.py"), ("python", "e.py"))
     settings = describer(place, options=options)
     folder, made = f"{place}/out/alpha20_given_seed1_joint", f"{place}/out/label_vectors/shuffled_seed1.npz"
