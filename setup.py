@@ -19,7 +19,14 @@ setup(
     packages=find_packages(include=["pyskl_semloss", "pyskl_semloss.*"]),
     package_data={
         # Configs and data are links to the folders of the checkout, and files in the wheel and the sdist.
-        "pyskl_semloss": ["py.typed", ".mim/*.yml", ".mim/configs/*/*.yml", ".mim/configs/*/*/*.py", ".mim/data/*.txt"],
+        "pyskl_semloss": [
+            "py.typed",
+            ".mim/*.yml",
+            ".mim/configs/*/*.yml",
+            ".mim/configs/*/*/*.py",
+            ".mim/configs/*/*/*.yml",
+            ".mim/data/*.txt",
+        ],
         **{f"pyskl_semloss.{name}": ["assets/*"] for name in ("drawing", "report", "app")},
     },
     entry_points={"console_scripts": ["semloss = pyskl_semloss.cli.main:main"]},

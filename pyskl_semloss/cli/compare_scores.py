@@ -30,6 +30,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--b", nargs="+", default=[], metavar="FILE", help="score files of side B")
     parser.add_argument("--vectors", metavar="FILE", help="label vectors: are mistakes near the true name?")
     parser.add_argument("--subjects", metavar="FILE", help="CSV video,subject: intervals resample whole persons")
+    parser.add_argument("--over-seeds", action="store_true",
+                        help="resample the seeds, too: the n-th files of A and B are of one seed")  # fmt: skip
     parser.add_argument("--resamples", type=int, default=RESAMPLES, help="of bootstrap and permutations (10000)")
     parser.add_argument("--seed", type=int, default=0, help="of both (0)")
     args = parser.parse_args()
@@ -41,7 +43,8 @@ def parse_args() -> argparse.Namespace:
 
 
 def _resampling(difference: Difference) -> str:
-    return f"by {difference.units} persons" if difference.unit == "persons" else "one by one"
+    units = f"by {difference.units} persons" if difference.unit == "persons" else "one by one"
+    return f"{units}, and {difference.models[0]} seeds" if difference.over_seeds else units
 
 
 @exit_on_error
@@ -52,7 +55,9 @@ def main() -> None:
     vectors = None if args.vectors is None else load_matrix(args.vectors, a[0].score.shape[1])
     persons = None if args.subjects is None else match_persons(a[0].sample_id, read_subjects(args.subjects))
     for metric, title in (("top1", "Top-1"), ("mean_class", "mean-class")):
-        difference = paired_bootstrap(a, b, metric, resamples=args.resamples, seed=args.seed, persons=persons)
+        difference = paired_bootstrap(
+            a, b, metric, resamples=args.resamples, seed=args.seed, persons=persons, over_seeds=args.over_seeds
+        )
         of = f" (means of {len(a)} and {len(b)} models)" if len(a) + len(b) > 2 else ""
         interval = f"{100 * difference.low:+.2f} to {100 * difference.high:+.2f}"
         print(f"{title:<10}  A {100 * difference.a:.2f}  B {100 * difference.b:.2f}{of}  "
@@ -61,9 +66,9 @@ def main() -> None:
     if len(a) == len(b):
         for number, pair in enumerate(zip(a, b, strict=True), 1):
             test = mcnemar(*pair)
-            (both, only_a), (only_b, neither) = test.table.tolist()
+            (shared, only_a), (only_b, neither) = test.table.tolist()
             which = "McNemar" if len(a) == 1 else f"McNemar, pair {number}"
-            print(f"{which}: p = {test.p_value:.3g}; right both {both}, A alone {only_a}, B alone {only_b}, none "
+            print(f"{which}: p = {test.p_value:.3g}; right both {shared}, A alone {only_a}, B alone {only_b}, none "
                   f"{neither}")  # fmt: skip
     else:
         print(f"McNemar's test is of pairs of models; {len(a)} and {len(b)} make none.")

@@ -11,6 +11,7 @@ Usage:
     semloss prepare keypoints SRC... OUT.pkl --labels CSV [--class-names FILE] [READING] [SPLITS]
     semloss prepare keypoints SRC... OUT_FOLDER [READING]
     semloss prepare ids SRC.pkl FILE [--split test]
+    semloss prepare subset SRC.pkl OUT.pkl --split NAME [--tail RATIO] [--clips N] [--seeds S...]
     semloss prepare example FOLDER [--persons N] [--gestures N] [--seed S]
     semloss prepare store SRC.pkl OUT [--strict]
     semloss prepare pickle STORE OUT.pkl
@@ -31,6 +32,10 @@ then. Formats and options: see docs/own_keypoints.md.
 
 ``ids`` checks, before anything is trained, that an official list has the ids of a split and no others.
 
+``subset`` draws small training sets from a split, long-tailed (--tail 12: class sizes fall by 12 : 1) or with N clips a
+class, one for each seed. OUT.pkl has all clips and splits of SRC.pkl and these as further splits, such as
+train_tail12_seed0 and train_4clips_seed0.
+
 ``example`` writes a small study to try that on: recordings, labels, class names.
 How it goes on: see docs/tutorial.md.
 
@@ -43,8 +48,9 @@ import sys
 import warnings
 
 from pyskl_semloss import datasets as converters
-from pyskl_semloss.annotations import write_annotations
+from pyskl_semloss.annotations import read_annotations, write_annotations
 from pyskl_semloss.annotations.store_writer import pickle_to_store, store_to_pickle
+from pyskl_semloss.annotations.subsets import with_subsets
 from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.data_arguments import (
     add_keypoint_arguments,
@@ -150,6 +156,21 @@ def _ids(args: argparse.Namespace) -> None:
     say(f"The {len(ids)} ids of {args.ids} are those of the split {args.split!r} of {args.source}")
 
 
+def _subset(args: argparse.Namespace) -> None:
+    _check_pickle_name(args.out)
+    if args.tail is None and args.clips is None:
+        raise InputError("there is nothing to draw", field="subset", fix="Give --tail RATIO, --clips N, or both.")
+    annotations, _ = read_annotations(args.source, unknown_labels=True)
+    try:
+        result = with_subsets(annotations, args.split, args.seeds, tail=args.tail, clips=args.clips)
+    except InputError as error:
+        raise error.located(file=args.source) from None
+    write_annotations(args.out, result)
+    drawn = {name: len(ids) for name, ids in result.splits.items() if name not in annotations.splits}
+    parts = ", ".join(f"{name} {count}" for name, count in drawn.items())
+    say(f"Wrote {len(result.clips)} clips with {len(drawn)} further splits ({parts}) to {args.out}")
+
+
 def _example(args: argparse.Namespace) -> None:
     write_example_study(args.folder, args.persons, args.gestures, args.seed)
     say(f"Wrote {args.persons} labelled recordings, labels.csv, names.txt and a new recording to {args.folder}")
@@ -199,6 +220,14 @@ def _parser() -> argparse.ArgumentParser:
     ids.add_argument("ids", metavar="FILE", help="the list: ids, one a line or with commas between them")
     ids.add_argument("--split", default="test", help="the split that it is of (default: test)")
     ids.set_defaults(run=_ids)
+    subset = commands.add_parser("subset", help="small training sets: long-tailed, or few clips a class")
+    subset.add_argument("source", metavar="SRC.pkl")
+    subset.add_argument("out", metavar="OUT.pkl")
+    subset.add_argument("--split", default="train", help="the split to draw from (default: train)")
+    subset.add_argument("--tail", type=float, metavar="RATIO", help="the largest class to the smallest, as 12")
+    subset.add_argument("--clips", type=int, metavar="N", help="clips of every class")
+    subset.add_argument("--seeds", nargs="+", type=int, default=[0], help="a subset for each (default: 0)")
+    subset.set_defaults(run=_subset)
     example = commands.add_parser("example", help="a small study in the formats of own keypoints")
     example.add_argument("folder", metavar="FOLDER", help="it is made")
     example.add_argument("--persons", type=int, default=12, help="one labelled recording each (default: 12)")
@@ -214,7 +243,7 @@ def _parser() -> argparse.ArgumentParser:
     back.add_argument("source", metavar="STORE")
     back.add_argument("out", metavar="OUT.pkl")
     back.set_defaults(run=_pickle)
-    for command in (synthetic, own, example, back):
+    for command in (synthetic, own, subset, example, back):
         add_overwrite_option(command)
     return parser
 

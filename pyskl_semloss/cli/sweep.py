@@ -1,7 +1,9 @@
-"""Train and test one config over alpha, label vectors and seeds; table and plot from what is on disk.
+"""Train and test one config over alpha, label vectors, settings and seeds; table and plot from what is on disk.
 
     semloss sweep configs/mmaction2/imigue/joint.py --alpha 1 10 20 30 40 50 --seeds 0 1 2
     semloss sweep CONFIG --alpha 20 --vectors baseline given hash shuffled random --modality joint limb
+    semloss sweep CONFIG --settings settings.yml --seeds 0 1 2 3 4 --against none glove_mse
+    semloss sweep CONFIG --cfg-options train_dataloader.dataset.split=train_tail12_seed{seed}
     semloss sweep CONFIG --epochs 5 --cfg-options train_dataloader.batch_size=8 --dry-run
     CUDA_VISIBLE_DEVICES=0 semloss sweep CONFIG --shard 1/2 &  CUDA_VISIBLE_DEVICES=1 ... --shard 2/2
     semloss sweep --out work_dirs/imigue/sweep --table-only
@@ -10,6 +12,7 @@ Run it again after an interruption: finished runs are skipped, the one that was 
 """
 
 import argparse
+import functools
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +25,8 @@ from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.resources import find_config
 from pyskl_semloss.io.results import add_overwrite_option
-from pyskl_semloss.sweep.plan import KINDS, PAPER_ALPHAS, plan_runs, take_shard
-from pyskl_semloss.sweep.runs import Tools, check_runs, run_all, test_command, train_command
+from pyskl_semloss.sweep.plan import KINDS, PAPER_ALPHAS, plan_runs, read_settings, take_shard
+from pyskl_semloss.sweep.runs import Reporting, Tools, check_runs, run_all, test_command, train_command
 from pyskl_semloss.sweep.settings import Describer
 from pyskl_semloss.sweep.table import write_results
 
@@ -32,26 +35,33 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argument_parser(__doc__)
     parser.add_argument("config", nargs="?", help="config with the semantic branch, a file or a name")
-    parser.add_argument("--alpha", nargs="+", type=float, default=PAPER_ALPHAS, help="default: 1 10 20 30 40 50")
+    parser.add_argument("--alpha", nargs="+", type=float, help="default: 1 10 20 30 40 50")
     parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2), help="default: 0 1 2")
     parser.add_argument("--modality", nargs="+", choices=("joint", "limb"), default=(), help="default: the config's")
-    parser.add_argument("--vectors", nargs="+", choices=KINDS, default=("baseline", "given"),
+    parser.add_argument("--vectors", nargs="+", choices=KINDS,
                         help="default: baseline given")  # fmt: skip
+    parser.add_argument("--settings", metavar="FILE", help="YAML or JSON: settings by name, in place of --alpha and "
+                        "--vectors")  # fmt: skip
+    parser.add_argument("--against", nargs="+", default=(), metavar="NAME",
+                        help="settings that the others are compared with (default: the baseline)")  # fmt: skip
     parser.add_argument("--epochs", type=int, help="train for another number of epochs than the config's")
     parser.add_argument("--out", help="folder of all runs (default: work_dirs/FOLDER_OF_THE_CONFIG/sweep)")
     parser.add_argument("--shard", default="1/1", metavar="i/n", help="take every n-th run, from the i-th on")
-    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="for all runs")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE",
+                        help="for all runs; {seed} in a value is the seed of the run")  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="show runs, states and commands; do nothing")
     parser.add_argument("--table-only", action="store_true", help="rebuild table and plot, run nothing")
     add_overwrite_option(parser)
     args = parser.parse_args()
     if args.config is None and not (args.table_only and args.out):
         parser.error("expected a config; only --table-only with --out needs none")
+    if args.settings and (args.alpha or args.vectors):
+        parser.error("--settings says which alpha and label vectors there are: leave --alpha and --vectors out")
     return args
 
 
 def read_config(path: str, options: Sequence[str]) -> dict[str, Any]:
-    """A config with its bases and the options merged, without importing what it registers."""
+    """Config with its bases and the options merged, without importing what it registers."""
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
@@ -74,9 +84,11 @@ def main() -> None:
     args = parse_args()
     out = Path(args.out or Path("work_dirs") / Path(find_config(args.config)).resolve().parent.name / "sweep")
     problems = {}
+    settings = read_settings(args.settings) if args.settings else []
+    order = [setting.name for setting in settings]
     if not args.table_only:
-        runs = plan_runs(args.config, alphas=args.alpha, seeds=args.seeds, modalities=args.modality,
-                         vectors=args.vectors)  # fmt: skip
+        runs = plan_runs(args.config, alphas=args.alpha or PAPER_ALPHAS, seeds=args.seeds, modalities=args.modality,
+                         vectors=args.vectors or ("baseline", "given"), settings=settings)  # fmt: skip
         runs = take_shard(runs, args.shard)
         describer = Describer(out, read_config, args.cfg_options, args.epochs)
         tools = Tools()
@@ -86,13 +98,14 @@ def main() -> None:
                 say(shlex.join(train_command(run, describer, tools)))
                 say(shlex.join(test_command(run, describer, tools, str(out / run.name / "LAST_CHECKPOINT"))))
             return
-        problems = run_all(runs, describer, tools, say)
+        write = functools.partial(write_results, order=order)
+        problems = run_all(runs, describer, tools, say, Reporting(write))
     if problems:
         say(f"{len(problems)} run{'s' * (len(problems) > 1)} did not finish:", error=True)
         for run, reason in problems.items():
             say(f"  {run.name}: {reason}", error=True)
     if not problems or any(out.glob("*/done.json")):
-        written = write_results(out)
+        written = write_results(out, order, args.against)
         print((out / "table.md").read_text(encoding="utf-8"))
         say(f"Wrote {', '.join(path.name for path in written)} to {out}")
     raise SystemExit(1 if problems else 0)

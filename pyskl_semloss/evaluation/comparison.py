@@ -33,6 +33,7 @@ class Difference(NamedTuple):
         seed: Seed of the draws.
         unit: What was drawn, ``"clips"`` or ``"persons"``.
         units: How many there are.
+        over_seeds: Whether pairs of models were drawn, too.
     """
 
     metric: str
@@ -48,6 +49,7 @@ class Difference(NamedTuple):
     seed: int
     unit: str = "clips"
     units: int = 0
+    over_seeds: bool = False
 
 
 class McNemar(NamedTuple):
@@ -71,6 +73,7 @@ def paired_bootstrap(
     level: float = 0.95,
     seed: int = 0,
     persons: Mapping[str, str] | None = None,
+    over_seeds: bool = False,
 ) -> Difference:
     """Difference of a metric between two sides, with its bootstrap interval.
 
@@ -78,9 +81,10 @@ def paired_bootstrap(
 
     Clips are drawn with replacement, the same ones for both sides, and all clips of a person together where persons are
     given. For several models (seeds) of a side the metric is the mean over them, in each resample as well: the interval
-    says how the difference depends on the choice of the test clips, or persons, for these trained models; the spread
-    over seeds is not in it. Mean-class accuracy is over the classes that occur in a resample. Efron, Tibshirani, "An
-    Introduction to the Bootstrap", 1993, section 13.3.
+    says how the difference depends on the choice of the test clips, or persons, for these trained models. The spread
+    over seeds is in it with ``over_seeds``: then the pairs of models are drawn with replacement, too, independently of
+    the clips; Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007. Mean-class accuracy is over the
+    classes that occur in a resample. Efron, Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
 
     Args:
         a: Score files of side A, at least one; aligned by clip id, as fusion does it.
@@ -91,10 +95,12 @@ def paired_bootstrap(
         seed: Of the draws.
         persons: Person of each clip by id; one for all clips is as none, see
             :func:`pyskl_semloss.evaluation.resampling.sampling_units`.
+        over_seeds: Draw pairs of models, too; the n-th of A and the n-th of B are of the same seed. Of a single pair it
+            changes nothing.
 
     Raises:
         InputError: The score files do not belong together (see :func:`pyskl_semloss.evaluation.fusion.align`), no label
-            is known, or an argument is out of range.
+            is known, an argument is out of range, or models cannot be paired.
 
     Example:
         >>> ids, label = np.array(["a", "b", "c"]), np.array([0, 1, 1])
@@ -105,13 +111,24 @@ def paired_bootstrap(
         (0.6667, 0.0, 1.0)
     """
     _check_options(metric, resamples, level, seed)
+    if over_seeds and len(a) != len(b):
+        raise InputError(f"expected a model of each seed on both sides, got {len(a)} and {len(b)}", field="over_seeds")
     label, hits, units = _hits([*a, *b], len(a), len(b), persons)
     side = np.stack([hits[: len(a)].mean(axis=0), hits[len(a) :].mean(axis=0)])
     by_class = label if metric == "mean_class" else None
     both = resampled_accuracy(np.ones((1, len(label))), side, by_class)[0]
+    pairs = np.random.default_rng([seed, 1])
+
+    def difference(times: np.ndarray) -> np.ndarray:
+        if not over_seeds:
+            return np.diff(resampled_accuracy(times, side, by_class))[:, 0]
+        accuracy = resampled_accuracy(times, hits, by_class)
+        weight = pairs.multinomial(len(a), np.full(len(a), 1 / len(a)), len(times)) / len(a)
+        return ((accuracy[:, len(a) :] - accuracy[:, : len(a)]) * weight).sum(axis=1)
+
     low, high = bootstrap(
         units,
-        lambda times: np.diff(resampled_accuracy(times, side, by_class))[:, 0],
+        difference,
         resamples=resamples,
         level=level,
         seed=seed,
@@ -130,6 +147,7 @@ def paired_bootstrap(
         seed=seed,
         unit=units.kind,
         units=units.count,
+        over_seeds=over_seeds,
     )
 
 

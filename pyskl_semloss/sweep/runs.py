@@ -38,7 +38,7 @@ class RunError(RuntimeError):
 
 @dataclass(frozen=True)
 class Tools:
-    """The commands that train and test, each without its arguments; those of this package by default."""
+    """Commands that train and test, without arguments; those of this package by default."""
 
     train: Sequence[str] = (sys.executable, "-m", "pyskl_semloss", "train")
     test: Sequence[str] = (sys.executable, "-m", "pyskl_semloss", "test")
@@ -60,7 +60,7 @@ class Reporting:
 
 
 def train_command(run: Run, describer: Describer, tools: Tools) -> list[str]:
-    """The command line that trains a run, or goes on with it."""
+    """Command line that trains a run, or goes on with it."""
     epochs = [] if describer.epochs is None else ["--epochs", str(describer.epochs)]
     folder = str(describer.out / run.name)
     return [*tools.train, str(run.config), "--work-dir", folder, "--seed", str(run.seed), *epochs,
@@ -68,14 +68,14 @@ def train_command(run: Run, describer: Describer, tools: Tools) -> list[str]:
 
 
 def test_command(run: Run, describer: Describer, tools: Tools, checkpoint: str) -> list[str]:
-    """The command line that tests a run."""
+    """Command line that tests a run."""
     folder = describer.out / run.name
     return [*tools.test, str(run.config), checkpoint, "--work-dir", str(folder), "--out",
             str(folder / SCORE_FILE), *_options(run, describer)]  # fmt: skip
 
 
 def check_runs(runs: Sequence[Run], describer: Describer) -> dict[Run, str]:
-    """The state of every run, as :func:`pyskl_semloss.sweep.settings.check_folder` names it; nothing is written.
+    """State of every run, as :func:`pyskl_semloss.sweep.settings.check_folder` names it; nothing is written.
 
     Raises:
         InputError: A config, a file, or a folder of other settings.
@@ -115,11 +115,11 @@ def run_all(
     open_runs = [run for run in runs if states[run] != "finished"]
     say(f"{len(runs)} runs, {len(runs) - len(open_runs)} finished before, in {describer.out}")
     begin, problems, spent = time.monotonic(), {}, []
-    for place, run in enumerate(runs, 1):
+    for position, run in enumerate(runs, 1):
         if states[run] == "finished":
             continue
         folder, start = describer.out / run.name, time.monotonic()
-        head = f"[{place}/{len(runs)}] {run.name}"
+        head = f"[{position}/{len(runs)}] {run.name}"
         say(f"{head}: {'going on' if states[run] == 'cut off' else 'started'}, log in {folder / LOG_FILE}")
         try:
             numbers = execute(run, describer, tools)
@@ -129,7 +129,7 @@ def run_all(
             continue
         now = time.monotonic()
         spent.append(now - start)
-        left = sum(one in open_runs for one in runs[place:]) * sum(spent) / len(spent)
+        left = sum(later in open_runs for later in runs[position:]) * sum(spent) / len(spent)
         reporting.write(describer.out)
         say(
             f"{head}: {reporting.headline(folder, numbers)} after {_clock(spent[-1])}; {_clock(now - begin)} so far, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from pyskl_semloss.io.files import sha256
 from pyskl_semloss.io.records import flatten, read_record, short_json
 from pyskl_semloss.semantic.controls import CONTROLS
 from pyskl_semloss.semantic.label_vectors import LabelVectors
-from pyskl_semloss.sweep.plan import Run, run_options
+from pyskl_semloss.semantic.targets import transform
+from pyskl_semloss.sweep.plan import Run, fill_seed, run_options
 
 SETTINGS_FILE = "settings.json"
 DONE_FILE = "done.json"
@@ -31,7 +32,7 @@ _CONTENT = (
 )
 _VECTORS = "model.cls_head.label_vectors"
 _SHARED = ("epochs", "data")
-_OWN = ("model", "vectors", "alpha", "seed", "label_vectors", "unseen", "transform")
+_OWN = ("model", "setting", "vectors", "alpha", "seed", "label_vectors", "unseen", "transform")
 
 
 class Describer:
@@ -53,16 +54,21 @@ class Describer:
         self._hashes: dict[str, str] = {}
 
     def vectors_file(self, run: Run) -> Path | None:
-        """Where the label vectors that are drawn for a run lie; None where they are the config's, or there are none."""
-        return self.out / "label_vectors" / f"{run.vectors}_seed{run.seed}.npz" if run.vectors in CONTROLS else None
+        """File of the label vectors that are made for a run; None where they are as given, or there are none."""
+        setting = run.setting
+        if setting.vectors not in CONTROLS and not setting.transform:
+            return None
+        return self.out / "label_vectors" / f"{setting.name or setting.vectors}_seed{run.seed}.npz"
 
     def all_options(self, run: Run) -> list[str]:
         """The ``--cfg-options`` of the run's training and test."""
-        made = self.vectors_file(run)
-        return run_options(run, self.options, None if made is None else str(made))
+        vectors = self.vectors_file(run)
+        if vectors is None and run.setting.label_vectors is not None:
+            vectors = Path(self._given(run))
+        return [fill_seed(option, run) for option in run_options(run, self.options, vectors and str(vectors))]
 
     def describe(self, run: Run) -> dict[str, Any]:
-        """Everything that the run's numbers depend on, as JSON.
+        """Settings that the run's numbers depend on, as JSON.
 
         Raises:
             InputError: The config cannot be used, or a file that it names is not there.
@@ -72,31 +78,41 @@ class Describer:
         for key in ("train", "val", "test"):
             dataset = (config.get(f"{key}_dataloader") or {}).get("dataset") or {}
             if dataset.get("ann_file"):
-                path = os.path.join(dataset.get("data_root") or "", dataset["ann_file"])
+                path = fill_seed(os.path.join(dataset.get("data_root") or "", dataset["ann_file"]), run)
                 data[key] = self._hash(path, run, f"{key}_dataloader.dataset.ann_file")
         content = _without_paths(config)
+        setting = run.setting
         return {
             "model": run.model,
-            "vectors": run.vectors,
-            "alpha": run.alpha,
+            "setting": setting.name or None,
+            "vectors": setting.vectors,
+            "alpha": setting.alpha,
             "seed": run.seed,
             "epochs": self.epochs or (config.get("train_cfg") or {}).get("max_epochs"),
             "data": data,
-            "label_vectors": None if run.alpha is None else self._hash(self._given(run), run, _VECTORS),
+            "label_vectors": None if setting.alpha is None else self._hash(self._given(run), run, _VECTORS),
+            "transform": list(setting.transform) or None,
+            "options": [key for key, _ in setting.options],
             "config_file": str(run.config),
             "config_sha256": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
             "config": content,
         }
 
     def make_vectors(self, run: Run) -> None:
-        """Write the label vectors that are drawn for a run; the same bytes every time.
+        """Write the label vectors that are made for a run; the same bytes every time.
 
         Raises:
-            InputError: The config's label vectors have no names or words, or cannot be shuffled.
+            InputError: The given label vectors have no names or words, cannot be shuffled, or not be transformed.
         """
         path = self.vectors_file(run)
-        if path is not None:
-            CONTROLS[run.vectors](LabelVectors.load(self._given(run)), run.seed).save(path)
+        if path is None:
+            return
+        labels, setting = LabelVectors.load(self._given(run)), run.setting
+        if setting.transform:
+            labels = transform(labels, setting.transform)
+        if setting.vectors in CONTROLS:
+            labels = CONTROLS[setting.vectors](labels, run.seed)
+        labels.save(path)
 
     def _config(self, run: Run) -> Mapping[str, Any]:
         key = (str(run.config), *run_options(run, self.options))
@@ -114,7 +130,10 @@ class Describer:
                 field=_VECTORS,
                 fix="A sweep needs a config with the semantic head, and a file in it.",
             )
-        return value
+        own = run.setting.label_vectors
+        if own is None:
+            return fill_seed(value, run)
+        return own if os.path.dirname(own) else os.path.join(os.path.dirname(value), own)
 
     def _hash(self, path: str, run: Run, field: str) -> str:
         if path not in self._hashes:
@@ -125,18 +144,18 @@ class Describer:
 
 
 def check_folder(folder: Path, settings: Mapping[str, Any]) -> str:
-    """What became of a run so far: ``"new"``, ``"cut off"`` or ``"finished"``.
+    """State of a run: ``"new"``, ``"cut off"`` or ``"finished"``.
 
     Raises:
         InputError: The folder is of other settings, holds a checkpoint of unknown ones, or its score file is not the
             one that its numbers are of.
     """
-    found = read_record(folder / SETTINGS_FILE, advice(folder))
-    if found is None:
+    before = read_record(folder / SETTINGS_FILE, advice(folder))
+    if before is None:
         if (folder / "last_checkpoint").exists():
             raise InputError("it holds a checkpoint, but not the settings of it", file=folder, fix=advice(folder))
         return "new"
-    changes = differences(found, settings, (*_OWN, *_SHARED, "config"))
+    changes = differences(before, settings, (*_OWN, *_SHARED, "config"))
     if changes:
         raise InputError(f"it is of other settings: {'; '.join(changes)}", file=folder, fix=advice(folder))
     done = read_record(folder / DONE_FILE, advice(folder))
@@ -159,27 +178,36 @@ def check_others(out: Path, settings: Mapping[str, Any]) -> None:
     for path in sorted(out.glob(f"*/{SETTINGS_FILE}")):
         other = read_record(path, advice(path.parent)) or {}
         keys = [*_SHARED, *(["config"] if _same_config(other, settings) else [])]
-        changes = differences(other, settings, keys)
+        options = {*(other.get("options") or ()), *(settings.get("options") or ())}
+        changes = differences(_without_options(other, options), _without_options(settings, options), keys)
         if changes:
             fix = "Give the same settings, or another folder with --out."
             raise InputError(f"a run there has other settings: {'; '.join(changes)}", file=path.parent, fix=fix)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
-    """Which settings differ, in words, at most four."""
-    there, now = (flatten({key: one.get(key) for key in keys}) for one in (old, new))
+    """Differing settings in words, at most four."""
+    there, now = (flatten({key: settings.get(key) for key in keys}) for settings in (old, new))
     changed = [key for key in {**there, **now} if there.get(key) != now.get(key)]
     shown = [f"{key} {short_json(there.get(key))} there, {short_json(now.get(key))} now" for key in changed[:4]]
     return shown + ([f"{len(changed) - 4} more"] if len(changed) > 4 else [])
 
 
 def advice(folder: Path) -> str:
-    """What to do where a record of the folder cannot be used."""
+    """Remedy where a record of the folder cannot be used."""
     return f"Delete {folder} to run it anew, or give another folder with --out."
 
 
-def _same_config(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return one.get("model") == other["model"] and (one.get("alpha") is None) == (other["alpha"] is None)
+def _same_config(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return old.get("model") == new["model"] and (old.get("alpha") is None) == (new["alpha"] is None)
+
+
+def _without_options(settings: Mapping[str, Any], options: Iterable[str]) -> dict[str, Any]:
+    """Settings whose config lacks what the options of a setting set, in which runs of a sweep may differ."""
+    prefixes = tuple(f"{option}." for option in options)
+    config = flatten(settings.get("config") or {})
+    shared = {key: value for key, value in config.items() if not f"{key}.".startswith(prefixes)}
+    return {**settings, "config": shared}
 
 
 def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,11 @@ from pyskl_semloss.evaluation.metrics import all_metrics
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.io.records import read_record, write_record
 from pyskl_semloss.io.results import result_file
+from pyskl_semloss.sweep.differences import differences_csv, differences_markdown, paired_differences
 from pyskl_semloss.sweep.plan import KINDS, number
 from pyskl_semloss.sweep.settings import DONE_FILE, advice
 
+_SAME = ("setting", "vectors", "alpha", "seed")
 METRICS = {
     "top1": "Top-1",
     "top5": "Top-5",
@@ -33,24 +35,24 @@ METRICS = {
 NOTE = (
     "Percent, mean ± standard deviation (n - 1) over the seeds; best is the best single seed, by Top-1. The numbers "
     "are of the split that the config tests on: an alpha that is chosen by them is not confirmed by them. Fusion is of "
-    "joint and limb of the same seed, alpha and label vectors, 2 : 3."
+    "joint and limb of the same seed and setting, 2 : 3."
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """The runs of one setting, over the seeds.
+    """Runs of one setting, over the seeds.
 
     Attributes:
         model: Such as ``joint``.
-        vectors: What the label vectors are, or ``baseline``.
+        setting: Its name, else the kind of the label vectors, or ``baseline``.
         alpha: None for a baseline.
         seeds: The n seeds, in order.
         values: Metric -> its n values, as fractions; a metric that a run lacks is left out.
     """
 
     model: str
-    vectors: str
+    setting: str
     alpha: float | None
     seeds: tuple[int, ...]
     values: dict[str, tuple[float, ...]]
@@ -70,20 +72,23 @@ class Row:
 
 
 def collect(out: Path) -> list[dict[str, Any]]:
-    """The ``done.json`` of every finished run, with the folder's ``name``; damaged ones are left out with a warning."""
-    found, damaged = [], []
+    """Contents of ``done.json`` of every finished run, with the folder's ``name``.
+
+    Damaged ones are left out with a warning.
+    """
+    results, damaged = [], []
     for path in sorted(out.glob(f"*/{DONE_FILE}")):
         try:
             done = read_record(path, advice(path.parent))
         except InputError:
             done = {}
         if done and _is_result(done):
-            found.append({**done, "name": path.parent.name})
+            results.append({**done, "name": path.parent.name})
         elif done is not None:
             damaged.append(path.parent.name)
     if damaged:
         warnings.warn(f"{len(damaged)} runs have a damaged {DONE_FILE}: {', '.join(damaged[:3])}", stacklevel=2)
-    return found
+    return results
 
 
 def _is_result(done: dict[str, Any]) -> bool:
@@ -91,6 +96,7 @@ def _is_result(done: dict[str, Any]) -> bool:
     return (
         isinstance(done.get("model"), str)
         and isinstance(done.get("vectors"), str)
+        and isinstance(done.get("setting") or "", str)
         and (alpha is None or _is_number(alpha))
         and type(done.get("seed")) is int
         and isinstance(done.get("score_file", ""), str)
@@ -105,64 +111,72 @@ def _is_number(value: object) -> bool:
 
 
 def fusions(results: Sequence[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
-    """What joint and limb runs that differ in nothing else make together, weighted as in the paper.
+    """Fusions of joint and limb runs that differ in nothing else, weighted as in the paper.
 
     Args:
-        results: What :func:`collect` found.
+        results: Of :func:`collect`.
         out: The folder of the runs, with their score files.
 
     Returns:
         As ``results``, ``model`` being ``fusion``, ``parts`` the two folders. A pair whose score files are damaged or
         gone is left out with a warning.
     """
-    place = {(one["model"], one["vectors"], one["alpha"], one["seed"]): one for one in results}
-    found, failed = [], []
-    for (model, *rest), joint in place.items():
+    run_of = {(run["model"], *(run.get(key) for key in _SAME)): run for run in results}
+    fused, failed = [], []
+    for (model, *rest), joint in run_of.items():
         words = model.split("_")
-        limb = place.get(("_".join("limb" if word == "joint" else word for word in words), *rest))
+        limb = run_of.get(("_".join("limb" if word == "joint" else word for word in words), *rest))
         if "joint" not in words or limb is None:
             continue
         pair = {"joint": joint, "limb": limb}
         try:
-            scores = [Scores.load(out / one["name"] / one["score_file"]) for one in pair.values()]
+            scores = [Scores.load(out / run["name"] / run["score_file"]) for run in pair.values()]
             numbers = all_metrics(fuse(align(scores), [PAPER_WEIGHTS[modality] for modality in pair]))
         except (InputError, KeyError):
             failed.append(joint["name"])
             continue
         name = "_".join("fusion" if word == "joint" else word for word in words)
-        parts = [one["name"] for one in pair.values()]
-        found.append({**dict(zip(("vectors", "alpha", "seed"), rest, strict=True)), "model": name, "metrics": numbers,
-                      "parts": parts})  # fmt: skip
+        parts = [run["name"] for run in pair.values()]
+        fused.append({**dict(zip(_SAME, rest, strict=True)), "model": name, "metrics": numbers, "parts": parts})
     if failed:
         warnings.warn(f"{len(failed)} pairs could not be fused: {', '.join(failed[:3])}", stacklevel=2)
-    return found
+    return fused
 
 
-def rows(results: Sequence[dict[str, Any]]) -> list[Row]:
-    """The results grouped by setting, ordered by model, kind of label vectors and alpha."""
+def rows(results: Sequence[dict[str, Any]], order: Sequence[str] = ()) -> list[Row]:
+    """Results grouped by setting, ordered by model, setting and alpha.
+
+    Args:
+        results: Of :func:`collect`, and :func:`fusions`.
+        order: Names of settings that come first, in this order.
+    """
     groups: dict[tuple[str, str, float | None], list[dict[str, Any]]] = {}
-    for one in results:
-        groups.setdefault((one["model"], one["vectors"], one["alpha"]), []).append(one)
+    for run in results:
+        groups.setdefault((run["model"], run.get("setting") or run["vectors"], run["alpha"]), []).append(run)
     table = []
-    for (model, vectors, alpha), group in groups.items():
-        group.sort(key=lambda one: one["seed"])
+    for (model, setting, alpha), group in groups.items():
+        group.sort(key=lambda run: run["seed"])
         values = {
-            metric: tuple(one["metrics"][metric] for one in group)
+            metric: tuple(run["metrics"][metric] for run in group)
             for metric in METRICS
-            if all(metric in one["metrics"] for one in group)
+            if all(metric in run["metrics"] for run in group)
         }
-        table.append(Row(model, vectors, alpha, tuple(one["seed"] for one in group), values))
-    return sorted(table, key=lambda row: (row.model, _kind_order(row.vectors), row.alpha or 0.0))
+        table.append(Row(model, setting, alpha, tuple(run["seed"] for run in group), values))
+    known = list(dict.fromkeys((*order, *KINDS)))
+    position = {name: at for at, name in enumerate(known)}
+    return sorted(
+        table, key=lambda row: (row.model, position.get(row.setting, len(known)), row.setting, row.alpha or 0.0)
+    )
 
 
 def markdown(table: Sequence[Row]) -> str:
-    """The table as Markdown, in percent, with what its numbers mean below it."""
+    """Table as Markdown, in percent, with what its numbers mean below it."""
     shown = [metric for metric in METRICS if any(metric in row.values for row in table)]
-    head = ["model", "label vectors", "alpha", "n", *(METRICS[metric] for metric in shown)]
+    head = ["model", "setting", "alpha", "n", *(METRICS[metric] for metric in shown)]
     head.insert(5, "best")
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in table:
-        cells = [row.model, row.vectors, "-" if row.alpha is None else number(row.alpha), str(len(row.seeds))]
+        cells = [row.model, row.setting, "-" if row.alpha is None else number(row.alpha), str(len(row.seeds))]
         numbers = [_cell(row, metric) for metric in shown]
         numbers.insert(1, _percent(row.best()))
         lines.append(f"| {' | '.join([*cells, *numbers])} |")
@@ -170,40 +184,57 @@ def markdown(table: Sequence[Row]) -> str:
 
 
 def csv_text(table: Sequence[Row]) -> str:
-    """The table as CSV, in fractions: mean, standard deviation and best of every metric."""
+    """Table as CSV, in fractions: mean, standard deviation and best of every metric."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     ends = ("mean", "deviation", "best")
     columns = [f"{metric}_{end}" for metric in METRICS for end in ends]
-    writer.writerow(["model", "vectors", "alpha", "n", "seeds", *columns])
+    writer.writerow(["model", "setting", "alpha", "n", "seeds", *columns])
     for row in table:
         numbers = [getattr(row, end)(metric) for metric in METRICS for end in ends]
         alpha = "" if row.alpha is None else number(row.alpha)
-        writer.writerow([row.model, row.vectors, alpha, len(row.seeds), " ".join(map(str, row.seeds)), *numbers])
+        writer.writerow([row.model, row.setting, alpha, len(row.seeds), " ".join(map(str, row.seeds)), *numbers])
     return stream.getvalue()
 
 
-def write_results(out: Path) -> list[Path]:
-    """Rebuild ``table.md``, ``.csv``, ``.json`` and ``plot.png``, ``.svg`` from the finished runs on disk.
+def write_results(out: Path, order: Sequence[str] = (), references: Sequence[str] | None = None) -> list[Path]:
+    """Rebuild table, differences and plot from the finished runs on disk.
 
-    Without matplotlib there is no plot, and a warning.
+    They are ``table.md``, ``.csv``, ``.json``, ``differences.csv`` and ``plot.png``, ``.svg``. Without matplotlib there
+    is no plot, and a warning.
+
+    Args:
+        out: The folder of the runs.
+        order: Names of settings that come first, in this order.
+        references: Settings that others are compared with, by name; the baseline where it is empty, none where it is
+            None: intervals take a second each.
 
     Returns:
         The files written.
 
     Raises:
-        InputError: There is no finished run.
+        InputError: There is no finished run, or none of a reference.
     """
     results = collect(out)
     if not results:
         raise InputError("there is no finished run in this folder", file=out)
+    compared = [] if references is None else paired_differences(results, out, references, order)
     results += fusions(results, out)
-    table = rows(results)
-    written = [out / "table.md", out / "table.csv", out / "table.json"]
-    for path, text in zip(written, (markdown(table), csv_text(table)), strict=False):
-        with result_file(path, "w", encoding="utf-8") as stream:
+    table = rows(results, order)
+    texts = {"table.md": markdown(table) + differences_markdown(compared), "table.csv": csv_text(table)}
+    if compared:
+        texts["differences.csv"] = differences_csv(compared)
+    for name, text in texts.items():
+        with result_file(out / name, "w", encoding="utf-8") as stream:
             stream.write(text)
-    write_record(written[2], {"note": NOTE, "rows": [_as_json(row) for row in table], "runs": results})
+    content = {
+        "note": NOTE,
+        "rows": [_as_json(row) for row in table],
+        "differences": [each.as_json() for each in compared],
+        "runs": results,
+    }
+    write_record(out / "table.json", content)
+    written = [out / name for name in (*texts, "table.json")]
     try:
         return written + write_plot(table, out)
     except ImportError:
@@ -212,13 +243,9 @@ def write_results(out: Path) -> list[Path]:
 
 
 def best_so_far(out: Path) -> str:
-    """Which finished run has the highest Top-1, in words."""
-    best = max(collect(out), key=lambda one: one["metrics"]["top1"], default=None)
+    """Finished run with the highest Top-1, in words."""
+    best = max(collect(out), key=lambda run: run["metrics"]["top1"], default=None)
     return "nothing finished" if best is None else f"best {100 * best['metrics']['top1']:.2f} ({best['name']})"
-
-
-def _kind_order(kind: str) -> int:
-    return KINDS.index(kind) if kind in KINDS else len(KINDS)
 
 
 def _percent(value: float | None) -> str:
@@ -236,7 +263,7 @@ def _as_json(row: Row) -> dict[str, Any]:
         for metric in row.values
     }
     return {
-        "model": row.model, "vectors": row.vectors, "alpha": row.alpha, "n": len(row.seeds), "seeds": list(row.seeds),
+        "model": row.model, "setting": row.setting, "alpha": row.alpha, "n": len(row.seeds), "seeds": list(row.seeds),
         "metrics": metrics,
     }  # fmt: skip
 
@@ -253,7 +280,8 @@ _LOOK = {
 def write_plot(table: Sequence[Row], out: Path, metric: str = "top1") -> list[Path]:
     """Write ``plot.png`` and ``plot.svg``: one panel for each model, one line for each kind of label vectors.
 
-    Error bars and the band are one standard deviation over the seeds; the small points are the single seeds.
+    Settings with a name stand one below the other instead. Error bars and the band are one standard deviation over the
+    seeds; the small points are the single seeds.
 
     Args:
         table: Rows as the table has them.
@@ -267,22 +295,45 @@ def write_plot(table: Sequence[Row], out: Path, metric: str = "top1") -> list[Pa
     from matplotlib.figure import Figure
 
     models = list(dict.fromkeys(row.model for row in table))
+    named = list(dict.fromkeys(row.setting for row in table if row.setting not in KINDS))
     with matplotlib.rc_context({"svg.hashsalt": "pyskl_semloss", "font.size": 10}):
         figure = Figure(figsize=(2.2 + 4.4 * len(models), 4.0), layout="constrained")
         panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
         for model, panel in zip(models, panels, strict=True):
-            _draw([row for row in table if row.model == model and metric in row.values], panel, metric)
+            shown = [row for row in table if row.model == model and metric in row.values]
             panel.set_title(model)
-        panels[0].set_ylabel("Top-1, %" if metric == "top1" else f"{metric}, %")
-        entries = {
-            name: line for panel in panels for line, name in zip(*panel.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(entries.values(), entries.keys(), loc="outside right upper", frameon=False, title=_label(table))
+            if named:
+                _draw_named(shown, list(dict.fromkeys(row.setting for row in table)), panel, metric)
+            else:
+                _draw(shown, panel, metric)
+        title = "Top-1, %" if metric == "top1" else f"{metric}, %"
+        if named:
+            figure.supxlabel(f"{title} ({_label(table).replace(chr(10), ' ')})", fontsize="medium")
+        else:
+            panels[0].set_ylabel(title)
+            entries = {
+                name: line for panel in panels for line, name in zip(*panel.get_legend_handles_labels(), strict=True)
+            }
+            figure.legend(
+                entries.values(), entries.keys(), loc="outside right upper", frameon=False, title=_label(table)
+            )
         written = [out / "plot.png", out / "plot.svg"]
         for path, metadata in zip(written, ({"Software": None}, {"Date": None}), strict=True):
             with result_file(path) as stream:
                 figure.savefig(stream, format=path.suffix[1:], dpi=150, metadata=metadata)
     return written
+
+
+def _draw_named(rows: Sequence[Row], settings: list[str], panel: Any, metric: str) -> None:
+    for row in rows:
+        height, values = settings.index(row.setting), [100 * value for value in row.values[metric]]
+        spread = 100 * (row.deviation(metric) or 0)
+        panel.errorbar(statistics.fmean(values), height, xerr=spread, color=SERIES[0], marker="o", capsize=3)
+        panel.plot(values, [height] * len(values), ".", color=FAINT, markersize=4)
+    panel.set_yticks(range(len(settings)), settings)
+    panel.set_ylim(len(settings) - 0.5, -0.5)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(axis="x", alpha=0.3, linewidth=0.6)
 
 
 def _draw(rows: Sequence[Row], panel: Any, metric: str) -> None:
@@ -293,11 +344,11 @@ def _draw(rows: Sequence[Row], panel: Any, metric: str) -> None:
             panel.axhline(mean, color=FAINT, linewidth=1.2, label="baseline")
     curves = [row for row in rows if row.alpha is not None]
     alphas = sorted({row.alpha for row in curves if row.alpha is not None})
-    kinds = list(dict.fromkeys(row.vectors for row in curves))
-    for place, kind in enumerate(kinds):
+    kinds = list(dict.fromkeys(row.setting for row in curves))
+    for at, kind in enumerate(kinds):
         # Side by side, so that no error bar hides another.
-        shift = 0.1 * (place - (len(kinds) - 1) / 2)
-        chosen = [row for row in curves if row.vectors == kind]
+        shift = 0.1 * (at - (len(kinds) - 1) / 2)
+        chosen = [row for row in curves if row.setting == kind]
         _curve([(alphas.index(row.alpha) + shift, row) for row in chosen if row.alpha is not None], kind, panel, metric)
     # Even steps: alphas such as 0, 1, 2, 50 would lie on each other on a scale.
     panel.set_xticks(range(len(alphas)), [number(alpha) for alpha in alphas])
@@ -311,15 +362,15 @@ def _draw(rows: Sequence[Row], panel: Any, metric: str) -> None:
 
 def _curve(points: Sequence[tuple[float, Row]], kind: str, panel: Any, metric: str) -> None:
     colour, marker, line = _LOOK.get(kind, ("#000000", "x", "-"))
-    places = [place for place, _ in points]
+    steps = [step for step, _ in points]
     means = [100 * (row.mean(metric) or 0) for _, row in points]
     spread = [100 * (row.deviation(metric) or 0) for _, row in points]
     panel.errorbar(
-        places, means, yerr=spread, color=colour, marker=marker, linestyle=line, markersize=5, capsize=3, label=kind
+        steps, means, yerr=spread, color=colour, marker=marker, linestyle=line, markersize=5, capsize=3, label=kind
     )
-    for place, row in points:
+    for step, row in points:
         values = [100 * value for value in row.values[metric]]
-        panel.plot([place] * len(values), values, ".", color=colour, alpha=0.45, markersize=4)
+        panel.plot([step] * len(values), values, ".", color=colour, alpha=0.45, markersize=4)
 
 
 def _label(rows: Sequence[Row]) -> str:

@@ -111,6 +111,30 @@ def test_several_seeds_are_the_mean_over_them():
     assert group.models == (1, 2)
 
 
+def test_over_seeds_pairs_of_models_are_drawn_too():
+    label = np.zeros(40, int)
+    wrong, right = made(label, 1 - label, 2), made(label, label, 2)
+    # All clips are alike, so what is drawn is how often B is right: binomial, 3 of 5, over 5.
+    ours = paired_bootstrap([wrong] * 5, [right, wrong, right, right, wrong], over_seeds=True)
+    assert (ours.estimate, ours.low, ours.high) == (pytest.approx(0.6), pytest.approx(0.2), pytest.approx(1.0))
+    assert ours.over_seeds and ours.models == (5, 5)
+    middle = paired_bootstrap([wrong] * 5, [right, wrong, right, right, wrong], over_seeds=True, level=0.5)
+    assert (middle.low, middle.high) == (pytest.approx(0.4), pytest.approx(0.8))
+    one_by_one = paired_bootstrap([wrong] * 5, [right, wrong, right, right, wrong])
+    assert (one_by_one.low, one_by_one.high) == pytest.approx((0.6, 0.6)), "over clips alone nothing varies"
+
+
+@pytest.mark.parametrize("metric", ["top1", "mean_class"])
+def test_over_seeds_that_are_alike_the_interval_is_that_of_clips(metric):
+    a, b = pair(clips=60)
+    clips, same = (paired_bootstrap([a] * n, [b] * n, metric, resamples=500, over_seeds=n > 1) for n in (1, 4))
+    assert (same.estimate, same.low, same.high) == pytest.approx((clips.estimate, clips.low, clips.high))
+    single = paired_bootstrap([a], [b], metric, resamples=500, over_seeds=True)
+    assert (single.low, single.high) == pytest.approx((clips.low, clips.high))
+    with pytest.raises(InputError, match="a model of each seed on both sides, got 1 and 2"):
+        paired_bootstrap([a], [b, b], metric, over_seeds=True)
+
+
 def test_clips_without_a_label_are_left_out():
     a, b = pair()
     label = np.where(np.arange(150) < 20, -1, a.label)

@@ -15,7 +15,8 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.io.files import sha256
 from pyskl_semloss.semantic.label_vectors import LabelVectors, build_label_vectors
-from pyskl_semloss.sweep.plan import Run, plan_runs, run_options
+from pyskl_semloss.semantic.targets import transform
+from pyskl_semloss.sweep.plan import Run, Setting, plan_runs, read_settings, run_options
 from pyskl_semloss.sweep.runs import Tools, check_runs, execute, run_all, test_command, train_command
 from pyskl_semloss.sweep.settings import Describer
 from pyskl_semloss.sweep.table import collect
@@ -72,7 +73,7 @@ def describer(place, epochs=2, options=(), **changes):
             "work_dir": "anywhere",
             "log_level": path,
             **changes,
-            **{key: value for key, _, value in (one.partition("=") for one in given) if "." not in key},
+            **{key: value for key, _, value in (option.partition("=") for option in given) if "." not in key},
         }
 
     return Describer(place / "out", read_config, options, epochs)
@@ -94,8 +95,9 @@ def calls(place, name):
 
 
 def test_commands_and_options(place):
-    given, base = Run(Path("j.py"), "joint", "given", 20.0, 1), Run(Path("b.py"), "joint", "baseline", None, 1)
-    shuffled = Run(Path("j.py"), "joint", "shuffled", 0.5, 1)
+    given = Run(Path("j.py"), "joint", Setting("given", 20.0), 1)
+    base = Run(Path("b.py"), "joint", Setting("baseline", None), 1)
+    shuffled = Run(Path("j.py"), "joint", Setting("shuffled", 0.5), 1)
     options, tools = ["a.b=1", "model.cls_head.label_vectors=v.npz"], Tools(("python", "t.py"), ("python", "e.py"))
     settings = describer(place, options=options)
     folder, made = f"{place}/out/alpha20_given_seed1_joint", f"{place}/out/label_vectors/shuffled_seed1.npz"
@@ -240,6 +242,84 @@ def test_a_folder_is_one_process_s_alone_also_when_only_its_child_lives(place):
     )
     assert sweep(place, [run])[0] == {}
     assert "held\n" in (folder / "sweep.log").read_text() and not (folder / ".lock").exists()
+
+
+def settings_of(place, text):
+    (place / "s.yml").write_text(text)
+    return read_settings(place / "s.yml")
+
+
+FILE = """
+none: {vectors: baseline, options: {train_dataloader.batch_size: 4}}
+glove: {alpha: 20}
+cosine: {alpha: 1.5, loss: cosine, options: {model.cls_head.temperature: 0.2, fast: true}}
+other: {alpha: 2, label_vectors: other.npz, transform: [centred], vectors: shuffled}
+"""
+
+
+def test_settings_are_runs_with_their_own_options_and_label_vectors(place):
+    build_label_vectors(["touch face", "fold arms", "cross legs", "rub hands"], "hash:5:3").save(place / "other.npz")
+    runs = plan_runs(place / "joint.py", seeds=[0, 7], settings=settings_of(place, FILE))
+    assert [run.name for run in runs[:4]] == ["none_seed0_joint", "glove_seed0_joint", "cosine_seed0_joint",
+                                              "other_seed0_joint"]  # fmt: skip
+    assert runs[0].config.name == "joint_baseline.py" and runs[4].seed == 7
+    both = plan_runs(place / "joint.py", seeds=[0], modalities=["joint", "limb"], settings=settings_of(place, FILE))
+    assert len(both) == 8 and both[-1].name == "other_seed0_limb"
+    options = ["train_dataloader.dataset.split=tail_seed{seed}", "model.cls_head.label_vectors=config.npz"]
+    plan = describer(place, options=options)
+    split = "train_dataloader.dataset.split=tail_seed7"
+    assert plan.all_options(runs[4]) == [split, "train_dataloader.batch_size=4"]
+    assert plan.all_options(runs[6]) == [
+        split, options[1], "model.cls_head.loss=cosine", "model.cls_head.temperature=0.2", "fast=True",
+        "model.cls_head.alpha=1.5",
+    ]  # fmt: skip
+    vectors = place / "out" / "label_vectors" / "other_seed7.npz"
+    assert plan.all_options(runs[7])[-2:] == ["model.cls_head.alpha=2", f"model.cls_head.label_vectors={vectors}"]
+    plan.make_vectors(runs[7])
+    made, given = LabelVectors.load(vectors), transform(LabelVectors.load(place / "other.npz"), ["centred"])
+    assert made.notes["control"] == "shuffled" and made.notes["given"]["notes"]["transform"] == ["centred"]
+    assert (made.vectors == given.vectors[made.notes["vector_of_class"]]).all()
+    plain = Setting("given", 1.0, "plain", "other.npz")
+    run = plan_runs(place / "joint.py", seeds=[0], settings=[plain])[0]
+    assert plan.all_options(run)[-1] == f"model.cls_head.label_vectors={place / 'other.npz'}"
+
+
+def read_with_options(place, splits):
+    """Settings over a reader that keeps the split and the batch size of the options, as mmengine's does."""
+    plan = describer(place, options=[f"split={splits}"])
+    read = plan._read_config
+
+    def read_config(path, options):
+        config = dict(read(path, options))
+        given = dict(option.split("=", 1) for option in options)
+        dataset = {**config["train_dataloader"]["dataset"], "split": given.get("split")}
+        batch_size = given.get("train_dataloader.batch_size", config["train_dataloader"]["batch_size"])
+        config["train_dataloader"] = {"dataset": dataset, "batch_size": batch_size}
+        return config
+
+    plan._read_config = read_config
+    return plan
+
+
+def test_settings_and_seeds_with_their_own_splits_share_a_folder_and_others_do_not(place):
+    text = "none: {vectors: baseline}\na: {alpha: 1}\nb: {alpha: 1, options: {train_dataloader.batch_size: 8}}"
+    runs = plan_runs(place / "joint.py", seeds=[0, 1], settings=settings_of(place, text))
+    problems = run_all(runs, read_with_options(place, "tail_seed{seed}"), stand_ins(place), print, ["none", "a", "b"])
+    assert problems == {} and len(collect(place / "out")) == 6
+    log = (place / "out" / "b_seed1_joint" / "sweep.log").read_text()
+    assert "split=tail_seed1" in log and "{seed}" not in log and "train_dataloader.batch_size=8" in log
+    assert set(check_runs(runs, read_with_options(place, "tail_seed{seed}")).values()) == {"finished"}
+    assert calls(place, "a_seed0_joint") == ["train", "test"]
+    with pytest.raises(InputError, match="config.train_dataloader.dataset.split"):
+        check_runs(runs, read_with_options(place, "few_seed{seed}"))
+    more = plan_runs(place / "joint.py", seeds=[0], settings=settings_of(place, "c: {alpha: 3}"))
+    with pytest.raises(InputError, match="a run there has other settings: config.train_dataloader.dataset.split"):
+        check_runs(more, read_with_options(place, "few_seed{seed}"))
+    changed = settings_of(place, "b: {alpha: 1, options: {train_dataloader.batch_size: 9}}")
+    with pytest.raises(InputError, match="batch_size"):
+        check_runs(
+            plan_runs(place / "joint.py", seeds=[0], settings=changed), read_with_options(place, "tail_seed{seed}")
+        )
 
 
 KILLED = """

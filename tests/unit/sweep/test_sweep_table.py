@@ -24,7 +24,7 @@ def results(spread=0.01):
 
 def test_the_table_has_mean_deviation_and_best_over_the_seeds():
     table = rows(results())
-    assert [(row.vectors, row.alpha, row.seeds) for row in table] == [
+    assert [(row.setting, row.alpha, row.seeds) for row in table] == [
         ("baseline", None, (0, 1, 2)), ("given", 3.0, (0, 1, 2)), ("given", 20.0, (0, 1, 2))
     ]  # fmt: skip
     values = [0.6, 0.61, 0.62]
@@ -32,7 +32,7 @@ def test_the_table_has_mean_deviation_and_best_over_the_seeds():
     assert table[0].deviation("top1") == pytest.approx(statistics.stdev(values)) and table[0].best() == max(values)
     assert table[0].mean("ece") is table[0].best("ece") is table[0].deviation("ece") is None
     lines = markdown(table).splitlines()
-    assert lines[0] == "| model | label vectors | alpha | n | Top-1 | best | mean-class |"
+    assert lines[0] == "| model | setting | alpha | n | Top-1 | best | mean-class |"
     assert lines[2] == "| joint | baseline | - | 3 | 61.00 ± 1.00 | 62.00 | 60.00 ± 0.00 |"
     assert lines[4] == "| joint | given | 20 | 3 | 71.00 ± 1.00 | 72.00 | 70.00 ± 0.00 |"
     single = markdown(rows(results()[:3])).splitlines()
