@@ -34,8 +34,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--ann-file", help="annotation file of .pkl files")
     parser.add_argument("--split", help="the split of --ann-file that the .pkl files are of")
     parser.add_argument(
-        "--softmax", action="store_true", default=None, help="scores that are no probabilities are logits"
-    )
+        "--logits", "--softmax", dest="softmax", action="store_true", default=None,
+        help="scores that are no probabilities are logits: their softmax is fused",
+    )  # fmt: skip
     parser.add_argument("--out", help="write the fused scores here (.npz)")
     parser.add_argument("--submission", help="write the challenge's submission here (.zip)")
     parser.add_argument("--ids", metavar="FILE", help="the official ids, one a line: the submission's order, checked")

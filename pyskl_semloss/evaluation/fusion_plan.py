@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalise_weights, search_weights
+from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalise_weights
 from pyskl_semloss.evaluation.metrics import accuracy_table, probability_rows
 from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
+from pyskl_semloss.evaluation.weight_search import search_weights
 from pyskl_semloss.io.results import guard_results
 
 _SEMANTIC = ":semantic"
@@ -249,7 +250,7 @@ def validation_notes(scores: Scores, validation: str, test: str) -> list[str]:
         return []
     (classifier, name), table = search_weights([scores, as_semantic(scores)], softmax=True)
     alone = next(row.top1 for row in table if row.weights == (1.0, 0.0))
-    logits = "" if probability_rows(scores.score).all() else " --softmax"
+    logits = "" if probability_rows(scores.score).all() else " --logits"
     return [
         f"The weights {classifier:g} of the classifier and {name:g} of the nearest name are the best of {len(table)} "
         f"on these {int((scores.label >= 0).sum())} clips: Top-1 {100 * table[0].top1:.2f}, the classifier alone "

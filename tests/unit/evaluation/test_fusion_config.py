@@ -10,10 +10,11 @@ import pytest
 
 from helpers import ROOT
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion import fuse, search_weights
+from pyskl_semloss.evaluation.fusion import fuse
 from pyskl_semloss.evaluation.fusion_config import plan_from_config, read_literals
 from pyskl_semloss.evaluation.fusion_plan import FusionPlan, fusion_inputs, modality, run_fusion
 from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.evaluation.weight_search import search_weights
 
 TOOL = ROOT / "tools" / "fuse_scores.py"
 
