@@ -212,7 +212,7 @@ def _measured(stack: Sequence[np.ndarray], label: np.ndarray, weights: Sequence[
     hits, clips = _hits(fused, label), np.bincount(label)
     recall = np.bincount(label, weights=hits)[clips > 0] / clips[clips > 0]
     loss = negative_log_likelihood(fused, label) if probability_rows(fused).all() else None
-    return Weighting(tuple(map(float, weights)), float(hits.mean()), float(recall.mean()), loss)
+    return Weighting(tuple(weights), float(hits.mean()), float(recall.mean()), loss)
 
 
 def _grid_preference(row: Weighting) -> tuple[float, float, float]:
@@ -255,7 +255,7 @@ def _refuse_logits(parts: Sequence[Scores], stack: Sequence[np.ndarray]) -> None
         )
 
 
-def _coordinate_search(stack: Sequence[np.ndarray], label: np.ndarray, shares: np.ndarray) -> list[np.ndarray]:
+def _coordinate_search(stack: Sequence[np.ndarray], label: np.ndarray, shares: np.ndarray) -> list[tuple[float, ...]]:
     """Weights to choose from: equal ones, each part alone, the likeliest, and where ascent ends from these."""
     parts, clips = len(stack), np.arange(len(label))
     alone = [_measured([score], label, [1.0]) for score in stack]
@@ -268,7 +268,7 @@ def _coordinate_search(stack: Sequence[np.ndarray], label: np.ndarray, shares: n
     likeliest = _likeliest(own)
     starts = [equal, likeliest, best_part]
     tried = [*starts, *np.eye(parts)[1:], *(_ascend(start, own, rivals, shares) for start in starts)]
-    return [weights[np.argsort(order)] for weights in tried]
+    return [tuple(weights[np.argsort(order)].tolist()) for weights in tried]
 
 
 class _Rivals(NamedTuple):
@@ -333,12 +333,13 @@ def _ascend(weights: np.ndarray, own: np.ndarray, rivals: _Rivals, shares: np.nd
             others /= others.sum()
             tried = np.append(shares, share)
             hits = _hits_along(others @ rivals.margin, rivals.margin[n], rivals.start, tried)
-            mixed = np.outer(1 - tried, others @ own) + np.outer(tried, own[n])
+            best = tried[hits == hits.max()]
+            mixed = np.outer(1 - best, others @ own) + np.outer(best, own[n])
             loss = -np.log(np.maximum(mixed, LEAST_PROBABILITY)).mean(axis=1)
-            best = np.lexsort((loss, -hits))[0]
-            if hits[best] > hits[-1] or loss[best] < loss[-1] - _LEAST_GAIN:
-                weights = (1 - tried[best]) * others
-                weights[n] = tried[best]
+            # The last is the share that the part has; it is among the best unless another is right more often.
+            if hits.max() > hits[-1] or loss.min() < loss[-1] - _LEAST_GAIN:
+                weights = (1 - best[loss.argmin()]) * others
+                weights[n] = best[loss.argmin()]
         if np.array_equal(weights, before):
             break
     return weights

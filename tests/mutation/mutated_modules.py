@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "fusion": {
         "evaluation/calibration": ("unit/evaluation/test_calibration.py",),
+        "evaluation/ensemble": ("unit/evaluation/test_ensemble.py", "unit/evaluation/test_fusion_config.py"),
         "evaluation/fusion": ("unit/evaluation/test_fusion.py", "unit/evaluation/test_submission.py"),
         "evaluation/fusion_plan": (
             "unit/evaluation/test_fusion_config.py",
