@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pyskl_semloss.evaluation.fusion import align as align
     from pyskl_semloss.evaluation.fusion import as_semantic as as_semantic
     from pyskl_semloss.evaluation.fusion import fuse as fuse
-    from pyskl_semloss.evaluation.fusion import search_weights as search_weights
     from pyskl_semloss.evaluation.metrics import calibration as calibration
     from pyskl_semloss.evaluation.metrics import class_numbers as class_numbers
     from pyskl_semloss.evaluation.metrics import confusion_matrix as confusion_matrix
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from pyskl_semloss.evaluation.scores import Scores as Scores
     from pyskl_semloss.evaluation.scores import read_scores as read_scores
     from pyskl_semloss.evaluation.submission import write_submission as write_submission
+    from pyskl_semloss.evaluation.weight_search import search_weights as search_weights
     from pyskl_semloss.heatmap import Channels as Channels
     from pyskl_semloss.heatmap import render_batch as render_batch
     from pyskl_semloss.heatmap import render_heatmaps as render_heatmaps
@@ -77,10 +77,11 @@ _NAMES = {
     "annotations.store": "KeypointStore",
     "errors": "HostError InputError",
     "evaluation.comparison": "mcnemar paired_bootstrap",
-    "evaluation.fusion": "align as_semantic fuse search_weights",
+    "evaluation.fusion": "align as_semantic fuse",
     "evaluation.metrics": "calibration class_numbers confusion_matrix macro_f1 mean_class_accuracy top_k_accuracy",
     "evaluation.scores": "Scores read_scores",
     "evaluation.submission": "write_submission",
+    "evaluation.weight_search": "search_weights",
     "heatmap": "Channels render_batch render_heatmaps",
     "hosts.mmaction2.prediction.predictor": "Predictor",
     "keypoint_ops": "keypoint_ops",

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.metrics import mean_class_accuracy, probability_rows, top_k_accuracy
+from pyskl_semloss.evaluation.calibration import softmax_rows
+from pyskl_semloss.evaluation.metrics import probability_rows
 from pyskl_semloss.evaluation.scores import Scores, first_ids
 
 SEMANTIC_TEMPERATURE = 0.1
 """Divides the cosines before their softmax; cosines alone differ too little to weigh against probabilities."""
-
-_MOST_WEIGHTINGS = 20_000
-
-
-class Weighting(NamedTuple):
-    """Weights that a search tried, with their accuracies as fractions."""
-
-    weights: tuple[float, ...]
-    top1: float
-    mean_class: float
 
 
 def as_semantic(scores: Scores) -> Scores:
@@ -76,7 +65,7 @@ def align(parts: Sequence[Scores]) -> list[Scores]:
     for number, part in enumerate(parts):
         _check_classes(first, part, number)
         _check_names(named, part, number)
-        aligned.append(_taken(part, _order(first, part, number)))
+        aligned.append(take_clips(part, _order(first, part, number)))
     label = _common_labels(aligned)
     return [replace(part, label=label) for part in aligned]
 
@@ -131,71 +120,23 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float], softmax: bool = Fals
     cosines = [part.semantic_cosine for part in aligned if part.semantic_cosine is not None]
     return Scores(
         sample_id=aligned[0].sample_id,
-        score=_weighted_sum(_comparable(aligned, softmax), share),
+        score=weighted_sum(comparable_scores(aligned, softmax), share),
         label=aligned[0].label,
-        semantic_cosine=_weighted_sum(cosines, share) if len(cosines) == len(aligned) else None,
+        semantic_cosine=weighted_sum(cosines, share) if len(cosines) == len(aligned) else None,
         class_names=next((part.class_names for part in aligned if part.class_names), ()),
     )
 
 
-def search_weights(
-    parts: Sequence[Scores], step: float = 0.05, softmax: bool = False
-) -> tuple[tuple[float, ...], list[Weighting]]:
-    """Weights of the highest Top-1 on a grid, from validation scores.
-
-    Of equal Top-1 the higher mean-class accuracy wins, then the weights nearest to equal ones, then the first tried.
-
-    Args:
-        parts: Validation scores, in the order in which the weights will be used.
-        step: Grid step; a whole number of steps makes 1.
-        softmax: As in :func:`fuse`.
-
-    Returns:
-        The weights (sum 1), and all weightings tried, best first.
-
-    Raises:
-        InputError: As :func:`fuse`; no label is known; the step does not divide 1, or makes too many weightings.
-
-    Example:
-        >>> ids, label = np.array(["a", "b"]), np.array([0, 1])
-        >>> joint = Scores(ids, np.array([[0.9, 0.1], [0.6, 0.4]]), label)
-        >>> limb = Scores(ids, np.array([[0.6, 0.4], [0.2, 0.8]]), label)
-        >>> weights, table = search_weights([joint, limb], step=0.25)
-        >>> weights, table[0].top1, len(table)
-        ((0.5, 0.5), 1.0, 5)
-    """
-    tried = _grid(len(parts), step)
-    aligned = align(parts)
-    stack, label = _comparable(aligned, softmax), aligned[0].label
-    if (label < 0).all():
-        raise InputError(
-            "no clip has a label, so that no weights can be searched on it", file=_name(parts[0], 0), field="label"
-        )
-    table = []
-    for weights in tried:
-        fused = _weighted_sum(stack, weights)
-        table.append(
-            Weighting(weights, top_k_accuracy(fused, label, 1) or 0.0, mean_class_accuracy(fused, label) or 0.0)
-        )
-    table.sort(key=_preference)
-    return table[0].weights, table
-
-
-def _preference(row: Weighting) -> tuple[float, float, float]:
-    unequal = sum((weight - 1 / len(row.weights)) ** 2 for weight in row.weights)
-    # Rounded: of two weightings as far from equal ones, the last bit must not choose.
-    return -row.top1, -row.mean_class, round(unequal, 12)
-
-
-def _name(part: Scores, number: int) -> str:
+def part_name(part: Scores, number: int) -> str:
+    """File of a part, else its number from 1, for messages."""
     return part.source or f"part {number + 1}"
 
 
 def _check_classes(first: Scores, part: Scores, number: int) -> None:
     if part.score.shape[1] != first.score.shape[1]:
         raise InputError(
-            f"it has {part.score.shape[1]} classes, but {_name(first, 0)} has {first.score.shape[1]}",
-            file=_name(part, number),
+            f"it has {part.score.shape[1]} classes, but {part_name(first, 0)} has {first.score.shape[1]}",
+            file=part_name(part, number),
             field="score",
         )
 
@@ -205,7 +146,7 @@ def _check_names(named: Scores, part: Scores, number: int) -> None:
         index = next(n for n, (a, b) in enumerate(zip(part.class_names, named.class_names, strict=True)) if a != b)
         raise InputError(
             f"class {index} is {part.class_names[index]!r}, but {named.class_names[index]!r} in {named.source}",
-            file=_name(part, number),
+            file=part_name(part, number),
             field="class_names",
             fix="Models of different class lists cannot be fused.",
         )
@@ -217,18 +158,19 @@ def _order(first: Scores, part: Scores, number: int) -> np.ndarray:
     missing = [clip for clip in wanted if clip not in row_of]
     extra = sorted(row_of.keys() - set(wanted))
     if missing or extra:
-        problem = f"it lacks {len(missing)} of the {len(wanted)} clips of {_name(first, 0)}: {first_ids(missing)}"
-        more = f"it has {len(extra)} clips that {_name(first, 0)} lacks: {first_ids(extra)}"
+        problem = f"it lacks {len(missing)} of the {len(wanted)} clips of {part_name(first, 0)}: {first_ids(missing)}"
+        more = f"it has {len(extra)} clips that {part_name(first, 0)} lacks: {first_ids(extra)}"
         raise InputError(
             "; ".join(([problem] if missing else []) + ([more] if extra else [])),
-            file=_name(part, number),
+            file=part_name(part, number),
             field="sample_id",
             fix="Test both models on the same split.",
         )
     return np.asarray([row_of[clip] for clip in wanted])
 
 
-def _taken(part: Scores, order: np.ndarray) -> Scores:
+def take_clips(part: Scores, order: np.ndarray) -> Scores:
+    """Scores of the clips with these indices (M,), in this order."""
     cosine, distance = part.semantic_cosine, part.semantic_distance
     return replace(
         part,
@@ -248,9 +190,9 @@ def _common_labels(aligned: Sequence[Scores]) -> np.ndarray:
         if wrong.size:
             clip, other = wrong[0], int(giver[wrong[0]])
             raise InputError(
-                f"it is {part.label[clip]}, but {label[clip]} in {_name(aligned[other], other)} (clips that "
+                f"it is {part.label[clip]}, but {label[clip]} in {part_name(aligned[other], other)} (clips that "
                 f"disagree: {first_ids(part.sample_id[wrong])})",
-                file=_name(part, number),
+                file=part_name(part, number),
                 clip=str(part.sample_id[clip]),
                 field="label",
             )
@@ -259,10 +201,15 @@ def _common_labels(aligned: Sequence[Scores]) -> np.ndarray:
     return label
 
 
-def _comparable(aligned: Sequence[Scores], softmax: bool) -> list[np.ndarray]:
-    """Scores of each part, all probabilities or none.
+def comparable_scores(aligned: Sequence[Scores], softmax: bool) -> list[np.ndarray]:
+    """Scores of aligned parts, all probabilities or none; float64 where a softmax was taken.
 
-    They are float64 where a softmax was taken.
+    Args:
+        aligned: Parts in one order, see :func:`align`.
+        softmax: As in :func:`fuse`.
+
+    Raises:
+        InputError: Some parts hold probabilities and others do not, or half of a part does.
     """
     fine_rows = [_probability_rows(part, number) for number, part in enumerate(aligned)]
     probable = [bool(rows.all()) for rows in fine_rows]
@@ -274,15 +221,15 @@ def _comparable(aligned: Sequence[Scores], softmax: bool) -> list[np.ndarray]:
         row = aligned[odd].score[clip]
         raise InputError(
             f"its scores are no probabilities (they sum to {row.sum():.4g}, the lowest is {row.min():.4g}), but those "
-            f"of {_name(aligned[fine], fine)} are",
-            file=_name(aligned[odd], odd),
+            f"of {part_name(aligned[fine], fine)} are",
+            file=part_name(aligned[odd], odd),
             clip=str(aligned[odd].sample_id[clip]),
             field="score",
-            fix="If they are logits, say so with --softmax (softmax=True).",
+            fix="If they are logits, say so with --logits (softmax=True).",
         )
     if not all(probable):
         warnings.warn(
-            "the scores are no probabilities; they are summed as they are (--softmax makes them probabilities first)",
+            "the scores are no probabilities; they are summed as they are (--logits makes them probabilities first)",
             stacklevel=3,
         )
     return [part.score for part in aligned]
@@ -295,45 +242,17 @@ def _probability_rows(part: Scores, number: int) -> np.ndarray:
         raise InputError(
             f"the scores of {odd.size} of {len(fine)} clips are no probabilities, those of the others are: "
             f"{first_ids(part.sample_id[odd])}",
-            file=_name(part, number),
+            file=part_name(part, number),
             field="score",
             fix="Test these clips again.",
         )
     return fine
 
 
-def softmax_rows(score: np.ndarray) -> np.ndarray:
-    """Scores (N, C), such as logits, as probabilities in float64.
-
-    ``exp(s_c) / sum_k exp(s_k)`` in each row.
-
-    Example:
-        >>> softmax_rows(np.log([[3.0, 1.0]])).round(6).tolist()
-        [[0.75, 0.25]]
-    """
-    power = np.exp(score.astype(np.float64) - score.max(axis=1, keepdims=True))
-    return power / power.sum(axis=1, keepdims=True)
-
-
-def _weighted_sum(stack: Sequence[np.ndarray], share: Sequence[float]) -> np.ndarray:
+def weighted_sum(stack: Sequence[np.ndarray], share: Sequence[float]) -> np.ndarray:
+    """Weighted sum of scores (N, C), summed in float64, as float32."""
     # Element by element: a matrix product may round a row differently where it stands elsewhere in the file.
     total = np.zeros(stack[0].shape)
     for score, weight in zip(stack, share, strict=True):
         total += weight * score.astype(np.float64)
     return total.astype(np.float32)
-
-
-def _grid(parts: int, step: float) -> list[tuple[float, ...]]:
-    steps = round(1 / step) if math.isfinite(step) and 0 < step <= 1 else 0
-    if not steps or abs(steps * step - 1) > 1e-6:
-        raise InputError(f"expected a step of which a whole number makes 1, like 0.05, got {step}", field="step")
-    count = math.comb(steps + parts - 1, max(parts - 1, 0))
-    if count > _MOST_WEIGHTINGS:
-        raise InputError(
-            f"{parts} files with a step of {step} make {count} weightings to try, more than {_MOST_WEIGHTINGS}",
-            field="step",
-            fix="Choose a larger step.",
-        )
-    bars = itertools.combinations(range(steps + parts - 1), max(parts - 1, 0))
-    ends = steps + parts - 1
-    return [tuple((right - left - 1) / steps for left, right in itertools.pairwise((-1, *bar, ends))) for bar in bars]

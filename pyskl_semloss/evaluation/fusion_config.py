@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,11 +22,18 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
     "search_split": (str,),
     "search_step": (int, float),
     "softmax": (bool,),
+    "calibrate": (bool,),
+    "folds": (int,),
     "out": (str,),
     "submission": (str,),
     "ids": (str,),
 }
-_PART: dict[str, tuple[type, ...]] = {"scores": (str,), "weight": (int, float), "search_on": (str,)}
+_PART: dict[str, tuple[type, ...]] = {
+    "scores": (str,),
+    "weight": (int, float),
+    "search_on": (str,),
+    "temperature": (int, float),
+}
 
 
 def plan_from_config(path: AnyPath, **overrides: Any) -> FusionPlan:
@@ -53,6 +60,26 @@ def plan_from_config(path: AnyPath, **overrides: Any) -> FusionPlan:
         return FusionPlan(tuple(_part(path, str(name), part) for name, part in parts.items()), **values)
     except InputError as error:
         raise error.located(file=path) from None
+
+
+def config_text(plan: FusionPlan, weights: Sequence[float], temperatures: Sequence[float | None]) -> str:
+    """Text of a fusion config that gives the same fusion with fixed weights and temperatures.
+
+    Args:
+        plan: What was fused.
+        weights: Those used.
+        temperatures: Those used; None where there is none.
+    """
+    names = [part.name.removesuffix(f" ({part.scores})") for part in plan.parts]
+    names = [f"{name} {n + 1}" if names.count(name) > 1 else name for n, name in enumerate(names)]
+    lines = ["# Weights and temperatures as semloss fuse used them.", "parts = {"]
+    for name, part, weight, temperature in zip(names, plan.parts, weights, temperatures, strict=True):
+        end = "" if temperature is None else f", temperature={float(temperature)!r}"
+        lines.append(f"    {name!r}: dict(scores={part.scores!r}, weight={float(weight)!r}{end}),")
+    lines.append("}")
+    kept = ("ann_file", "split", "softmax", "out", "submission", "ids")
+    lines += [f"{name} = {getattr(plan, name)!r}" for name in kept if getattr(plan, name)]
+    return "\n".join(lines) + "\n"
 
 
 def read_literals(path: AnyPath) -> dict[str, Any]:

@@ -1,21 +1,20 @@
-"""Fusion plans: inputs, weights and outputs; and their execution."""
+"""Fusion plans: inputs, weights and outputs."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, normalise_weights, search_weights
+from pyskl_semloss.evaluation.fusion import as_semantic, normalise_weights
 from pyskl_semloss.evaluation.metrics import accuracy_table, probability_rows
 from pyskl_semloss.evaluation.scores import Scores, read_scores
-from pyskl_semloss.evaluation.submission import read_ids, submission_csv, write_submission
-from pyskl_semloss.io.results import guard_results
+from pyskl_semloss.evaluation.weight_search import search_weights
 
 _SEMANTIC = ":semantic"
 PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
@@ -31,12 +30,14 @@ class FusionInput:
         scores: Its score file; with ``:semantic`` at the end its semantic scores are meant.
         weight: Its weight; None where weights are searched.
         search_on: Its validation scores, on which weights are searched.
+        temperature: Divides its logits before fusing; None leaves its scores as they are.
     """
 
     name: str
     scores: str
     weight: float | None = None
     search_on: str | None = None
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,12 @@ class FusionPlan:
         search_split: The split of it that ``search_on`` pickles are of.
         search_step: Grid step of the search.
         softmax: Turn scores that are no probabilities into such.
+        calibrate: Fit a temperature for each part on its validation scores, before the weights are searched.
+        folds: Folds of the cross-validation of the search; 0 for none.
         out: The score file to write (.npz).
         submission: The submission to write (.zip).
         ids: The official list of ids: the order of the submission, which must have these and no others.
+        save_config: The fusion config to write (.py), with the weights and temperatures that were used.
     """
 
     parts: tuple[FusionInput, ...]
@@ -61,14 +65,18 @@ class FusionPlan:
     search_split: str | None = None
     search_step: float = 0.05
     softmax: bool = False
+    calibrate: bool = False
+    folds: int = 5
     out: str | None = None
     submission: str | None = None
     ids: str | None = None
+    save_config: str | None = None
 
     def __post_init__(self) -> None:
         if not self.parts:
             raise InputError("expected at least one part, got none", field="parts")
         self._check_weights()
+        self._check_temperatures()
         self._check_outputs()
         if (self.split or self.search_split) and not self.ann_file:
             raise InputError(
@@ -78,9 +86,8 @@ class FusionPlan:
             )
         read = [spec for part in self.parts for spec in (part.scores, part.search_on) if spec]
         if self.ann_file and all(_path(spec).lower().endswith(".npz") for spec in read):
-            raise InputError(
-                "it is read for toolbox results (.pkl) only, and no part is one", file=self.ann_file, field="ann_file"
-            )
+            problem = "it is read for the results of other programs (.pkl, .json, .csv) only, and no part is one"
+            raise InputError(problem, file=self.ann_file, field="ann_file")
 
     def _check_weights(self) -> None:
         searched = [part for part in self.parts if part.search_on is not None]
@@ -107,11 +114,23 @@ class FusionPlan:
                     fix="Give the validation scores in the order of the parts.",
                 )
 
+    def _check_temperatures(self) -> None:
+        fixed = [part for part in self.parts if part.temperature is not None]
+        for part in fixed:
+            if not (part.temperature and math.isfinite(part.temperature) and part.temperature > 0):
+                problem = f"part {part.name!r}: expected a number above 0, got {part.temperature:g}"
+                raise InputError(problem, field="temperature")
+        if self.calibrate and (fixed or self.parts[0].search_on is None):
+            got = f"that of {fixed[0].name!r}" if fixed else "no validation scores"
+            raise InputError(f"expected validation scores to fit temperatures on, got {got}", field="calibrate")
+        if self.folds < 0 or self.folds == 1:
+            raise InputError(f"expected 2 or more, or 0 for no cross-validation, got {self.folds}", field="folds")
+
     def _check_outputs(self) -> None:
         inputs = {
             os.path.realpath(_path(spec)) for part in self.parts for spec in (part.scores, part.search_on) if spec
         }
-        for path, suffix in ((self.out, ".npz"), (self.submission, ".zip")):
+        for path, suffix in ((self.out, ".npz"), (self.submission, ".zip"), (self.save_config, ".py")):
             if path is not None and Path(path).suffix != suffix:
                 raise InputError(f"expected a name that ends in {suffix}", file=path)
             if path is not None and os.path.realpath(path) in inputs:
@@ -120,25 +139,6 @@ class FusionPlan:
             raise InputError(
                 "an official list of ids was named, but no submission to check", field="ids", fix="Give --submission."
             )
-
-
-@dataclass(frozen=True)
-class FusionResult:
-    """Result of a fusion.
-
-    Args:
-        scores: The fused scores.
-        weights: The weights used, as given, or as found.
-        table: Accuracies of the parts and of the fusion.
-        notes: Sentences that belong under the table.
-        written: The files written.
-    """
-
-    scores: Scores
-    weights: tuple[float, ...]
-    table: str
-    notes: list[str] = field(default_factory=list)
-    written: list[str] = field(default_factory=list)
 
 
 def fusion_inputs(
@@ -183,42 +183,6 @@ def modality(spec: str) -> str | None:
     return None
 
 
-def run_fusion(plan: FusionPlan) -> FusionResult:
-    """Read, fuse, measure, write.
-
-    Raises:
-        InputError: A file is refused, or the files do not belong together.
-    """
-    ids = None if plan.ids is None else read_ids(plan.ids)
-    parts = [_read(part.scores, plan.ann_file, plan.split) for part in plan.parts]
-    aligned = align(parts)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        weights, notes = _weights(plan, aligned[0])
-        fused = fuse(aligned, weights, softmax=plan.softmax)
-    notes += dict.fromkeys(f"Note: {warning.message}." for warning in caught)
-    total = sum(weights)
-    rows = [
-        (part.name, f"{weight:g} ({weight / total:.2f})", scores)
-        for part, weight, scores in zip(plan.parts, weights, aligned, strict=True)
-    ]
-    table = accuracy_table([*rows, ("fusion", "", fused)])
-    unknown = int((fused.label < 0).sum())
-    if unknown:
-        which = "No clip has a label" if unknown == len(fused.label) else f"{unknown} clips have no label"
-        notes.append(f"{which}: accuracies are over the others." if unknown < len(fused.label) else f"{which}.")
-    if plan.submission is not None:
-        submission_csv(fused, ids)  # refuses ids before anything is written
-    if plan.out is not None:
-        with guard_results(plan.out):
-            fused.save(plan.out)
-    if plan.submission is not None:
-        write_submission(fused, plan.submission, ids)
-        if ids is not None:
-            notes.append(f"The submission has the {len(ids)} ids of {plan.ids}, in their order.")
-    return FusionResult(fused, weights, table, notes, [path for path in (plan.out, plan.submission) if path])
-
-
 def result_table(name: str, scores: Scores) -> str:
     """Accuracies of a tested model, and in a line of their own those of its nearest names.
 
@@ -249,7 +213,7 @@ def validation_notes(scores: Scores, validation: str, test: str) -> list[str]:
         return []
     (classifier, name), table = search_weights([scores, as_semantic(scores)], softmax=True)
     alone = next(row.top1 for row in table if row.weights == (1.0, 0.0))
-    logits = "" if probability_rows(scores.score).all() else " --softmax"
+    logits = "" if probability_rows(scores.score).all() else " --logits"
     return [
         f"The weights {classifier:g} of the classifier and {name:g} of the nearest name are the best of {len(table)} "
         f"on these {int((scores.label >= 0).sum())} clips: Top-1 {100 * table[0].top1:.2f}, the classifier alone "
@@ -285,26 +249,7 @@ def _path(spec: str) -> str:
     return spec.removesuffix(_SEMANTIC)
 
 
-def _read(spec: str, ann_file: str | None, split: str | None) -> Scores:
+def read_part(spec: str, ann_file: str | None, split: str | None) -> Scores:
+    """Scores that a part names; with ``:semantic`` at the end, its semantic ones."""
     scores = read_scores(_path(spec), ann_file, split)
     return as_semantic(scores) if spec.endswith(_SEMANTIC) else scores
-
-
-def _weights(plan: FusionPlan, tested: Scores) -> tuple[tuple[float, ...], list[str]]:
-    fixed = [part.weight for part in plan.parts if part.weight is not None]
-    if fixed:
-        return tuple(fixed), []
-    files = [part.search_on for part in plan.parts if part.search_on is not None]
-    validation = [_read(file, plan.ann_file, plan.search_split) for file in files]
-    weights, table = search_weights(validation, plan.search_step, plan.softmax)
-    best = table[0].top1
-    shown = " ".join(f"{weight:g}" for weight in weights)
-    notes = [
-        f"The weights {shown} were searched on {', '.join(files)} ({len(validation[0].label)} clips, step "
-        f"{plan.search_step:g}): Top-1 {100 * best:.2f} there, reached by {sum(row.top1 == best for row in table)} of "
-        f"{len(table)} weightings."
-    ]
-    seen = len(set(validation[0].sample_id.tolist()) & set(tested.sample_id.tolist()))
-    if seen:
-        notes.append(f"Caution: {seen} clips of the table were also searched on, so its fusion is too optimistic.")
-    return weights, notes

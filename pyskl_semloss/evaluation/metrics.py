@@ -6,7 +6,7 @@ class.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -307,21 +307,23 @@ def _rank(score: np.ndarray, label: np.ndarray) -> np.ndarray:
 _COLUMNS = {"top1": "Top-1", "top5": "Top-5", "mean_class": "mean-class", "nearest_name_top1": "nearest-name"}
 
 
-def accuracy_table(rows: Sequence[tuple[str, str, Scores]]) -> str:
+def accuracy_table(rows: Sequence[tuple[str, str, Scores]], more: Mapping[str, Sequence[str]] | None = None) -> str:
     """Text table of accuracies in percent; ``-`` where there is none.
 
     Args:
         rows: Name, weight as text (empty everywhere if weights have no meaning here), scores.
+        more: Further columns by title, a cell a row, before the numbers of clips.
     """
+    more = more or {}
     numbers = [all_metrics(scores) for *_, scores in rows]
     weighted = any(weight for _, weight, _ in rows)
     named = any(scores.semantic_cosine is not None for *_, scores in rows)
     shown = [key for key in _COLUMNS if named or key != "nearest_name_top1"]
-    table = [["", *(["weight"] if weighted else []), *(_COLUMNS[key] for key in shown), "clips", "labelled"]]
-    for (name, weight, scores), values in zip(rows, numbers, strict=True):
+    table = [["", *(["weight"] if weighted else []), *(_COLUMNS[key] for key in shown), *more, "clips", "labelled"]]
+    for (name, weight, scores), values, *cells in zip(rows, numbers, *more.values(), strict=True):
         percents = [f"{100 * values[key]:.2f}" if key in values else "-" for key in shown]
         counts = [str(len(scores.label)), str(int((scores.label >= 0).sum()))]
-        table.append([escape_control_characters(name), *([weight] if weighted else []), *percents, *counts])
+        table.append([escape_control_characters(name), *([weight] if weighted else []), *percents, *cells, *counts])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])

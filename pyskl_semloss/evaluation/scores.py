@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.toolbox_results import read_results
+from pyskl_semloss.evaluation.toolbox_results import TABLES, read_results
 from pyskl_semloss.io.arrays import read_npz, write_npz
 from pyskl_semloss.io.reading import short_repr
 from pyskl_semloss.semantic.class_names import check_class_names
@@ -183,10 +183,11 @@ def check_score_file(path: str | os.PathLike[str]) -> None:
 def read_scores(
     path: str | os.PathLike[str], ann_file: str | os.PathLike[str] | None = None, split: str | None = None
 ) -> Scores:
-    """Read a score file, PySKL's ``result.pkl``, or a ``--dump`` file of MMAction2.
+    """Read a score file, or results of another program: PySKL, MMAction2, lists in JSON, a CSV table.
 
-    The toolboxes' pickles hold no ids: the n-th result belongs to the n-th annotation of ``ann_file`` whose id is in
-    ``split``. An ``.npz`` needs neither. Pickles are read by a restricted unpickler.
+    Pickles and lists hold no ids: the n-th result belongs to the n-th clip of ``ann_file``, if that has splits, to the
+    n-th whose id is in ``split``. An ``.npz``, a table and a dict need neither. Pickles are read by a restricted
+    unpickler.
 
     Raises:
         InputError: The file is absent, of another kind, damaged, or does not fit the annotations.
@@ -195,10 +196,11 @@ def read_scores(
     suffix = Path(path).suffix.lower()
     if suffix == ".npz":
         return Scores.load(path)
-    if suffix not in (".pkl", ".pickle"):
-        raise InputError("expected a score file (.npz), or a toolbox's results (.pkl)", file=path)
-    sample_id, score, label = read_results(path, ann_file, split)
-    return Scores(np.asarray(sample_id), score, label, source=os.fspath(path))
+    if suffix not in (".pkl", ".pickle", ".json", *TABLES):
+        problem = "expected a score file (.npz), or results of another program (.pkl, .json, .csv)"
+        raise InputError(problem, file=path)
+    sample_id, score, label, class_names = read_results(path, ann_file, split)
+    return Scores(np.asarray(sample_id), score, label, class_names=class_names, source=os.fspath(path))
 
 
 def first_ids(ids: Iterable[object], count: int = 3) -> str:

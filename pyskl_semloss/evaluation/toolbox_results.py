@@ -1,7 +1,7 @@
-"""Test results of the toolboxes: PySKL's ``result.pkl``, MMAction2's ``--dump`` file.
+"""Test results of other programs: PySKL, MMAction2, lists of scores such as MMN's, tables.
 
-Neither is keyed by clip. Both keep the order of the toolbox's PoseDataset, which is the order of the annotation file,
-reduced to the clips of one split.
+What is not keyed by clip keeps the order of a list: for the toolboxes that of the annotation file, reduced to the clips
+of one split, for others that of their label file.
 """
 
 from __future__ import annotations
@@ -9,39 +9,68 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import AnyPath, short_repr
+from pyskl_semloss.io.id_lists import ID_TITLES
+from pyskl_semloss.io.reading import AnyPath, read_json, short_repr
+from pyskl_semloss.io.tables import Spreadsheet, is_index, read_rows, read_spreadsheet, title_key
 from pyskl_semloss.untrusted import safe_pickle
 
+TABLES = (".csv", ".tsv", ".txt")
+_LARGEST = 1e30
+"""Of a score; whole numbers of JSON may be too large for a float."""
 
-def read_results(
-    path: AnyPath, ann_file: AnyPath | None, split: str | None
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Read a toolbox's results and give every one its id.
+
+class Results(NamedTuple):
+    """Results of a test.
+
+    Attributes:
+        sample_id: Ids of the N clips.
+        score: (N, C).
+        label: (N,) true classes, -1 where unknown.
+        class_names: C names, or nothing.
+    """
+
+    sample_id: list[str]
+    score: np.ndarray
+    label: np.ndarray
+    class_names: tuple[str, ...] = ()
+
+
+def read_results(path: AnyPath, ann_file: AnyPath | None, split: str | None) -> Results:
+    """Read results of another program and give every one its id.
 
     Args:
-        path: A pickle: a list of (C,) arrays (PySKL), or a list of dicts of torch tensors (MMAction2).
-        ann_file: The annotation file that was tested. Not needed where each dict has its own ``frame_dir``.
+        path: A pickle: a list of (C,) arrays (PySKL), or a list of dicts of torch tensors (MMAction2). A JSON file: a
+            list of lists of C numbers (MMN), or a dict of such by id. A CSV file ``id,score…``, see
+            :func:`read_score_table`.
+        ann_file: What was tested, see :func:`read_clip_labels`. Not needed where the results have ids; then it gives
+            labels that they lack.
         split: The split of it that was tested; None if all clips were.
 
-    Returns:
-        The ids, the scores (N, C), the labels (N,).
-
     Raises:
-        InputError: The pickle is of another kind, its length or its labels contradict the annotations.
+        InputError: The file is of another kind, its length or its labels contradict the annotations.
     """
-    results = safe_pickle.load(path, extra=_TENSOR_GLOBALS)
+    suffix = Path(path).suffix.lower()
+    if suffix in TABLES:
+        return _with_labels(read_score_table(path), path, ann_file, split)
+    results = read_json(path) if suffix == ".json" else safe_pickle.load(path, extra=_TENSOR_GLOBALS)
+    if suffix == ".json" and isinstance(results, dict) and results:
+        score = _stack(path, list(results), _rows(path, list(results), list(results.values())))
+        return _with_labels(Results(list(results), score, np.full(len(score), -1)), path, ann_file, split)
     if not isinstance(results, list) or not results:
         raise InputError(f"expected a list of results, got {_kind(results)}", file=path)
-    if not all(isinstance(result, dict) for result in results):
+    if suffix == ".json" or not all(isinstance(result, dict) for result in results):
         ids, labels = _clips_of(path, ann_file, split, len(results))
-        return ids, _stack(path, ids, results), np.asarray(labels, dtype=np.int64)
+        rows = _rows(path, ids, results) if suffix == ".json" else results
+        return Results(ids, _stack(path, ids, rows), np.asarray(labels, dtype=np.int64))
     scores = [_item(path, number, result, "pred_score") for number, result in enumerate(results)]
     dumped = [_label(path, number, result) for number, result in enumerate(results)]
     if all(isinstance(result.get("frame_dir"), str) for result in results):
@@ -50,15 +79,61 @@ def read_results(
         ids, labels = _clips_of(path, ann_file, split, len(results))
         _check_order(path, ann_file, ids, dumped, labels)
         dumped = [known if known >= 0 else annotated for known, annotated in zip(dumped, labels, strict=True)]
-    return ids, _stack(path, ids, scores), np.asarray(dumped, dtype=np.int64)
+    return Results(ids, _stack(path, ids, scores), np.asarray(dumped, dtype=np.int64))
+
+
+def read_score_table(path: AnyPath) -> Results:
+    """Read a table of scores: an id and C scores a row, with or without titles.
+
+    Titles name the column of ids (``id``, ``clip``, ``sample_id``, …, else it is the first) and that of labels
+    (``label``). The titles of the scores are class names, unless all are numbered (``0 1 2``, ``score_1 score_2``):
+    then they must count up by one.
+
+    Raises:
+        InputError: A cell is no number, a row is too short or too long, or the titles are numbered in another order.
+    """
+    table = read_spreadsheet(path)
+    titles, rows = table.titles, list(table.rows)
+    if len(titles) < 2:
+        raise InputError("expected an id and a score for each class in each row", file=path)
+    first_is_title = title_key(titles[0]) in ID_TITLES or is_index(titles[0])
+    if all(_is_number(table, cell) for cell in titles[1:]) and not first_is_title:
+        titles, rows = ["id", *(str(n) for n in range(len(titles) - 1))], [(1, titles), *rows]
+    keys = [title_key(title) for title in titles]
+    id_column = next((keys.index(key) for key in ID_TITLES if key in keys), 0)
+    label_column = keys.index("label") if "label" in keys else None
+    columns = [
+        n for n, title in enumerate(titles) if n not in (id_column, label_column) and not (n == 0 and is_index(title))
+    ]
+    names = [titles[n] for n in columns]
+    if not rows or not columns:
+        raise InputError("expected an id and a score for each class in each row, got none", file=path)
+    numbered = _check_numbering(path, names)
+    ids, score, label = [], [], []
+    for line, cells in rows:
+        if len(cells) != len(titles):
+            raise InputError(f"line {line}: expected {len(titles)} cells, got {len(cells)}", file=path)
+        ids.append(cells[id_column])
+        score.append([_number(table, path, line, titles[n], cells[n]) for n in columns])
+        label.append(-1 if label_column is None else _class_cell(path, line, cells[label_column]))
+    return Results(ids, np.array(score), np.array(label), () if numbered else tuple(names))
 
 
 def read_clip_labels(ann_file: AnyPath, split: str | None) -> tuple[list[str], list[int]]:
-    """Ids and labels of an annotation file, in the toolboxes' test order.
+    """Ids and labels of an annotation or label file, in the order in which its clips are tested.
+
+    Args:
+        ann_file: An annotation file of the toolboxes; a pickled list of dicts with ``file_name`` and ``label`` (MMN);
+            or text, an id and its class a line with a comma or blank between, or ids alone.
+        split: The split; only annotation files have some.
 
     Raises:
-        InputError: The file is no annotation file, or has no such split.
+        InputError: The file is of another kind, or has no such split.
     """
+    if Path(ann_file).suffix.lower() in TABLES:
+        if split is not None:
+            raise InputError(f"expected a file with splits, but a list has none to find {split!r} in", file=ann_file)
+        return _listed_labels(ann_file)
     content = safe_pickle.load(ann_file)
     if isinstance(content, dict) and "annotations" in content:
         chosen = _split_ids(content, ann_file, split)
@@ -69,7 +144,8 @@ def read_clip_labels(ann_file: AnyPath, split: str | None) -> tuple[list[str], l
             raise InputError(f"expected a file with splits, but there are none to find {split!r} in", file=ann_file)
     if not isinstance(annotations, list) or not all(isinstance(entry, dict) for entry in annotations):
         raise InputError(f"expected a list of annotations, got {_kind(annotations)}", file=ann_file)
-    key = "filename" if annotations and "filename" in annotations[0] else "frame_dir"
+    known = ("filename", "file_name", "frame_dir")
+    key = next((key for key in known if annotations and key in annotations[0]), "frame_dir")
     for entry in annotations:
         if not isinstance(entry.get(key), str) or not _is_label(entry.get("label", -1)):
             values = f"{short_repr(entry.get(key))} and {short_repr(entry.get('label'))}"
@@ -77,6 +153,73 @@ def read_clip_labels(ann_file: AnyPath, split: str | None) -> tuple[list[str], l
             raise InputError(problem, file=ann_file)
     clips = [entry for entry in annotations if chosen is None or entry[key] in chosen]
     return [str(entry[key]) for entry in clips], [int(entry.get("label", -1)) for entry in clips]
+
+
+def _listed_labels(path: AnyPath) -> tuple[list[str], list[int]]:
+    rows = [(line, cells[0].split() if len(cells) == 1 else cells) for line, cells in read_rows(path)[1]]
+    if rows and title_key(rows[0][1][0]) in ID_TITLES:
+        rows = rows[1:]
+    wide = [line for line, cells in rows if len(cells) > 2]
+    if wide or not rows:
+        got = f"line {wide[0]} has more" if wide else "got none"
+        raise InputError(f"expected an id, or an id and its class, a line; {got}", file=path)
+    return [cells[0] for _, cells in rows], [_class_cell(path, line, "".join(cells[1:])) for line, cells in rows]
+
+
+def _class_cell(path: AnyPath, line: int, cell: str) -> int:
+    """Class of a cell; -1 where it is empty."""
+    if not re.fullmatch(r"(-1|\d{1,9})?", cell, re.ASCII):
+        raise InputError(f"line {line}: expected a class, a whole number from 0, got {short_repr(cell)}", file=path)
+    return int(cell or -1)
+
+
+def _number(table: Spreadsheet, path: AnyPath, line: int, title: str, cell: str) -> float:
+    if not _is_number(table, cell):
+        raise InputError(f"line {line}: expected a number, got {short_repr(cell)}", file=path, field=title)
+    return table.number(cell)
+
+
+def _is_number(table: Spreadsheet, cell: str) -> bool:
+    try:
+        table.number(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_numbering(path: AnyPath, names: Sequence[str]) -> bool:
+    """Whether the scores are numbered by their titles; refused if those do not count up, as such are no scores."""
+    ends = [re.fullmatch(r"\D*(\d{1,9})", name, re.ASCII) for name in names]
+    numbers = [int(end[1]) for end in ends if end]
+    if len(numbers) < len(names):
+        return False
+    if numbers[0] not in (0, 1) or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise InputError(
+            f"the scores are titled {short_repr(list(names))}, which does not count up from 0 or 1",
+            file=path,
+            fix="Give a score for each class, in the order of the classes.",
+        )
+    return True
+
+
+def _rows(path: AnyPath, ids: Sequence[str], rows: Sequence[object]) -> list[np.ndarray]:
+    """Arrays of lists of numbers of a JSON file."""
+    for clip, row in zip(ids, rows, strict=True):
+        if not isinstance(row, list) or not all(type(value) in (int, float) for value in row):
+            raise InputError(f"expected a list of numbers, one a class, got {_kind(row)}", file=path, clip=clip)
+        if any(abs(value) > _LARGEST for value in row):
+            raise InputError("a score is too large", file=path, clip=clip)
+    return [np.array(row, dtype=np.float64) for row in rows]  # type: ignore[arg-type]
+
+
+def _with_labels(results: Results, path: AnyPath, ann_file: AnyPath | None, split: str | None) -> Results:
+    """Results with the labels that the annotations know; those of both must agree."""
+    if ann_file is None:
+        return results
+    known = dict(zip(*read_clip_labels(ann_file, split), strict=True))
+    annotated = [known.get(clip, -1) for clip in results.sample_id]
+    _check_order(path, ann_file, results.sample_id, results.label.tolist(), annotated)
+    return results._replace(label=np.where(results.label >= 0, results.label, annotated))
 
 
 def _is_label(value: object) -> bool:

@@ -10,7 +10,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import TEXT_LIMIT, closest_names, fold_name, short_repr
 from pyskl_semloss.io.tables import read_rows, title_key
 
-_TITLES = (
+ID_TITLES = (
     "frame_dir", "sample_id", "sampleid", "clip_id", "clip", "sample", "id", "ids", "name", "names",
     "video_id", "video", "recording", "file", "filename", "file_name",
 )  # fmt: skip
@@ -100,7 +100,7 @@ def _without_empty_end(cells: list[str]) -> list[str]:
 def _title(cells: Sequence[str]) -> tuple[str, int | None]:
     """Title of the id column, and its index if there are several columns."""
     keys = [title_key(cell) for cell in cells]
-    title = next((title for title in _TITLES if title in keys), None)
+    title = next((title for title in ID_TITLES if title in keys), None)
     if title is None:
         return "", None
     column = keys.index(title)

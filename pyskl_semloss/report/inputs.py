@@ -14,7 +14,8 @@ import numpy as np
 from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations
 from pyskl_semloss.datasets.splits import read_subjects
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion import align, fuse, normalise_weights, softmax_rows
+from pyskl_semloss.evaluation.calibration import softmax_rows
+from pyskl_semloss.evaluation.fusion import align, fuse, normalise_weights
 from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS, modality
 from pyskl_semloss.evaluation.metrics import probability_rows
 from pyskl_semloss.evaluation.resampling import match_persons

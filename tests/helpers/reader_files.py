@@ -203,6 +203,11 @@ def _score_files(folder):
     table = np.full((len(ids), 5), 0.2, "f4")
     Scores(np.array(ids), table, np.array(labels), class_names=tuple("abcde")).save(scores)
     theirs.write_bytes(pickle.dumps(list(table)))
+    listed, tabled, order = (folder / name for name in ("prediction.json", "scores.csv", "tested.txt"))
+    listed.write_text(json.dumps(table.tolist()))
+    order.write_text("".join(f"{name},{label}\n" for name, label in zip(ids, labels, strict=True)))
+    rows = (f"{name},{label}" + ",0.2" * 5 for name, label in zip(ids, labels, strict=True))
+    tabled.write_text("\n".join(["id,label,a,b,c,d,e", *rows]))
     dump.write_bytes(pickle.dumps([
         {"pred_score": torch.from_numpy(row.copy()), "gt_label": torch.tensor([label]), "frame_dir": name}
         for row, label, name in zip(table, labels, ids, strict=True)
@@ -215,6 +220,9 @@ def _score_files(folder):
         "scores": Reader(scores, lambda: read_scores(scores)),
         "PySKL's results": Reader(theirs, lambda: read_scores(theirs, ann_file, "train")),
         "MMAction2's results": Reader(dump, lambda: read_scores(dump)),
+        "list of scores": Reader(listed, lambda: read_scores(listed, order)),
+        "order of scores": Reader(order, lambda: read_scores(listed, order)),
+        "table of scores": Reader(tabled, lambda: read_scores(tabled)),
         "checkpoint": Reader(folder / "new.pth", lambda: read_state_dict(folder / "new.pth")),
         "old checkpoint": Reader(folder / "old.pth", lambda: read_state_dict(folder / "old.pth")),
     }

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion import as_semantic, fuse, search_weights
+from pyskl_semloss.evaluation.fusion import as_semantic, fuse
 from pyskl_semloss.evaluation.metrics import (
     calibration,
     class_numbers,
@@ -18,6 +18,7 @@ from pyskl_semloss.evaluation.metrics import (
     top_k_accuracy,
 )
 from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.evaluation.weight_search import search_weights
 
 weights_of_three = st.tuples(*[st.floats(0.01, 100)] * 3)
 

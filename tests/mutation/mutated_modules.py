@@ -21,12 +21,15 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "heatmap/transform": ("hosts/both/test_heatmap_transform.py",),
     },
     "fusion": {
+        "evaluation/calibration": ("unit/evaluation/test_calibration.py",),
+        "evaluation/ensemble": ("unit/evaluation/test_ensemble.py", "unit/evaluation/test_fusion_config.py"),
         "evaluation/fusion": ("unit/evaluation/test_fusion.py", "unit/evaluation/test_submission.py"),
         "evaluation/fusion_plan": (
             "unit/evaluation/test_fusion_config.py",
             "unit/evaluation/test_fusion.py",
             "unit/evaluation/test_submission.py",
         ),
+        "evaluation/weight_search": ("unit/evaluation/test_weight_search.py",),
     },
     "metrics": {"evaluation/metrics": ("unit/evaluation/test_metrics.py",)},
     "safe readers": {

@@ -32,12 +32,14 @@ CORE = {
     "skeletons.layout": "SkeletonLayout",
     "skeletons.mapping": "joint_map",
     "skeletons.mirror": "check_mirror mirror_order mirrored_limbs",
-    "evaluation.fusion": "as_semantic align normalise_weights fuse search_weights softmax_rows",
+    "evaluation.calibration": "softmax_rows logits_of negative_log_likelihood fit_temperature at_temperature",
+    "evaluation.fusion": "as_semantic align normalise_weights fuse",
     "evaluation.metrics": "top_k_accuracy mean_class_accuracy confusion_matrix class_numbers macro_f1 calibration "
     "all_metrics",
     "evaluation.comparison": "paired_bootstrap mcnemar",
     "evaluation.resampling": "resampled_accuracy wilson_interval",
     "evaluation.scores": "Scores",
+    "evaluation.weight_search": "search_weights",
     "segments.agreement": "temporal_iou agreement",
 }
 

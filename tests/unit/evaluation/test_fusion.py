@@ -1,4 +1,4 @@
-"""Fusion of score files: the laws of a weighted sum, what is refused, and the search of the weights."""
+"""Fusion of score files: the laws of a weighted sum, and what is refused."""
 
 import warnings
 from dataclasses import replace
@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation import fusion
-from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse, search_weights, softmax_rows
+from pyskl_semloss.evaluation.calibration import softmax_rows
+from pyskl_semloss.evaluation.fusion import align, as_semantic, fuse
 from pyskl_semloss.evaluation.fusion_plan import is_validation, result_table, validation_notes
-from pyskl_semloss.evaluation.metrics import accuracy_table, all_metrics
+from pyskl_semloss.evaluation.metrics import accuracy_table
 from pyskl_semloss.evaluation.scores import Scores
 
 seeds = st.integers(0, 2**31)
@@ -102,7 +102,7 @@ REFUSALS = [
     (model(2, clips=45), "it has 5 clips that a.npz lacks: 'c_40', 'c_41', 'c_42' and 2 more"),
     (model(2, classes=7), "b.npz: field 'score': it has 7 classes, but a.npz has 6"),
     (replace(A, label=np.where(np.arange(40) == 4, (A.label + 1) % 6, A.label)), "b.npz: clip 'c_4': field 'label'"),
-    (replace(A, score=A.score - 1), r"b.npz: clip 'c_0'.*no probabilities \(they sum to -5.*a.npz are.*--softmax"),
+    (replace(A, score=A.score - 1), r"b.npz: clip 'c_0'.*no probabilities \(they sum to -5.*a.npz are.*--logits"),
     (replace(A, score=A.score * (np.arange(40) != 7)[:, None]), "scores of 1 of 40 clips are no prob.*'c_7'"),
     (replace(A, class_names=tuple("abcxef")), "class 3 is 'x', but 'd' in a.npz"),
 ]
@@ -216,67 +216,6 @@ def test_semantic_scores():
         as_semantic(A)
 
 
-def test_the_search_finds_the_best_of_its_grid():
-    parts = [model(1), take(model(2, skill=2), np.random.default_rng(0).permutation(40)), model(3, skill=0.3)]
-    weights, table = search_weights(parts, step=0.25)
-    assert len(table) == 15 and len({row.weights for row in table}) == 15
-    assert all(sum(row.weights) == pytest.approx(1) for row in table)
-    best = max(all_metrics(fuse(parts, row.weights))["top1"] for row in table)
-    assert all_metrics(fuse(parts, weights))["top1"] == best == table[0].top1
-    assert [row.top1 for row in table] == sorted((row.top1 for row in table), reverse=True)
-
-
-def test_of_equal_weightings_the_search_takes_the_one_nearest_to_equal():
-    assert search_weights([A, A], step=0.1)[0] == (0.5, 0.5)
-    assert search_weights([A, A, A], step=1)[0] == (0.0, 0.0, 1.0)
-    assert search_weights([A])[0] == (1.0,)
-
-
-def test_the_order_of_the_table_is_top1_mean_class_and_nearness_to_equal_weights():
-    label = np.array([0, 0, 0, 1])
-    ids = np.array(list("abcd"))
-    one = Scores(ids, np.eye(2)[[0, 0, 0, 0]], label)
-    two = Scores(ids, np.eye(2)[[0, 0, 1, 1]], label)
-    weights, table = search_weights([one, two], step=0.25)
-    shown = [(row.weights, row.top1, round(row.mean_class, 4)) for row in table]
-    # Half and half is a tie on two clips, and of equal scores the lower class counts.
-    assert shown == [
-        ((0.25, 0.75), 0.75, 0.8333),
-        ((0.0, 1.0), 0.75, 0.8333),
-        ((0.5, 0.5), 0.75, 0.5),
-        ((0.75, 0.25), 0.75, 0.5),
-        ((1.0, 0.0), 0.75, 0.5),
-    ]
-    assert weights == (0.25, 0.75)
-
-
-@pytest.mark.parametrize("step", [0, -0.1, 0.3, 2, np.nan])
-def test_wrong_steps_are_refused(step):
-    with pytest.raises(InputError, match="step"):
-        search_weights([A, A], step=step)
-
-
-def test_the_search_refuses_too_much_and_too_little():
-    with pytest.raises(InputError, match="larger step"):
-        search_weights([A] * 6, step=0.02)
-    with pytest.raises(InputError, match="got none"):
-        search_weights([])
-    few = take(A, np.arange(1))
-    with pytest.raises(InputError, match="2 files with a step of 5e-05 make 20001 weightings to try, more than 20000"):
-        search_weights([few, few], step=1 / 20_000)
-    assert len(search_weights([few, few, few], step=0.01)[1]) == 101 * 102 / 2
-    with pytest.raises(InputError, match="no clip has a label"):
-        search_weights([replace(A, label=np.full(40, -1))] * 2)
-
-
-def test_as_many_weightings_as_allowed_are_tried(monkeypatch):
-    monkeypatch.setattr(fusion, "_MOST_WEIGHTINGS", 21)
-    assert len(search_weights([A, A], step=0.05)[1]) == 21
-    monkeypatch.setattr(fusion, "_MOST_WEIGHTINGS", 20)
-    with pytest.raises(InputError, match="21 weightings to try, more than 20"):
-        search_weights([A, A], step=0.05)
-
-
 def test_the_table():
     unlabelled = replace(A, label=np.full(40, -1))
     perfect = replace(A, score=np.eye(6)[A.label], semantic_cosine=np.eye(6)[(A.label + np.arange(40) % 2) % 6])
@@ -320,7 +259,7 @@ def test_the_best_weights_on_a_validation_split_are_said_with_a_caution_and_a_co
     assert command == "  semloss fuse test.npz test.npz:semantic --search-on 'my val.npz' 'my val.npz:semantic'"
     logits = replace(scores, score=np.log(scores.score))
     assert validation_notes(logits, "v.npz", "t.npz")[0] == first
-    assert validation_notes(logits, "v.npz", "t.npz")[2].endswith(" v.npz:semantic --softmax")
+    assert validation_notes(logits, "v.npz", "t.npz")[2].endswith(" v.npz:semantic --logits")
     assert validation_notes(A, "v.npz", "t.npz") == []
     assert validation_notes(replace(scores, label=np.full(4, -1)), "v.npz", "t.npz") == []
 

@@ -10,10 +10,12 @@ import pytest
 
 from helpers import ROOT
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion import fuse, search_weights
+from pyskl_semloss.evaluation.ensemble import run_fusion
+from pyskl_semloss.evaluation.fusion import fuse
 from pyskl_semloss.evaluation.fusion_config import plan_from_config, read_literals
-from pyskl_semloss.evaluation.fusion_plan import FusionPlan, fusion_inputs, modality, run_fusion
+from pyskl_semloss.evaluation.fusion_plan import FusionPlan, fusion_inputs, modality
 from pyskl_semloss.evaluation.scores import Scores
+from pyskl_semloss.evaluation.weight_search import cross_validate, search_weights
 
 TOOL = ROOT / "tools" / "fuse_scores.py"
 
@@ -108,9 +110,10 @@ def test_a_config_can_search(folder):
     Path("fusion.py").write_text(text)
     report = run_fusion(plan_from_config("fusion.py"))
     assert report.weights == search_weights([model(11, prefix="val_"), model(12, prefix="val_")])[0]
-    assert "searched on val_joint.npz, val_limb.npz (40 clips, step 0.05)" in report.notes[0] and len(report.notes) == 1
+    assert "searched on val_joint.npz, val_limb.npz (40 clips, step 0.05)" in report.notes[0]
+    assert report.notes[1].startswith("Cross-validation (5 folds of clips)") and len(report.notes) == 2
     again = run_fusion(FusionPlan(fusion_inputs(["joint.npz", "limb.npz"], None, ["joint.npz", "limb.npz"])))
-    assert "40 clips of the table were also searched on" in again.notes[1]
+    assert "40 clips of the table were also searched on" in again.notes[2]
 
 
 def test_the_notes_of_a_search_in_full(folder):
@@ -122,10 +125,17 @@ def test_the_notes_of_a_search_in_full(folder):
     plan = FusionPlan(
         fusion_inputs(["joint.npz", "limb.npz"], None, ["val_joint.npz", "val_limb.npz"]), search_step=0.25
     )
+    searched, equal, best_part, seen = (100 * value for value in cross_validate(parts, 0.25)[:4])
     assert run_fusion(plan).notes == [
         f"The weights {weights[0]:g} {weights[1]:g} were searched on val_joint.npz, val_limb.npz (40 clips, step "
-        f"0.25): Top-1 {100 * best:.2f} there, reached by {many} of 5 weightings."
+        f"0.25): Top-1 {100 * best:.2f} there, reached by {many} of 5 weightings.",
+        f"Cross-validation (5 folds of clips): Top-1 {searched:.2f} with weights searched on the other folds, "
+        f"{equal:.2f} with equal weights, {best_part:.2f} with the part that is best on the other folds. Of the "
+        f"{seen - equal:+.2f} over equal weights on the clips of the search, {seen - searched:+.2f} is the search's "
+        f"own: other clips keep {searched - equal:+.2f}.",
     ]
+    assert len(run_fusion(replace(plan, folds=0)).notes) == 1
+    assert run_fusion(replace(plan, folds=21)).notes[1].startswith("40 clips are too few for 21 folds")
     first = replace(model(1), sample_id=np.array([f"val_c_{n}" if n < 3 else f"c_{n}" for n in range(40)]))
     first.save("few.npz")
     top1 = 100 * float((parts[0].score.argmax(1) == parts[0].label).mean())
@@ -175,6 +185,13 @@ def test_only_literals_are_read(tmp_path, text, message):
         ("parts = dict(a=dict(scores=3, weight=1))", "expected text, got 3"),
         ("parts = dict(a=dict(scores='x.npz', weight=1))\nsoftmax = 1", "field 'softmax': expected True or False"),
         ("parts = dict(a=dict(scores='x.npz', weight=1))\noutput = 'x'", "does not know output"),
+        ("parts = dict(a=dict(scores='x.npz', weight=1, temperature=0))", "temperature': part 'a .*above 0, got 0"),
+        ("parts = dict(a=dict(scores='x.npz', weight=1))\ncalibrate = True", "calibrate': .*no validation scores"),
+        ("parts = dict(a=dict(scores='x.npz', search_on='y.npz'))\nfolds = 1", "field 'folds': expected 2 or more"),
+        (
+            "parts = dict(a=dict(scores='x.npz', search_on='y.npz', temperature=2))\ncalibrate = True",
+            "got that of 'a .x.npz.'",
+        ),
         (
             "parts = dict(a=dict(scores='x.npz', weight=1), b=dict(scores='y.npz', search_on='z.npz'))",
             r"part 'a .x.npz.' has no validation scores",

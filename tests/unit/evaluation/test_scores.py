@@ -1,3 +1,4 @@
+import json
 import pickle
 from collections import OrderedDict
 from dataclasses import replace
@@ -107,9 +108,9 @@ def test_the_file_is_named_when_it_is_a_file(tmp_path):
         read_scores(tmp_path / "less.npz")
     with pytest.raises(InputError, match="no such file.*semloss test"):
         read_scores(tmp_path / "absent.npz")
-    (tmp_path / "a.json").write_text("[]")
+    (tmp_path / "a.yaml").write_text("[]")
     with pytest.raises(InputError, match="expected a score file"):
-        read_scores(tmp_path / "a.json")
+        read_scores(tmp_path / "a.yaml")
     with pytest.raises(InputError, match="ends in .npz"):
         scores().save(tmp_path / "a.pkl")
 
@@ -274,3 +275,120 @@ def test_first_ids_and_replacing_stay_checked():
     assert first_ids(["a", "b"]) == "'a', 'b'" and first_ids("abcdef") == "'a', 'b', 'c' and 3 more"
     with pytest.raises(InputError):
         replace(scores(), label=np.array([9, 9, 9]))
+
+
+LOGITS = [[2.5, -1.0, 0.0, 3], [0.5, 0.25, -7, 1e-3], [1, 2, 3, 4]]
+
+
+def written(path, content):
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_mmns_prediction_is_in_the_order_of_its_label_file(tmp_path):
+    """A list of rows of logits, and a pickled list of dicts: as MMN's test.py and its feeder have them."""
+    labels = tmp_path / "test_label.pkl"
+    entries = zip(IDS, (0, 3, 2), strict=True)
+    labels.write_bytes(pickle.dumps([{"file_name": name, "length": 40, "label": label} for name, label in entries]))
+    read = read_scores(written(tmp_path / "prediction.json", LOGITS), labels)
+    assert read.sample_id.tolist() == IDS and read.label.tolist() == [0, 3, 2]
+    np.testing.assert_array_equal(read.score, np.array(LOGITS, np.float32))
+    with pytest.raises(InputError, match="prediction.json: the results in it carry no ids.*--ann-file"):
+        read_scores(tmp_path / "prediction.json")
+    with pytest.raises(InputError, match="it holds 2 results, but .*test_label.pkl has 3 clips"):
+        read_scores(written(tmp_path / "prediction.json", LOGITS[:2]), labels)
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("id,label\n0054_0,0\n0054_1,3\n0067_0,\n", [0, 3, -1]),
+        ("0054_0 0\n0054_1 3\n0067_0 2\n", [0, 3, 2]),
+        ("0054_0\n0054_1\n0067_0\n", [-1, -1, -1]),
+        ("clip;class\n0054_0;0\n0054_1;-1\n0067_0;2\n", [0, -1, 2]),
+    ],
+)
+def test_lists_are_in_the_order_of_a_label_file_in_text(tmp_path, ann_file, text, labels):
+    read = read_scores(written(tmp_path / "p.json", LOGITS), written(tmp_path / "labels.csv", text))
+    assert read.sample_id.tolist() == IDS and read.label.tolist() == labels
+    from_toolbox = read_scores(tmp_path / "p.json", ann_file, "test")
+    assert from_toolbox.sample_id.tolist() == [IDS[n] for n in FILE_ORDER]
+    with pytest.raises(InputError, match="labels.csv: expected a file with splits, but a list has none"):
+        read_scores(tmp_path / "p.json", tmp_path / "labels.csv", "test")
+
+
+def test_a_dict_of_lists_has_its_ids_and_gets_labels(tmp_path, ann_file):
+    path = written(tmp_path / "p.json", dict(zip(IDS, LOGITS, strict=True)))
+    assert read_scores(path).label.tolist() == [-1, -1, -1]
+    read = read_scores(path, ann_file, "test")
+    assert read.sample_id.tolist() == IDS and read.label.tolist() == [0, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "expected a list of results, got a list of 0"),
+        ({}, "expected a list of results, got a dict with"),
+        ("[[1, NaN]]", "NaN is no number of JSON"),
+        ([[1, 2], [3]] + [[1, 2]], "clip '0054_1': expected one score per class, as in the first clip"),
+        ([[1, True], [1, 2], [1, 2]], "clip '0054_0': expected a list of numbers"),
+        ([[1, "2"], [1, 2], [1, 2]], "clip '0054_0': expected a list of numbers"),
+        ([1, 2, 3], "clip '0054_0': expected a list of numbers, one a class, got int"),
+        ([[1, 10**400], [1, 2], [1, 2]], "clip '0054_0': a score is too large"),
+        ({"a": [1, 2], "b": 3}, "clip 'b': expected a list of numbers"),
+    ],
+)
+def test_wrong_lists_are_refused(tmp_path, content, message):
+    labels = written(tmp_path / "labels.txt", "\n".join(IDS))
+    with pytest.raises(InputError, match=f"p.json: .*{message}"):
+        read_scores(written(tmp_path / "p.json", content), labels)
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "labels"),
+    [
+        ("id,score_0,score_1\na,0.75,0.25\nb,0.5,0.5\n", (), [-1, -1]),
+        ("a,0.75,0.25\nb,0.5,0.5\n", (), [-1, -1]),
+        ("clip;1;2;label\na;0,75;0,25;1\nb;0,5;0,5;\n", (), [1, -1]),
+        (",id,label,wave,clap\n0,a,0,0.75,0.25\n1,b,1,0.5,0.5\n", ("wave", "clap"), [0, 1]),
+        (",0,1\na,0.75,0.25\nb,0.5,0.5\n", (), [-1, -1]),
+        ("wave,clap 2,clip\n.75,.25,a\n5e-1,0.5,b\n", ("wave", "clap 2"), [-1, -1]),
+    ],
+)
+def test_tables_of_scores(tmp_path, text, names, labels):
+    read = read_scores(written(tmp_path / "s.csv", text))
+    assert read.sample_id.tolist() == ["a", "b"] and read.label.tolist() == labels
+    assert read.score.tolist() == [[0.75, 0.25], [0.5, 0.5]] and read.class_names == names
+
+
+def test_a_table_without_titles_whose_first_scores_are_0_and_1_loses_no_clip(tmp_path):
+    read = read_scores(written(tmp_path / "s.csv", "a,0,1\nb,1,0\n"))
+    assert read.sample_id.tolist() == ["a", "b"] and read.score.tolist() == [[0, 1], [1, 0]]
+
+
+def test_a_table_gets_labels_of_the_annotations_and_may_not_contradict_them(tmp_path, ann_file):
+    text = "id,label,0,1,2,3\n0054_0,,1,2,3,4\n0054_1,3,1,2,3,4\nother,,1,2,3,4\n"
+    assert read_scores(written(tmp_path / "s.csv", text), ann_file, "test").label.tolist() == [0, 3, -1]
+    with pytest.raises(InputError, match="s.csv: clip '0054_1': the label in the results is 2, in .* it is 3"):
+        read_scores(written(tmp_path / "s.csv", text.replace("_1,3", "_1,2")), ann_file, "test")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected an id and a score"),
+        ("a\nb\n", "expected an id and a score"),
+        ("id,label\na,1\n", "got none"),
+        ("id,wave,clap\n", "got none"),
+        ("id,wave,clap\na,1\n", "line 2: expected 3 cells, got 2"),
+        ("id,wave,clap\na,1,x\n", "field 'clap': line 2: expected a number, got 'x'"),
+        ("id,wave,label\na,1,1.5\n", "line 2: expected a class, a whole number from 0, got '1.5'"),
+        ("id,2,1\na,1,1\n", "does not count up from 0 or 1"),
+        ("vid,action_pred_1,action_pred_2,body_pred_1\na.mp4,3,4,1\n", "does not count up from 0 or 1"),
+        ("id,wave,clap\na,1,nan\n", "clip 'a': field 'score': NaN"),
+        ("id,wave,clap\na,1,2\na,1,2\n", "occur more than once: 'a'"),
+    ],
+)
+def test_wrong_tables_are_refused(tmp_path, text, message):
+    with pytest.raises(InputError, match=f"s.csv.*{message}"):
+        read_scores(written(tmp_path / "s.csv", text))

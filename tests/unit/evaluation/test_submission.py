@@ -7,8 +7,9 @@ import pytest
 
 from helpers import ROOT
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.ensemble import run_fusion
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
-from pyskl_semloss.evaluation.fusion_plan import FusionPlan, fusion_inputs, run_fusion
+from pyskl_semloss.evaluation.fusion_plan import FusionPlan, fusion_inputs
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.evaluation.submission import check_submission, read_ids, submission_csv, write_submission
 
