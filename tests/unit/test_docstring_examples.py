@@ -27,6 +27,7 @@ CORE = {
     "heatmap.sparse_convolution": "HeatmapConv3d",
     "keypoint_ops": "compact_crop crop flip resize resized_shape uniform_frame_indices uniform_frame_indices_test",
     "skeletons": "get_layout",
+    "skeletons.graph": "skeleton_graph adjacency",
     "skeletons.layout": "SkeletonLayout",
     "skeletons.mapping": "joint_map",
     "skeletons.mirror": "check_mirror mirror_order mirrored_limbs",
