@@ -19,7 +19,12 @@ from pyskl_semloss.hosts.pyskl.torch_compatibility import patch_distributed  # n
 from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
     CompactKeypoints,
     FlipKeypoints,
+    FormatGraphInput,
+    KeypointStream,
+    NormaliseKeypoints,
     RandomResizedCropKeypoints,
+    RandomRotateKeypoints,
+    RandomScaleKeypoints,
     ResizeKeypoints,
     SampleKeypointFrames,
 )
@@ -32,9 +37,14 @@ use_safe_loaders(CheckpointLoader)
 __all__ = [
     "CompactKeypoints",
     "FlipKeypoints",
+    "FormatGraphInput",
     "GeneratePoseHeatmap",
     "KeypointDataset",
+    "KeypointStream",
+    "NormaliseKeypoints",
     "RandomResizedCropKeypoints",
+    "RandomRotateKeypoints",
+    "RandomScaleKeypoints",
     "ResizeKeypoints",
     "SampleKeypointFrames",
     "SemanticEmbeddingHead",
