@@ -23,8 +23,8 @@ What they look at depends on no version of numpy. They are slow, and so are the 
 """
 
 SLOW = """
-app_server converters_splits mmaction2_configs mmaction2_predictor mmaction2_recognizer onnx_export outputs own_keypoints
-results store sweep video_estimate
+app_server converters_splits mmaction2_configs mmaction2_predictor mmaction2_recognizer onnx_export outputs
+own_keypoints results store sweep video_estimate
 """.split()
 """Other test files that take ten seconds and more, all together."""
 

@@ -1,5 +1,7 @@
 """Draw keypoint layouts, one PNG each: joints numbered, limbs drawn, left blue, right orange, central grey.
 
+Arrows are the edges of the graph that graph networks use.
+
     semloss layouts --out pictures                        # every layout of the package
     semloss layouts openpose22 coco17 --out pictures      # some of them
     semloss layouts my_layout.yaml --out pictures         # an own one

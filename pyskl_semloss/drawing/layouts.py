@@ -1,4 +1,4 @@
-"""Pictures of layouts: numbered joints, limbs, coloured sides."""
+"""Pictures of layouts: numbered joints, limbs, coloured sides, graph."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyskl_semloss.drawing.palette import ON_LIGHT, TEXT, WRONG
+from pyskl_semloss.drawing.palette import FAINT, ON_LIGHT, TEXT, WRONG
 from pyskl_semloss.drawing.stick_figure import joint_sides
-from pyskl_semloss.errors import HostError
+from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.io.results import result_file
+from pyskl_semloss.skeletons.graph import SkeletonGraph, skeleton_graph
 from pyskl_semloss.skeletons.layout import SkeletonLayout
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def draw_layout(layout: SkeletonLayout, path: str | os.PathLike[str], dpi: int =
     """Write a PNG of a layout: title, skeleton and joint table.
 
     A layout without ``rest_pose`` is drawn on a circle, mirror pairs facing each other. Limbs whose mirror image is
-    no limb are dashed and red; ``mistakes`` is printed in red.
+    no limb are dashed and red; ``mistakes`` is printed in red. Arrows are the edges of the layout's graph, from child
+    to parent, and a ring is its centre; an edge that is no limb is dotted. Of a layout without a graph, the picture
+    says how many joints hang loose.
 
     Args:
         layout: The layout.
@@ -49,7 +52,8 @@ def draw_layout(layout: SkeletonLayout, path: str | os.PathLike[str], dpi: int =
     pose = layout.rest_pose or circle_pose(layout)
     (x_low, x_high), (y_low, y_high) = _limits(pose)
     body = WIDTH * (y_high - y_low) / (x_high - x_low)
-    heading, table = _heading(layout), _table(layout)
+    graph, no_graph = _graph_or_why_not(layout)
+    heading, table = _heading(layout), _table(layout, no_graph)
     top, bottom = LINE * (len(heading) + 0.9), LINE * (len(table) + 1.0)
     total = top + body + bottom
 
@@ -57,6 +61,8 @@ def draw_layout(layout: SkeletonLayout, path: str | os.PathLike[str], dpi: int =
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.0, bottom / total, 1.0, body / total))
     _draw_skeleton(axes, layout, pose)
+    if graph is not None:
+        _draw_graph(axes, layout, graph, pose)
     _write_lines(figure, heading, total - 0.25)
     _write_lines(figure, table, bottom - 0.15)
     canvas.draw()
@@ -109,6 +115,30 @@ def _draw_skeleton(axes: Axes, layout: SkeletonLayout, pose: tuple[tuple[float, 
     axes.axis("off")
 
 
+def _graph_or_why_not(layout: SkeletonLayout) -> tuple[SkeletonGraph | None, str]:
+    try:
+        return skeleton_graph(layout), ""
+    except InputError as error:
+        return None, f"no graph: {error.problem.rpartition(': ')[2]}"
+
+
+def _draw_graph(
+    axes: Axes, layout: SkeletonLayout, graph: SkeletonGraph, pose: tuple[tuple[float, float], ...]
+) -> None:
+    limbs, many = {frozenset(limb) for limb in layout.limbs}, layout.num_joints > MANY
+    arrow: dict[str, Any] = {"arrowstyle": "-|>,head_length=0.5,head_width=0.22", "linewidth": 0, "color": TEXT}
+    arrow["mutation_scale"] = 7 if many else 14
+    for edge in graph.edges:
+        (x, y), (to_x, to_y) = (pose[joint] for joint in edge)
+        if frozenset(edge) not in limbs:
+            axes.plot([x, to_x], [y, to_y], color=FAINT, linestyle=":", linewidth=0.5 if many else 1.2, zorder=1)
+        # The head is a little past the middle, where it is clear of both joints.
+        tip = (x + 0.62 * (to_x - x), y + 0.62 * (to_y - y))
+        axes.annotate("", xy=tip, xytext=(x, y), arrowprops=arrow, zorder=1.5)
+    size = 130 if many else 420
+    axes.scatter(*pose[graph.centre], s=size, facecolors="none", edgecolors=TEXT, linewidths=1.4, zorder=2.5)
+
+
 def _limits(pose: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], tuple[float, float]]:
     xs, ys = [x for x, _ in pose], [y for _, y in pose]
     y_low, y_high = min(ys) - MARGIN, max(ys) + MARGIN
@@ -134,7 +164,7 @@ def _heading(layout: SkeletonLayout) -> list[Line]:
     return lines
 
 
-def _table(layout: SkeletonLayout) -> list[Line]:
+def _table(layout: SkeletonLayout, no_graph: str) -> list[Line]:
     many = layout.num_joints > MANY
     small = {"fontsize": 6.5 if many else 8.5}
     legend: Line = [
@@ -145,7 +175,9 @@ def _table(layout: SkeletonLayout) -> list[Line]:
     if layout.unmirrored_limbs:
         text = f"dashed: the {len(layout.unmirrored_limbs)} limbs whose mirror image is no limb"
         legend.append((1.75, text, {**small, "color": WRONG, "fontweight": "bold"}))
-    lines = [legend]
+    graph = "arrows: graph, child to parent; ring: its centre; dotted: edges that are no limbs"
+    graph_line: Line = [(0.15, no_graph or graph, {**small, "color": WRONG if no_graph else TEXT})]
+    lines = [legend, graph_line]
     entries = [f"{joint} {name}" for joint, name in enumerate(layout.joints)]
     central = [entry for joint, entry in enumerate(entries) if layout.joint_mirror[joint] == joint]
     lines += [

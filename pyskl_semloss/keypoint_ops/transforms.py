@@ -1,6 +1,8 @@
 """Pipeline transforms that both hosts register.
 
-With the same seeds they give what MMAction2's own classes give, also on numpy 2; annotations are never written into.
+With the same seeds, those that MMAction2 has too give what its own classes give, also on numpy 2; annotations are never
+written into. A pipeline of a graph network is NormaliseKeypoints, RandomRotateKeypoints, RandomScaleKeypoints,
+KeypointStream, SampleKeypointFrames, FormatGraphInput.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import numpy as np
 
 from pyskl_semloss import keypoint_ops as ops
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.skeletons import get_layout, mirror_order
+from pyskl_semloss.skeletons import SkeletonGraph, SkeletonLayout, get_layout, mirror_order, skeleton_graph
 
 Results = dict[str, Any]
 
@@ -154,17 +156,7 @@ class FlipKeypoints(KeypointTransform):
         joints, clip = results["keypoint"].shape[2], results.get("frame_dir")
         if self.pairs is not None:
             return np.asarray(mirror_order(joints, self.pairs, whose=f"clip {clip!r}: "))
-        layout = self.layout or results.get("skeleton")
-        if layout is None:
-            raise InputError(
-                "no layout says which joints are left and right",
-                clip=clip,
-                field="skeleton",
-                fix="Give FlipKeypoints, or KeypointDataset, a skeleton.",
-            )
-        if joints != layout.num_joints:
-            problem = f"expected the {layout.num_joints} joints of skeleton {layout.name!r}, got {joints}"
-            raise InputError(problem, clip=clip, field="keypoint")
+        layout = _layout_of(results, self.layout, "no layout says which joints are left and right", "FlipKeypoints")
         return np.asarray(layout.joint_mirror)
 
     def transform(self, results: Results) -> Results:
@@ -177,10 +169,150 @@ class FlipKeypoints(KeypointTransform):
         return results
 
 
+class NormaliseKeypoints(KeypointTransform):
+    """Bring points from pixels to units of the image or of the body; writes ``keypoint_unit``, (x, y) in px.
+
+    Missing points become (0, 0) with score 0, and stay that. To be put before the transforms of graph networks below.
+
+    Args:
+        by: ``"image"`` or ``"body"``, see :func:`pyskl_semloss.keypoint_ops.normalise`.
+        threshold: A point with this score or less is missing.
+    """
+
+    def __init__(self, by: str = "image", threshold: float = 0.01) -> None:
+        ops.check_normalisation(by)
+        self.by, self.threshold = by, threshold
+
+    def transform(self, results: Results) -> Results:
+        """Normalise one clip."""
+        ops.check_clip(results["keypoint"], results.get("keypoint_score"), clip=results.get("frame_dir"))
+        keypoint, score = ops.mark_missing(results["keypoint"], results.get("keypoint_score"), self.threshold)
+        results["keypoint"], results["keypoint_unit"] = ops.normalise(keypoint, score, results["img_shape"], self.by)
+        results["keypoint_score"] = score
+        return results
+
+
+class RandomRotateKeypoints(KeypointTransform):
+    """Turn a clip around the middle by a random angle, the same in all frames; to be put after the normalisation.
+
+    Args:
+        theta: The angle is uniform on [-theta, theta], radians.
+    """
+
+    def __init__(self, theta: float = 0.3) -> None:
+        ops.draw_angle(theta, np.random.RandomState(0))
+        self.theta = theta
+
+    def transform(self, results: Results) -> Results:
+        """Turn one clip."""
+        unit = _unit_of(results, "RandomRotateKeypoints")
+        results["keypoint"] = ops.rotate(results["keypoint"], ops.draw_angle(self.theta), unit)
+        return results
+
+
+class RandomScaleKeypoints(KeypointTransform):
+    """Scale x and y of a clip by random factors, the same in all frames; to be put after the normalisation.
+
+    Args:
+        scale: Each factor is uniform on [1 - scale, 1 + scale].
+    """
+
+    def __init__(self, scale: float = 0.1) -> None:
+        ops.draw_scale(scale, np.random.RandomState(0))
+        self.scale = scale
+
+    def transform(self, results: Results) -> Results:
+        """Scale one clip."""
+        _unit_of(results, "RandomScaleKeypoints")
+        results["keypoint"] = results["keypoint"] * ops.draw_scale(self.scale).astype(np.float32)
+        return results
+
+
+class KeypointStream(KeypointTransform):
+    """Replace points by one of the four inputs of graph networks; to be put before the sampling of frames.
+
+    Args:
+        stream: ``"joint"``, ``"bone"``, ``"joint_motion"`` or ``"bone_motion"``.
+        skeleton: Name or mapping of the layout whose graph says what a bone is; default that of the dataset.
+        centre: Index or name of the joint that the bones lead to; default the graph's own.
+    """
+
+    def __init__(
+        self, stream: str = "joint", skeleton: str | Mapping[str, Any] | None = None, centre: int | str | None = None
+    ) -> None:
+        ops.check_stream(stream)
+        self.stream, self.centre = stream, centre
+        self.layout = None if skeleton is None else get_layout(skeleton)
+        self._graphs: dict[SkeletonLayout, SkeletonGraph] = {}
+
+    def _graph(self, results: Results) -> SkeletonGraph | None:
+        if not self.stream.startswith("bone"):
+            return None
+        layout = _layout_of(results, self.layout, "no layout says which joints a bone joins", "KeypointStream")
+        if layout not in self._graphs:
+            self._graphs[layout] = skeleton_graph(layout, self.centre)
+        return self._graphs[layout]
+
+    def transform(self, results: Results) -> Results:
+        """Replace the points of one clip."""
+        _unit_of(results, "KeypointStream")
+        points = ops.stream(results["keypoint"], results["keypoint_score"], self.stream, self._graph(results))
+        results["keypoint"], results["keypoint_score"] = points
+        return results
+
+
+class FormatGraphInput(KeypointTransform):
+    """Make ``keypoint`` (S, P, L, V, 3) = clip, person, frame, joint, (x, y, score), the input of graph networks.
+
+    Args:
+        num_person: Number P of persons, see :func:`pyskl_semloss.keypoint_ops.fill_persons`.
+    """
+
+    def __init__(self, num_person: int = 1) -> None:
+        if num_person < 1:
+            raise InputError(f"expected at least 1, got {num_person}", field="num_person")
+        self.num_person = num_person
+
+    def transform(self, results: Results) -> Results:
+        """Format one clip."""
+        keypoint, score = ops.fill_persons(results["keypoint"], results.pop("keypoint_score"), self.num_person)
+        whole = np.concatenate((keypoint, score[..., None]), axis=-1, dtype=np.float32)
+        persons, _, joints, channels = whole.shape
+        clips = whole.reshape(persons, results.get("num_clips", 1), -1, joints, channels)
+        results["keypoint"] = np.ascontiguousarray(clips.swapaxes(0, 1))
+        return results
+
+
+def _layout_of(results: Results, layout: SkeletonLayout | None, problem: str, step: str) -> SkeletonLayout:
+    """Layout of a step, or of the dataset; the clip must have its joints."""
+    layout, joints, clip = layout or results.get("skeleton"), results["keypoint"].shape[2], results.get("frame_dir")
+    if layout is None:
+        fix = f"Give {step}, or KeypointDataset, a skeleton."
+        raise InputError(problem, clip=clip, field="skeleton", fix=fix)
+    if joints != layout.num_joints:
+        problem = f"expected the {layout.num_joints} joints of skeleton {layout.name!r}, got {joints}"
+        raise InputError(problem, clip=clip, field="keypoint")
+    return layout
+
+
+def _unit_of(results: Results, step: str) -> tuple[float, float]:
+    """Unit of normalised points, px."""
+    if "keypoint_unit" not in results:
+        problem = f"{step} needs normalised points, got pixels"
+        fix = f"Put NormaliseKeypoints before {step}."
+        raise InputError(problem, clip=results.get("frame_dir"), field="pipeline", fix=fix)
+    return results["keypoint_unit"]
+
+
 KEYPOINT_TRANSFORMS = (
     SampleKeypointFrames,
     CompactKeypoints,
     ResizeKeypoints,
     RandomResizedCropKeypoints,
     FlipKeypoints,
+    NormaliseKeypoints,
+    RandomRotateKeypoints,
+    RandomScaleKeypoints,
+    KeypointStream,
+    FormatGraphInput,
 )

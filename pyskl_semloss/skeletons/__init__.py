@@ -13,13 +13,16 @@ from pyskl_semloss.io.fields import SUFFIXES, compare_fields, read_fields
 from pyskl_semloss.io.fields import is_fields_file as is_layout_file
 from pyskl_semloss.io.reading import closest_names, short_repr
 from pyskl_semloss.skeletons.builtin import KNOWN_LAYOUTS
+from pyskl_semloss.skeletons.graph import SkeletonGraph, adjacency, skeleton_graph
 from pyskl_semloss.skeletons.layout import SkeletonLayout
 from pyskl_semloss.skeletons.mapping import JointMap, joint_map
 from pyskl_semloss.skeletons.mirror import check_mirror, mirror_order
 
 __all__ = [
     "JointMap",
+    "SkeletonGraph",
     "SkeletonLayout",
+    "adjacency",
     "check_mirror",
     "get_layout",
     "is_layout_file",
@@ -27,6 +30,7 @@ __all__ = [
     "layout_fields",
     "layout_names",
     "mirror_order",
+    "skeleton_graph",
 ]
 
 _warned: set[str] = set()
@@ -122,7 +126,8 @@ def _from_mapping(spec: Mapping[str, Any]) -> SkeletonLayout:
         problem = f"layout {short_repr(spec['name'])} has unknown fields {listed}"
         names = ", ".join(field.name for field in dataclasses.fields(SkeletonLayout))
         raise InputError(problem, field="layout", fix=f"Its fields are {names}.")
-    return SkeletonLayout(**{**spec, **{field: _indexed(spec, field) for field in ("limbs", "mirror_pairs")}})
+    pairs = [field for field in ("limbs", "mirror_pairs", "graph_limbs") if spec.get(field) is not None]
+    return SkeletonLayout(**{**spec, **{field: _indexed(spec, field) for field in pairs}})
 
 
 def _indexed(spec: Mapping[str, Any], field: str) -> Any:

@@ -95,10 +95,12 @@ def wholebody133(coco17: SkeletonLayout) -> SkeletonLayout:
     positions = {names.index(name): xy for name, xy in _WHOLEBODY_POSITIONS.items()}
     positions |= {_FACE + at: xy for at, xy in _RIGHT_FACE_POSITIONS.items()}
     positions |= {left + at: xy for at, xy in enumerate(_hand_positions((0.76, 0.625)))}
+    limbs = (*coco17.limbs, *_FEET_LIMBS, *_shifted(_HAND_LIMBS, left), *_shifted(_HAND_LIMBS, right))
+    hands_and_face: tuple[Pair, ...] = ((names.index("left_wrist"), left), (names.index("right_wrist"), right))
+    hands_and_face += tuple((names.index("nose"), _FACE + at) for at in range(68))
     return SkeletonLayout(
-        "wholebody133", names,
-        (*coco17.limbs, *_FEET_LIMBS, *_shifted(_HAND_LIMBS, left), *_shifted(_HAND_LIMBS, right)),
-        pairs, source="COCO-WholeBody, as MMPose writes it; left and right are the person's; the face has no limbs",
+        "wholebody133", names, limbs, pairs, graph_limbs=(*limbs, *hands_and_face),
+        source="COCO-WholeBody, as MMPose writes it; left and right are the person's; the face has no limbs",
         rest_pose=_mirrored(names, pairs, positions),
     )  # fmt: skip
 
@@ -111,8 +113,10 @@ def openpose_with_hands(name: str, body: SkeletonLayout, source: str) -> Skeleto
     pairs = (*body.mirror_pairs, *((left + at, right + at) for at in range(21)))
     positions = {names.index(joint): xy for joint, xy in _OPENPOSE_POSITIONS.items() if joint in names}
     positions |= {left + at: xy for at, xy in enumerate(_hand_positions((0.77, 0.56)))}
+    limbs = (*body.limbs, *_shifted(_HAND_LIMBS, left), *_shifted(_HAND_LIMBS, right))
+    wrists = ((names.index("LWrist"), left), (names.index("RWrist"), right))
     return SkeletonLayout(
-        name, names, (*body.limbs, *_shifted(_HAND_LIMBS, left), *_shifted(_HAND_LIMBS, right)), pairs,
+        name, names, limbs, pairs, graph_limbs=(*limbs, *wrists),
         source=source, rest_pose=_mirrored(names, pairs, positions),
     )  # fmt: skip
 
@@ -259,6 +263,8 @@ _KINECT25_LIMBS = (
     (4, 5), (5, 6), (6, 7), (7, 21), (6, 22), (8, 9), (9, 10), (10, 11), (11, 23), (10, 24),
     (12, 13), (13, 14), (14, 15), (16, 17), (17, 18), (18, 19),
 )
+# The graph of NTU RGB+D hangs the thumbs on the hands; the Kinect SDK ties them to the wrists.
+_KINECT25_GRAPH = tuple({(6, 22): (7, 22), (10, 24): (11, 24)}.get(limb, limb) for limb in _KINECT25_LIMBS)
 _KINECT20_LIMBS = (
     (19, 2), (2, 0), (2, 1), (2, 3), (3, 6), (0, 7), (7, 9), (9, 11), (1, 8), (8, 10), (10, 12),
     (6, 4), (6, 5), (4, 13), (13, 15), (15, 17), (5, 14), (14, 16), (16, 18),
@@ -287,9 +293,12 @@ def _layout(
     limb_mirror_pairs: tuple[tuple[int, int], ...] | None = None,
     mistakes: str = "",
     sides: str = "person",
+    graph_limbs: tuple[Pair, ...] | None = None,
 ) -> SkeletonLayout:
     names, pose = tuple(row[0] for row in joints), tuple(row[1:] for row in joints)
-    return SkeletonLayout(name, names, limbs, mirror_pairs, limb_mirror_pairs, source, mistakes, pose, sides)
+    return SkeletonLayout(
+        name, names, limbs, mirror_pairs, limb_mirror_pairs, source, mistakes, pose, sides, graph_limbs
+    )
 
 
 _ODD_EVEN = tuple((odd, odd + 1) for odd in range(1, 20, 2))
@@ -309,6 +318,7 @@ _ALL = (
         _KINECT25_LIMBS,
         ((4, 8), (5, 9), (6, 10), (7, 11), (12, 16), (13, 17), (14, 18), (15, 19), (21, 23), (22, 24)),
         "SMG; joint types and bones of the Kinect v2 SDK; left and right are the person's",
+        graph_limbs=_KINECT25_GRAPH,
     ),
     _layout(
         "kinect20",

@@ -27,6 +27,8 @@ class SkeletonLayout:
         rest_pose: A (x, y) per joint for drawing, in a unit square with y down; None if there is none.
         sides: Whose left and right the names mean: ``"person"``, or ``"image"`` where the joint on the left of the
             image is the left one. Only :func:`pyskl_semloss.skeletons.joint_map` needs to know.
+        graph_limbs: Links of joints in :func:`pyskl_semloss.skeletons.skeleton_graph`, without direction; to be given
+            only where they are not the limbs. None takes the limbs.
 
     Raises:
         InputError: A field is malformed, or the mirror does not map limbs onto limbs and ``mistakes`` is empty.
@@ -46,6 +48,7 @@ class SkeletonLayout:
     mistakes: str = ""
     rest_pose: tuple[tuple[float, float], ...] | None = None
     sides: str = "person"
+    graph_limbs: tuple[Pair, ...] | None = None
 
     def __post_init__(self) -> None:
         whose = f"layout {short_repr(self.name)}: "
@@ -60,6 +63,9 @@ class SkeletonLayout:
         _set(self, "limbs", index_pairs(self.limbs, "limbs", whose))
         _set(self, "mirror_pairs", index_pairs(self.mirror_pairs, "mirror_pairs", whose))
         _check_limbs(self.limbs, self.num_joints, whose)
+        if self.graph_limbs is not None:
+            _set(self, "graph_limbs", index_pairs(self.graph_limbs, "graph_limbs", whose))
+            _check_limbs(self.graph_limbs, self.num_joints, whose, "graph_limbs")
         mirror_order(self.num_joints, self.mirror_pairs, "joint", "mirror_pairs", whose)
         if self.limb_mirror_pairs is not None:
             _set(self, "limb_mirror_pairs", index_pairs(self.limb_mirror_pairs, "limb_mirror_pairs", whose))
@@ -151,20 +157,18 @@ def _joint_names(joints: object, whose: str) -> tuple[str, ...]:
     return tuple(joints)
 
 
-def _check_limbs(limbs: tuple[Pair, ...], num_joints: int, whose: str) -> None:
+def _check_limbs(limbs: tuple[Pair, ...], num_joints: int, whose: str, field: str = "limbs") -> None:
     seen = set()
     for limb in limbs:
         a, b = limb
         if not (0 <= a < num_joints and 0 <= b < num_joints):
             raise InputError(
-                f"{whose}limb {short_repr(limb)} names a joint that is not in 0..{num_joints - 1}", field="limbs"
+                f"{whose}limb {short_repr(limb)} names a joint that is not in 0..{num_joints - 1}", field=field
             )
         if a == b:
-            raise InputError(f"{whose}limb {short_repr(limb)} goes from a joint to itself", field="limbs")
+            raise InputError(f"{whose}limb {short_repr(limb)} goes from a joint to itself", field=field)
         if frozenset(limb) in seen:
-            raise InputError(
-                f"{whose}limb {short_repr(limb)} stands twice (its direction has no meaning)", field="limbs"
-            )
+            raise InputError(f"{whose}limb {short_repr(limb)} stands twice (its direction has no meaning)", field=field)
         seen.add(frozenset(limb))
 
 
@@ -184,15 +188,8 @@ def _unit_points(points: object, num_joints: int, whose: str) -> tuple[tuple[flo
 
 
 def _check_mirror_is_sound(layout: SkeletonLayout, whose: str) -> None:
-    fix = "Correct limbs or mirror_pairs; a layout that must stay wrong says so in its field mistakes."
-    if layout.unmirrored_limbs:
-        images = []
-        for a, b in layout.unmirrored_limbs:
-            c, d = layout.joint_mirror[a], layout.joint_mirror[b]
-            names = " - ".join(layout.joints[joint] for joint in (c, d))
-            images.append(f"{(a, b)} -> {(c, d)} ({names})")
-        count = f"{len(images)} of {layout.num_limbs} limbs have a mirror image that is no limb"
-        raise InputError(f"{whose}{count}: {', '.join(images)}", field="mirror_pairs", fix=fix)
+    _check_images(layout, layout.limbs, "limbs", whose)
+    _check_images(layout, layout.graph_limbs or (), "graph_limbs", whose)
     if layout.limb_mirror_pairs is not None:
         derived = mirrored_limbs(layout.limbs, layout.joint_mirror)
         wrong = [index for index, partner in enumerate(derived) if layout.limb_mirror[index] != partner]
@@ -203,3 +200,17 @@ def _check_mirror_is_sound(layout: SkeletonLayout, whose: str) -> None:
             )
             fix = "Leave limb_mirror_pairs out: they are derived from mirror_pairs."
             raise InputError(f"{whose}{listed}", field="limb_mirror_pairs", fix=fix)
+
+
+def _check_images(layout: SkeletonLayout, limbs: tuple[Pair, ...], name: str, whose: str) -> None:
+    partners = mirrored_limbs(limbs, layout.joint_mirror)
+    unmirrored = [limb for limb, partner in zip(limbs, partners, strict=True) if partner is None]
+    fix = f"Correct {name} or mirror_pairs; a layout that must stay wrong says so in its field mistakes."
+    if unmirrored:
+        images = []
+        for a, b in unmirrored:
+            c, d = layout.joint_mirror[a], layout.joint_mirror[b]
+            names = " - ".join(layout.joints[joint] for joint in (c, d))
+            images.append(f"{(a, b)} -> {(c, d)} ({names})")
+        count = f"{len(images)} of {len(limbs)} {name} have a mirror image that is no {name[:-1]}"
+        raise InputError(f"{whose}{count}: {', '.join(images)}", field="mirror_pairs", fix=fix)

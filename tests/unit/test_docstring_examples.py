@@ -27,8 +27,10 @@ CORE = {
     "heatmap.numba_engine": "render_heatmaps",
     "heatmap.torch_engine": "render_batch",
     "heatmap.sparse_convolution": "HeatmapConv3d",
-    "keypoint_ops": "compact_crop crop flip resize resized_shape uniform_frame_indices uniform_frame_indices_test",
+    "keypoint_ops": "compact_crop crop flip resize resized_shape uniform_frame_indices uniform_frame_indices_test "
+    "mark_missing normalise rotate bones motion fill_persons",
     "skeletons": "get_layout",
+    "skeletons.graph": "skeleton_graph adjacency",
     "skeletons.layout": "SkeletonLayout",
     "skeletons.mapping": "joint_map",
     "skeletons.mirror": "check_mirror mirror_order mirrored_limbs",

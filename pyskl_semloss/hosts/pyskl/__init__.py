@@ -18,7 +18,12 @@ from pyskl_semloss.hosts.pyskl.transforms import GeneratePoseHeatmap  # noqa: E4
 from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
     CompactKeypoints,
     FlipKeypoints,
+    FormatGraphInput,
+    KeypointStream,
+    NormaliseKeypoints,
     RandomResizedCropKeypoints,
+    RandomRotateKeypoints,
+    RandomScaleKeypoints,
     ResizeKeypoints,
     SampleKeypointFrames,
 )
@@ -31,9 +36,14 @@ use_safe_loaders(CheckpointLoader)
 __all__ = [
     "CompactKeypoints",
     "FlipKeypoints",
+    "FormatGraphInput",
     "GeneratePoseHeatmap",
     "KeypointDataset",
+    "KeypointStream",
+    "NormaliseKeypoints",
     "RandomResizedCropKeypoints",
+    "RandomRotateKeypoints",
+    "RandomScaleKeypoints",
     "ResizeKeypoints",
     "SampleKeypointFrames",
     "SemanticEmbeddingHead",

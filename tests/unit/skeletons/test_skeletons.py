@@ -270,7 +270,7 @@ def test_the_tool_draws(tmp_path):
     own.write_text(json.dumps(ARM))
     done = run_tool("openpose22", RELEASE, own, "--out", tmp_path / "new" / "pictures")
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("wrote 3 pictures")
-    red = {}
+    red, arrows = {}, {}
     for name in ("openpose22", RELEASE, "arms"):
         path = tmp_path / "new" / "pictures" / f"{name}.png"
         with Image.open(path) as picture:
@@ -280,7 +280,19 @@ def test_the_tool_draws(tmp_path):
         body = slice(len(r) // 4, len(r) * 3 // 4)  # without the heading and the legend, which are red too
         r, g, b = r[body], g[body], b[body]
         red[name] = ((r > 180) & (g < 60) & (b < 60)).sum()
+        arrows[name] = ((abs(r - 51) < 12) & (abs(g - 51) < 12) & (abs(b - 51) < 12)).sum()
     assert red[RELEASE] > 5000 and red["openpose22"] == red["arms"] == 0
+    assert min(arrows["openpose22"], arrows[RELEASE]) > 1000 and arrows["arms"] > 250
+
+
+def test_a_picture_says_why_there_is_no_graph():
+    pytest.importorskip("matplotlib")
+    from pyskl_semloss.drawing.layouts import _graph_or_why_not
+
+    loose = get_layout({**ARM, "limbs": [[0, 1], [0, 2]]})
+    assert _graph_or_why_not(loose) == (None, "no graph: 2 of 5 joints hang loose")
+    graph, why = _graph_or_why_not(get_layout(ARM))
+    assert (graph.edges, graph.centre, why) == (((1, 0), (2, 0), (3, 1), (4, 2)), 0, "")
 
 
 @pytest.mark.parametrize(
