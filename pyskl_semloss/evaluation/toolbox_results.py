@@ -209,7 +209,7 @@ def _rows(path: AnyPath, ids: Sequence[str], rows: Sequence[object]) -> list[np.
             raise InputError(f"expected a list of numbers, one a class, got {_kind(row)}", file=path, clip=clip)
         if any(abs(value) > _LARGEST for value in row):
             raise InputError("a score is too large", file=path, clip=clip)
-    return [np.array(row, dtype=np.float64) for row in rows]  # type: ignore[arg-type]
+    return [np.array(row, dtype=np.float64) for row in rows]
 
 
 def _with_labels(results: Results, path: AnyPath, ann_file: AnyPath | None, split: str | None) -> Results:

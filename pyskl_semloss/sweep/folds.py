@@ -40,7 +40,7 @@ class FoldRun(Run):
     @property
     def name(self) -> str:
         """The name of the run's folder, such as ``fold0_given_seed0_joint``."""
-        return f"fold{self.fold}_{self.vectors}_seed{self.seed}_{self.model}"
+        return f"fold{self.fold}_{self.setting.vectors}_seed{self.seed}_{self.model}"
 
 
 def draw_folds(classes: Sequence[int], hold_out: int, folds: int, seed: int = 0) -> list[tuple[int, ...]]:
@@ -111,7 +111,7 @@ def plan_folds(
     seeds = [seed + number for number in range(len(folds))]
     runs = plan_runs(config, alphas=[alpha], seeds=seeds, modalities=modalities, vectors=vectors)
     return [
-        FoldRun(run.config, run.model, run.vectors, run.alpha, run.seed, run.seed - seed, tuple(folds[run.seed - seed]))
+        FoldRun(run.config, run.model, run.setting, run.seed, run.seed - seed, tuple(folds[run.seed - seed]))
         for run in runs
     ]
 
@@ -142,8 +142,8 @@ class FoldDescriber(Describer):
 
     def vectors_file(self, run: Run) -> Path | None:
         """Where the label vectors that are made for a run lie; None where they are the config's."""
-        made = run.vectors in CONTROLS or self.transforms
-        return self.out / "label_vectors" / f"{run.name}.npz" if made else None
+        drawn = run.setting.vectors in CONTROLS or self.transforms
+        return self.out / "label_vectors" / f"{run.name}.npz" if drawn else None
 
     def all_options(self, run: Run) -> list[str]:
         """The ``--cfg-options`` of the run's training and test."""
@@ -175,8 +175,8 @@ class FoldDescriber(Describer):
         if path is None:
             return
         labels = LabelVectors.load(self._given(run))
-        if run.vectors in CONTROLS:
-            labels = CONTROLS[run.vectors](labels, run.seed)
+        if run.setting.vectors in CONTROLS:
+            labels = CONTROLS[run.setting.vectors](labels, run.seed)
         transformed_for(labels, _unseen(run), self.transforms).save(path)
 
 

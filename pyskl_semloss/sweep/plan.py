@@ -182,7 +182,7 @@ def _setting(name: str, row: Any) -> Setting:
             raise InputError(f"a baseline has no semantic branch, so no {branch[0]}", field=name)
         return Setting(vectors, None, name, options=options)
     alpha = row.get("alpha")
-    if type(alpha) not in (int, float):
+    if not isinstance(alpha, (int, float)) or isinstance(alpha, bool):
         raise InputError(f"expected a number, got {short_repr(alpha)}", field=f"{name}.alpha")
     _check_alpha(alpha, f"{name}.alpha")
     file = row.get("label_vectors")

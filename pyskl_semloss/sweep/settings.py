@@ -62,10 +62,11 @@ class Describer:
 
     def all_options(self, run: Run) -> list[str]:
         """The ``--cfg-options`` of the run's training and test."""
-        vectors = self.vectors_file(run)
-        if vectors is None and run.setting.label_vectors is not None:
-            vectors = Path(self._given(run))
-        return [fill_seed(option, run) for option in run_options(run, self.options, vectors and str(vectors))]
+        drawn = self.vectors_file(run)
+        vectors = None if drawn is None else str(drawn)
+        if drawn is None and run.setting.label_vectors is not None:
+            vectors = os.fspath(self._given(run))
+        return [fill_seed(option, run) for option in run_options(run, self.options, vectors)]
 
     def describe(self, run: Run) -> dict[str, Any]:
         """Settings that the run's numbers depend on, as JSON.
