@@ -154,7 +154,7 @@ def test_parts_without_a_counterpart_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "step, said",
     [
-        (dict(type="SampleKeypointFrames", clip_len=8), "other frames each time"),
+        (dict(type="SampleKeypointFrames", clip_len=8), "draws random frames"),
         (dict(type="ResizeKeypoints", scale=(-1, 16)), "no fixed size"),
         (dict(type="FlipKeypoints", flip_ratio=0.5), "FlipKeypoints"),
     ],

@@ -1,5 +1,6 @@
 """Sweeps that run, with stand-ins for the training and test tools."""
 
+import functools
 import json
 import os
 import signal
@@ -17,9 +18,9 @@ from pyskl_semloss.io.files import sha256
 from pyskl_semloss.semantic.label_vectors import LabelVectors, build_label_vectors
 from pyskl_semloss.semantic.targets import transform
 from pyskl_semloss.sweep.plan import Run, Setting, plan_runs, read_settings, run_options
-from pyskl_semloss.sweep.runs import Tools, check_runs, execute, run_all, test_command, train_command
+from pyskl_semloss.sweep.runs import Reporting, Tools, check_runs, execute, run_all, test_command, train_command
 from pyskl_semloss.sweep.settings import Describer
-from pyskl_semloss.sweep.table import collect
+from pyskl_semloss.sweep.table import collect, write_results
 
 test_command.__test__ = False
 
@@ -304,7 +305,8 @@ def read_with_options(place, splits):
 def test_settings_and_seeds_with_their_own_splits_share_a_folder_and_others_do_not(place):
     text = "none: {vectors: baseline}\na: {alpha: 1}\nb: {alpha: 1, options: {train_dataloader.batch_size: 8}}"
     runs = plan_runs(place / "joint.py", seeds=[0, 1], settings=settings_of(place, text))
-    problems = run_all(runs, read_with_options(place, "tail_seed{seed}"), stand_ins(place), print, ["none", "a", "b"])
+    reporting = Reporting(functools.partial(write_results, order=["none", "a", "b"]))
+    problems = run_all(runs, read_with_options(place, "tail_seed{seed}"), stand_ins(place), print, reporting)
     assert problems == {} and len(collect(place / "out")) == 6
     log = (place / "out" / "b_seed1_joint" / "sweep.log").read_text()
     assert "split=tail_seed1" in log and "{seed}" not in log and "train_dataloader.batch_size=8" in log
