@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 TRACEBACK = "PYSKL_SEMLOSS_TRACEBACK"
@@ -92,6 +93,15 @@ class InputError(ValueError):
 
     def _location(self) -> dict[str, Any]:
         return {key: getattr(self, key) for key in ("file", "clip", "field", "fix", "items")}
+
+
+@contextlib.contextmanager
+def located(part: str = "", **where: Any) -> Iterator[None]:
+    """Add a location to the :class:`InputError` of a block, as :meth:`InputError.located`."""
+    try:
+        yield
+    except InputError as error:
+        raise error.located(part, **where) from None
 
 
 def _rebuild(kind: type[InputError], problem: str, location: dict[str, Any]) -> InputError:

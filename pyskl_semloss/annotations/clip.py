@@ -50,7 +50,7 @@ class Clip:
         points, scores = self.keypoint, self.keypoint_score
         for name, array in (("keypoint", points), ("keypoint_score", scores)):
             if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-                self._refuse(name, f"expected an array of floats, got {_describe(array)}")
+                self._refuse(name, f"expected an array of floats, got {describe_value(array)}")
         check_keypoint_shape(points.shape, self.frame_dir)
         if scores.shape != points.shape[:3]:
             self._refuse("keypoint_score", f"expected the shape {points.shape[:3]} (M, T, V), got {scores.shape}")
@@ -124,5 +124,6 @@ def check_keypoint_shape(shape: tuple[int, ...], clip: object) -> None:
     raise InputError(problem, clip=clip, field="keypoint", fix=fix)
 
 
-def _describe(value: object) -> str:
+def describe_value(value: object) -> str:
+    """Type of a value for a message."""
     return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"

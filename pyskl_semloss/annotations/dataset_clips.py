@@ -14,7 +14,7 @@ from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import ClipRules, read_clip
 from pyskl_semloss.annotations.pickles import read_annotations
 from pyskl_semloss.annotations.store import MENDED_CLIP, ZERO, ZERO_INSIDE, KeypointStore
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.skeletons import SkeletonLayout
 
 
@@ -101,11 +101,8 @@ class StoredClips(Sequence[dict[str, Any]]):
             return replace(self, numbers=self.numbers[index])
         entry = self.store.entry(self.numbers[index].item())
         report = ReadReport()
-        try:
+        with located(file=self.store.path):
             clip = read_clip(entry, self.rules, report)
-        except InputError as error:
-            file = self.store.path
-            raise error.located(file=file) from None
         if report.warning:
             raise InputError(
                 "it has changed since it was checked, the store is damaged",
@@ -147,7 +144,7 @@ def stored_clips(
         InputError: A clip, or the split, is not as asked.
     """
     report = ReadReport(file=store.path, strict=strict)
-    try:
+    with located(file=store.path):
         numbers = _numbers(store, split)
         if strict:
             _refuse_mended(store, numbers, split)
@@ -162,8 +159,6 @@ def stored_clips(
             where, zero = "it" if split is None else f"the split {split!r}", report.counts["zero_clips_dropped"]
             problem = f"the {zero} clips of {where} have no point, only zeros" if zero else f"{where} has no clip"
             raise InputError(problem, field="split")
-    except InputError as error:
-        raise error.located(file=store.path) from None
     if report.warning:
         warnings.warn(report.warning, stacklevel=2)
     return clips

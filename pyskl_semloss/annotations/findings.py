@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pyskl_semloss.errors import InputError, escape_control_characters
+from pyskl_semloss.io.reading import AnyPath
 
 
 class FindingKind(NamedTuple):
@@ -82,7 +83,7 @@ class ReadReport(FindingCounter):
         clips_kept: Clips handed on.
     """
 
-    file: str | os.PathLike[str] = ""
+    file: AnyPath = ""
     clips_read: int = 0
     clips_kept: int = 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyskl_semloss.annotations.clip import Clip, check_keypoint_shape
+from pyskl_semloss.annotations.clip import Clip, check_keypoint_shape, describe_value
 from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import short_repr
@@ -137,8 +137,7 @@ def _image_shape(value: Any, name: str, field: str) -> tuple[int, int]:
 
 def _floats(value: object, name: str, field: str) -> np.ndarray:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
-        actual = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
-        raise InputError(f"expected a numpy array of numbers, got {actual}", clip=name, field=field)
+        raise InputError(f"expected a numpy array of numbers, got {describe_value(value)}", clip=name, field=field)
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is then mended
         return value.astype(np.float32, copy=False)
 

@@ -9,13 +9,13 @@ from typing import Any
 from pyskl_semloss.annotations.clip import AnnotationSet, Clip
 from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import ClipRules, clip_id, read_clip
-from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import short_repr
+from pyskl_semloss.errors import InputError, located
+from pyskl_semloss.io.reading import AnyPath, short_repr
 from pyskl_semloss.untrusted import safe_pickle
 
 
 def read_annotations(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     *,
     split: str | None = None,
     num_classes: int | None = None,
@@ -48,7 +48,7 @@ def read_annotations(
         InputError: A defect that is not mended; names file, clip and field.
     """
     report = ReadReport(file=path, strict=strict)
-    try:
+    with located(file=path):
         if zero_clips not in ("keep", "drop"):
             raise InputError(f"expected 'keep' or 'drop', got {zero_clips!r}", field="zero_clips")
         rules = ClipRules(num_classes, num_joints, unknown_labels, off_image)
@@ -60,8 +60,6 @@ def read_annotations(
         if zero_clips == "drop":
             clips, splits = _without_zero_clips(clips, splits, report)
         _check_not_empty(clips, splits, split, report)
-    except InputError as error:
-        raise error.located(file=path) from None
     _note(clips, splits, report)
     exchanged = sum(map(_fits_exchanged, clips))
     if 2 * exchanged > len(clips):
@@ -75,7 +73,7 @@ def read_annotations(
     return AnnotationSet(splits, clips), report
 
 
-def write_annotations(path: str | os.PathLike[str], annotations: AnnotationSet) -> None:
+def write_annotations(path: AnyPath, annotations: AnnotationSet) -> None:
     """Write an annotation pickle, whole or not at all.
 
     Both hosts and plain ``pickle.load`` read it, on numpy 1.21 to 2.x.

@@ -13,10 +13,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from pyskl_semloss.annotations.clip import AnnotationSet, Clip
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.io.arrays import NpyRows
 from pyskl_semloss.io.files import restore_folder
-from pyskl_semloss.io.reading import read_json, short_repr
+from pyskl_semloss.io.reading import AnyPath, read_json, short_repr
 
 HEAD = "store.json"
 FORMAT, VERSION = "pyskl_semloss keypoint store", 1
@@ -41,7 +41,7 @@ BLOCK = 1 << 20
 """Clips that are checked at a time, so that opening needs little memory, however many there are."""
 
 
-def is_store(path: str | os.PathLike[str]) -> bool:
+def is_store(path: AnyPath) -> bool:
     """True if the folder is a keypoint store, whole or damaged."""
     restore_folder(path)
     return os.path.isfile(os.path.join(path, HEAD))
@@ -69,7 +69,7 @@ class KeypointStore:
         InputError: There is no store, or it is cut off, inconsistent or of another version; names the file.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: AnyPath) -> None:
         self.path = os.fspath(path)
         restore_folder(path)
         head = _read_head(self.path)
@@ -142,10 +142,8 @@ class KeypointStore:
             InputError: A clip holds what no clip may; names it.
         """
         entries = (self.entry(number) for number in range(self._count))
-        try:
+        with located(file=self.path):
             clips = [Clip(**{key: value for key, value in entry.items() if key != "total_frames"}) for entry in entries]
-        except InputError as error:
-            raise error.located(file=self.path) from None
         ids = [clip.frame_dir for clip in clips]
         return AnnotationSet({name: [ids[i] for i in rows.tolist()] for name, rows in self.splits.items()}, clips)
 

@@ -28,17 +28,16 @@ from pyskl_semloss.annotations.store import (
     KeypointStore,
     is_store,
 )
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.io.files import acquire_lock, atomic_folder, sha256
+from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.untrusted import safe_pickle
 
 SPLIT_DEFECTS = ("duplicate_ids", "ids_without_clip")
 """The kinds of mending that concern a split, not a clip."""
 
 
-def pickle_to_store(
-    source: str | os.PathLike[str], path: str | os.PathLike[str], *, strict: bool = False
-) -> ReadReport:
+def pickle_to_store(source: AnyPath, path: AnyPath, *, strict: bool = False) -> ReadReport:
     """Convert an annotation pickle with all its splits to a store.
 
     Args:
@@ -57,7 +56,7 @@ def pickle_to_store(
         return _convert(source, path, strict)
 
 
-def _convert(source: str | os.PathLike[str], path: str | os.PathLike[str], strict: bool) -> ReadReport:
+def _convert(source: AnyPath, path: AnyPath, strict: bool) -> ReadReport:
     annotations, report = read_annotations(source, unknown_labels=True, strict=strict)
     mended_splits = []
     if any(report.counts[kind] for kind in SPLIT_DEFECTS):
@@ -73,7 +72,7 @@ def _convert(source: str | os.PathLike[str], path: str | os.PathLike[str], stric
     return report
 
 
-def store_to_pickle(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
+def store_to_pickle(path: AnyPath, target: AnyPath) -> int:
     """Convert a store to an annotation pickle; returns the number of clips.
 
     Raises:
@@ -87,7 +86,7 @@ def store_to_pickle(path: str | os.PathLike[str], target: str | os.PathLike[str]
 
 
 def write_store(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     clips: Iterable[Clip],
     splits: Mapping[str, Iterable[str]],
     *,
@@ -115,21 +114,19 @@ def write_store(
 
 
 def _write(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     clips: Iterable[Clip],
     splits: Mapping[str, Iterable[str]],
     mended: Collection[str],
     notes: Mapping[str, Any],
 ) -> None:
-    try:
+    with located(file=path):
         with atomic_folder(path) as folder:
             head = _write_files(folder, clips, splits, mended)
             _write_head(folder / HEAD, {**head, "source": None, "mended": {}, "mended_splits": [], **notes})
-    except InputError as error:
-        raise error.located(file=path) from None
 
 
-def check_target(path: str | os.PathLike[str]) -> None:
+def check_target(path: AnyPath) -> None:
     """Check that a path is free, an empty folder, or a store."""
     there = Path(path)
     if is_store(there):

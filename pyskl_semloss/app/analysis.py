@@ -19,12 +19,12 @@ from pyskl_semloss.app.worker import StageCallback, Task
 from pyskl_semloss.drawing.stick_figure import figure_data
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.resources import pip_install
-from pyskl_semloss.recordings.recording import Recording
+from pyskl_semloss.recordings.recording import Recording, read_recording
 from pyskl_semloss.segments.files import WRITERS, write_segments
 from pyskl_semloss.segments.localization import SegmentRules, background_classes
 from pyskl_semloss.segments.windows import Timeline, frame_probability
 from pyskl_semloss.video.containers import container
-from pyskl_semloss.video.frames import Video, import_cv2, open_capture
+from pyskl_semloss.video.frames import Video, import_cv2, open_capture, open_video
 
 ROW_SECONDS = 0.2
 """Time step of the probabilities for the browser."""
@@ -167,8 +167,6 @@ def moments(timelines: list[Timeline], seconds: float, smoothing: float) -> np.n
 
 def _recording(task: AnalysisTask, layout: Any, progress: StageCallback) -> Any:
     if task.is_recording:
-        from pyskl_semloss.recordings.recording import read_recording
-
         progress("reading keypoints", 0.0)
         recording = read_recording(task.path)
         name = split_name(task.name)[0] if recording.name == task.path.stem else recording.name
@@ -185,7 +183,7 @@ def _recording(task: AnalysisTask, layout: Any, progress: StageCallback) -> Any:
 
 
 def _estimate(task: AnalysisTask, layout: Any, progress: StageCallback) -> Any:
-    from pyskl_semloss.video import estimate, open_video
+    from pyskl_semloss.video import estimate
 
     try:
         video = open_video(task.path)
@@ -210,9 +208,6 @@ def _video_to_show(task: AnalysisTask, progress: StageCallback) -> tuple[str | N
     """Name of the video for the browser, or None, and notes."""
     if task.is_recording:
         return None, []
-    from pyskl_semloss.app.analysis import playable_as, write_preview
-    from pyskl_semloss.video import open_video
-
     if ending := playable_as(task.path):
         name = f"video.{ending}"
         os.replace(task.path, task.folder / name)

@@ -15,6 +15,7 @@ from nicegui import ui
 
 from pyskl_semloss.app.sessions import split_name
 from pyskl_semloss.drawing.palette import SERIES
+from pyskl_semloss.io.reading import shorten
 
 _ASSETS = resources.files("pyskl_semloss.app") / "assets"
 _PAGE = 12
@@ -188,7 +189,7 @@ def timeline_figure(
                   "gridcolor": "#8883", "fixedrange": True},
         "yaxis2": {"domain": [1 - share, 1], "automargin": True, "fixedrange": True, "showgrid": False,
                    "zeroline": False, "range": [-0.5, max(0.5, len(named) - 0.5)],
-                   "tickvals": list(rows.values()), "ticktext": [escaped(_short(name)) for name in rows]},
+                   "tickvals": list(rows.values()), "ticktext": [escaped(shorten(name, 32)) for name in rows]},
     }  # fmt: skip
     return {"data": data, "layout": layout, "config": {"displayModeBar": False, "scrollZoom": True, "responsive": True}}
 
@@ -196,10 +197,6 @@ def timeline_figure(
 def escaped(text: str) -> str:
     """Text escaped for Plotly, which reads markup in names."""
     return html.escape(text, quote=False)
-
-
-def _short(text: str, length: int = 32) -> str:
-    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
 
 
 def _hover(segment: dict[str, Any]) -> str:

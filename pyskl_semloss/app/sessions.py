@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from pyskl_semloss.io.files import mark_in_use, remove_abandoned, temporary_prefix
-from pyskl_semloss.io.reading import first_forbidden_character
+from pyskl_semloss.io.reading import AnyPath, first_forbidden_character
 
 _NAME = "pyskl_semloss_app"
 _LONGEST = 255
@@ -28,7 +28,7 @@ class Sessions:
         parent: Where to make it; the system's folder for temporary files without it.
     """
 
-    def __init__(self, parent: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, parent: AnyPath | None = None) -> None:
         target = Path(parent or tempfile.gettempdir()) / _NAME
         remove_abandoned(target)
         self.folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=temporary_prefix(target), suffix=".tmp"))

@@ -8,7 +8,8 @@ import re
 from pyskl_semloss.datasets.recordings import KeypointOptions
 from pyskl_semloss.datasets.splits import SplitOptions, read_split_files, read_subjects
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.recordings.keypoint_files import FORMATS, RecordingOptions
+from pyskl_semloss.recordings.assembly import RecordingOptions
+from pyskl_semloss.recordings.keypoint_files import FORMATS
 from pyskl_semloss.recordings.persons import SELECTIONS
 from pyskl_semloss.skeletons import get_layout
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -160,6 +161,39 @@ def _receive(worker: Worker, workers: list[Worker]) -> Event:
     if kind != PROGRESS:
         worker.task = None
     return Event(task, kind, value)
+
+
+def map_tasks(
+    work: Callable[[Any], Any], tasks: Sequence[Any], workers: int, file_of: Callable[[Any], str]
+) -> Iterator[Any]:
+    """Results of tasks from several processes, in order of completion.
+
+    Args:
+        work: What is done; importable by its name.
+        tasks: What it is done to.
+        workers: Number of processes.
+        file_of: The file that a task is about, for messages.
+
+    Raises:
+        InputError: That of the first task that fails, or whose process was ended from outside.
+    """
+    if min(workers, len(tasks)) < 2:
+        yield from map(work, tasks)
+        return
+    waiting, failure = deque(tasks), None
+    for event in run_tasks(functools.partial(_apply, work), waiting, min(workers, len(tasks))):
+        if event.kind == DONE:
+            yield event.value
+        elif event.kind == FAILED:
+            failure = failure or event.value.located(file=file_of(event.task))
+            # What the others have in hand is finished: the next run need not do it again.
+            waiting.clear()
+    if failure is not None:
+        raise failure
+
+
+def _apply(work: Callable[[Any], Any], task: Any, tell: Notify) -> Any:
+    return work(task)
 
 
 def exit_reason(status: int | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from pyskl_semloss.annotations.findings import MENDED as CLIP_MENDED
@@ -121,9 +122,15 @@ class Findings(FindingCounter):
 
     def lines(self) -> list[str]:
         """One line for each kind that occurred: ``"mended: 3 × skeleton rows cut short, … (a.csv: row 7: …)"``."""
-        found = []
-        for name, kinds in (("mended", MENDED), ("dropped", DROPPED), ("noted", NOTED)):
-            for kind, text in kinds.items():
-                if self.counts[kind]:
-                    found.append(f"{name}: {self.counts[kind]} × {text} (first: {self.examples[kind][0]})")
-        return found
+        return [f"{line} (first: {self.examples[kind][0]})" for kind, line in counted_kinds(self.counts)]
+
+
+def counted_kinds(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Kinds that occurred, with a text such as ``"mended: 3 × skeleton rows cut short, …"``."""
+    groups = (("mended", MENDED), ("dropped", DROPPED), ("noted", NOTED))
+    return [
+        (kind, f"{group}: {counts[kind]} × {text}")
+        for group, kinds in groups
+        for kind, text in kinds.items()
+        if counts.get(kind)
+    ]

@@ -16,11 +16,11 @@ from pyskl_semloss.datasets.label_tables import LabelRow, read_label_table
 from pyskl_semloss.datasets.raw import mended_clip
 from pyskl_semloss.datasets.recordings import KeypointOptions, convert_recordings
 from pyskl_semloss.datasets.splits import SPLITS, SplitOptions, Splits, check_split_name, split_clips
-from pyskl_semloss.datasets.summary import finish, refuse_changed_results
-from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.files import acquire_lock
+from pyskl_semloss.datasets.summary import finish, lock_target
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.io.id_lists import KnownNames
 from pyskl_semloss.io.progress import ProgressCallback
+from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.recordings.keypoint_files import find_sources, guess_format
 from pyskl_semloss.recordings.mmpose import recording_name
 from pyskl_semloss.recordings.recording import Recording, read_recording
@@ -32,11 +32,11 @@ MOST_CLIP_FRAMES = 10_000_000
 
 
 def convert_keypoints(
-    sources: Sequence[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
-    labels: str | os.PathLike[str],
+    sources: Sequence[AnyPath],
+    out: AnyPath,
+    labels: AnyPath,
     options: KeypointOptions,
-    class_names: str | os.PathLike[str] | None = None,
+    class_names: AnyPath | None = None,
     splits: SplitOptions | None = None,
     *,
     strict: bool = False,
@@ -66,65 +66,49 @@ def convert_keypoints(
         InputError: A file cannot be read, no clip remains, splits are given twice, a split is empty, labels seem to
             count from 1, another process writes ``out``, or (strict) a defect.
     """
-    if Path(out).suffix != ".pkl":
-        raise InputError("expected a name that ends in .pkl", file=out)
     _check_apart(out, [*sources, labels, *([] if class_names is None else [class_names])])
-    refuse_changed_results(out)
-    with acquire_lock(out, "writes"):
-        return _convert(
-            sources, out, labels, options, class_names, splits or SplitOptions(), Findings(strict), labels_from,
-            workers, progress,
-        )  # fmt: skip
+    findings = Findings(strict)
+    with lock_target(out):
+        listed = None if class_names is None else read_name_list(class_names)
+        names = None if listed is None else listed.names
+        if labels_from is None and listed is not None:
+            labels_from = listed.first
+        if listed is not None and listed.note:
+            warnings.warn(f"{os.fspath(str(class_names))}: {listed.note}", stacklevel=2)
+        rows = read_label_table(labels, names, findings, labels_from)
+        if not rows:
+            reasons = "; ".join(findings.lines()) or "it has none"
+            raise InputError(f"no row of it can be used ({reasons})", file=labels)
+        for row in rows:
+            _split_name(row, labels)
+        folder = Path(f"{os.fspath(out)}.parts")
+        failed: dict[str, InputError] = {}
+        on_failure = None if strict else failed.__setitem__
+        records = convert_recordings(
+            sources, folder, options, workers=workers, progress=progress, on_failure=on_failure
+        )
+        for source, error in failed.items():
+            findings.add("recordings_unreadable", error.problem, file=source)
+        clips, row_of = _cut(rows, records, findings, labels, [recording_name(source) for source in failed])
+        recordings = [record["recording"] for record in records]
+        clip_splits = (
+            _split(row_of, recordings, splits or SplitOptions(), findings, labels) if clips else Splits({}, "", {})
+        )
+        _refuse_lost_splits(rows, clip_splits, findings, labels)
+        classes = len(names) if names else 1 + max((clip.label for clip in clips), default=0)
+        names_of_sources = ", ".join(os.fspath(source) for source in sources)
+        facts: dict[str, Any] = {"data_set": "own keypoints", "source": names_of_sources, "form": "keypoint"}
+        facts |= {"num_classes": classes, "strict": strict, "class_names": names, "labels": os.fspath(labels)}
+        facts["recordings"] = [
+            {name: value for name, value in each.items() if name not in ("key", "file")} for each in records
+        ]
+        facts["recordings_failed"] = [{"source": source, "error": str(error)} for source, error in failed.items()]
+        summary = finish(out, clips, clip_splits, findings, facts)
+        shutil.rmtree(folder, ignore_errors=True)
+        return summary
 
 
-def _convert(
-    sources: Sequence[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
-    labels: str | os.PathLike[str],
-    options: KeypointOptions,
-    class_names: str | os.PathLike[str] | None,
-    splits: SplitOptions,
-    findings: Findings,
-    labels_from: int | None,
-    workers: int,
-    progress: ProgressCallback | None,
-) -> dict[str, Any]:
-    listed = None if class_names is None else read_name_list(class_names)
-    names = None if listed is None else listed.names
-    if labels_from is None and listed is not None:
-        labels_from = listed.first
-    if listed is not None and listed.note:
-        warnings.warn(f"{os.fspath(str(class_names))}: {listed.note}", stacklevel=3)
-    rows = read_label_table(labels, names, findings, labels_from)
-    if not rows:
-        reasons = "; ".join(findings.lines()) or "it has none"
-        raise InputError(f"no row of it can be used ({reasons})", file=labels)
-    for row in rows:
-        _split_name(row, labels)
-    folder = Path(f"{os.fspath(out)}.parts")
-    failed: dict[str, InputError] = {}
-    on_failure = None if findings.strict else failed.__setitem__
-    records = convert_recordings(sources, folder, options, workers=workers, progress=progress, on_failure=on_failure)
-    for source, error in failed.items():
-        findings.add("recordings_unreadable", error.problem, file=source)
-    clips, row_of = _cut(rows, records, findings, labels, [recording_name(source) for source in failed])
-    recordings = [record["recording"] for record in records]
-    clip_splits = _split(row_of, recordings, splits, findings, labels) if clips else Splits({}, "", {})
-    _refuse_lost_splits(rows, clip_splits, findings, labels)
-    classes = len(names) if names else 1 + max((clip.label for clip in clips), default=0)
-    names_of_sources = ", ".join(os.fspath(source) for source in sources)
-    facts: dict[str, Any] = {"data_set": "own keypoints", "source": names_of_sources, "form": "keypoint"}
-    facts |= {"num_classes": classes, "strict": findings.strict, "class_names": names, "labels": os.fspath(labels)}
-    facts["recordings"] = [
-        {name: value for name, value in each.items() if name not in ("key", "file")} for each in records
-    ]
-    facts["recordings_failed"] = [{"source": source, "error": str(error)} for source, error in failed.items()]
-    summary = finish(out, clips, clip_splits, findings, facts)
-    shutil.rmtree(folder, ignore_errors=True)
-    return summary
-
-
-def _check_apart(out: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]]) -> None:
+def _check_apart(out: AnyPath, inputs: Sequence[AnyPath]) -> None:
     """Refuse an output that would overwrite an input.
 
     ``talk.json`` of MMPose has the name of the summary of ``talk.pkl``.
@@ -144,7 +128,7 @@ def _cut(
     rows: Sequence[LabelRow],
     records: Sequence[dict[str, Any]],
     findings: Findings,
-    labels: str | os.PathLike[str],
+    labels: AnyPath,
     failed: Sequence[str],
 ) -> tuple[list[Clip], dict[str, tuple[LabelRow, str]]]:
     """Clips by recording; label row and recording of each clip id."""
@@ -210,7 +194,7 @@ def _note(record: dict[str, Any], labelled: bool, findings: Findings) -> None:
     findings.add("points_filled", f"{filled} points", file=source, count=filled)
 
 
-def _clip(recording: Recording, row: LabelRow, findings: Findings, labels: str | os.PathLike[str]) -> Clip | None:
+def _clip(recording: Recording, row: LabelRow, findings: Findings, labels: AnyPath) -> Clip | None:
     first, after = row.frames(recording.fps)
     extent = f"recording {recording.name!r} has the frames 0 to {recording.frames - 1} ({recording.seconds:.2f} s)"
     if after <= 0 or first >= recording.frames:
@@ -227,7 +211,7 @@ def _clip(recording: Recording, row: LabelRow, findings: Findings, labels: str |
 
 def _split(
     row_of: dict[str, tuple[LabelRow, str]], recordings: Sequence[str], options: SplitOptions, findings: Findings,
-    labels: str | os.PathLike[str],
+    labels: AnyPath,
 ) -> Splits:  # fmt: skip
     """Splits by the column ``split``, else by the options.
 
@@ -245,7 +229,8 @@ def _split(
                     f"row {row.line}: it has no split, and others do", file=labels, clip=clip, field="split"
                 )
         lists = {name: [clip for clip in named if named[clip] == name] for name in SPLITS if name in named.values()}
-        return _ruled(split_clips(video_of, {}, SplitOptions(lists), None, findings), "the column split of the labels")
+        result = split_clips(video_of, {}, SplitOptions(lists), None, findings)
+        return replace(result, rule=result.rule.replace("the lists given", "the column split of the labels"))
     subjects = dict(options.subjects)
     if not subjects:
         for clip, (row, name) in row_of.items():
@@ -258,16 +243,12 @@ def _split(
     return split_clips(video_of, dict.fromkeys(recordings, ""), replace(options, subjects=subjects), None, findings)
 
 
-def _split_name(row: LabelRow, labels: str | os.PathLike[str]) -> str:
-    try:
+def _split_name(row: LabelRow, labels: AnyPath) -> str:
+    with located(f"row {row.line}", file=labels):
         return check_split_name(row.split) if row.split else ""
-    except InputError as error:
-        raise error.located(f"row {row.line}", file=labels) from None
 
 
-def _refuse_lost_splits(
-    rows: Sequence[LabelRow], splits: Splits, findings: Findings, labels: str | os.PathLike[str]
-) -> None:
+def _refuse_lost_splits(rows: Sequence[LabelRow], splits: Splits, findings: Findings, labels: AnyPath) -> None:
     """Refuse a split of the table without a remaining clip.
 
     Its absence would only be noticed when training is over.
@@ -277,7 +258,3 @@ def _refuse_lost_splits(
             raise InputError(
                 f"no clip of the split {name!r} is left", file=labels, field="split", items=findings.lines()
             )
-
-
-def _ruled(splits: Splits, rule: str) -> Splits:
-    return Splits(splits.ids, splits.rule.replace("the lists given", rule), splits.videos)

@@ -18,15 +18,14 @@ from pyskl_semloss.annotations.mending import MAX_METRES
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.formats import FORMATS, command_of
 from pyskl_semloss.datasets.label_tables import first_label
-from pyskl_semloss.datasets.raw import mended_clip
+from pyskl_semloss.datasets.raw import clip_entry, mended_clip
 from pyskl_semloss.datasets.raw_format import RawFormat
 from pyskl_semloss.datasets.splits import SplitOptions, Splits, split_clips
-from pyskl_semloss.datasets.summary import finish, refuse_changed_results
+from pyskl_semloss.datasets.summary import finish, lock_target
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.arrays import NpyRows
-from pyskl_semloss.io.files import acquire_lock
 from pyskl_semloss.io.progress import ProgressCallback
-from pyskl_semloss.io.reading import list_folder, missing_file_error, short_repr
+from pyskl_semloss.io.reading import AnyPath, list_folder, missing_file_error, short_repr
 from pyskl_semloss.untrusted import safe_pickle
 
 SETS = {"train": "train", "valid": "val", "test": "test"}
@@ -37,8 +36,8 @@ MOST_FRAMES = 100_000
 
 def convert_kit(
     raw: RawFormat,
-    source: str | os.PathLike[str],
-    out: str | os.PathLike[str],
+    source: AnyPath,
+    out: AnyPath,
     splits: SplitOptions | None = None,
     *,
     keep_padding: bool = False,
@@ -67,54 +66,39 @@ def convert_kit(
             the coordinates are no pixels; labels seem to count from 1; another process writes ``out``; or (strict) a
             defect.
     """
-    if Path(out).suffix != ".pkl":
-        raise InputError("expected a name that ends in .pkl", file=out, fix="The source comes first, then OUT.pkl.")
-    refuse_changed_results(out)
-    with acquire_lock(out, "writes"):
-        return _convert(
-            raw, source, out, splits or SplitOptions(), keep_padding, Findings(strict), labels_from, progress
+    findings = Findings(strict)
+    with lock_target(out):
+        _check_folder(source, raw)
+        sets = {name: read_set(Path(source), name, raw) for name in SETS if _present(Path(source), name)}
+        first = first_label(
+            [each for _, _, labels in sets.values() for each in labels], raw.num_classes, labels_from, source
         )
-
-
-def _convert(
-    raw: RawFormat,
-    source: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    splits: SplitOptions,
-    keep_padding: bool,
-    findings: Findings,
-    labels_from: int | None,
-    progress: ProgressCallback | None,
-) -> dict[str, Any]:
-    _check_folder(source, raw)
-    sets = {name: read_set(Path(source), name, raw) for name in SETS if _present(Path(source), name)}
-    first = first_label(
-        [each for _, _, labels in sets.values() for each in labels], raw.num_classes, labels_from, source
-    )
-    total, done = sum(len(names) for _, names, _ in sets.values()), 0
-    clips: dict[str, Clip] = {}
-    video_of: dict[str, str] = {}
-    groups: dict[str, str] = {}
-    set_of: dict[str, str] = {}
-    for name, (data, names, labels) in sets.items():
-        for at in range(len(names)):
-            where = f"{Path(source) / name}_data.npy"
-            clip = _convert_clip(raw, data[at], names[at], (labels[at], first), (where, at, keep_padding), findings)
-            if names[at] in video_of:
-                raise InputError("two clips have this name", file=f"{Path(source) / name}_label.pkl", clip=names[at])
-            # Of a video in several sets the last one counts: what a list leaves over of it does not train.
-            video = raw.video_of_clip(names[at]) or names[at]
-            groups[video] = SETS[name]
-            if clip is not None:
-                set_of[names[at]] = SETS[name]
-                clips[names[at]], video_of[names[at]] = clip, video
-            done += 1
-            if progress and (done % 200 == 0 or done == total):
-                progress(done, total)
-    clip_splits = _split(set_of, video_of, groups, splits, raw, findings)
-    facts = {"data_set": raw.name, "source": os.fspath(source), "form": "kit", "num_classes": raw.num_classes}
-    facts |= {"strict": findings.strict, "padding": "kept" if keep_padding else "trimmed", "sets": list(sets)}
-    return finish(out, list(clips.values()), clip_splits, findings, facts)
+        total, done = sum(len(names) for _, names, _ in sets.values()), 0
+        clips: dict[str, Clip] = {}
+        video_of: dict[str, str] = {}
+        groups: dict[str, str] = {}
+        set_of: dict[str, str] = {}
+        for name, (data, names, labels) in sets.items():
+            for at in range(len(names)):
+                where = f"{Path(source) / name}_data.npy"
+                clip = _convert_clip(raw, data[at], names[at], (labels[at], first), (where, at, keep_padding), findings)
+                if names[at] in video_of:
+                    raise InputError(
+                        "two clips have this name", file=f"{Path(source) / name}_label.pkl", clip=names[at]
+                    )
+                # Of a video in several sets the last one counts: what a list leaves over of it does not train.
+                video = raw.video_of_clip(names[at]) or names[at]
+                groups[video] = SETS[name]
+                if clip is not None:
+                    set_of[names[at]] = SETS[name]
+                    clips[names[at]], video_of[names[at]] = clip, video
+                done += 1
+                if progress and (done % 200 == 0 or done == total):
+                    progress(done, total)
+        clip_splits = _split(set_of, video_of, groups, splits or SplitOptions(), raw, findings)
+        facts = {"data_set": raw.name, "source": os.fspath(source), "form": "kit", "num_classes": raw.num_classes}
+        facts |= {"strict": strict, "padding": "kept" if keep_padding else "trimmed", "sets": list(sets)}
+        return finish(out, list(clips.values()), clip_splits, findings, facts)
 
 
 def read_set(folder: Path, name: str, raw: RawFormat) -> tuple[NpyRows, list[str], list[int]]:
@@ -137,7 +121,7 @@ def read_set(folder: Path, name: str, raw: RawFormat) -> tuple[NpyRows, list[str
     return data, names, labels
 
 
-def check_set_shape(data: np.ndarray | NpyRows, joints: int, file: str | os.PathLike[str]) -> None:
+def check_set_shape(data: np.ndarray | NpyRows, joints: int, file: AnyPath) -> None:
     """Refuse an array that is not (N, 3, T, V, 1) numbers.
 
     Raises:
@@ -181,15 +165,7 @@ def _convert_clip(
     data = padded if keep_padding else trim(padded)
     findings.add("padding_trimmed", "zeros", file=file, clip=name, count=padded.shape[1] - data.shape[1])
     points = np.ascontiguousarray(data.transpose(3, 1, 2, 0))
-    entry = {
-        "frame_dir": name,
-        "label": label,
-        "img_shape": raw.img_shape,
-        "original_shape": raw.img_shape,
-        "total_frames": points.shape[1],
-        "keypoint": points[..., :2].copy(),
-        "keypoint_score": points[..., 2].copy(),
-    }
+    entry = clip_entry(raw, name, label, points[..., :2].copy(), points[..., 2].copy())
     return mended_clip(entry, findings, file, f" (entry {at + 1} of the array)")
 
 
@@ -231,7 +207,7 @@ def _largest(clip: np.ndarray) -> float:
     return float(size[np.isfinite(size)].max(initial=0.0))
 
 
-def _check_folder(source: str | os.PathLike[str], raw: RawFormat) -> None:
+def _check_folder(source: AnyPath, raw: RawFormat) -> None:
     if not os.path.exists(source):
         raise missing_file_error(source, "folder")
     names = list_folder(source)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import closest_names, did_you_mean, fold_name, short_repr
+from pyskl_semloss.io.reading import AnyPath, closest_names, did_you_mean, fold_name, short_repr
 from pyskl_semloss.io.tables import Spreadsheet, is_index, read_spreadsheet, title_key
 
 _OPTIONAL = ("split", "subject")
@@ -58,7 +57,7 @@ class LabelRow:
 
 
 def read_label_table(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     class_names: Sequence[str] | None,
     findings: Findings,
     labels_from: int | None = None,
@@ -81,12 +80,15 @@ def read_label_table(
     """
     table = read_spreadsheet(path)
     columns = _columns(table)
-    parsed = [(line, _Cells(columns, cells, table)) for line, cells in table.rows]
-    labels = _Labels(class_names, [cells["label"] for _, cells in parsed], labels_from, path)
+    parsed = [
+        (line, cells, {name: cells[at] if at < len(cells) else "" for name, at in columns.items()})
+        for line, cells in table.rows
+    ]
+    labels = _Labels(class_names, [values["label"] for *_, values in parsed], labels_from, path)
     rows: list[LabelRow] = []
     line_of: dict[LabelRow, int] = {}
-    for number, (line, cells) in enumerate(parsed):
-        row = _row(cells, number, line, labels, findings, path)
+    for number, (line, cells, values) in enumerate(parsed):
+        row = _row(table, cells, values, number, line, labels, findings)
         if row is None:
             continue
         first_line = line_of.setdefault(replace(row, row=0, line=0), line)
@@ -125,7 +127,7 @@ def first_label(
     labels: Iterable[int],
     classes: int | None,
     labels_from: int | None,
-    file: str | os.PathLike[str],
+    file: AnyPath,
     *,
     named: bool = True,
 ) -> int:
@@ -167,7 +169,7 @@ class _Labels:
     """
 
     def __init__(
-        self, names: Sequence[str] | None, cells: Sequence[str], labels_from: int | None, path: str | os.PathLike[str]
+        self, names: Sequence[str] | None, cells: Sequence[str], labels_from: int | None, path: AnyPath
     ) -> None:
         self.names = names
         self._class_of = {fold_name(name): number for number, name in reversed(list(enumerate(names or [])))}
@@ -196,52 +198,36 @@ class _Labels:
         return f"a class name or a number from {self.first} to {last}, got {short_repr(cell)}{hint}"
 
 
-class _Cells:
-    """Cells of a row by column name."""
-
-    def __init__(self, columns: Mapping[str, int], cells: list[str], table: Spreadsheet) -> None:
-        self.too_many = len(cells) > len(table.titles)
-        self.all = cells
-        self._columns = columns
-        self._table = table
-        self.in_frames = "start_frame" in columns and "end_frame" in columns
-
-    def __getitem__(self, title: str) -> str:
-        at = self._columns.get(title, -1)
-        return self.all[at] if 0 <= at < len(self.all) else ""
-
-    def span(self) -> tuple[float, float] | None:
-        """Start and end, None where one is no time or frame."""
-        read = self._table.number if self.in_frames else self._table.seconds
-        try:
-            start, end = (read(self[title]) for title in (_FRAMES if self.in_frames else _SECONDS))
-        except ValueError:
-            return None
-        integral = not self.in_frames or (start.is_integer() and end.is_integer())
-        return (start, end) if integral and all(abs(value) < 1e9 for value in (start, end)) else None
+def _span(table: Spreadsheet, values: Mapping[str, str]) -> tuple[float, float] | None:
+    """Start and end, None where one is no time or frame."""
+    in_frames = set(_FRAMES) <= values.keys()
+    read = table.number if in_frames else table.seconds
+    try:
+        start, end = (read(values[title]) for title in (_FRAMES if in_frames else _SECONDS))
+    except ValueError:
+        return None
+    integral = not in_frames or (start.is_integer() and end.is_integer())
+    return (start, end) if integral and all(abs(value) < 1e9 for value in (start, end)) else None
 
 
 def _row(
-    cells: _Cells, number: int, line: int, labels: _Labels, findings: Findings, path: str | os.PathLike[str]
-) -> LabelRow | None:
-    span = cells.span()
-    if cells.too_many:
+    table: Spreadsheet, cells: list[str], values: Mapping[str, str], number: int, line: int, labels: _Labels,
+    findings: Findings,
+) -> LabelRow | None:  # fmt: skip
+    span, in_frames = _span(table, values), set(_FRAMES) <= values.keys()
+    if len(cells) > len(table.titles):
         findings.add("label_rows_unreadable", "it has more cells than the first line names: put a name that holds the "
-                     "separator into quotes", file=path, row=line)  # fmt: skip
-        return None
-    if span is None or not cells["recording"]:
-        times = "start_frame and end_frame, whole numbers" if cells.in_frames else "start and end, in seconds or m:ss"
-        problem = f"expected a recording, a label and {times}, got {short_repr(cells.all)}"
-        findings.add("label_rows_unreadable", problem, file=path, row=line)
-        return None
-    label = labels.find(cells["label"])
-    if label is None:
-        findings.add("labels_unknown", f"expected {labels.expected(cells['label'])}", file=path, row=line)
-        return None
-    start, end = span
-    if end < start:
-        findings.add("ends_before_starts", f"the end, {end:g}, is before the start, {start:g}", file=path, row=line)
-        return None
-    return LabelRow(
-        number, line, cells["recording"], label, start, end, cells.in_frames, cells["split"], cells["subject"]
-    )
+                     "separator into quotes", file=table.path, row=line)  # fmt: skip
+    elif span is None or not values["recording"]:
+        times = "start_frame and end_frame, whole numbers" if in_frames else "start and end, in seconds or m:ss"
+        problem = f"expected a recording, a label and {times}, got {short_repr(cells)}"
+        findings.add("label_rows_unreadable", problem, file=table.path, row=line)
+    elif (label := labels.find(values["label"])) is None:
+        findings.add("labels_unknown", f"expected {labels.expected(values['label'])}", file=table.path, row=line)
+    elif span[1] < span[0]:
+        problem = f"the end, {span[1]:g}, is before the start, {span[0]:g}"
+        findings.add("ends_before_starts", problem, file=table.path, row=line)
+    else:
+        further = values.get("split", ""), values.get("subject", "")
+        return LabelRow(number, line, values["recording"], label, *span, in_frames, *further)
+    return None

@@ -284,10 +284,6 @@ def _class_of_gesture(value: object) -> dict[int, int]:
     return {_whole(key): _whole(label) for key, label in zip(keys, value.values(), strict=True)}
 
 
-def _layout(value: Any) -> SkeletonLayout:
-    return get_layout(value)
-
-
 def _template(value: object, *, fixed: bool = False) -> str:
     text = _text(value, empty=True)
     if text:
@@ -321,7 +317,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "name": _text,
     "skeleton_suffix": _suffix,
     "label_suffix": _suffix,
-    "layout": _layout,
+    "layout": get_layout,
     "columns": functools.partial(_whole, least=2, most=MOST_COLUMNS),
     "values": _point_values,
     "num_classes": functools.partial(_whole, least=1, most=MOST_CLASSES),

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss import __version__
-from pyskl_semloss.datasets.raw import map_tasks
+from pyskl_semloss.cpu.workers import map_tasks
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import acquire_lock, explain_write_errors
 from pyskl_semloss.io.progress import ProgressCallback
-from pyskl_semloss.io.reading import list_folder, read_json
+from pyskl_semloss.io.reading import AnyPath, list_folder, read_json
 from pyskl_semloss.io.results import result_file
-from pyskl_semloss.recordings.keypoint_files import RecordingOptions, find_sources, make_recording, read_keypoints
+from pyskl_semloss.recordings.assembly import RecordingOptions, make_recording
+from pyskl_semloss.recordings.keypoint_files import find_sources, read_keypoints
 from pyskl_semloss.recordings.mmpose import recording_name
 from pyskl_semloss.recordings.visibility import visibility_text
 from pyskl_semloss.skeletons import SkeletonLayout
@@ -44,8 +45,8 @@ class KeypointOptions:
 
 
 def convert_recordings(
-    sources: Sequence[str | os.PathLike[str]],
-    folder: str | os.PathLike[str],
+    sources: Sequence[AnyPath],
+    folder: AnyPath,
     options: KeypointOptions,
     *,
     workers: int = 1,
@@ -87,7 +88,7 @@ def convert_recordings(
 
 def _convert(
     paths: Sequence[str],
-    folder: str | os.PathLike[str],
+    folder: AnyPath,
     options: KeypointOptions,
     workers: int,
     report: ProgressCallback,
@@ -98,7 +99,7 @@ def _convert(
     tasks = [(path, os.fspath(folder), options, keys[path]) for path in paths if path not in done]
     report(len(done), len(paths))
     failed: dict[str, InputError] = {}
-    for number, result in enumerate(map_tasks(_convert_task, tasks, workers, _source_of), len(done) + 1):
+    for number, result in enumerate(map_tasks(_convert_task, tasks, workers, lambda task: task[0]), len(done) + 1):
         if "error" in result:
             failed[result["source"]] = error = result["error"]
             if on_failure is None or _is_of_options(list(failed.values()), len(done)):
@@ -140,10 +141,6 @@ def _no_recording(errors: Sequence[InputError]) -> InputError:
     return InputError(f"none of the {len(errors)} recordings can be made", items=[str(each) for each in errors])
 
 
-def _source_of(task: tuple[str, str, KeypointOptions, str]) -> str:
-    return task[0]
-
-
 def _check_names(name_of: Mapping[str, str]) -> None:
     source_of: dict[str, str] = {}
     for path, name in name_of.items():
@@ -152,7 +149,7 @@ def _check_names(name_of: Mapping[str, str]) -> None:
             raise InputError(problem, file=path, fix="Rename one of the two.")
 
 
-def _check_apart(paths: Sequence[str], folder: str | os.PathLike[str]) -> None:
+def _check_apart(paths: Sequence[str], folder: AnyPath) -> None:
     """Refuse an output folder that holds the sources.
 
     Recordings have the names of their sources and would replace them.

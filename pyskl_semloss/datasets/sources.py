@@ -11,7 +11,7 @@ from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.formats import command_of
 from pyskl_semloss.datasets.raw_format import RawFormat
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import is_system_file, missing_file_error
+from pyskl_semloss.io.reading import AnyPath, is_system_file, missing_file_error
 
 _GROUP = re.compile(r"(?:^|[^a-z])(train|val|test)")
 
@@ -29,7 +29,7 @@ class VideoFiles:
     group: str
 
 
-def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findings) -> list[VideoFiles]:
+def find_videos(source: AnyPath, raw: RawFormat, findings: Findings) -> list[VideoFiles]:
     """Find the videos below a folder, at any depth, sorted by name.
 
     Args:
@@ -64,7 +64,7 @@ def find_videos(source: str | os.PathLike[str], raw: RawFormat, findings: Findin
     return [videos[name] for name in sorted(videos)]
 
 
-def _folders(source: str | os.PathLike[str], findings: Findings) -> list[tuple[Path, list[str]]]:
+def _folders(source: AnyPath, findings: Findings) -> list[tuple[Path, list[str]]]:
     unreadable: list[OSError] = []
     folders = []
     seen: set[tuple[int, int]] = set()

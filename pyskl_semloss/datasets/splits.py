@@ -5,7 +5,6 @@ Official lists decide, else the subject or the video, never the single clip.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +14,9 @@ import numpy as np
 
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.raw_format import RawFormat, video_before
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.io.id_lists import IdList, KnownNames, read_id_list
-from pyskl_semloss.io.reading import TEXT_LIMIT, did_you_mean, fold_name, read_json, short_repr
+from pyskl_semloss.io.reading import TEXT_LIMIT, AnyPath, did_you_mean, fold_name, read_json, short_repr
 from pyskl_semloss.io.tables import read_rows, title_key
 
 SPLITS = ("train", "val", "test")
@@ -383,18 +382,14 @@ def read_split_files(items: Sequence[str]) -> dict[str, IdList]:
 
 
 def _list_of(name: str, path: str) -> dict[str, IdList]:
-    try:
+    with located(f"the list of {name!r}", file=path, fix="Expected one id a line."):
         return {name: read_id_list(path)}
-    except InputError as error:
-        raise error.located(f"the list of {name!r}", file=path, fix="Expected one id a line.") from None
 
 
 def _json_lists(path: str) -> dict[str, IdList]:
     fix = "Give NAME=FILE for a file with one id a line."
-    try:
+    with located(file=path, fix=fix):
         content = read_json(path)
-    except InputError as error:
-        raise error.located(file=path, fix=fix) from None
     if not isinstance(content, dict) or not all(
         isinstance(ids, list) and all(isinstance(item, str) for item in ids) for ids in content.values()
     ):
@@ -405,7 +400,7 @@ def _json_lists(path: str) -> dict[str, IdList]:
     return {name: IdList(ids, path) for name, ids in content.items()}
 
 
-def read_subjects(path: str | os.PathLike[str]) -> dict[str, str]:
+def read_subjects(path: AnyPath) -> dict[str, str]:
     """Read a table ``video,subject`` with or without a title row.
 
     Raises:

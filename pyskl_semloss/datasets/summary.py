@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy as np
 from pyskl_semloss import __version__
 from pyskl_semloss.annotations.clip import AnnotationSet, Clip
 from pyskl_semloss.annotations.pickles import write_annotations
-from pyskl_semloss.datasets.findings import DROPPED, MENDED, NOTED, Findings
+from pyskl_semloss.datasets.findings import Findings, counted_kinds
 from pyskl_semloss.datasets.splits import Splits
 from pyskl_semloss.errors import InputError, escape_control_characters
+from pyskl_semloss.io.files import acquire_lock
+from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.io.results import refuse_changed, result_file
 
 LENGTHS = (1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600)
@@ -25,7 +27,7 @@ BAR = 40
 
 
 def finish(
-    out: str | os.PathLike[str], clips: list[Clip], splits: Splits, findings: Findings, facts: dict[str, Any]
+    out: AnyPath, clips: list[Clip], splits: Splits, findings: Findings, facts: dict[str, Any]
 ) -> dict[str, Any]:
     """Write the annotation file and its summary (``.json`` and ``.md``).
 
@@ -46,13 +48,18 @@ def finish(
     return summary
 
 
-def refuse_changed_results(out: str | os.PathLike[str]) -> None:
-    """Refuse to replace results that somebody changed.
+@contextlib.contextmanager
+def lock_target(out: AnyPath) -> Iterator[None]:
+    """Lock of an annotation file that the block writes.
 
     Raises:
-        InputError: Names the file.
+        InputError: Its name does not end in ``.pkl``, somebody changed what is there, or another process writes it.
     """
+    if Path(out).suffix != ".pkl":
+        raise InputError("expected a name that ends in .pkl", file=out, fix="The source comes first, then OUT.pkl.")
     refuse_changed(*(Path(out).with_suffix(suffix) for suffix in (".pkl", ".json", ".md")))
+    with acquire_lock(out, "writes"):
+        yield
 
 
 def summarize(clips: Sequence[Clip], splits: Splits, findings: Findings, facts: dict[str, Any]) -> dict[str, Any]:
@@ -126,11 +133,8 @@ def summary_page(summary: dict[str, Any]) -> str:
 
 def _finding_lines(findings: dict[str, Any]) -> list[str]:
     lines = []
-    for name, kinds in (("mended", MENDED), ("dropped", DROPPED), ("noted", NOTED)):
-        for kind, text in kinds.items():
-            if findings["counts"].get(kind):
-                lines.append(f"- {name}: {findings['counts'][kind]} × {text}")
-                lines += [f"    - `{example}`" for example in findings["examples"][kind]]
+    for kind, line in counted_kinds(findings["counts"]):
+        lines += [f"- {line}", *(f"    - `{example}`" for example in findings["examples"][kind])]
     return lines or ["Nothing."]
 
 

@@ -1,27 +1,28 @@
-"""CSV tables of raw skeletons.
+"""Tables of raw skeletons and of their labels.
 
-A sound table is parsed by NumPy, a defective one cell by cell.
+A sound table of skeletons is parsed by NumPy, a defective one cell by cell.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from pyskl_semloss.datasets.findings import Findings
 from pyskl_semloss.datasets.raw_format import RawFormat
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import TABLE_LIMIT, read_bytes, refuse_binary_text
+from pyskl_semloss.io.reading import TABLE_LIMIT, AnyPath, read_bytes, refuse_binary_text
 
 MOST_ROWS, MOST_CELLS = 500_000, 500_000 * 275
 """Frames of a video: five hours; and cells, a gigabyte of them: as many rows of the 275 columns of SMG."""
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
+def read_text(path: AnyPath) -> str:
     """Text of a CSV file in any encoding that contains ASCII.
 
     What a spreadsheet made of the file is read as it was: semicolons between the cells and commas within, or tabs.
@@ -42,9 +43,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     return text
 
 
-def parse_table(
-    text: str, columns: int, findings: Findings, *, file: str | os.PathLike[str] = "", header: bool = False
-) -> np.ndarray:
+def parse_table(text: str, columns: int, findings: Findings, *, file: AnyPath = "", header: bool = False) -> np.ndarray:
     """Parse rows of numbers; a row is a frame, so none is skipped.
 
     Args:
@@ -106,9 +105,7 @@ def _parse_fast(text: str) -> np.ndarray | None:
     return values if len(values) == text.count("\n") + 1 else None
 
 
-def _parse_slowly(
-    lines: list[str], columns: int, findings: Findings, file: str | os.PathLike[str], titles: bool
-) -> np.ndarray:
+def _parse_slowly(lines: list[str], columns: int, findings: Findings, file: AnyPath, titles: bool) -> np.ndarray:
     first = int(titles)
     if not titles and lines[0].strip() and all(_is_title(cell) for cell in lines[0].split(",")):
         findings.add("header_rows", "column titles, expected numbers", file=file, row=1)
@@ -138,7 +135,7 @@ def _span(widths: list[int]) -> str:
     return f"{widths[0]} in every row" if len(widths) == 1 else f"{widths[0]} to {widths[-1]}"
 
 
-def _row(cells: list[str], columns: int, findings: Findings, file: str | os.PathLike[str], row: int) -> list[float]:
+def _row(cells: list[str], columns: int, findings: Findings, file: AnyPath, row: int) -> list[float]:
     if not cells:
         findings.add("rows_empty", f"expected {columns} columns, got an empty row", file=file, row=row)
     elif len(cells) < columns:
@@ -166,3 +163,116 @@ def _number(cell: str) -> float | None:
 
 def _is_title(cell: str) -> bool:
     return _number(cell) is None and any(letter.isalpha() for letter in cell)
+
+
+@dataclass(frozen=True)
+class RawLabel:
+    """One row of a label file.
+
+    Attributes:
+        row: Number of the row in the sample id, counted from 0.
+        line: Line of the file, counted from 1.
+        label: Class, counted from 0.
+        start: First frame, counted from 0.
+        end: Last frame, inclusive.
+    """
+
+    row: int
+    line: int
+    label: int
+    start: int
+    end: int
+
+
+def parse_labels(
+    text: str,
+    classes: Mapping[int, int],
+    frames: int,
+    findings: Findings,
+    *,
+    file: AnyPath = "",
+    header: bool = False,
+) -> list[RawLabel]:
+    """Parse a label file; unusable rows are dropped, the others keep their numbers.
+
+    Args:
+        text: The file.
+        classes: Gesture number to class.
+        frames: Number of frames of the video.
+        findings: Counts what is mended or dropped.
+        file: The name for messages.
+        header: Whether the format begins with a row of titles.
+
+    Returns:
+        The segments in the order of the file, all within the frames.
+
+    Raises:
+        InputError: The findings are strict, and a row has a defect; names file and row.
+    """
+    lines = text.rstrip().split("\n") if text.strip() else []
+    first = 0
+    if lines and lines[0].strip() and not any(_whole(cell) is not None for cell in lines[0].split(",")):
+        if not header:
+            findings.add("header_rows", "column titles, expected numbers", file=file, row=1)
+        first = 1
+    elif lines and header:
+        findings.add("titles_missing", "numbers, expected column titles", file=file, row=1)
+    if len(lines) == first:
+        findings.add("label_files_empty", "the label file has no row", file=file)
+    segments = []
+    for number, line in enumerate(lines[first:]):
+        segment = _parse_row(line, number, number + first + 1, classes, frames, findings, file)
+        if segment is not None:
+            segments.append(segment)
+    return segments
+
+
+def _parse_row(
+    line: str,
+    row: int,
+    number: int,
+    classes: Mapping[int, int],
+    frames: int,
+    findings: Findings,
+    file: AnyPath,
+) -> RawLabel | None:
+    cells = line.split(",")
+    values = [_whole(cell) for cell in cells[:3]]
+    if len(values) < 3 or None in values:
+        problem = f"expected gesture,start,end, three whole numbers, got {line.strip()[:40]!r}"
+        findings.add("label_rows_unreadable", problem, file=file, row=number)
+        return None
+    if len(cells) > 3:
+        problem = f"expected three columns, got {len(cells)}"
+        findings.add("label_rows_with_extra_columns", problem, file=file, row=number)
+    gesture, start, end = (value for value in values if value is not None)
+    if gesture not in classes:
+        findings.add(
+            "labels_unknown", f"expected a gesture of {_gestures(classes)}, got {gesture}", file=file, row=number
+        )
+    elif end < start:
+        findings.add("ends_before_starts", f"the end, {end}, is before the start, {start}", file=file, row=number)
+    elif end < 0 or start >= frames:
+        problem = f"frames {start} to {end}, but the file has the frames 0 to {frames - 1}"
+        findings.add("frames_outside", problem, file=file, row=number)
+    else:
+        if start < 0 or end >= frames:
+            problem = f"frames {start} to {end}, but the file has the frames 0 to {frames - 1}"
+            findings.add("frames_clipped", problem, file=file, row=number)
+        return RawLabel(row, number, classes[gesture], max(start, 0), min(end, frames - 1))
+    return None
+
+
+def _whole(cell: str) -> int | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return int(value) if value.is_integer() else None
+
+
+def _gestures(classes: Mapping[int, int]) -> str:
+    numbers = sorted(classes)
+    run = [number for at, number in enumerate(numbers) if number - at == numbers[0]]
+    rest = [str(number) for number in numbers if number not in run]
+    return " or ".join([f"{run[0]} to {run[-1]}", *rest])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from pyskl_semloss.annotations.clip import Clip
 from pyskl_semloss.drawing.palette import ON_LIGHT, TEXT
 from pyskl_semloss.drawing.stick_figure import joint_sides, limb_sides
 from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.io.results import result_file, result_path
 from pyskl_semloss.skeletons import SkeletonLayout
 
@@ -92,7 +94,7 @@ def _draw_frame(
     return image
 
 
-def write_animation(frames: list[Image.Image], path: str | os.PathLike[str], fps: float = 25.0) -> None:
+def write_animation(frames: list[Image.Image], path: AnyPath, fps: float = 25.0) -> None:
     """Write pictures as an animation, ``.gif`` or ``.mp4``.
 
     Raises:
@@ -108,14 +110,30 @@ def write_animation(frames: list[Image.Image], path: str | os.PathLike[str], fps
         with result_file(path) as stream:
             frames[0].save(stream, format="GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)
     elif kind == ".mp4":
-        _write_mp4(frames, Path(path), fps)
+        pictures = (np.ascontiguousarray(np.asarray(frame)[..., ::-1]) for frame in frames)
+        write_mp4(pictures, path, fps, hint="; try a .gif")
     else:
         raise InputError(
             f"expected a name that ends in .gif or .mp4, got {kind or 'no ending'!r}", file=path, field="out"
         )
 
 
-def _write_mp4(frames: list[Image.Image], path: Path, fps: float) -> None:
+def write_mp4(pictures: Iterable[np.ndarray], path: AnyPath, fps: float, hint: str = "") -> int:
+    """Write pictures (H, W, 3), uint8 BGR, as an MP4 without sound, atomically.
+
+    Args:
+        pictures: All of one size.
+        path: The file.
+        fps: Frames per second.
+        hint: End of the message where OpenCV cannot write it.
+
+    Returns:
+        Number of pictures.
+
+    Raises:
+        InputError: The file cannot be written.
+        HostError: OpenCV is not installed.
+    """
     try:
         import cv2
     except ImportError:
@@ -123,34 +141,22 @@ def _write_mp4(frames: list[Image.Image], path: Path, fps: float) -> None:
     # OpenCV goes by the ending of the name.
     with result_path(path, suffix=".mp4") as part:
         # An absolute path is no address, and with FFmpeg no pattern of many pictures.
-        name, code = os.path.abspath(part), cv2.VideoWriter_fourcc(*"mp4v")  # type: ignore[attr-defined]
-        writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, code, fps, frames[0].size)
-        opened = writer.isOpened()
-        for frame in frames if opened else ():
-            writer.write(np.ascontiguousarray(np.asarray(frame)[..., ::-1]))
-        writer.release()
-        # It says nothing about what it could not write.
-        if not opened or _frames_in(cv2.VideoCapture(name, cv2.CAP_FFMPEG)) != len(frames):
-            raise OSError("OpenCV cannot write a video here; try a .gif")
-
-
-def _frames_in(video: Any) -> int:
-    count = 0
-    while video.read()[0]:
-        count += 1
-    video.release()
+        writer, count, name = cv2.VideoWriter(), 0, os.path.abspath(part)
+        code = cv2.VideoWriter_fourcc(*"mp4v")  # type: ignore[attr-defined]
+        try:
+            for count, picture in enumerate(pictures, 1):
+                if count == 1 and not writer.open(name, cv2.CAP_FFMPEG, code, fps, picture.shape[1::-1]):
+                    raise OSError(f"OpenCV cannot write a video here{hint}")
+                writer.write(picture)
+        finally:
+            writer.release()
+        # OpenCV says nothing about what it could not write.
+        written = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
+        claimed = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
+        written.release()
+        if claimed != count:
+            raise OSError(f"{claimed} of {count} frames were written{hint}")
     return count
-
-
-def contact_sheet(rows: list[list[Image.Image]]) -> Image.Image:
-    """Pictures beside and below each other, each row scaled as it comes; all of one size."""
-    image_module, _ = _pillow()
-    width, height = (max(frame.size[axis] for row in rows for frame in row) for axis in (0, 1))
-    sheet = image_module.new("RGB", (width * max(map(len, rows)), height * len(rows)), "white")
-    for down, row in enumerate(rows):
-        for along, frame in enumerate(row):
-            sheet.paste(frame, (along * width, down * height))
-    return sheet
 
 
 def _pillow() -> tuple[Any, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from pyskl_semloss.drawing.palette import ON_LIGHT, TEXT
 from pyskl_semloss.errors import HostError, InputError, escape_control_characters
+from pyskl_semloss.io.reading import AnyPath, shorten
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.semantic.label_vectors import cosines
 
@@ -21,7 +21,7 @@ NAME = 28  # characters of a class name
 GAP, TITLE, BAR = 0.35, 0.55, 0.9  # inches between matrices, above them, and for the scale
 
 
-def draw_cosines(matrices: Mapping[str, np.ndarray], class_names: Sequence[str], path: str | os.PathLike[str]) -> None:
+def draw_cosines(matrices: Mapping[str, np.ndarray], class_names: Sequence[str], path: AnyPath) -> None:
     """PNG of the cosines between label vectors, one square for each matrix, all on the scale from -1 to 1.
 
     Args:
@@ -45,7 +45,7 @@ def draw_cosines(matrices: Mapping[str, np.ndarray], class_names: Sequence[str],
         raise InputError(f"expected matrices of {classes} rows, got {rows or 'none'}", field="matrices")
     side = max(min(CELL * classes, SIDE), 2.0)
     size = min(72 * side / classes * 0.8, 9.0)
-    names = [_short(name) for name in class_names]
+    names = [shorten(escape_control_characters(name), NAME) for name in class_names]
     # A letter of DejaVu Sans is about 0.6 of its size wide.
     margin = 0.3 + 0.6 * size / 72 * max(map(len, names))
     width = margin + len(matrices) * (side + GAP) + BAR
@@ -79,8 +79,3 @@ def _name(axes: Axes, names: Sequence[str], size: float, *, left: bool) -> None:
     axes.set_xticks(places, shown, rotation=90, fontsize=max(size, 4), parse_math=False)
     axes.set_yticks(places, shown if left else [""] * len(shown), fontsize=max(size, 4), parse_math=False)
     axes.tick_params(length=2, colors=TEXT)
-
-
-def _short(name: str) -> str:
-    text = escape_control_characters(name)
-    return text if len(text) <= NAME else f"{text[: NAME - 1]}…"

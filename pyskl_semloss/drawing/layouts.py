@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from pyskl_semloss.drawing.palette import FAINT, ON_LIGHT, TEXT, WRONG
 from pyskl_semloss.drawing.stick_figure import joint_sides
 from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.skeletons.graph import SkeletonGraph, skeleton_graph
 from pyskl_semloss.skeletons.layout import SkeletonLayout
@@ -27,7 +27,7 @@ SHORT = 17  # characters of a joint's entry that two columns of pairs have room 
 MANY = 40  # joints, from which on everything is drawn smaller
 
 
-def draw_layout(layout: SkeletonLayout, path: str | os.PathLike[str], dpi: int = 150) -> None:
+def draw_layout(layout: SkeletonLayout, path: AnyPath, dpi: int = 150) -> None:
     """Write a PNG of a layout: title, skeleton and joint table.
 
     A layout without ``rest_pose`` is drawn on a circle, mirror pairs facing each other. Limbs whose mirror image is

@@ -162,8 +162,7 @@ def fusion_inputs(
     for name, values in (("weights", weights), ("search_on", search_on)):
         if values is not None and len(values) != len(files):
             raise InputError(f"expected one per score file, got {len(values)} for {len(files)}", field=name)
-    unique_kinds = [kind if kind and kinds.count(kind) == 1 else None for kind in kinds]
-    names = [f"{kind} ({file})" if kind else file for kind, file in zip(unique_kinds, files, strict=True)]
+    names = [f"{kind} ({file})" if kind else file for kind, file in zip(unique_modalities(files), files, strict=True)]
     return tuple(
         FusionInput(names[n], files[n], weights[n] if weights else None, search_on[n] if search_on else None)
         for n in range(len(files))
@@ -181,6 +180,12 @@ def modality(spec: str) -> str | None:
         if words:
             return words.pop() if len(words) == 1 else None
     return None
+
+
+def unique_modalities(specs: Sequence[str]) -> list[str | None]:
+    """Modality of each path, None where it names none or shares it with another."""
+    kinds = [modality(spec) for spec in specs]
+    return [kind if kinds.count(kind) == 1 else None for kind in kinds]
 
 
 def result_table(name: str, scores: Scores) -> str:

@@ -86,7 +86,7 @@ def top_k_accuracy(score: np.ndarray, label: np.ndarray, k: int) -> float | None
     if k < 1:
         raise InputError(f"expected at least 1, got {k}", field="k")
     score, label = _labelled(score, label)
-    return float((_rank(score, label) < k).mean()) if len(label) else None
+    return float((true_class_ranks(score, label) < k).mean()) if len(label) else None
 
 
 def mean_class_accuracy(score: np.ndarray, label: np.ndarray) -> float | None:
@@ -297,8 +297,8 @@ def _labelled(score: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndar
     return score[known], label[known].astype(np.int64)
 
 
-def _rank(score: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """(N,) how many classes come before the true one."""
+def true_class_ranks(score: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Rank (N,) of the true class, 0 for the best; of equal scores the lower index comes first."""
     own = np.take_along_axis(score, label[:, None], axis=1)
     earlier = np.arange(score.shape[1]) < label[:, None]
     return ((score > own) | ((score == own) & earlier)).sum(axis=1)

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.evaluation.scores import Scores, first_ids
 from pyskl_semloss.io.id_lists import IdList, KnownNames, read_id_list
-from pyskl_semloss.io.reading import short_repr
+from pyskl_semloss.io.reading import AnyPath, short_repr
 from pyskl_semloss.io.results import result_file
 
 _MEMBER = "Submission.csv"
 _SHOWN = 10
 
 
-def read_ids(path: str | os.PathLike[str]) -> IdList:
+def read_ids(path: AnyPath) -> IdList:
     """Read an official list of ids, in any form that :func:`pyskl_semloss.io.id_lists.read_id_list` reads.
 
     Raises:
         InputError: As that function, or an id is in it twice.
     """
-    try:
+    with located(field="ids", fix="Expected one id a line, or ids with commas between them."):
         ids = read_id_list(path)
-    except InputError as error:
-        raise error.located(field="ids", fix="Expected one id a line, or ids with commas between them.") from None
     first_line: dict[str, int] = {}
     for clip, line in zip(ids, ids.lines, strict=True):
         if clip in first_line:
@@ -96,7 +93,7 @@ def check_submission(content: str, ids: Sequence[str], classes: int) -> None:
                              "official list's", file=_MEMBER)  # fmt: skip
 
 
-def write_submission(scores: Scores, path: str | os.PathLike[str], ids: Sequence[str] | None = None) -> None:
+def write_submission(scores: Scores, path: AnyPath, ids: Sequence[str] | None = None) -> None:
     """Write ``Submission.csv`` (see :func:`submission_csv`) into a zip archive: equal scores, equal bytes.
 
     Raises:

@@ -16,13 +16,13 @@ import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import atomic_write
-from pyskl_semloss.io.reading import WHOLE_LIMIT, data_size, memory_limit, open_regular, reason, short_repr
+from pyskl_semloss.io.reading import WHOLE_LIMIT, AnyPath, data_size, memory_limit, open_regular, reason, short_repr
 
 _MAGIC = b"\x93NUMPY"
 _MEMBER = re.compile(r"\w[\w.-]*\.npy")
 
 
-def read_npz(path: str | os.PathLike[str], names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+def read_npz(path: AnyPath, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """Read the arrays of an npz archive.
 
     Nothing is unpacked to the disk. Pickled members are refused.
@@ -51,7 +51,7 @@ def read_npz(path: str | os.PathLike[str], names: Collection[str] | None = None)
             raise InputError(problem, file=path) from None
 
 
-def read_npy(path: str | os.PathLike[str]) -> np.ndarray:
+def read_npy(path: AnyPath) -> np.ndarray:
     """Read an npy file.
 
     Raises:
@@ -61,7 +61,7 @@ def read_npy(path: str | os.PathLike[str]) -> np.ndarray:
         return _read_array(stream, os.fstat(stream.fileno()).st_size)
 
 
-def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
+def write_npz(path: AnyPath, arrays: Mapping[str, np.ndarray]) -> None:
     """Write an npz archive of number and text arrays atomically.
 
     Raises:
@@ -92,7 +92,7 @@ class NpyRows:
         InputError: As :func:`read_npy`, or it is a single number.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: AnyPath) -> None:
         self.path = path
         with _open_npy(path) as stream:
             self.shape, order, self.dtype = _read_header(stream, os.fstat(stream.fileno()).st_size)
@@ -157,7 +157,7 @@ def check_characters(array: np.ndarray) -> None:
 
 
 @contextlib.contextmanager
-def _open_npy(path: str | os.PathLike[str], limit: int | None = None) -> Iterator[IO[bytes]]:
+def _open_npy(path: AnyPath, limit: int | None = None) -> Iterator[IO[bytes]]:
     with open_regular(path, limit) as stream:
         if stream.read(2) == b"PK":
             raise InputError("expected an array of numbers (.npy), got an archive of several", file=path)

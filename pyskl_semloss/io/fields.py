@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pyskl_semloss.errors import HostError, InputError
-from pyskl_semloss.io.reading import missing_file_error, read_json, read_text, reason
+from pyskl_semloss.io.reading import AnyPath, missing_file_error, read_json, read_text, reason
 
 SUFFIXES = (".yaml", ".yml", ".json")
 _YAML_LIMIT = 64 << 10
@@ -19,12 +19,12 @@ _DEEPEST, _LONGEST_NUMBER = 10, 40
 _NUMBER = re.compile(rf"[-+]?(0x[0-9a-fA-F_]|[0-9._])[0-9a-fA-F_.:+-]{{{_LONGEST_NUMBER - 1},}}")
 
 
-def is_fields_file(spec: str | os.PathLike[str]) -> bool:
+def is_fields_file(spec: AnyPath) -> bool:
     """Whether a name ends in .yaml, .yml or .json."""
     return os.fspath(spec).lower().endswith(SUFFIXES)
 
 
-def read_fields(path: str | os.PathLike[str], thing: str, fields: str) -> Mapping[str, Any]:
+def read_fields(path: AnyPath, thing: str, fields: str) -> Mapping[str, Any]:
     """Fields of a YAML or JSON file.
 
     Args:
@@ -57,7 +57,7 @@ def compare_fields(kind: type, names: Iterable[Any]) -> tuple[list[str], list[An
     return [name for name in required if name not in names], [name for name in names if name not in known]
 
 
-def _read_yaml(path: str | os.PathLike[str], thing: str) -> Any:
+def _read_yaml(path: AnyPath, thing: str) -> Any:
     text = read_text(path, _YAML_LIMIT)
     try:
         import yaml

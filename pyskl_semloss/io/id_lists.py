@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import TEXT_LIMIT, closest_names, fold_name, short_repr
+from pyskl_semloss.io.reading import TEXT_LIMIT, AnyPath, closest_names, fold_name, short_repr
 from pyskl_semloss.io.tables import read_rows, title_key
 
 ID_TITLES = (
@@ -39,7 +39,7 @@ class IdList(tuple[str, ...]):
     table: bool
 
     def __new__(
-        cls, ids: Iterable[str], file: str | os.PathLike[str] = "", lines: Iterable[int] = (), title: str = "",
+        cls, ids: Iterable[str], file: AnyPath = "", lines: Iterable[int] = (), title: str = "",
         table: bool = False,
     ) -> IdList:  # fmt: skip
         """List of ids; see the attributes."""
@@ -65,7 +65,7 @@ class IdList(tuple[str, ...]):
         return f"line {self.lines[index]}: " if self.lines else ""
 
 
-def read_id_list(path: str | os.PathLike[str]) -> IdList:
+def read_id_list(path: AnyPath) -> IdList:
     """Read a list of ids from lines or from a column of a table.
 
     Delimiters are those of :func:`pyskl_semloss.io.tables.read_rows`. A title such as ``id`` in the first line selects
@@ -107,7 +107,7 @@ def _title(cells: Sequence[str]) -> tuple[str, int | None]:
     return cells[column], column if len(cells) > 1 else None
 
 
-def _column(rows: Sequence[tuple[int, list[str]]], path: str | os.PathLike[str]) -> int | None:
+def _column(rows: Sequence[tuple[int, list[str]]], path: AnyPath) -> int | None:
     """Index of the id column in a table without titles; None if every cell is an id."""
     widths = {len(cells) for _, cells in rows}
     if len(rows) == 1 or len(widths) > 1 or widths == {1}:

@@ -334,6 +334,11 @@ def short_repr(value: object) -> str:
     return _ShortRepr().repr(value)
 
 
+def shorten(text: str, length: int) -> str:
+    """Text of at most ``length`` characters, with an ellipsis where it is cut."""
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
 _SYSTEM_FILES = {
     "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "system volume information",
     "@eadir", "lost+found",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import TABLE_LIMIT, did_you_mean, fold_name, read_text, short_repr
+from pyskl_semloss.io.reading import TABLE_LIMIT, AnyPath, did_you_mean, fold_name, read_text, short_repr
 
 _DELIMITERS = "\t;|,"
 """In order of precedence among equally frequent ones: commas also occur within cells."""
@@ -35,7 +34,7 @@ class Spreadsheet:
         delimiter: Separator of the cells.
     """
 
-    path: str | os.PathLike[str]
+    path: AnyPath
     titles: list[str]
     rows: Iterator[tuple[int, list[str]]]
     delimiter: str
@@ -112,7 +111,7 @@ def is_index(title: str) -> bool:
     return _INDEX.fullmatch(title_key(title)) is not None
 
 
-def read_spreadsheet(path: str | os.PathLike[str]) -> Spreadsheet:
+def read_spreadsheet(path: AnyPath) -> Spreadsheet:
     """Open a table with titles; its rows are read lazily.
 
     Raises:
@@ -125,7 +124,7 @@ def read_spreadsheet(path: str | os.PathLike[str]) -> Spreadsheet:
     return Spreadsheet(path, titles, _cut(rows, len(titles)), delimiter)
 
 
-def read_rows(path: str | os.PathLike[str], limit: int = TABLE_LIMIT) -> tuple[str, Iterator[tuple[int, list[str]]]]:
+def read_rows(path: AnyPath, limit: int = TABLE_LIMIT) -> tuple[str, Iterator[tuple[int, list[str]]]]:
     """Open a table with or without titles; its rows are read lazily.
 
     The delimiter is the most frequent of comma, semicolon, tab and bar in the first line that has one, or that of
@@ -163,9 +162,7 @@ def _most_frequent_delimiter(stream: io.StringIO) -> str:
     return delimiter
 
 
-def _rows(
-    stream: io.StringIO, delimiter: str, before: int, path: str | os.PathLike[str]
-) -> Iterator[tuple[int, list[str]]]:
+def _rows(stream: io.StringIO, delimiter: str, before: int, path: AnyPath) -> Iterator[tuple[int, list[str]]]:
     # Without skipinitialspace the quotation mark in `a, "b, c"` would be a letter.
     reader = csv.reader(stream, delimiter=delimiter, strict=True, skipinitialspace=delimiter != "\t")
     line = before + 1

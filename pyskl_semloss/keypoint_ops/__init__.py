@@ -1,12 +1,5 @@
 """Sampling, crop, resize, flip, and graph networks' inputs, of keypoints."""
 
-from pyskl_semloss.keypoint_ops.cropping import (
-    check_compact,
-    check_crop_ranges,
-    compact_crop,
-    crop,
-    draw_crop_box,
-)
 from pyskl_semloss.keypoint_ops.features import (
     bones,
     check_normalisation,
@@ -20,8 +13,17 @@ from pyskl_semloss.keypoint_ops.features import (
     rotate,
     stream,
 )
-from pyskl_semloss.keypoint_ops.flipping import flip
-from pyskl_semloss.keypoint_ops.resizing import check_scale, resize, resized_shape
+from pyskl_semloss.keypoint_ops.geometry import (
+    check_compact,
+    check_crop_ranges,
+    check_scale,
+    compact_crop,
+    crop,
+    draw_crop_box,
+    flip,
+    resize,
+    resized_shape,
+)
 from pyskl_semloss.keypoint_ops.sampling import (
     check_clip,
     check_sampling,

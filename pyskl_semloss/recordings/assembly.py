@@ -11,7 +11,7 @@ import numpy as np
 
 from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import mend_points, mend_scores, without_points
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.io.reading import first_forbidden_character
 from pyskl_semloss.recordings.detections import Detections, check_frames
 from pyskl_semloss.recordings.persons import PersonChoice
@@ -107,43 +107,39 @@ def make_recording(detections: Detections, options: RecordingOptions) -> tuple[R
         InputError: Size or frame rate are not known, the file says others than the options, the coordinates are no
             pixels of such an image, nobody is in it, or there is no such person; names the file.
     """
-    try:
-        return _make(detections, options)
-    except InputError as error:
-        raise error.located(file=detections.file) from None
-
-
-def _make(detections: Detections, options: RecordingOptions) -> tuple[Recording, dict[str, Any], ReadReport]:
-    name = _file_name(detections.name)
-    shape = _agreed(detections.image_shape, options.image_shape, "image-size", "Give it as --image-size WIDTHxHEIGHT.")
-    fps = _agreed(detections.fps, options.fps, "fps", "Give it as --fps.")
-    report = ReadReport(file=detections.file)
-    points, scores = _mended(detections, shape, report)
-    doubts = plausibility_issues(points, scores, detections.layout, shape)
-    seen = scores.any(1)
-    frame, points, scores, person = detections.frame[seen], points[seen], scores[seen], detections.person[seen]
-    if not len(frame):
-        raise InputError("nobody is in it: every point is missing")
-    choice = PersonChoice(options.person, options.max_persons, options.pause)
-    joints = max(detections.layout.num_joints, (options.to or detections.layout).num_joints)
-    check_frames(detections, joints)
-    keypoint, score, whom = choice.apply(frame, person, points, scores, detections.frames, fps, shape)
-    keypoint, score, filled = fill_gaps(keypoint, score, options.fill_gaps)
-    mapping = joint_map(detections.layout, options.to or detections.layout, options.aliases)
-    keypoint, score = mapping.apply(keypoint, score)
-    facts = {
-        "recording": name,
-        "layout": detections.layout.name,
-        "frames": detections.frames,
-        "seconds": round(detections.frames / fps, 3),
-        **whom,
-        "seen_by_part": visible_frames(score, mapping.target),
-        "doubts": doubts,
-        "points_filled": filled,
-        "derived": list(mapping.derived),
-        "missing": list(mapping.missing),
-    }
-    return Recording(name, keypoint, score, mapping.target, shape, fps), facts, report
+    with located(file=detections.file):
+        name = _file_name(detections.name)
+        shape = _agreed(
+            detections.image_shape, options.image_shape, "image-size", "Give it as --image-size WIDTHxHEIGHT."
+        )
+        fps = _agreed(detections.fps, options.fps, "fps", "Give it as --fps.")
+        report = ReadReport(file=detections.file)
+        points, scores = _mended(detections, shape, report)
+        doubts = plausibility_issues(points, scores, detections.layout, shape)
+        seen = scores.any(1)
+        frame, points, scores, person = detections.frame[seen], points[seen], scores[seen], detections.person[seen]
+        if not len(frame):
+            raise InputError("nobody is in it: every point is missing")
+        choice = PersonChoice(options.person, options.max_persons, options.pause)
+        joints = max(detections.layout.num_joints, (options.to or detections.layout).num_joints)
+        check_frames(detections, joints)
+        keypoint, score, whom = choice.apply(frame, person, points, scores, detections.frames, fps, shape)
+        keypoint, score, filled = fill_gaps(keypoint, score, options.fill_gaps)
+        mapping = joint_map(detections.layout, options.to or detections.layout, options.aliases)
+        keypoint, score = mapping.apply(keypoint, score)
+        facts = {
+            "recording": name,
+            "layout": detections.layout.name,
+            "frames": detections.frames,
+            "seconds": round(detections.frames / fps, 3),
+            **whom,
+            "seen_by_part": visible_frames(score, mapping.target),
+            "doubts": doubts,
+            "points_filled": filled,
+            "derived": list(mapping.derived),
+            "missing": list(mapping.missing),
+        }
+        return Recording(name, keypoint, score, mapping.target, shape, fps), facts, report
 
 
 def _file_name(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from pyskl_semloss.annotations.mending import SCORE_LIMIT
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import memory_limit, short_repr
+from pyskl_semloss.io.reading import AnyPath, memory_limit, short_repr
 from pyskl_semloss.skeletons import SkeletonLayout
 
 MOST_FRAMES = 500_000
@@ -89,14 +88,14 @@ class Collector:
         columns: Numbers of a person: 3 for each joint, x, y and score.
     """
 
-    def __init__(self, file: str | os.PathLike[str], columns: int) -> None:
+    def __init__(self, file: AnyPath, columns: int) -> None:
         self.file, self.columns = file, columns
         self._rows: list[np.ndarray] = []
         self._frame: list[int] = []
         self._person: list[int] = []
         self.frames = 0
 
-    def see_frame(self, frame: object, file: str | os.PathLike[str] | None = None) -> int:
+    def see_frame(self, frame: object, file: AnyPath | None = None) -> int:
         """Count a frame, with or without a person.
 
         Raises:

@@ -7,40 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import list_folder, missing_file_error
-from pyskl_semloss.recordings.assembly import RecordingOptions, make_recording
+from pyskl_semloss.io.reading import AnyPath, list_folder, missing_file_error
 from pyskl_semloss.recordings.detections import Detections
 from pyskl_semloss.recordings.keypoint_tables import read_csv_keypoints, read_npz_keypoints
 from pyskl_semloss.recordings.mmpose import is_image_folder, read_mmpose
 from pyskl_semloss.recordings.openpose import FRAME_FILE, is_openpose_folder, read_openpose
 from pyskl_semloss.skeletons import SkeletonLayout
 
-__all__ = [
-    "FORMATS",
-    "Detections",
-    "RecordingOptions",
-    "find_sources",
-    "guess_format",
-    "make_recording",
-    "read_csv_keypoints",
-    "read_keypoints",
-    "read_mmpose",
-    "read_npz_keypoints",
-    "read_openpose",
-]
-
 FORMATS = ("openpose", "mmpose", "npz", "csv")
 _BY_SUFFIX = {".json": "mmpose", ".npz": "npz", ".csv": "csv"}
 
 
-def guess_format(path: str | os.PathLike[str]) -> str | None:
+def guess_format(path: AnyPath) -> str | None:
     """Format of a file or folder by names; None if unclear."""
     if os.path.isdir(path):
         return "openpose" if is_openpose_folder(path) else "mmpose" if is_image_folder(path) else None
     return _BY_SUFFIX.get(Path(path).suffix.lower())
 
 
-def find_sources(path: str | os.PathLike[str], form: str | None = None) -> list[str]:
+def find_sources(path: AnyPath, form: str | None = None) -> list[str]:
     """Sources of recordings: the path itself, or those in a folder.
 
     Args:
@@ -83,9 +68,7 @@ def _has_recording(folder: str, form: str | None) -> bool:
         return False
 
 
-def read_keypoints(
-    path: str | os.PathLike[str], form: str | None = None, layout: SkeletonLayout | None = None
-) -> Detections:
+def read_keypoints(path: AnyPath, form: str | None = None, layout: SkeletonLayout | None = None) -> Detections:
     """Read the keypoints of a recording.
 
     Args:
@@ -104,13 +87,13 @@ def read_keypoints(
     return replace(_read(path, form or guess_format(path), layout), size=_size(path))
 
 
-def _size(path: str | os.PathLike[str]) -> int:
+def _size(path: AnyPath) -> int:
     """Bytes of a file, or of the files in a folder."""
     files = [entry.path for entry in os.scandir(path)] if os.path.isdir(path) else [os.fspath(path)]
     return sum(os.path.getsize(file) for file in files if os.path.isfile(file))
 
 
-def _read(path: str | os.PathLike[str], form: str | None, layout: SkeletonLayout | None) -> Detections:
+def _read(path: AnyPath, form: str | None, layout: SkeletonLayout | None) -> Detections:
     if form == "openpose":
         detections = read_openpose(path)
         if layout is not None and layout != detections.layout:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.annotations.clip import check_keypoint_shape
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.io.arrays import read_npz
-from pyskl_semloss.io.reading import did_you_mean, short_repr
+from pyskl_semloss.io.reading import AnyPath, did_you_mean, short_repr
 from pyskl_semloss.io.tables import Spreadsheet, is_index, read_spreadsheet, title_key
 from pyskl_semloss.recordings.detections import MOST_FRAMES, MOST_PERSONS, Collector, Detections
 from pyskl_semloss.recordings.recording import decode_fps, decode_image_shape, decode_layout, decode_name
@@ -23,7 +23,7 @@ _MEMBERS = ("keypoint", "keypoint_score", "image_shape", "fps", "layout", "name"
 _EXPECTED = "Expected keypoint, (M persons, T frames, V joints, 2) or (T, V, 2), and the layout of its joints."
 
 
-def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
+def read_npz_keypoints(path: AnyPath, layout: SkeletonLayout | None = None) -> Detections:
     """Detections from an npz archive, a recording's or a plain one.
 
     Its members: ``keypoint`` (M persons, T frames, V joints, 2) or (T, V, 2), x and y in px; optional
@@ -42,7 +42,8 @@ def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
         if "layout" not in members:
             fix = "Name the layout, or a file that describes it, with --layout."
             raise InputError("there is no such member", file=path, field="layout", fix=fix)
-        layout = _of_file(lambda: decode_layout(members["layout"]), path, "layout")
+        with located(file=path, field="layout"):
+            layout = decode_layout(members["layout"])
     persons, frames, joints = scores.shape
     if joints != layout.num_joints:
         problem = f"layout {layout.name!r} has {layout.num_joints} joints, got {joints}"
@@ -59,12 +60,13 @@ def read_npz_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
     )  # fmt: skip
 
 
-def _arrays(members: dict[str, np.ndarray], path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(members: dict[str, np.ndarray], path: AnyPath) -> tuple[np.ndarray, np.ndarray]:
     points = members["keypoint"]
     if points.dtype.kind not in "fiu":
         raise InputError(f"expected numbers, got {points.dtype}", file=path, field="keypoint")
     points = points[None] if points.ndim == 3 else points
-    _of_file(lambda: check_keypoint_shape(points.shape, None), path, "keypoint")
+    with located(file=path, field="keypoint"):
+        check_keypoint_shape(points.shape, None)
     with np.errstate(over="ignore"):
         points = points.astype(np.float32, copy=False)
         if "keypoint_score" not in members:
@@ -77,18 +79,12 @@ def _arrays(members: dict[str, np.ndarray], path: str | os.PathLike[str]) -> tup
         return points, scores.astype(np.float32, copy=False)
 
 
-def _of_file(make: Any, path: str | os.PathLike[str], field: str) -> Any:
-    try:
-        return make()
-    except InputError as error:
-        raise error.located(file=path, field=field) from None
+def _optional(members: dict[str, np.ndarray], name: str, read: Any, path: AnyPath) -> Any:
+    with located(file=path, field=name):
+        return read(members[name]) if name in members else None
 
 
-def _optional(members: dict[str, np.ndarray], name: str, read: Any, path: str | os.PathLike[str]) -> Any:
-    return _of_file(lambda: read(members[name]), path, name) if name in members else None
-
-
-def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
+def read_csv_keypoints(path: AnyPath, layout: SkeletonLayout | None = None) -> Detections:
     """Detections from a CSV table: a row per person and frame.
 
     Its first line names the columns: ``frame`` from 0; optional ``person``, a whole number; and for each joint of the
@@ -112,9 +108,7 @@ def read_csv_keypoints(path: str | os.PathLike[str], layout: SkeletonLayout | No
     return collector.detections(Path(path).stem, layout)
 
 
-def _columns(
-    table: Spreadsheet, layout: SkeletonLayout | None, path: str | os.PathLike[str]
-) -> tuple[SkeletonLayout, list[int]]:
+def _columns(table: Spreadsheet, layout: SkeletonLayout | None, path: AnyPath) -> tuple[SkeletonLayout, list[int]]:
     """Layout, and columns of x, y, score of each joint, -1 without."""
     keys = [title_key(title) for title in table.titles]
     named = {key[2:] for key in keys if key.startswith(("x_", "y_"))}

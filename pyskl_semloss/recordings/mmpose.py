@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import TEXT_LIMIT, list_folder, open_regular, read_text, reason, short_repr
+from pyskl_semloss.io.reading import TEXT_LIMIT, AnyPath, list_folder, open_regular, read_text, reason, short_repr
 from pyskl_semloss.recordings.detections import MOST_PERSONS, Collector, Detections
 from pyskl_semloss.recordings.json_stream import JsonStream
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
@@ -21,7 +21,7 @@ _PERSONS = re.compile(r"\s*\[\s*(?:\[\s*)?\{\s*\"(?:keypoints|keypoint_scores|bb
 _NOBODY = re.compile(r"\s*\[\s*(?:\[\s*\]\s*)?\]\s*")
 
 
-def is_image_folder(folder: str | os.PathLike[str]) -> bool:
+def is_image_folder(folder: AnyPath) -> bool:
     """True if a folder holds MMPose's files for single images."""
     names = [name for name in list_folder(folder) if _IMAGE.fullmatch(name)]
     for at, name in enumerate(names):
@@ -38,7 +38,7 @@ def is_image_folder(folder: str | os.PathLike[str]) -> bool:
     return False
 
 
-def image_files(folder: str | os.PathLike[str]) -> list[tuple[int, Path]]:
+def image_files(folder: AnyPath) -> list[tuple[int, Path]]:
     """Frames, counted from 0, and files of images, in order.
 
     Raises:
@@ -95,13 +95,13 @@ DEMO_PREFIX = "results_"
 """The demo writes ``results_<video>.json``."""
 
 
-def recording_name(path: str | os.PathLike[str]) -> str:
+def recording_name(path: AnyPath) -> str:
     """Name of a recording from that of its results file or folder."""
     whole = Path(os.path.abspath(path))
     return whole.name if whole.is_dir() else whole.stem.removeprefix(DEMO_PREFIX) or whole.stem
 
 
-def read_mmpose(path: str | os.PathLike[str], layout: SkeletonLayout | None = None) -> Detections:
+def read_mmpose(path: AnyPath, layout: SkeletonLayout | None = None) -> Detections:
     """Detections from a results file, or a folder of files of images.
 
     Two forms: ``{"meta_info": …, "instance_info": [frame, …]}`` of ``topdown_demo_with_mmdet.py --save-predictions``,
@@ -144,7 +144,7 @@ def read_mmpose(path: str | os.PathLike[str], layout: SkeletonLayout | None = No
 class _Reader:
     """Persons and layout of the frames read so far."""
 
-    def __init__(self, path: str | os.PathLike[str], layout: SkeletonLayout | None) -> None:
+    def __init__(self, path: AnyPath, layout: SkeletonLayout | None) -> None:
         self.path, self.layout = path, layout
         self.names: object = None
         self._collector: Collector | None = None
@@ -159,7 +159,7 @@ class _Reader:
         self._numbers.add(number)
         self.persons(number - first, instances, f"frame_id {number}, ", self.path)
 
-    def persons(self, number: int, instances: list[Any], prefix: str, file: str | os.PathLike[str]) -> None:
+    def persons(self, number: int, instances: list[Any], prefix: str, file: AnyPath) -> None:
         """Add the persons of a frame, which is counted from 0."""
         frame = self._seen.see_frame(number, file)
         for person, instance in enumerate(instances):
@@ -180,7 +180,7 @@ class _Reader:
         return self._collector.detections(recording_name(self.path), self.layout, score_limit=math.inf)
 
 
-def _frame(value: object, path: str | os.PathLike[str]) -> tuple[int, list[Any]]:
+def _frame(value: object, path: AnyPath) -> tuple[int, list[Any]]:
     number = value.get("frame_id") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping) or type(number) is not int:
         fix = "Expected what MMPose 1.x writes for a video: frame_id and instances for each frame."
@@ -198,7 +198,7 @@ def _frame(value: object, path: str | os.PathLike[str]) -> tuple[int, list[Any]]
     return number, instances
 
 
-def _list(person: object, field: str, where: str, path: str | os.PathLike[str]) -> list[Any]:
+def _list(person: object, field: str, where: str, path: AnyPath) -> list[Any]:
     value = person.get(field) if isinstance(person, Mapping) else None
     if not isinstance(value, list) or not value:
         raise InputError(f"{where}: expected a list, got {short_repr(value)}", file=path, field=field)
@@ -207,7 +207,7 @@ def _list(person: object, field: str, where: str, path: str | os.PathLike[str]) 
 
 def _add(
     collector: Collector, layout: SkeletonLayout, frame: int, points: list[Any], scores: list[Any], where: str,
-    file: str | os.PathLike[str],
+    file: AnyPath,
 ) -> None:  # fmt: skip
     joints = layout.num_joints
     if len(points) != joints or not all(isinstance(point, list) and len(point) == 2 for point in points):
@@ -222,7 +222,7 @@ def _add(
     collector.add(frame, -1, values, where, "keypoints", file)
 
 
-def _layout(joints: int, names: object, path: str | os.PathLike[str]) -> SkeletonLayout:
+def _layout(joints: int, names: object, path: AnyPath) -> SkeletonLayout:
     if joints not in _BY_NUMBER:
         fix = "Name the layout, or a file that describes it, with --layout."
         raise InputError(f"{joints} joints are no layout that is known by its number", file=path, fix=fix)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import list_folder, read_json, short_repr
+from pyskl_semloss.io.reading import AnyPath, list_folder, read_json, short_repr
 from pyskl_semloss.recordings.detections import MOST_PERSONS, Collector, Detections
 from pyskl_semloss.skeletons import get_layout
 
@@ -25,12 +25,12 @@ _OTHERS = {15: "MPI", 19: "BODY_19", 23: "BODY_23", 65: "BODY_65", 95: "BODY_95"
 """Number of joints of OpenPose's other models."""
 
 
-def is_openpose_folder(folder: str | os.PathLike[str]) -> bool:
+def is_openpose_folder(folder: AnyPath) -> bool:
     """True if a folder holds files named as OpenPose names them."""
     return os.path.isdir(folder) and any(FRAME_FILE.fullmatch(name) for name in list_folder(folder))
 
 
-def read_openpose(folder: str | os.PathLike[str]) -> Detections:
+def read_openpose(folder: AnyPath) -> Detections:
     """Detections from OpenPose's files: bodies, and hands where detected.
 
     The files are ``<video>_000000000000_keypoints.json`` and so on.
@@ -55,7 +55,7 @@ def read_openpose(folder: str | os.PathLike[str]) -> Detections:
 class _Reader:
     """Persons of the files read so far, with bodies and hands."""
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: AnyPath) -> None:
         self.folder = folder
         self.collector = Collector(folder, 3 * (_JOINTS + 2 * _HAND_JOINTS))
         self._joints: dict[int, str] = {}

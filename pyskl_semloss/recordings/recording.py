@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from pyskl_semloss.annotations.clip import Clip
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.io.arrays import read_npz
-from pyskl_semloss.io.reading import first_forbidden_character, reason, short_repr
+from pyskl_semloss.io.reading import AnyPath, first_forbidden_character, reason, short_repr
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.skeletons import SkeletonLayout, get_layout
 from pyskl_semloss.skeletons.builtin import KNOWN_LAYOUTS
@@ -96,7 +95,7 @@ class Recording:
             name, label, self.image_shape, self.image_shape, self.keypoint[:, part], self.keypoint_score[:, part]
         )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write an npz archive, whole or not at all; :func:`read_recording` reads it.
 
         Raises:
@@ -181,7 +180,7 @@ def _float32(keypoint: np.ndarray, name: str) -> np.ndarray:
     return converted
 
 
-def read_recording(path: str | os.PathLike[str]) -> Recording:
+def read_recording(path: AnyPath) -> Recording:
     """Recording from a file of :meth:`Recording.save`.
 
     Raises:
@@ -194,7 +193,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
             file=path,
             fix="semloss prepare keypoints makes recordings of other keypoints.",
         )
-    try:
+    with located(file=path):
         return Recording(
             decode_name(members.get("name", _NOTHING), "name") or Path(path).stem,
             members["keypoint"],
@@ -204,8 +203,6 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
             decode_fps(members["fps"]),
             decode_name(members.get("video", _NOTHING), "video"),
         )
-    except InputError as error:
-        raise error.located(file=path) from None
 
 
 def decode_layout(member: np.ndarray) -> SkeletonLayout:

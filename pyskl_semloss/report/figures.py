@@ -22,6 +22,7 @@ from pyskl_semloss.evaluation.metrics import (
     top_k_accuracy,
 )
 from pyskl_semloss.evaluation.resampling import wilson_interval
+from pyskl_semloss.io.reading import shorten
 from pyskl_semloss.report.inputs import Model, ReportInputs
 from pyskl_semloss.semantic.label_vectors import cosines
 
@@ -30,8 +31,7 @@ Figure = dict[str, Any]
 
 def plain(text: str, length: int = 60) -> str:
     """Text escaped for Plotly and cut to ``length`` characters."""
-    short = text if len(text) <= length else text[: length - 1].rstrip() + "…"
-    return html.escape(short, quote=False)
+    return html.escape(shorten(text, length), quote=False)
 
 
 def figures(inputs: ReportInputs) -> dict[str, Figure]:
@@ -55,7 +55,7 @@ def loss_curves(models: Sequence[Model]) -> Figure | None:
     traces = []
     for model in models:
         for key, (dash, title) in kinds.items():
-            curve = model.history.curves.get(key) if model.history else None
+            curve = model.history.get(key) if model.history else None
             if curve:
                 name = f"{plain(model.name)}, {title}"
                 traces.append(line(curve, name, model.role, dash=dash, hover="epoch %{x:.1f}: %{y:.3f}"))
@@ -67,7 +67,7 @@ def accuracy_curves(models: Sequence[Model]) -> Figure | None:
     traces = []
     for model in models:
         for key, dash, title in (("acc/top1", "solid", "Top-1"), ("acc/mean_class", "dot", "mean class")):
-            curve = model.history.curves.get(key) if model.history else None
+            curve = model.history.get(key) if model.history else None
             if curve:
                 percents = [(epoch, 100 * value) for epoch, value in curve]
                 hover = "epoch %{x}: %{y:.1f} %"
@@ -356,7 +356,7 @@ def _labels(
     occupied = [(x - 5, y - 5, x + 5, y + 5) for x, y in points]
     text, position = [""] * len(names), ["top center"] * len(names)
     for n in np.argsort(-first, kind="stable"):
-        short = names[n] if len(names[n]) <= 26 else names[n][:25].rstrip() + "…"
+        short = shorten(names[n], 26)
         for side, box in _sides(points[n], 6.4 * len(short)).items():
             if not any(_overlap(box, other) for other in occupied):
                 occupied.append(box)

@@ -13,14 +13,14 @@ import numpy as np
 
 from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations
 from pyskl_semloss.datasets.splits import read_subjects
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.evaluation.calibration import softmax_rows
 from pyskl_semloss.evaluation.fusion import align, fuse, normalise_weights
-from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS, modality
+from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS, modality, unique_modalities
 from pyskl_semloss.evaluation.metrics import probability_rows
 from pyskl_semloss.evaluation.resampling import match_persons
 from pyskl_semloss.evaluation.scores import Scores, first_ids, read_scores
-from pyskl_semloss.io.reading import read_bytes
+from pyskl_semloss.io.reading import AnyPath, read_bytes
 from pyskl_semloss.semantic.class_names import read_class_names
 from pyskl_semloss.semantic.label_vectors import LabelVectors, load_matrix
 
@@ -114,11 +114,11 @@ def read_inputs(
     files = [find_scores(path) for path in inputs]
     scores, notes = _probabilities(align([read_scores(file, ann_file, split) for file in files]))
     share = _shares(files, weights)
-    part_names = _part_names(inputs, files)
-    roles = _roles(files)
+    kinds = unique_modalities(files)
+    roles = [kind or f"part{3 + n % 4}" for n, kind in enumerate(kinds)]
     parts = tuple(
         Model(name, role, part, weight, find_history(file))
-        for name, role, part, weight, file in zip(part_names, roles, scores, share, files, strict=True)
+        for name, role, part, weight, file in zip(_part_names(files, kinds), roles, scores, share, files, strict=True)
     )
     fusion = Model("fusion", "fusion", fuse(scores, share)) if len(parts) > 1 else None
     compared, baseline_notes = _baseline(baseline, scores[0], share, ann_file, split)
@@ -137,7 +137,7 @@ def read_inputs(
     )
 
 
-def find_scores(path: str | os.PathLike[str]) -> str:
+def find_scores(path: AnyPath) -> str:
     """Score file: the path itself, or ``test_scores.npz`` of a run folder.
 
     Raises:
@@ -161,22 +161,14 @@ def _shares(files: Sequence[str], weights: Sequence[float] | None) -> tuple[floa
     return normalise_weights(weights, len(files))
 
 
-def _part_names(inputs: Sequence[str], files: Sequence[str]) -> list[str]:
+def _part_names(files: Sequence[str], kinds: Sequence[str | None]) -> list[str]:
     """Name of each part.
 
     It is ``joint`` or ``limb`` where that is unique, else the name of folder or file, numbered if need be.
     """
-    kinds = [modality(file) for file in files]
     names = [Path(path).parent.name if Path(path).name == _SCORE_FILE else Path(path).stem for path in files]
-    names = [
-        str(kind) if kind and kinds.count(kind) == 1 else name or "run" for kind, name in zip(kinds, names, strict=True)
-    ]
+    names = [kind or name or "run" for kind, name in zip(kinds, names, strict=True)]
     return [f"{name} {n + 1}" if names.count(name) > 1 else name for n, name in enumerate(names)]
-
-
-def _roles(files: Sequence[str]) -> list[str]:
-    kinds = [modality(file) for file in files]
-    return [str(kind) if kind and kinds.count(kind) == 1 else f"part{3 + n % 4}" for n, kind in enumerate(kinds)]
 
 
 def _probabilities(parts: Sequence[Scores]) -> tuple[list[Scores], list[str]]:
@@ -243,10 +235,8 @@ def _clips(
             )
         return {}, None, []
     annotations, _ = read_annotations(ann_file, unknown_labels=True)
-    try:
+    with located(file=ann_file, field="split"):
         tested = annotations.clips if split is None else annotations.of_split(split)
-    except InputError as error:
-        raise error.located(file=ann_file, field="split") from None
     by_id = {clip.frame_dir: clip for clip in tested}
     ids = scores.sample_id.tolist()
     known_clips = {clip_id: by_id[clip_id] for clip_id in ids if clip_id in by_id}
@@ -274,10 +264,8 @@ def _persons(subjects: str | None, scores: Scores) -> dict[str, str]:
     """Person of each clip by id, from the table."""
     if subjects is None:
         return {}
-    try:
+    with located(file=subjects):
         return match_persons(scores.sample_id, read_subjects(subjects))
-    except InputError as error:
-        raise error.located(file=subjects) from None
 
 
 def _train_sizes(annotations: AnnotationSet, classes: int) -> np.ndarray | None:
@@ -294,17 +282,11 @@ def _train_sizes(annotations: AnnotationSet, classes: int) -> np.ndarray | None:
     return np.bincount(labels, minlength=classes)[:classes]
 
 
-@dataclass(frozen=True)
-class History:
-    """Training curves: (epoch, value) points by name.
-
-    Epochs of the training loss are fractions.
-    """
-
-    curves: dict[str, list[tuple[float, float]]]
+History = dict[str, list[tuple[float, float]]]
+"""Training curves: (epoch, value) points by name. Epochs of the training loss are fractions."""
 
 
-def find_history(score_file: str | os.PathLike[str]) -> History | None:
+def find_history(score_file: AnyPath) -> History | None:
     """Training curves of the run beside a score file, or None.
 
     They are MMEngine's scalars; resumed runs are joined, and damaged lines are skipped.
@@ -334,7 +316,7 @@ def read_history(rows: Sequence[dict[str, float]]) -> History | None:
         for name, value in row.items():
             if name.startswith("acc/") or (training and name.startswith("loss")):
                 points.setdefault(name, {})[float(epoch)] = float(value)
-    return History({name: sorted(curve.items()) for name, curve in points.items()}) if points else None
+    return {name: sorted(curve.items()) for name, curve in points.items()} or None
 
 
 def _json_lines(path: Path) -> list[dict[str, float]]:

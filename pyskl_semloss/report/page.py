@@ -11,7 +11,6 @@ import hashlib
 import html
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from importlib import resources
@@ -23,6 +22,7 @@ from pyskl_semloss.annotations import Clip
 from pyskl_semloss.drawing import stick_figure
 from pyskl_semloss.drawing.palette import ON_DARK, ON_LIGHT
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.io.resources import pip_install
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.report import statistics
@@ -51,7 +51,7 @@ class WrittenReport(NamedTuple):
 
 def write_report(
     inputs: ReportInputs,
-    folder: str | os.PathLike[str],
+    folder: AnyPath,
     *,
     layout: SkeletonLayout | None = None,
     title: str = "Skeleton action recognition",

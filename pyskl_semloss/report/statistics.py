@@ -10,7 +10,7 @@ import numpy as np
 
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.comparison import mcnemar, paired_bootstrap
-from pyskl_semloss.evaluation.metrics import all_metrics, class_numbers, confusion_matrix
+from pyskl_semloss.evaluation.metrics import all_metrics, class_numbers, confusion_matrix, true_class_ranks
 from pyskl_semloss.evaluation.neighbours import name_nearness
 from pyskl_semloss.evaluation.resampling import bootstrap, resampled_accuracy, sampling_units, wilson_interval
 from pyskl_semloss.evaluation.scores import Scores
@@ -59,8 +59,8 @@ def intervals(
     if not labelled.any():
         return [{} for _ in parts]
     label, units = parts[0].label[labelled], sampling_units(parts[0].sample_id[labelled], persons)
-    top1 = np.stack([_in_top(part.score[labelled], label, 1) for part in parts])
-    top5 = np.stack([_in_top(part.score[labelled], label, 5) for part in parts])
+    ranks = np.stack([true_class_ranks(part.score[labelled], label) for part in parts])
+    top1, top5 = (ranks < 1).astype(np.float64), (ranks < 5).astype(np.float64)
     ends = bootstrap(
         units,
         lambda counts: np.stack(
@@ -209,13 +209,6 @@ def nearness(inputs: ReportInputs) -> dict[str, Any] | None:
     except InputError:
         return None  # no mistake, no label, or fewer than three classes
     return test._asdict()
-
-
-def _in_top(score: np.ndarray, label: np.ndarray, k: int) -> np.ndarray:
-    """Top-k hits (N,); of equal scores the lower index comes first."""
-    own = np.take_along_axis(score, label[:, None], axis=1)
-    before = (score > own) | ((score == own) & (np.arange(score.shape[1]) < label[:, None]))
-    return (before.sum(axis=1) < k).astype(np.float64)
 
 
 def _percent(value: float | None) -> float | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pyskl_semloss.errors import InputError, escape_control_characters
+from pyskl_semloss.errors import InputError, escape_control_characters, located
 from pyskl_semloss.io.reading import AnyPath, closest_names, first_forbidden_character, fold_name, short_repr
 from pyskl_semloss.segments.elan_document import Annotation, Document, Media, Tier, read_document
 from pyskl_semloss.segments.segment import Segment, Segmentation
@@ -43,15 +43,13 @@ def read_eaf(path: AnyPath, tiers: Tiers = (), video: str = "") -> Segmentation:
             which video; there is no such tier or video; annotations of a person overlap, or have no times.
     """
     document = read_document(path)
-    try:
+    with located(file=path):
         notes: list[str] = []
         media = _media(document, video)
         offset = media.origin if media else 0
         chosen = _chosen(document, tiers) if tiers else _clear(document)
         segments = [segment for name, person in chosen for segment in _segments(document, name, person, offset, notes)]
         segmentation = Segmentation(tuple(segments), name=Path(path).stem, video=_linked(document, media, path, notes))
-    except InputError as error:
-        raise error.located(file=path) from None
     for text in notes:
         warnings.warn(escape_control_characters(f"{os.fspath(path)}: {text}"), stacklevel=2)
     return segmentation
@@ -252,12 +250,10 @@ def times_of(document: Document, name: str) -> tuple[Times, int]:
     times: Times = {}
     guessed = 0
     for tier in reversed(_line(document, name)):
-        try:
+        with located(f"tier {short_repr(tier.name)}"):
             own, guessed = _aligned(document, tier)
             own.update(_referring(tier, times))
             _check(own)
-        except InputError as error:
-            raise error.located(f"tier {short_repr(tier.name)}") from None
         times = own
     return times, guessed
 

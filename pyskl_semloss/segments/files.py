@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.io.reading import AnyPath, short_repr
 from pyskl_semloss.io.results import result_file
 from pyskl_semloss.io.tables import Spreadsheet, read_spreadsheet
@@ -195,10 +195,8 @@ def read_csv(path: AnyPath) -> Segmentation:
     if missing:
         raise InputError(table.missing_columns(missing), file=path, fix=f"Expected the columns {', '.join(_NEEDED)}.")
     segments = tuple(_segment(places, cells, line, table) for line, cells in table.rows)
-    try:
+    with located(file=path):
         return Segmentation(segments, name=Path(path).stem)
-    except InputError as error:
-        raise error.located(file=path) from None
 
 
 def _segment(places: Mapping[str, int], cells: Sequence[str], line: int, table: Spreadsheet) -> Segment:

@@ -121,7 +121,6 @@ ClipEntry = Mapping[str, Any]
 """A clip as the annotation files have it."""
 ScoreClips = Callable[[Iterable[ClipEntry]], Iterator[Scores]]
 """Takes clips one by one and gives their probabilities, batch by batch, in order."""
-"""Called with how many windows are scored, and how many will be."""
 
 WINDOW = 2.0
 """Length of a window in s where the length of the training clips is not known."""

@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from pyskl_semloss.errors import InputError, escape_control_characters
+from pyskl_semloss.errors import InputError, escape_control_characters, located
 from pyskl_semloss.io.fields import SUFFIXES, compare_fields, read_fields
 from pyskl_semloss.io.fields import is_fields_file as is_layout_file
-from pyskl_semloss.io.reading import closest_names, short_repr
+from pyskl_semloss.io.reading import AnyPath, closest_names, short_repr
 from pyskl_semloss.skeletons.builtin import KNOWN_LAYOUTS
 from pyskl_semloss.skeletons.graph import SkeletonGraph, adjacency, skeleton_graph
 from pyskl_semloss.skeletons.layout import SkeletonLayout
@@ -41,9 +41,7 @@ def layout_names() -> tuple[str, ...]:
     return tuple(KNOWN_LAYOUTS)
 
 
-def get_layout(
-    spec: str | os.PathLike[str] | Mapping[str, Any] | SkeletonLayout, *, files: bool = True
-) -> SkeletonLayout:
+def get_layout(spec: AnyPath | Mapping[str, Any] | SkeletonLayout, *, files: bool = True) -> SkeletonLayout:
     """Layout by its name, file or fields.
 
     A layout that is kept with its published mistakes is returned with one warning per process.
@@ -96,12 +94,10 @@ def _listed(value: Any) -> Any:
     return [_listed(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _of_file(path: str | os.PathLike[str]) -> SkeletonLayout:
+def _of_file(path: AnyPath) -> SkeletonLayout:
     fields = read_fields(path, "layout", "name, joints, limbs, mirror_pairs")
-    try:
+    with located(file=path):
         return get_layout(fields)
-    except InputError as error:
-        raise error.located(file=path) from None
 
 
 def _by_name(name: str, files: bool) -> SkeletonLayout:

@@ -1,11 +1,10 @@
 """Pose estimation in videos: frames, estimators, many files, overlays."""
 
 from pyskl_semloss.video.batch import estimate_files
-from pyskl_semloss.video.estimate import estimate
+from pyskl_semloss.video.estimate import EstimationOptions, estimate
 from pyskl_semloss.video.estimator import Estimator
 from pyskl_semloss.video.estimators import load_estimator
 from pyskl_semloss.video.frames import Video, open_video
-from pyskl_semloss.video.options import EstimationOptions
 from pyskl_semloss.video.overlay import write_overlay
 
 __all__ = [

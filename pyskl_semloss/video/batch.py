@@ -15,29 +15,34 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pyskl_semloss import __version__
 from pyskl_semloss.cpu.workers import FAILED, PROGRESS, Event, Notify, run_tasks
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.arrays import read_npz
-from pyskl_semloss.io.files import acquire_lock, atomic_write, explain_write_errors, sha256
-from pyskl_semloss.io.reading import first_forbidden_character, read_json
+from pyskl_semloss.io.files import acquire_lock, explain_write_errors, sha256
+from pyskl_semloss.io.parts import read_part, write_part
+from pyskl_semloss.io.reading import AnyPath, first_forbidden_character, read_json
 from pyskl_semloss.io.results import is_replaceable, refuse_changed, result_file
 from pyskl_semloss.recordings.recording import read_recording
 from pyskl_semloss.recordings.visibility import visible_frames
 from pyskl_semloss.skeletons import joint_map
-from pyskl_semloss.video.estimate import PART, WARM_UP, VideoPart, assemble, estimate_parts, expected_frames
+from pyskl_semloss.video.estimate import (
+    PART,
+    WARM_UP,
+    EstimationOptions,
+    VideoPart,
+    assemble,
+    estimate_parts,
+    expected_frames,
+)
 from pyskl_semloss.video.estimators import load_estimator
 from pyskl_semloss.video.frames import import_cv2, open_video
-from pyskl_semloss.video.options import EstimationOptions
 from pyskl_semloss.video.overlay import write_overlay
 
 _OF_THE_WHOLE = ("person", "max_persons", "pause")
 """Options that matter when the parts are joined."""
 
 
-def result_key(path: str | os.PathLike[str], options: EstimationOptions, without: Sequence[str] = ()) -> str:
+def result_key(path: AnyPath, options: EstimationOptions, without: Sequence[str] = ()) -> str:
     """Cache key of a result: file, its size and time, options, version.
 
     Args:
@@ -61,7 +66,7 @@ class PartFiles:
         options: How it is estimated; parts that were made otherwise do not count.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], video: str, options: EstimationOptions) -> None:
+    def __init__(self, folder: AnyPath, video: str, options: EstimationOptions) -> None:
         self.folder = Path(folder)
         # A part that is full does not depend on the end.
         self._full = result_key(video, options, (*_OF_THE_WHOLE, "end"))
@@ -70,23 +75,12 @@ class PartFiles:
     def save(self, part: VideoPart) -> None:
         """Write a part, whole or not at all."""
         key = self._full if part.score.shape[1] == PART else self._last
-        with atomic_write(self._file(part.number)) as stream:
-            np.savez_compressed(stream, keypoint=part.keypoint, score=part.score, key=key)
+        write_part(self._file(part.number), key, {"keypoint": part.keypoint, "score": part.score})
 
     def read(self, number: int) -> VideoPart | None:
         """Part, or None if absent, damaged, or of other options."""
-        file = self._file(number)
-        if not file.is_file():
-            return None
-        # Whatever is wrong with it, the remedy is to make it anew.
-        with contextlib.suppress(InputError, KeyError, IndexError):
-            members = read_npz(file)
-            keypoint, score = members["keypoint"], members["score"]
-            full = score.shape[1] == PART
-            valid = keypoint.shape == (*score.shape, 2) and score.shape[1] <= PART
-            if valid and str(members["key"]) == (self._full if full else self._last):
-                return VideoPart(number, keypoint, score)
-        return None
+        arrays = read_part(self._file(number), (self._full, self._last))
+        return None if arrays is None else VideoPart(number, arrays["keypoint"], arrays["score"])
 
     def lengths(self) -> dict[int, int]:
         """Frames of each part that is there."""
@@ -153,8 +147,8 @@ class _Task:
 
 
 def estimate_files(
-    videos: Sequence[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
+    videos: Sequence[AnyPath],
+    out: AnyPath,
     options: EstimationOptions,
     *,
     workers: int = 1,

@@ -6,85 +6,86 @@ So the result is the same whether the parts are made in one go, by several proce
 
 from __future__ import annotations
 
-import contextlib
+import math
 import os
-import queue
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import mend_points
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.io.progress import ProgressCallback
-from pyskl_semloss.recordings.recording import Recording
-from pyskl_semloss.skeletons import joint_map
+from pyskl_semloss.io.reading import AnyPath
+from pyskl_semloss.recordings.persons import PersonChoice
+from pyskl_semloss.recordings.recording import Recording, check_fps
+from pyskl_semloss.skeletons import SkeletonLayout, get_layout, joint_map
 from pyskl_semloss.video.estimator import Estimator, Keypoints
 from pyskl_semloss.video.estimators import load_estimator
-from pyskl_semloss.video.frames import Video, import_cv2, open_video
-from pyskl_semloss.video.options import EstimationOptions
-
-Item = TypeVar("Item")
-_END = object()
-
-
-def prefetch(items: Iterable[Item], steps: int = 4) -> Iterator[Item]:
-    """Items of an iterable, fetched up to ``steps`` ahead by a thread.
-
-    An error of the iterable is raised in its turn. The thread ends with the iterator.
-    """
-    ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(steps)
-    stopped = threading.Event()
-
-    def fetch() -> None:
-        error: BaseException | None = None
-        source = iter(items)
-        try:
-            for item in source:
-                if not _put(ready, (item, None), stopped):
-                    return
-        except BaseException as caught:
-            error = caught
-        finally:
-            # A generator holds a file open.
-            if hasattr(source, "close"):
-                source.close()
-        _put(ready, (_END, error), stopped)
-
-    thread = threading.Thread(target=fetch, daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = ready.get()
-            if error is not None:
-                raise error
-            if item is _END:
-                return
-            yield item
-    finally:
-        stopped.set()
-        with contextlib.suppress(RuntimeError):
-            thread.join(5)
-
-
-def _put(ready: queue.Queue[Any], item: Any, stopped: threading.Event) -> bool:
-    """Put an item into the queue; False if the reader has stopped."""
-    while not stopped.is_set():
-        with contextlib.suppress(queue.Full):
-            ready.put(item, timeout=0.1)
-            return True
-    return False
-
+from pyskl_semloss.video.frames import Video, import_cv2, open_video, prefetch
 
 PART = 1000
 """Frames of a part, which at 25 frames/s is 40 s of video."""
 WARM_UP = 25
 """Frames before a part that the estimator sees to find the person and to settle."""
+
+
+@dataclass(frozen=True)
+class EstimationOptions:
+    """Options of pose estimation.
+
+    Attributes:
+        layout: Layout of the result; a name, fields or a file of them are turned into one.
+        estimator: ``"mediapipe"`` or another name of :func:`pyskl_semloss.video.load_estimator`.
+        max_side: Frames with a longer side than this, in px, are made smaller before they are given to the estimator.
+        stride: Only each stride-th frame is taken; the recording has the video's frame rate divided by it.
+        start: Second of the video at which the recording begins.
+        end: Second at which it ends; None: the end of the video.
+        fps: Frame rate of a video that does not say it, or says a wrong one: its frames are taken as evenly spaced.
+        person: Whom the recording is about, where the estimator finds several; see
+            :class:`pyskl_semloss.recordings.persons.PersonChoice`, and so for ``max_persons`` and ``pause``.
+        max_persons: For ``"all"``.
+        pause: Frames of the recording for which a person may be gone and still be the same; None: one second.
+
+    Raises:
+        InputError: One of them is out of its range, or there is no such layout.
+    """
+
+    layout: SkeletonLayout = "openpose22"  # type: ignore[assignment]
+    estimator: str = "mediapipe"
+    max_side: int = 960
+    stride: int = 1
+    start: float = 0.0
+    end: float | None = None
+    fps: float | None = None
+    person: str = "largest"
+    max_persons: int = 2
+    pause: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layout", get_layout(self.layout))
+        if not isinstance(self.estimator, str) or not self.estimator:
+            raise InputError(f"expected a name or 'module:factory', got {self.estimator!r}", field="estimator")
+        for name, least in (("max_side", 32), ("stride", 1)):
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise InputError(f"expected a whole number from {least}, got {value!r}", field=name)
+        if not 0 <= self.start < math.inf:
+            raise InputError(f"expected a second from 0, got {self.start}", field="start")
+        if self.end is not None and not self.start < self.end < math.inf:
+            raise InputError(f"expected a second after the start ({self.start:g} s), got {self.end}", field="end")
+        if self.fps is not None:
+            check_fps(self.fps)
+        _ = self.choice
+
+    @property
+    def choice(self) -> PersonChoice:
+        """Choice of the persons in the recording."""
+        return PersonChoice(self.person, self.max_persons, self.pause)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,35 +106,19 @@ class VideoPart:
 
 
 def estimate(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     *,
-    layout: Any = "openpose22",
     estimator: str | Estimator = "mediapipe",
-    max_side: int = 960,
-    stride: int = 1,
-    start: float = 0.0,
-    end: float | None = None,
-    fps: float | None = None,
-    person: str = "largest",
-    max_persons: int = 2,
-    pause: int | None = None,
     progress: ProgressCallback | None = None,
+    **options: Any,
 ) -> Recording:
     """Estimate the keypoints in a video, in this process.
 
     Args:
         path: The video.
-        layout: Layout of the result, see :func:`pyskl_semloss.skeletons.joint_map` on how joints are matched.
         estimator: An estimator or the name of one, see :func:`pyskl_semloss.video.load_estimator`.
-        max_side: See :class:`EstimationOptions`, and so for ``stride``, ``start``, ``end`` and ``fps``.
-        stride: Only each stride-th frame is taken.
-        start: Second at which the recording begins; its frame 0 is there.
-        end: Second at which it ends.
-        fps: Frame rate, where the file does not say it.
-        person: Whom it is about, see :class:`EstimationOptions`, and so for ``max_persons`` and ``pause``.
-        max_persons: For ``"all"``.
-        pause: Frames for which a person may be gone.
         progress: Called with the frames done and the frames in all.
+        **options: Other fields of :class:`EstimationOptions`, such as ``layout``, ``stride``, ``start`` and ``end``.
 
     Returns:
         The recording. Each of its persons is one body over time, see :func:`assemble`. Points outside the image are
@@ -144,12 +129,10 @@ def estimate(
             frame.
         HostError: A package is missing.
     """
-    name = estimator if isinstance(estimator, str) else "own"
-    options = EstimationOptions(layout, name, max_side, stride, start, end, fps, person, max_persons, pause)
+    given = EstimationOptions(estimator=estimator if isinstance(estimator, str) else "own", **options)
     finder = load_estimator(estimator) if isinstance(estimator, str) else estimator
-    video = open_video(path, options.fps)
-    parts = estimate_parts(video, options, finder, progress=progress)
-    return assemble(parts, video, options, single=finder.single)[0]
+    video = open_video(path, given.fps)
+    return assemble(estimate_parts(video, given, finder, progress=progress), video, given, single=finder.single)[0]
 
 
 def expected_frames(video: Video, options: EstimationOptions) -> int:
@@ -293,12 +276,10 @@ def assemble(
         frame, points, scores = (
             np.concatenate(arrays) for arrays in zip(*map(_persons, nonempty, starts), strict=True)
         )
-        try:
+        with located(file=video.path):
             keypoint, score, facts = options.choice.apply(
                 frame, np.full(len(frame), -1), points, scores, frames, rate, video.image_shape
             )
-        except InputError as error:
-            raise error.located(file=video.path) from None
     name = Path(os.path.abspath(video.path)).stem
     recording = Recording(name, keypoint, score, options.layout, video.image_shape, rate, os.path.basename(video.path))
     return recording, facts

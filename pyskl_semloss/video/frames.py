@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import queue
 import re
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pyskl_semloss.errors import HostError, InputError
+from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.io.resources import pip_install
 from pyskl_semloss.recordings.recording import LEAST_FPS
 from pyskl_semloss.video.containers import FFMPEG_NAMES, container
@@ -31,8 +35,10 @@ _ENDINGS = (
     ".mts", ".m2ts", ".3gp",
 )  # fmt: skip
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_END = object()
 _CONSTANT = "ffmpeg -i IN -vsync cfr -r 25 OUT.mp4 writes a video with a constant frame rate."
 
+Item = TypeVar("Item")
 FrameFilter = Callable[[int, int], bool]
 """Tells whether any frame from the first to the last of two numbers is needed."""
 
@@ -121,7 +127,7 @@ class Video:
             raise InputError(problem, file=self.path, fix=f"--end {seconds:.2f} takes what is there.")
 
 
-def open_video(path: str | os.PathLike[str], fps: float | None = None) -> Video:
+def open_video(path: AnyPath, fps: float | None = None) -> Video:
     """Open a video file and read size, frame rate and length.
 
     Args:
@@ -163,7 +169,7 @@ def _cv2_property(name: str) -> int:
     return int(getattr(import_cv2(), f"CAP_PROP_{name}"))
 
 
-def open_capture(path: str | os.PathLike[str], threads: int = 0) -> Any:
+def open_capture(path: AnyPath, threads: int = 0) -> Any:
     """OpenCV reader of a video file, restricted to local files by FFmpeg.
 
     Args:
@@ -245,3 +251,51 @@ def _rate(path: str, capture: Any) -> float:
     seen = float(1 / np.median(steps))
     near = min(_COMMON_RATES, key=lambda common: abs(common - seen))
     return float(near) if abs(near - seen) < 0.03 * seen else round(seen, 2)
+
+
+def prefetch(items: Iterable[Item], steps: int = 4) -> Iterator[Item]:
+    """Items of an iterable, fetched up to ``steps`` ahead by a thread.
+
+    An error of the iterable is raised in its turn. The thread ends with the iterator.
+    """
+    ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(steps)
+    stopped = threading.Event()
+
+    def fetch() -> None:
+        error: BaseException | None = None
+        source = iter(items)
+        try:
+            for item in source:
+                if not _put(ready, (item, None), stopped):
+                    return
+        except BaseException as caught:
+            error = caught
+        finally:
+            # A generator holds a file open.
+            if hasattr(source, "close"):
+                source.close()
+        _put(ready, (_END, error), stopped)
+
+    thread = threading.Thread(target=fetch, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is _END:
+                return
+            yield item
+    finally:
+        stopped.set()
+        with contextlib.suppress(RuntimeError):
+            thread.join(5)
+
+
+def _put(ready: queue.Queue[Any], item: Any, stopped: threading.Event) -> bool:
+    """Put an item into the queue; False if the reader has stopped."""
+    while not stopped.is_set():
+        with contextlib.suppress(queue.Full):
+            ready.put(item, timeout=0.1)
+            return True
+    return False

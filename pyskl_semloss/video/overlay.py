@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from pyskl_semloss.drawing.animation import write_mp4
 from pyskl_semloss.drawing.palette import ON_LIGHT, rgb
 from pyskl_semloss.drawing.stick_figure import joint_sides, limb_sides
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.results import result_path
+from pyskl_semloss.io.reading import AnyPath
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.segments.segment import Segment
 from pyskl_semloss.skeletons import SkeletonLayout
@@ -20,7 +20,6 @@ from pyskl_semloss.video.frames import Video, import_cv2
 
 SURE = 0.5
 """Points below this score are drawn as rings and their limbs are left out."""
-_FOURCC = "mp4v"
 
 
 def draw_over(frame: np.ndarray, keypoint: np.ndarray, score: np.ndarray, layout: SkeletonLayout) -> None:
@@ -117,22 +116,27 @@ def overlay_frames(
         max_side: Longer side of the pictures in px at most.
         threads: Of the decoder.
         segments: Their names are written on the frames that they have.
+
+    Raises:
+        InputError: The video cannot be read, or has other frames than the recording.
     """
     height, width = recording.image_shape
     scale = min(1.0, max_side / max(height, width))
     # Encoders want even sizes.
     size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
     ratio = np.array(size, np.float32) / np.array([width, height], np.float32)
-    pictures = _plain(recording, size) if video is None else _of_video(video, recording, size, start, stride, threads)
+    pictures: Iterator[tuple[int, np.ndarray]] = (
+        (at, np.full((size[1], size[0], 3), 235, np.uint8)) for at in range(recording.frames)
+    )
+    if video is not None:
+        pictures = _of_video(video, recording, size, start, stride, threads)
+    at = -1
     for at, picture in pictures:
         draw_over(picture, recording.keypoint[:, at] * ratio, recording.keypoint_score[:, at], recording.layout)
         draw_lines(picture, lines_at(segments, at / recording.fps))
         yield picture
-
-
-def _plain(recording: Recording, size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
-    for at in range(recording.frames):
-        yield at, np.full((size[1], size[0], 3), 235, np.uint8)
+    if video is not None and at + 1 != recording.frames:
+        raise InputError(f"it has {at + 1} of the {recording.frames} frames of its recording", file=video.path)
 
 
 def _of_video(
@@ -151,7 +155,7 @@ def _of_video(
             yield at, frame.copy()  # it is given again where the video has no new one
 
 
-def write_overlay(video: Video | None, recording: Recording, path: str | os.PathLike[str], **options: Any) -> int:
+def write_overlay(video: Video | None, recording: Recording, path: AnyPath, **options: Any) -> int:
     """Write an MP4 of :func:`overlay_frames`, without sound, whole or not at all.
 
     Args:
@@ -166,31 +170,7 @@ def write_overlay(video: Video | None, recording: Recording, path: str | os.Path
     Raises:
         InputError: The video cannot be read, has other frames than the recording, or the file cannot be written.
     """
-    cv2 = import_cv2()
     if video is not None and recording.image_shape != video.image_shape:
         problem = f"its recording is of {recording.image_shape} (height, width), the video is {video.image_shape}"
         raise InputError(problem, file=video.path)
-    with result_path(path, suffix=".mp4") as part:
-        # An absolute path is no address, and no pattern of many pictures for another backend.
-        writer, count, name, code = None, 0, os.path.abspath(part), cv2.VideoWriter_fourcc(*_FOURCC)
-        try:
-            for picture in overlay_frames(video, recording, **options):
-                if writer is None:
-                    size = picture.shape[1::-1]
-                    writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, code, recording.fps, size)
-                    if not writer.isOpened():
-                        raise OSError("OpenCV cannot write a video here")
-                writer.write(picture)
-                count += 1
-        finally:
-            if writer is not None:
-                writer.release()
-        if video is not None and count != recording.frames:
-            raise InputError(f"it has {count} of the {recording.frames} frames of its recording", file=video.path)
-        # OpenCV says nothing about what it could not write.
-        written = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
-        claimed = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
-        written.release()
-        if claimed != count:
-            raise OSError(f"{claimed} of {count} frames were written")
-    return count
+    return write_mp4(overlay_frames(video, recording, **options), path, recording.fps)

@@ -31,7 +31,8 @@ from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.submission import read_ids
 from pyskl_semloss.evaluation.toolbox_results import read_clip_labels
 from pyskl_semloss.hosts.checkpoints import read_state_dict
-from pyskl_semloss.recordings.keypoint_files import RecordingOptions, make_recording, read_keypoints
+from pyskl_semloss.recordings.assembly import RecordingOptions, make_recording
+from pyskl_semloss.recordings.keypoint_files import read_keypoints
 from pyskl_semloss.segments.files import read_segments
 from pyskl_semloss.semantic.class_names import read_class_names
 from pyskl_semloss.semantic.label_vectors import LabelVectors, load_matrix

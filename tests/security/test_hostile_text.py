@@ -10,7 +10,7 @@ import pytest
 from helpers.raw_formats import imigue_clips, write_imigue_raw
 from pyskl_semloss.annotations import read_annotations
 from pyskl_semloss.datasets import IMIGUE, convert_raw, raw
-from pyskl_semloss.datasets.parts import read_part
+from pyskl_semloss.datasets.raw import read_part
 from pyskl_semloss.io.reading import TEXT_LIMIT
 from test_hostile_files import refuse
 
@@ -128,7 +128,6 @@ def test_a_part_that_is_no_file_is_made_anew(tmp_path):
     (tmp_path / "text.npz").write_bytes(b"PK\x03\x04")
     for name in ("pipe", "folder", "text"):
         assert read_part(tmp_path / f"{name}.npz", "key") is None
-        assert read_part(tmp_path / f"{name}.npz", "key", only_check=True) is None
 
 
 NO_LIST = {

@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.io.reading import closest_names, did_you_mean, fold_name
 
 PLACES = dict(file="a.npz", clip="c1", field="score", fix="Do that.")
@@ -99,3 +99,12 @@ def test_the_nearest_name(name, nearest):
 
 def test_equal_names_stand_before_similar_ones():
     assert closest_names("A.csv", ["ab.csv", "a.txt", "a.csv"], most=2) == ["a.csv", "a.txt"]
+
+
+def test_the_location_of_a_block_fills_what_is_missing():
+    with pytest.raises(InputError) as error, located("line 3", file="a.csv", field="label"):
+        raise InputError("expected 1, got 2", field="score")
+    assert str(error.value) == "a.csv: field 'score': line 3: expected 1, got 2." and error.value.__cause__ is None
+    assert error.value.__suppress_context__
+    with pytest.raises(ValueError, match="^other$"), located(file="a.csv"):
+        raise ValueError("other")

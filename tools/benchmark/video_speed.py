@@ -111,8 +111,8 @@ def side_by_side(path, max_side, workers, out):
 
         options = EstimationOptions(max_side=max_side)
         outcomes = estimate_files(videos, out / str(len(videos)), options, workers=workers, progress=progress)
-        end, frames = time.monotonic(), sum(outcome.about["frames"] for outcome in outcomes)
-        seconds = sum(outcome.about["seconds"] for outcome in outcomes)
+        end, frames = time.monotonic(), sum(outcome.facts["frames"] for outcome in outcomes)
+        seconds = sum(outcome.facts["seconds"] for outcome in outcomes)
         rate = (frames - first[0][1]) / (end - first[0][0])
         print(f"{what}, {workers} processes: {frames} frames in {end - begin:.1f} s with the start of the processes; "
               f"{rate:.1f} frames/s together after it, {rate * seconds / frames:.2f} times real time")  # fmt: skip

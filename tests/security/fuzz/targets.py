@@ -22,7 +22,7 @@ from helpers.reader_files import make_files
 from pyskl_semloss.annotations import AnnotationSet, Clip
 from pyskl_semloss.datasets import IMIGUE, SMG, convert_raw
 from pyskl_semloss.datasets.findings import Findings
-from pyskl_semloss.datasets.parts import Part, read_part, write_part
+from pyskl_semloss.datasets.raw import read_part, write_part
 from pyskl_semloss.report.inputs import find_history
 from pyskl_semloss.sweep.table import best_so_far, collect, csv_text, markdown, rows
 
@@ -145,7 +145,7 @@ def _mended(raw: object, source: Path, out: Path) -> object:
 def _own_files(folder: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
     """What our own tools and the host leave for later."""
     part, log = folder / "part.npz", folder / "run" / "1" / "vis_data" / "scalars.json"
-    write_part(part, "key", Part(small_set().clips[:1], Findings()))
+    write_part(part, "key", small_set().clips[:1], Findings())
     log.parent.mkdir(parents=True)
     lines = [{"loss": 1.5, "iter": 2, "epoch": 1}, {"acc/top1": 0.5, "step": 1}, {"lr": 0.1}]
     log.write_text("".join(json.dumps(row) + "\n" for row in lines))

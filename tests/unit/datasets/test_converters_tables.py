@@ -8,8 +8,7 @@ import pytest
 from pyskl_semloss.cli.progress import ProgressLine
 from pyskl_semloss.datasets import IMIGUE, SMG
 from pyskl_semloss.datasets.findings import DROPPED, MENDED, NOTED, Findings
-from pyskl_semloss.datasets.raw import parse_labels
-from pyskl_semloss.datasets.tables import joint_points, parse_table, read_text
+from pyskl_semloss.datasets.tables import joint_points, parse_labels, parse_table, read_text
 from pyskl_semloss.errors import InputError
 
 NAN = np.nan

@@ -19,7 +19,7 @@ from pyskl_semloss.datasets import (
     convert_recordings,
 )
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.recordings.keypoint_files import RecordingOptions
+from pyskl_semloss.recordings.assembly import RecordingOptions
 from pyskl_semloss.recordings.recording import read_recording
 from pyskl_semloss.skeletons import get_layout
 

@@ -8,7 +8,8 @@ from pyskl_semloss.datasets import IMIGUE, SMG, convert_raw
 from pyskl_semloss.datasets.recordings import KeypointOptions, convert_recordings
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.reading import is_system_file, list_folder, missing_file_error, read_bytes
-from pyskl_semloss.recordings.keypoint_files import RecordingOptions, find_sources, guess_format, read_keypoints
+from pyskl_semloss.recordings.assembly import RecordingOptions
+from pyskl_semloss.recordings.keypoint_files import find_sources, guess_format, read_keypoints
 from pyskl_semloss.skeletons import get_layout
 
 

@@ -5,7 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from pyskl_semloss.recordings.keypoint_files import RecordingOptions, make_recording, read_openpose
+from pyskl_semloss.recordings.assembly import RecordingOptions, make_recording
+from pyskl_semloss.recordings.openpose import read_openpose
 from pyskl_semloss.recordings.plausibility import anatomy_issues, joint_orders, plausibility_issues, side_issues
 from pyskl_semloss.skeletons import get_layout, layout_names
 from pyskl_semloss.skeletons.joint_names import body_points

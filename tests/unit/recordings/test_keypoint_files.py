@@ -9,19 +9,13 @@ import pytest
 
 from helpers.own_keypoint_files import body, mmpose_frame, write_csv, write_mmpose, write_openpose
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.recordings.assembly import RecordingOptions, make_recording
+from pyskl_semloss.recordings.detections import Detections
 from pyskl_semloss.recordings.json_stream import JsonStream
-from pyskl_semloss.recordings.keypoint_files import (
-    Detections,
-    RecordingOptions,
-    find_sources,
-    guess_format,
-    make_recording,
-    read_csv_keypoints,
-    read_keypoints,
-    read_mmpose,
-    read_npz_keypoints,
-    read_openpose,
-)
+from pyskl_semloss.recordings.keypoint_files import find_sources, guess_format, read_keypoints
+from pyskl_semloss.recordings.keypoint_tables import read_csv_keypoints, read_npz_keypoints
+from pyskl_semloss.recordings.mmpose import read_mmpose
+from pyskl_semloss.recordings.openpose import read_openpose
 from pyskl_semloss.recordings.recording import Recording
 from pyskl_semloss.skeletons import get_layout
 

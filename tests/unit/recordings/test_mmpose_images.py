@@ -9,7 +9,8 @@ from helpers.own_keypoint_files import body, write_images, write_mmpose
 from pyskl_semloss.datasets import convert_keypoints, convert_recordings
 from pyskl_semloss.datasets.recordings import KeypointOptions
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.recordings.keypoint_files import RecordingOptions, find_sources, guess_format, read_keypoints
+from pyskl_semloss.recordings.assembly import RecordingOptions
+from pyskl_semloss.recordings.keypoint_files import find_sources, guess_format, read_keypoints
 from pyskl_semloss.recordings.recording import read_recording
 
 OPTIONS = KeypointOptions(recording=RecordingOptions(image_shape=(1080, 1920), fps=25.0))

@@ -7,7 +7,8 @@ import pytest
 
 from helpers.own_keypoint_files import body, openpose_person, write_openpose
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.recordings.keypoint_files import RecordingOptions, make_recording, read_openpose
+from pyskl_semloss.recordings.assembly import RecordingOptions, make_recording
+from pyskl_semloss.recordings.openpose import read_openpose
 from pyskl_semloss.skeletons import get_layout, joint_map
 
 ORDER = (

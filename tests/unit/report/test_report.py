@@ -73,7 +73,7 @@ def test_models_are_aligned_by_id_and_weighted(material, runs):
     np.testing.assert_array_equal(material.fusion.scores.score, fuse([joint, limb], [2, 3]).score)
     np.testing.assert_array_equal(material.baseline.scores.sample_id, joint.sample_id)
     assert len(material.clips) == 150 and material.train_sizes.sum() == 50
-    assert material.parts[0].history.curves["loss_cls"] == [(1.0, 1.5)]
+    assert material.parts[0].history["loss_cls"] == [(1.0, 1.5)]
 
 
 def test_default_weights_follow_the_modality_and_not_the_position(runs):
@@ -130,7 +130,7 @@ def test_wrong_inputs_are_named(runs, change, message):
 def test_a_resumed_run_keeps_the_later_row():
     rows = [{"loss": 3.0, "epoch": 1, "iter": 5}, {"loss": 2.0, "epoch": 2, "iter": 10}, {"acc/top1": 0.1, "step": 2}]
     rows += [{"loss": 1.0, "epoch": 2, "iter": 10}, {"acc/top1": 0.2, "step": 2}]
-    assert read_history(rows).curves == {"loss": [(1.0, 3.0), (2.0, 1.0)], "acc/top1": [(2.0, 0.2)]}
+    assert read_history(rows) == {"loss": [(1.0, 3.0), (2.0, 1.0)], "acc/top1": [(2.0, 0.2)]}
     assert read_history([{"time": 1.0}]) is None
 
 
@@ -145,7 +145,7 @@ def test_lines_of_a_log_that_are_no_rows_are_passed_over(tmp_path):
         '{"lo',
     ]
     log.write_text("\n".join([*odd, '{"loss": 3.0, "epoch": 1, "iter": 5}']))
-    assert find_history(tmp_path / "test_scores.npz").curves == {"loss": [(1.0, 3.0)]}
+    assert find_history(tmp_path / "test_scores.npz") == {"loss": [(1.0, 3.0)]}
 
 
 def test_clip_table_is_what_the_scores_say(material):

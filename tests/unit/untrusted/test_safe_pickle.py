@@ -15,7 +15,7 @@ import pytest
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.results import RECORD
 from pyskl_semloss.untrusted import safe_pickle
-from pyskl_semloss.untrusted.placeholders import AllowedFunction, Budget, Refused
+from pyskl_semloss.untrusted.safe_pickle import AllowedFunction, Budget, Refused
 
 PLAIN = {
     "numbers": [1, -(2**80), 1.5, 2j, True, None],

@@ -9,7 +9,7 @@ from helpers.dot_videos import FPS, HEIGHT, WIDTH, find_dots, places, turned, wi
 from pyskl_semloss.errors import HostError, InputError  # noqa: E402
 from pyskl_semloss.video import frames as module  # noqa: E402
 from pyskl_semloss.video import open_video  # noqa: E402
-from pyskl_semloss.video.estimate import prefetch  # noqa: E402
+from pyskl_semloss.video.frames import prefetch  # noqa: E402
 
 
 def numbered(number, size):

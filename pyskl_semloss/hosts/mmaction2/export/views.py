@@ -15,7 +15,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.mmaction2.data.packing import PackKeypoints
 from pyskl_semloss.hosts.mmaction2.prediction.trained_model import TrainedModel, build_steps
 from pyskl_semloss.keypoint_ops import uniform_frame_indices_test
-from pyskl_semloss.keypoint_ops.cropping import ratio_range
+from pyskl_semloss.keypoint_ops.geometry import ratio_range
 from pyskl_semloss.keypoint_ops.transforms import CompactKeypoints, ResizeKeypoints, SampleKeypointFrames
 
 MOST_FRAMES = 32767

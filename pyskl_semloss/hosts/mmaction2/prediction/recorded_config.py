@@ -16,7 +16,6 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.evaluation.fusion_config import parse_literals
 from pyskl_semloss.hosts.mmaction2.prediction.recorded_values import (
     Kind,
     Part,
@@ -35,6 +34,7 @@ from pyskl_semloss.hosts.mmaction2.prediction.recorded_values import (
     unread,
     whole,
 )
+from pyskl_semloss.io.literals import parse_literals
 from pyskl_semloss.skeletons import get_layout
 
 GIVE_CONFIG = "Give the config beside the checkpoint."

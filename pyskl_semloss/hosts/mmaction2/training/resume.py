@@ -15,11 +15,11 @@ from typing import Any
 from mmengine.config import Config
 
 from pyskl_semloss.errors import InputError, escape_control_characters
-from pyskl_semloss.evaluation.fusion_config import parse_literals
 from pyskl_semloss.hosts.checkpoints import read_checkpoint
 from pyskl_semloss.hosts.mmaction2.training.atomic_checkpoints import POINTER, point_to
 from pyskl_semloss.hosts.mmaction2.training.resume_checks import check_fits, check_parts
 from pyskl_semloss.io.files import acquire_lock, explain_write_errors, remove_all_abandoned
+from pyskl_semloss.io.literals import parse_literals
 from pyskl_semloss.io.reading import open_regular, read_text, reason
 from pyskl_semloss.io.records import flatten, short_json
 
