@@ -151,7 +151,7 @@ def _seconds(work: Callable[[], object]) -> np.ndarray:
 def table(
     predictor: Predictor, recording: Recording, rules: WindowRules, strides: Sequence[float], **options: int
 ) -> str:
-    """Markdown table of the parts, with multiples of real time at each stride."""
+    """Markdown table of the parts, with multiples of real time per stride."""
     parts = parts_of(predictor, recording, rules, **options)
     head = ["part", "ms a window", "ms of processor time", *(f"× real time, stride {stride:g} s" for stride in strides)]
     shares = [len(_stand_in(predictor, recording, replace(rules, stride=stride))[0]) for stride in strides]

@@ -182,7 +182,7 @@ def host_pipeline(
 
 
 def build_model(config: Config, weights: str | None, device: str, seed: int = 0) -> Any:
-    """Recogniser of a config on the device, with the host's weights if given.
+    """Recogniser of a config on the device, given weights loaded.
 
     Raises:
         RuntimeError: The weights are of another backbone or head.
