@@ -51,7 +51,7 @@ def main() -> None:
     limits, rules, windows = Limits(args.max_megabytes, args.max_minutes), rules_of(args), windows_of(args)
     models = models_of(args)
     if not (args.joint or args.limb):
-        raise InputError("expected a joint model, a limb model, or both, got none", field="--joint, --limb")
+        raise InputError("expected a joint model, a limb model, or both, got none", field="joint, limb")
     for *config, checkpoint in (files for files in (args.joint, args.limb) if files):
         for name in config:
             find_config(name)

@@ -1,4 +1,4 @@
-"""Operations and bytes of a training step, counted from the shapes of its modules, and the time that they need."""
+"""Operations, bytes and time of a training step, from module shapes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GPU_PEAKS = {
 
 @dataclass(frozen=True)
 class Layer:
-    """One module's work for one call: multiply-adds, and elements read or written.
+    """Work of a module's call: multiply-adds, and elements read or written.
 
     Attributes:
         kind: ``"convolution"``, ``"norm"``, ``"activation"``, ``"pool"`` or ``"add"``.
@@ -35,7 +35,7 @@ class Layer:
         outputs: Elements of its output.
         weights: Elements of its parameters.
         macs: Multiply-adds forward.
-        first: Whether nothing before it learns, so that its input needs no gradient.
+        first: Whether no module before it learns, so that its input needs no gradient.
     """
 
     kind: str
@@ -47,14 +47,14 @@ class Layer:
 
     @property
     def macs_backward(self) -> int:
-        """Once for the gradient of the weights, once more for that of the input."""
+        """Multiply-adds backward: for the gradient of the weights, and of the input."""
         return self.macs * (1 if self.first else 2)
 
     def moved(self, fused: bool) -> tuple[int, int]:
         """Elements of activations that cross memory forward and backward.
 
-        With ``fused`` an activation function and the sum of a residual block cost nothing but the other addend: they
-        are done while the norm before them is applied, and its backward does theirs.
+        With ``fused``, activation functions and residual sums are part of the norm before them, forward and backward.
+        They only cost the other addend.
         """
         x, y = self.inputs, self.outputs
         if self.kind == "convolution":
@@ -99,12 +99,12 @@ class StepCost:
         return self.bytes_forward + self.bytes_backward + self.bytes_optimizer
 
     def floor(self, flops_per_second: float, bytes_per_second: float) -> float:
-        """The seconds below which no step on such a machine can be: the longer of computing and moving."""
+        """Lower bound of a step in seconds: the longer of computing and moving."""
         return max(self.flops / flops_per_second, self.bytes / bytes_per_second)
 
 
 def layers_of(model: Any, shape: Sequence[int]) -> list[Layer]:
-    """The work of each module of a recogniser's backbone and head, for an input of a shape; nothing is computed.
+    """Work of each module of a recogniser's backbone and head; nothing is computed.
 
     Args:
         model: With ``backbone`` and ``cls_head`` (pooling, dropout, ``fc_cls`` and, where there is one, the branch).
@@ -166,11 +166,11 @@ def _recorder(layers: list[Layer]) -> Any:
 
 
 def step_cost(model: Any, shape: Sequence[int], *, element: int = 2, fused: bool = True) -> StepCost:
-    """Operations and bytes of one training step of a recogniser.
+    """Operations and bytes of a training step of a recogniser.
 
-    Each operation reads and writes memory once for each of its operands: what stays in a cache between two operations
-    is not known here. The volume that the heat maps write is counted; weights are float32, and with ``element`` 2 a
-    copy of them in that precision is written and read.
+    Each operation reads or writes each of its operands once; caches between operations are not modelled. The volume
+    of the heat maps is counted. Weights are float32; with ``element`` 2 a copy of them in that precision is written
+    and read.
 
     Args:
         model: A recogniser.
@@ -198,7 +198,7 @@ def step_cost(model: Any, shape: Sequence[int], *, element: int = 2, fused: bool
 
 
 def peaks(device: str) -> dict[str, Any]:
-    """FLOP/s by precision and bytes/s: published for GPUs that are known, measured elsewhere."""
+    """FLOP/s by precision, and bytes/s: published for known GPUs, else measured."""
     if device == "cuda":
         name = torch.cuda.get_device_name()
         for part, (flops, moved) in GPU_PEAKS.items():
@@ -218,7 +218,7 @@ def peaks(device: str) -> dict[str, Any]:
 
 
 def _best(work: Callable[[], object], device: str, times: int = 5) -> float:
-    """Seconds of the shortest of some runs, which is what the machine can do."""
+    """Seconds of the shortest of some runs."""
     taken = []
     for _ in range(times + 1):
         start = time.perf_counter()

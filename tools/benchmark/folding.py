@@ -1,9 +1,10 @@
-"""Our folded backbone beside torch's own foldings, on a CPU: seconds of one forward pass, and ratios.
+"""Compare our folded backbone with torch's on a CPU: seconds per forward pass, ratios.
 
 python tools/benchmark/folding.py                        # the released size and the small model, float32 and bfloat16
 python tools/benchmark/folding.py --rounds 9 --threads 2
-Sides take turns; a ratio is the median over the rounds, of processor time, as another load disturbs that little.
-Volumes are drawn of a synthetic recording. Inductor needs a C++ compiler; what cannot do the model says why.
+Sides take turns. A ratio is the median of processor time over the rounds, because other load changes that little.
+The volumes are those of a synthetic recording. Inductor needs a C++ compiler. A side that cannot run the model prints
+its reason.
 """
 
 import argparse
@@ -101,7 +102,7 @@ def _model(size: str, fast: bool) -> nn.Module:
 
 
 def _volume(model: nn.Module, size: str) -> Tensor:
-    """(N, C, T, H, W) of so many windows as pass the backbone at a time."""
+    """Volume (N, C, T, H, W) of the windows that pass the backbone at a time."""
     from pyskl_semloss.synthetic.recording import generate_recording
 
     frames, pixels = (48, 64) if size == "released" else (16, 32)

@@ -1,4 +1,4 @@
-"""What is measured on a side, in a process of its own."""
+"""Measures of a side, taken in its own process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pyskl_semloss.skeletons import get_layout
 
 
 def answer(setup: Setup, command: str, arguments: dict[str, Any]) -> Any:
-    """What a method of the process' :class:`Measures` returns; only the first call builds them."""
+    """Result of a method of the process' :class:`Measures`; the first call builds them."""
     return getattr(_measures(setup), command)(**arguments)
 
 
@@ -33,11 +33,11 @@ def _measures(setup: Setup) -> Measures:
 
 
 class Measures:
-    """A side in this process: config, data sets and, when first asked for, model and batches; and its measures.
+    """Measures of a side, with its config, data sets, model and batches.
 
-    Every time is in seconds for a clip, the first call of a method being the warm-up of the next ones. On a GPU the
-    clock is read when all work is done. The host draws the weights that every side starts from, where they have not
-    been drawn.
+    Model and batches are built when they are first needed. All times are in seconds for a clip. The first call of a
+    method is the warm-up for the next. On a GPU the clock is read when all work is done. All sides start from the
+    host's weights, which the host draws if there are none yet.
 
     Args:
         setup: The side.
@@ -56,7 +56,7 @@ class Measures:
             torch.save(build_model(self.config, None, "cpu", setup.seed).state_dict(), setup.weights)
 
     def about(self) -> dict[str, Any]:
-        """What was set in this process."""
+        """Settings of this process."""
         return self.process
 
     @cached_property
@@ -87,13 +87,13 @@ class Measures:
         return dataset
 
     def now(self) -> float:
-        """Seconds on a clock, when all work that was given to the GPU is done."""
+        """Seconds on a clock, after all work of the GPU is done."""
         if self.cuda:
             torch.cuda.synchronize()
         return time.perf_counter()
 
     def batch(self, dataset: Any, first: int, clips: int) -> dict[str, Any]:
-        """Some clips of a data set, one after the other, as a loader hands them on."""
+        """Batch of successive clips of a data set, as from a loader."""
         from mmengine.dataset import pseudo_collate
 
         return pseudo_collate([dataset[index % len(dataset)] for index in range(first, first + clips)])
@@ -110,16 +110,16 @@ class Measures:
         return self.on_device(self.batch(self.test_set, 0, 1))
 
     def on_device(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The host's volumes wait on the device; our keypoints cross over in each step, as from the loader."""
+        """Batch for a step: the host's volumes are on the device, our keypoints are not."""
         return self.model.data_preprocessor.cast_data(data) if self.setup.side == "host" else data
 
     def release(self) -> None:
-        """Give the GPU's memory back: the sides share it, and what a turn's cache holds is the next side's."""
+        """Release the GPU's cached memory for the next side."""
         if self.cuda:
             torch.cuda.empty_cache()
 
     def heatmaps(self, clips: int = 8) -> float:
-        """The heat-map step of a pipeline alone, on clips that the steps before it made; the CPU's work."""
+        """Heat-map step of a pipeline alone, on prepared clips, on the CPU."""
         from mmaction.registry import TRANSFORMS
 
         preprocessor, layout = self._drawing()
@@ -152,7 +152,7 @@ class Measures:
         return samples
 
     def train_sample(self, clips: int = 8) -> float:
-        """From annotations to the volume that training takes, in batches."""
+        """From annotations to the volumes of training, in batches."""
         preprocessor, batch = self.model.data_preprocessor, self.setup.batch
         batches = max(1, clips // batch)
         set_seed(self.setup.seed)
@@ -167,7 +167,10 @@ class Measures:
         return (self.now() - start) / (batches * batch)
 
     def test_sample(self, clips: int = 3) -> float:
-        """From an annotation to the volumes of all its views: on ours a test step whose backbone does nothing."""
+        """From an annotation to the volumes of all views.
+
+        On our sides this is a test step with :class:`NoBackbone`.
+        """
         backbone = self.model.backbone
         draw = self.model.test_step
         if self.setup.side == "host":
@@ -184,7 +187,7 @@ class Measures:
         return taken
 
     def bytes_of_clip(self) -> float:
-        """What a worker hands to the trainer for one clip, pickled."""
+        """Pickled bytes from a worker to the trainer, for a clip."""
         set_seed(self.setup.seed)
         return float(len(pickle.dumps(self.train_set[0], protocol=pickle.HIGHEST_PROTOCOL)))
 
@@ -201,7 +204,7 @@ class Measures:
         return seconds
 
     def rendering(self, steps: int = 1, transfer: bool = False) -> float:
-        """Drawing the volumes of a training step alone, with ``transfer`` from keypoints that are not on the device."""
+        """Drawing of a step's volumes alone; ``transfer`` includes moving keypoints to the device."""
         preprocessor = self.model.data_preprocessor
         views = preprocessor.views(self.train_data)
 
@@ -218,7 +221,7 @@ class Measures:
         return (self.now() - start) / (steps * self.setup.batch)
 
     def inference(self, steps: int = 1, warm_up: int = 0) -> float:
-        """A test step of one clip with all its views; predictions are on the CPU at its end."""
+        """Test step of a clip with all views and predictions on the CPU."""
         self.model.eval()
         # As the host's test loop does.
         with torch.no_grad():
@@ -232,7 +235,7 @@ class Measures:
         return seconds
 
     def losses(self, steps: int = 20) -> list[float]:
-        """``loss_cls`` of each step of a training from the host's weights, the semantic loss without weight."""
+        """``loss_cls`` of each training step from the host's weights, with alpha 0."""
         config = copy.deepcopy(self.config)
         if self.setup.side != "host":
             config.model.cls_head.alpha = 0.0
@@ -254,14 +257,14 @@ class Measures:
         return Runner.build_dataloader(config, seed=self.setup.seed)
 
     def _flowing(self, loader: Any) -> Any:
-        """An iterator whose workers have begun; what they fetched before the clock starts is dropped."""
+        """Iterator with running workers; their first batches are dropped."""
         batches = iter(loader)
         for _ in range((loader.prefetch_factor or 1) * max(1, loader.num_workers)):
             next(batches)
         return batches
 
     def epoch(self, clips: int = 24, seconds: float = 0.0) -> float:
-        """Training through the loader and its workers, at least so many clips and seconds."""
+        """Training through the loader, for at least some clips and seconds."""
         self.model.train()
         batches = self._flowing(self._loader(self.setup.workers))
         # The first step after a fork copies every page that it writes: once in a training, not once a turn.
@@ -286,9 +289,9 @@ class Measures:
         pids = [worker.pid for worker in getattr(batches, "_workers", [])]
         return {"seconds": taken, "worker_bytes": max(map(private_bytes, pids), default=0)}
 
-    def memory(self, what: str) -> dict[str, float]:
-        """Peak bytes over ``"train_step"`` or ``"inference"`` in a process that did nothing else before."""
-        work = self.train_step if what == "train_step" else self.inference
+    def memory(self, step: str) -> dict[str, float]:
+        """Peak bytes of ``"train_step"`` or ``"inference"``, called first in a new process."""
+        work = self.train_step if step == "train_step" else self.inference
         if self.cuda:
             # What compiling and choosing kernels takes once is not the work's.
             work(steps=1)
@@ -298,7 +301,7 @@ class Measures:
         return {"before": before, "peak": peak_bytes(self.setup.device)}
 
     def cost(self) -> dict[str, Any]:
-        """Operations and bytes of a training step by precision, and what this machine can do in a second."""
+        """Operations and bytes of a training step by precision, and machine peaks."""
         shape = self.model.data_preprocessor(self.train_data, True)["inputs"].flatten(0, 1).shape
         counted: dict[str, Any] = {"shape": list(shape), "peaks": peaks(self.setup.device), "cost": {}}
         for name, element in (("float32", 4), ("bfloat16", 2)):
@@ -308,7 +311,7 @@ class Measures:
         return counted
 
     def point(self, frames: int, size: int, skeleton: str, persons: int, batch: int, steps: int) -> dict[str, float]:
-        """A training step on random points of another size, in a process that did nothing else before."""
+        """Training step on random points of another size, in a new process."""
         drawing = self.config.model.data_preprocessor
         drawing.skeleton = skeleton
         self.config.model.backbone.in_channels = get_layout(skeleton).num_channels(drawing.get("modality", "joint"))
@@ -327,7 +330,7 @@ class Measures:
 
 
 def peak_bytes(device: str) -> float:
-    """The most that this process held: allocated on the GPU, or resident on the CPU."""
+    """Peak memory of this process: allocated on the GPU, or resident on the CPU."""
     if device == "cuda":
         return float(torch.cuda.max_memory_allocated())
     # Kilobytes on Linux.
@@ -335,13 +338,13 @@ def peak_bytes(device: str) -> float:
 
 
 def reset_peak(device: str) -> None:
-    """Begin anew on a GPU; a process' resident peak only grows, so that a fresh process is needed on a CPU."""
+    """Reset the peak on a GPU; on a CPU it needs a new process."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
 
 
 def private_bytes(pid: int) -> float:
-    """What a process shares with no other; 0 where the kernel does not tell."""
+    """Private bytes of a process; 0 if the kernel does not report them."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -350,7 +353,7 @@ def private_bytes(pid: int) -> float:
 
 
 class NoBackbone(nn.Module):
-    """Takes volumes and gives features of a backbone's shape for nothing."""
+    """Backbone that returns zeros of the right shape."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -362,7 +365,7 @@ class NoBackbone(nn.Module):
 
 
 def random_batch(clips: int, persons: int, frames: int, joints: int, size: int, seed: int) -> dict[str, Any]:
-    """A batch as :class:`PackKeypoints` packs it, of points that wander over maps of ``size`` x ``size`` px."""
+    """Batch as from :class:`PackKeypoints`: random walks in ``size`` x ``size`` px."""
     from mmaction.structures import ActionDataSample
 
     generator = torch.Generator().manual_seed(seed)

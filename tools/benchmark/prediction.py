@@ -1,4 +1,4 @@
-"""How many times faster than real time recordings are predicted: windows, heat maps, networks, segments.
+"""Measure prediction in multiples of real time: windows, heat maps, networks, segments.
 
 python tools/benchmark/prediction.py --joint JOINT.pth --limb LIMB.pth
 python tools/benchmark/prediction.py --released            # models of the iMiGUE configs' size with random weights
@@ -39,12 +39,12 @@ PARTS = ("windows, movement", "windows to views", "heat maps", "networks, fusion
 
 
 class Part(NamedTuple):
-    """What a part of the prediction costs.
+    """Cost of a part of the prediction.
 
     Attributes:
-        name: What is done.
-        wall: Seconds by the clock for each window that is scored.
-        cpu: Seconds of processor time for it.
+        name: Name of the part.
+        wall: Wall-clock seconds for each scored window.
+        cpu: Processor seconds for each scored window.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Part(NamedTuple):
 
 
 def untrained(configs: dict[str, Path], folder: str, **options: Any) -> Predictor:
-    """Models of the given configs with random weights: as fast as trained ones, and without their data.
+    """Models of configs with random weights, as fast as trained ones.
 
     Args:
         configs: By modality.
@@ -84,7 +84,7 @@ def untrained(configs: dict[str, Path], folder: str, **options: Any) -> Predicto
 
 
 def _stand_in(predictor: Predictor, recording: Recording, rules: WindowRules) -> tuple[list[ClipEntry], list[Timeline]]:
-    """The windows of a recording that are scored, and timelines of random scores."""
+    """Scored windows of a recording, and timelines of random scores."""
     taken: list[ClipEntry] = []
     rng = np.random.default_rng(0)
 
@@ -100,7 +100,7 @@ def _stand_in(predictor: Predictor, recording: Recording, rules: WindowRules) ->
 def parts_of(
     predictor: Predictor, recording: Recording, rules: WindowRules, count: int = 16, rounds: int = 3
 ) -> list[Part]:
-    """Medians of the parts of :meth:`Predictor.segments`, one view of each window; the last is their sum.
+    """Median cost of each part of :meth:`Predictor.segments`, then their sum.
 
     Args:
         predictor: The models.
@@ -151,7 +151,7 @@ def _seconds(work: Callable[[], object]) -> np.ndarray:
 def table(
     predictor: Predictor, recording: Recording, rules: WindowRules, strides: Sequence[float], **options: int
 ) -> str:
-    """The parts as a Markdown table: their cost, and how many times real time that is at each stride in s."""
+    """Markdown table of the parts, with multiples of real time per stride."""
     parts = parts_of(predictor, recording, rules, **options)
     head = ["part", "ms a window", "ms of processor time", *(f"× real time, stride {stride:g} s" for stride in strides)]
     shares = [len(_stand_in(predictor, recording, replace(rules, stride=stride))[0]) for stride in strides]

@@ -1,8 +1,8 @@
-"""How well, and how fast, trained models find the gestures in long synthetic recordings whose gestures are known.
+"""Measure trained models on long synthetic recordings with known gestures.
 
 python tools/benchmark/segments.py --joint JOINT.pth --limb LIMB.pth
 python tools/benchmark/segments.py --joint JOINT.pth --limb LIMB.pth --split train --threshold 0.3 0.45 --window 1.5 2 3
-Settings are chosen on the training persons, and reported on those of the test, who are others.
+Choose settings on the training persons (--split train), and report them on the test persons.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
 
 @exit_on_error
 def main() -> None:
-    """Score the recordings once for each window, and print a line for each threshold."""
+    """Score the recordings for each window length; print a line per threshold."""
     args = parse_args()
     from pyskl_semloss.cpu.allocator import keep_large_blocks
     from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor

@@ -1,4 +1,4 @@
-"""The sides that are measured: MMAction2 as its users set it up, our config, and our config with ``fast`` on."""
+"""Sides of a benchmark: MMAction2, our config, and our config with ``fast``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HOST_STEPS = {
 
 @dataclass(frozen=True)
 class Setup:
-    """What a side needs to be built, alone in its process.
+    """Settings from which a side is built in its process.
 
     Attributes:
         side: ``"host"``, ``"ours"`` or ``"fast"``.
@@ -41,7 +41,7 @@ class Setup:
         device: ``"cpu"`` or ``"cuda"``.
         batch: Clips of a training step.
         workers: Processes of the loader.
-        views: Views of a test clip: an even number is half of them clips, each also flipped.
+        views: Views of a test clip; an even number is half as many clips, each also flipped.
         threads: Threads of torch; None leaves its default.
         seed: Of every random choice.
     """
@@ -60,7 +60,7 @@ class Setup:
 
 
 def prepare_process(setup: Setup) -> dict[str, Any]:
-    """Set the process up as the side's users have it; returns what was done, for the report."""
+    """Set the process up as for the side's users; returns the settings for the report."""
     from mmengine.logging import MMLogger
     from mmengine.registry import DefaultScope
 
@@ -85,7 +85,7 @@ def prepare_process(setup: Setup) -> dict[str, Any]:
 
 
 def side_config(setup: Setup) -> Config:
-    """The config of a side, with its annotation file and its number of views."""
+    """Config of a side, with its annotation file and number of views."""
     options: dict[str, Any] = {
         f"{name}_dataloader.dataset.{key}": value
         for name in ("train", "test")
@@ -115,7 +115,7 @@ def _set_views(pipeline: Sequence[dict[str, Any]], views: int) -> None:
 
 
 def host_config(config: Config) -> Config:
-    """What a user of MMAction2 writes for the same data, sizes, backbone and schedule."""
+    """MMAction2's config for the same data, sizes, backbone and schedule."""
     host = copy.deepcopy(config)
     layout = get_layout(config.model.data_preprocessor.skeleton)
     drawing = config.model.data_preprocessor
@@ -150,7 +150,7 @@ def host_config(config: Config) -> Config:
 def host_pipeline(
     pipeline: Sequence[dict[str, Any]], layout: SkeletonLayout, modality: str, sigma: float
 ) -> list[dict[str, Any]]:
-    """MMAction2's own steps in place of ours, which give the same volumes from the same seeds."""
+    """MMAction2's steps instead of ours, with equal volumes from equal seeds."""
     steps: list[dict[str, Any]] = []
     pairs = {"left_kp": list(layout.left_kp), "right_kp": list(layout.right_kp)}
     for step in pipeline:
@@ -182,7 +182,7 @@ def host_pipeline(
 
 
 def build_model(config: Config, weights: str | None, device: str, seed: int = 0) -> Any:
-    """The recogniser of a config, on the device; with weights, those of the host, the branch beside them.
+    """Recogniser of a config on the device, given weights loaded.
 
     Raises:
         RuntimeError: The weights are of another backbone or head.

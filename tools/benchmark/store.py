@@ -1,4 +1,4 @@
-"""Measure a keypoint store of many clips under MMAction2: start, memory of the loader's workers, random access.
+"""Measure a large keypoint store under MMAction2: start, workers' memory, random access.
 
 python tools/benchmark/store.py [--clips 200000] [--frames 90] [--folder /tmp]
 
@@ -33,7 +33,7 @@ ROUNDS = 10
 
 
 def make_clips(count: int, frames: int) -> Iterator[Clip]:
-    """Random clips of one person, made quickly: windows of one long random sequence."""
+    """Random clips of one person: windows of a long random sequence."""
     rng = np.random.default_rng(0)
     points = rng.uniform(100, 1000, (1, frames + 1000, 22, 2)).astype(np.float32)
     scores = rng.uniform(0.1, 1, (1, frames + 1000, 22)).astype(np.float32)
@@ -43,7 +43,7 @@ def make_clips(count: int, frames: int) -> Iterator[Clip]:
 
 
 def forget(store: str) -> None:
-    """Take the files out of the page cache, so that they come from the disk again."""
+    """Remove the files from the page cache."""
     for name in LAYOUT:
         with open(os.path.join(store, f"{name}.npy"), "rb") as stream:
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -56,7 +56,7 @@ def private_mb(pid: int | str = "self") -> float:
 
 
 def start(store: str) -> tuple[float, float, float, float]:
-    """Train from the store: seconds to the dataset and to the first batch, MB of a worker then and READ clips later."""
+    """Seconds to the dataset and first batch; MB of a worker then and READ clips later."""
     from mmengine.config import Config
     from mmengine.runner import Runner
 
@@ -77,7 +77,7 @@ def start(store: str) -> tuple[float, float, float, float]:
 
 
 def mapped_mb(store: str) -> float:
-    """Private memory that reading READ clips adds where the points are mapped instead (for comparison)."""
+    """Private memory added by reading READ clips of mapped points, for comparison."""
     arrays = [np.load(os.path.join(store, f"{name}.npy"), mmap_mode="r") for name in ("points", "scores")]
     offsets = np.load(os.path.join(store, "offsets.npy"))
     before = private_mb()
@@ -88,7 +88,7 @@ def mapped_mb(store: str) -> float:
 
 
 def places(store: str) -> tuple[StoredClips, list[int]]:
-    """The training clips of a store, and READ random places among them (each several times, where they are fewer)."""
+    """Training clips of a store, and READ random indices of them."""
     clips = dataset_clips(
         store, split="train", layout=None, num_classes=32, test_mode=False, off_image="keep", binary_score=False,
         strict=False,
@@ -99,7 +99,7 @@ def places(store: str) -> tuple[StoredClips, list[int]]:
 
 
 def microseconds(clips: StoredClips, numbers: list[int]) -> float:
-    """Time for each clip of a turn through all of them."""
+    """Microseconds per clip of a pass through all of them."""
     begin = time.perf_counter()
     for number in numbers:
         clips[number]
@@ -107,7 +107,7 @@ def microseconds(clips: StoredClips, numbers: list[int]) -> float:
 
 
 def measure(large: str, small: str) -> None:
-    """Print what docs/scale.md quotes."""
+    """Print the figures of docs/scale.md."""
     for state in ("cold", "warm"):
         if state == "cold":
             forget(large)
@@ -127,7 +127,7 @@ def measure(large: str, small: str) -> None:
 
 @exit_on_error
 def main() -> None:
-    """Make the stores, measure, print, and remove them."""
+    """Make the stores, measure, print, and remove the stores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=200_000, help="of the large store (default: 200000)")
     parser.add_argument("--frames", type=int, default=90, help="of a clip (default: 90)")

@@ -1,4 +1,4 @@
-"""A run with its machine and its targets, as Markdown for people and as JSON."""
+"""Tables of a run, with machine and targets, as Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def header(command: str, device: str) -> dict[str, Any]:
 
 
 def _processor() -> tuple[str, list[str]]:
-    """Name and the flags that matter, where the kernel tells them."""
+    """Processor name and relevant flags, if the kernel reports them."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
@@ -73,7 +73,7 @@ def _processor() -> tuple[str, list[str]]:
 
 
 def targets(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """The goals that a run's measures can be held against: ``target``, ``measured``, ``goal``, ``unit`` and ``met``."""
+    """Targets of a run: ``target``, ``measured``, ``goal``, ``unit`` and ``met``."""
     rows = _gpu_targets(result) if result["settings"]["device"] == "cuda" else _cpu_targets(result)
     names = ("target", "measured", "goal", "unit", "most")
     targets = [dict(zip(names, row, strict=True)) for row in rows]
@@ -133,7 +133,7 @@ def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that reads well."""
+    """Seconds with a suitable unit."""
     for unit, scale in (("s", 1), ("ms", 1e-3)):
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}"
@@ -141,7 +141,7 @@ def duration(seconds: float) -> str:
 
 
 def size(number: float) -> str:
-    """Bytes in the unit that reads well."""
+    """Bytes with a suitable unit."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if number >= scale:
             return f"{number / scale:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""Measure MMAction2 as installed and this package, turn by turn in one run, on synthetic clips.
+"""Measure MMAction2 and this package in turns on synthetic clips.
 
 python tools/benchmark/throughput.py [--out FOLDER]
 python tools/benchmark/throughput.py --parts heatmaps train_step --modality joint --rounds 10
@@ -24,7 +24,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "mmaction2"
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", nargs="+", help="what to measure (default: every part)")
+    parser.add_argument("--parts", nargs="+", help="parts to measure (default: every part)")
     parser.add_argument("--modality", nargs="+", choices=["joint", "limb"], default=["joint", "limb"])
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch", type=int, help="clips of a training step (default: 4, on a GPU 32)")

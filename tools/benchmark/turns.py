@@ -1,4 +1,4 @@
-"""The parts of a run: the sides, in processes of their own, take turns, and their times are compared."""
+"""Run of a benchmark: sides in processes of their own take turns."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Times = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure.
+    """Plan of a benchmark.
 
     Attributes:
         configs: Our config file of each modality.
@@ -74,7 +74,7 @@ class Plan:
                 raise InputError(f"expected at least {least}, got {getattr(self, name)}", field=f"--{name}")
 
     def repeats(self, part: str) -> dict[str, Any]:
-        """How much of a measure makes a turn."""
+        """Repetitions of a measure in a turn."""
         cuda = self.device == "cuda"
         return {
             "train_step": dict(steps=20 if cuda else 2, warm_up=3 if cuda else 1),
@@ -85,7 +85,7 @@ class Plan:
         }.get(part, {})
 
     def setups(self, modality: str, folder: Path) -> dict[str, Setup]:
-        """The sides, with the clips and the label vectors that all of them read, the same for each modality."""
+        """Setups of the sides, with common clips and label vectors."""
         clips, vectors = folder / "clips.pkl", folder / "vectors.npy"
         if not clips.is_file():
             drawn = generate(512 if self.device == "cuda" else 64, seed=0).clips
@@ -99,7 +99,7 @@ class Plan:
         return {side: Setup(side, *files, *options) for side in SIDES}
 
     def axes(self) -> dict[str, tuple[int, ...]]:
-        """The values that each axis of the scaling takes while the others stay at the training config's."""
+        """Values of each axis of the scaling; the others stay at the training config's."""
         if self.quick:
             return {"frames": (8, 16), "size": (16, 32), "joints": (17, 22), "persons": (1, 2), "batch": (1, 2)}
         batch = (16, 32, 64, 128) if self.device == "cuda" else (1, 2, 4, 8)
@@ -108,7 +108,9 @@ class Plan:
 
 
 class Side:
-    """A side in a process of its own, since the allocator and numpy's names belong to a whole process.
+    """A side in its own process.
+
+    The allocator and numpy's names are settings of a whole process.
 
     Args:
         setup: The side.
@@ -123,7 +125,7 @@ class Side:
         self._pool.submit(answer, setup, "about", {})
 
     def ask(self, command: str, **arguments: Any) -> Any:
-        """The result of a method of :class:`measures.Measures` there.
+        """Result of a method of :class:`measures.Measures` in the process.
 
         Raises:
             RuntimeError: The process ended.
@@ -152,17 +154,17 @@ def run(
     """Measure every part of a plan.
 
     Args:
-        plan: What to measure.
-        say: Told what is being measured.
-        keep: Given what is there after each part, so that a run that is cut short leaves something.
+        plan: The plan.
+        say: Called with a line on the current measurement.
+        keep: Called with the results after each part, so that an interrupted run leaves results.
 
     Returns:
-        What ``table.markdown`` prints and ``table.write`` stores: ``header``, ``settings``, ``sides``, the list
+        Results for ``table.markdown`` and ``table.write``: ``header``, ``settings``, ``sides``, the list
         ``parts`` of compared times, ``losses``, ``memory``, ``rendering``, ``floor``, ``scaling``, ``loading`` and
         ``targets``.
 
     Raises:
-        InputError: The device is not there, or a config or a part of the plan is wrong.
+        InputError: The device is absent, or a config or a part of the plan is wrong.
     """
     if plan.device == "cuda" and not torch.cuda.is_available():
         raise InputError("expected a GPU, but torch sees none", field="--device", fix="Use --device cpu.")
@@ -190,7 +192,7 @@ def run(
 
 
 def _sides(part: str, device: str) -> tuple[str, ...]:
-    """Fast differs in what the GPU draws, and in the model; a pipeline is the same on both of our sides."""
+    """Sides of a part; those of ours that do the same are measured once."""
     if part in ("heatmaps", "bytes") or (part.endswith("_sample") and device == "cpu"):
         return SIDES[:2]
     return SIDES
@@ -228,7 +230,7 @@ def _measure(
 
 
 def _take_turns(plan: Plan, sides: Mapping[str, Side], part: str) -> Times:
-    """Let each side do the same in turn, A B C A B C, one at a time; a first round is thrown away."""
+    """Times of each side in turns, A B C A B C; the first round is dropped."""
     command = "bytes_of_clip" if part == "bytes" else part
     rounds = {"bytes": 1, "epoch": min(plan.rounds, 3)}.get(part, plan.rounds)
     arguments = plan.repeats(part)
@@ -246,7 +248,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def compare(times: Times) -> dict[str, Any]:
-    """Spread of each side's times and, for each but the host, of the quotient host / side of neighbouring turns."""
+    """Spread of each side's times, and of host / side by turns."""
     ratios = {}
     for side in [name for name in times if name != "host"]:
         quotients = np.divide(times["host"], times[side])
@@ -263,7 +265,7 @@ def _losses(sides: Mapping[str, Side], steps: int) -> dict[str, Any]:
 
 
 def _rendering(plan: Plan, sides: Mapping[str, Side], step: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Rendering, alone and with the transfer to the device, as a part of the step of the same side."""
+    """Rendering, alone and with transfer, as a share of the side's step."""
     steps = plan.repeats("train_step")["steps"]
     shares: dict[str, Any] = {"share": {}, "share_with_transfer": {}}
     for name, share in shares.items():
@@ -275,7 +277,7 @@ def _rendering(plan: Plan, sides: Mapping[str, Side], step: Mapping[str, Mapping
 
 
 def _floor(counted: dict[str, Any]) -> dict[str, Any]:
-    """Add the seconds below which a clip of a step cannot be."""
+    """Add the lower bound of seconds per clip of a step."""
     for name, cost in counted["cost"].items():
         flops = counted["peaks"].get(name.partition(",")[0])
         if flops is not None:
@@ -285,20 +287,20 @@ def _floor(counted: dict[str, Any]) -> dict[str, Any]:
 
 
 def _memory(plan: Plan, modality: str, setups: Mapping[str, Setup], say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Each peak in a fresh process."""
+    """Peak memory of each step, each in a new process."""
     rows = []
     for work, views in (("train_step", None), ("inference", 1), ("inference", plan.views)):
         row: dict[str, Any] = {"modality": modality, "what": work, "views": views}
         say(f"{modality}: memory of {work}" + (f", {views} views" if views else ""))
         for name, setup in setups.items():
             with Side(replace(setup, views=views or plan.views)) as side:
-                row[name] = side.ask("memory", what=work)
+                row[name] = side.ask("memory", step=work)
         rows.append(row)
     return rows
 
 
 def _scaling(plan: Plan, setup: Setup, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Rendering, training step and memory at each point of each axis, each in a fresh process."""
+    """Rendering, training step and memory at each point of each axis, in new processes."""
     base = {"frames": 16 if plan.quick else 48, "size": 32 if plan.quick else 56, "joints": 22, "persons": 1}
     rows = []
     for axis, values in plan.axes().items():

@@ -1,4 +1,4 @@
-"""Speed of pose estimation: frames per second of each stage, of the whole, of two processes; memory.
+"""Measure pose estimation: frames per second of stages, whole, two processes; memory.
 
     python tools/benchmark/video_speed.py VIDEO                  # stages on its first 300 frames, then the whole of it
     python tools/benchmark/video_speed.py VIDEO --whole          # only the whole, and how memory grows
@@ -26,7 +26,7 @@ STAGE_FRAMES = 300
 
 
 def looped(path, minutes, out):
-    """The video again and again, as an MP4 of its size and rate."""
+    """Looped video as an MP4 of the same size and rate."""
     cv2, video = import_cv2(), open_video(path)
     height, width = video.image_shape
     writer = cv2.VideoWriter(str(out), cv2.VideoWriter_fourcc(*"mp4v"), video.fps, (width, height))
@@ -46,7 +46,7 @@ def resident():
 
 
 def stages(path, max_side):
-    """Print frames a second of decoding, scaling and estimating, one after the other, each on its own."""
+    """Print frames a second of decoding, scaling and estimating, each alone."""
     video = open_video(path)
     begin, count, frames, change = time.monotonic(), 0, [], _smaller(video, max_side)
     for _, frame in video.frames(stop=STAGE_FRAMES, threads=1):
@@ -73,7 +73,7 @@ def stages(path, max_side):
 
 
 def whole(path, max_side, out):
-    """Print the frames a second of one recording in this process, and how memory grows with it."""
+    """Print frames a second and memory of one recording in this process."""
     samples, begin, first = [], time.monotonic(), []
 
     def progress(done, total):
@@ -97,12 +97,12 @@ def whole(path, max_side, out):
 
 
 def side_by_side(path, max_side, workers, out):
-    """Print the frames a second of several recordings at once, and of one that several processes share."""
+    """Print frames a second of parallel recordings, and of a shared recording."""
     copies = []
     for number in range(workers):
         copies.append(out / f"copy_{number}{Path(path).suffix}")
         copies[-1].write_bytes(Path(path).read_bytes())
-    for what, videos in ((f"{workers} recordings side by side", copies), ("one recording", copies[:1])):
+    for title, videos in ((f"{workers} recordings side by side", copies), ("one recording", copies[:1])):
         begin, first = time.monotonic(), []
 
         def progress(done, total, videos, all_videos, first=first):
@@ -114,7 +114,7 @@ def side_by_side(path, max_side, workers, out):
         end, frames = time.monotonic(), sum(outcome.facts["frames"] for outcome in outcomes)
         seconds = sum(outcome.facts["seconds"] for outcome in outcomes)
         rate = (frames - first[0][1]) / (end - first[0][0])
-        print(f"{what}, {workers} processes: {frames} frames in {end - begin:.1f} s with the start of the processes; "
+        print(f"{title}, {workers} processes: {frames} frames in {end - begin:.1f} s with the start of the processes; "
               f"{rate:.1f} frames/s together after it, {rate * seconds / frames:.2f} times real time")  # fmt: skip
 
 
