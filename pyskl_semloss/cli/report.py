@@ -3,6 +3,7 @@
     semloss report work_dirs/imigue/joint work_dirs/imigue/limb --ann-file imigue.pkl --split test --out report/
     semloss report joint.npz limb.npz --weights 2 3 --names data/imigue_labels.txt --label-vectors vectors.npz
     semloss report joint.npz limb.npz --baseline joint_baseline.npz limb_baseline.npz
+    semloss report --config ensemble.py --subjects subjects.csv
 
 Inputs are run folders with a test_scores.npz, or score files. Without --ann-file the report has no pictures of clips;
 without --label-vectors nothing about names. See docs/report.md.
@@ -20,7 +21,8 @@ from pyskl_semloss.skeletons import get_layout
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argument_parser(__doc__)
-    parser.add_argument("inputs", nargs="+", metavar="RUN_OR_SCORES", help="run folder or score file, one per model")
+    parser.add_argument("inputs", nargs="*", metavar="RUN_OR_SCORES", help="run folder or score file, one per model")
+    parser.add_argument("--config", help="a fusion config in the place of inputs and weights")
     parser.add_argument("--out", default="report", help="folder for index.html (default: report)")
     parser.add_argument(
         "--weights", nargs="+", type=float, help="one per input; one joint and one limb alone mean 2 : 3"
@@ -54,6 +56,7 @@ def main() -> None:
         baseline=args.baseline,
         weights=args.weights,
         subjects=args.subjects,
+        config=args.config,
     )
     layout = get_layout(args.layout) if args.layout else None
     written = write_report(material, args.out, layout=layout, title=args.title, fps=args.fps)

@@ -39,6 +39,11 @@ class FusionInput:
     search_on: str | None = None
     temperature: float | None = None
 
+    @property
+    def short_name(self) -> str:
+        """Name without the score file, which a table shows beside it."""
+        return self.name.removesuffix(f" ({self.scores})")
+
 
 @dataclass(frozen=True)
 class FusionPlan:
@@ -85,7 +90,7 @@ class FusionPlan:
                 fix="Give it (--ann-file).",
             )
         read = [spec for part in self.parts for spec in (part.scores, part.search_on) if spec]
-        if self.ann_file and all(_path(spec).lower().endswith(".npz") for spec in read):
+        if self.ann_file and all(score_file(spec).lower().endswith(".npz") for spec in read):
             problem = "it is read for the results of other programs (.pkl, .json, .csv) only, and no part is one"
             raise InputError(problem, file=self.ann_file, field="ann_file")
 
@@ -128,7 +133,7 @@ class FusionPlan:
 
     def _check_outputs(self) -> None:
         inputs = {
-            os.path.realpath(_path(spec)) for part in self.parts for spec in (part.scores, part.search_on) if spec
+            os.path.realpath(score_file(spec)) for part in self.parts for spec in (part.scores, part.search_on) if spec
         }
         for path, suffix in ((self.out, ".npz"), (self.submission, ".zip"), (self.save_config, ".py")):
             if path is not None and Path(path).suffix != suffix:
@@ -174,7 +179,7 @@ def modality(spec: str) -> str | None:
 
     The name of the file counts first, then that of the nearest folder.
     """
-    path = Path(_path(spec))
+    path = Path(score_file(spec))
     for component in (path.stem, *reversed(path.parent.parts)):
         words = set(re.split("[^a-z]+", component.lower())) & PAPER_WEIGHTS.keys()
         if words:
@@ -250,11 +255,12 @@ def _default_weights(files: Sequence[str], kinds: Sequence[str | None]) -> list[
     )
 
 
-def _path(spec: str) -> str:
+def score_file(spec: str) -> str:
+    """Path of a part without ``:semantic``."""
     return spec.removesuffix(_SEMANTIC)
 
 
 def read_part(spec: str, ann_file: str | None, split: str | None) -> Scores:
     """Scores that a part names; with ``:semantic`` at the end, its semantic ones."""
-    scores = read_scores(_path(spec), ann_file, split)
+    scores = read_scores(score_file(spec), ann_file, split)
     return as_semantic(scores) if spec.endswith(_SEMANTIC) else scores

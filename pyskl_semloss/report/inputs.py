@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +16,10 @@ from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations
 from pyskl_semloss.datasets.splits import read_subjects
 from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.evaluation.calibration import softmax_rows
+from pyskl_semloss.evaluation.ensemble import fuse_parts
 from pyskl_semloss.evaluation.fusion import align, fuse, normalise_weights
-from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS, modality, unique_modalities
+from pyskl_semloss.evaluation.fusion_config import plan_from_config
+from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS, modality, score_file, unique_modalities
 from pyskl_semloss.evaluation.metrics import probability_rows
 from pyskl_semloss.evaluation.resampling import match_persons
 from pyskl_semloss.evaluation.scores import Scores, first_ids, read_scores
@@ -37,6 +40,7 @@ class Model:
         scores: Its scores, in the order of the first part.
         weight: Its weight in the fusion, of all weights' sum 1; None for fusion and baseline.
         history: Its training curves, if a log was found.
+        temperature: What its logits were divided by; None if they were not.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Model:
     scores: Scores
     weight: float | None = None
     history: History | None = None
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +65,7 @@ class ReportInputs:
         train_sizes: (C,) clips of each class in the training split, or None.
         notes: Sentences about the inputs that a reader must know.
         persons: Person of each clip by id; empty where they are not known.
+        without: The fusion without each of three or more parts, and the same with weights searched again.
     """
 
     parts: tuple[Model, ...]
@@ -71,6 +77,7 @@ class ReportInputs:
     train_sizes: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     persons: dict[str, str] = field(default_factory=dict)
+    without: tuple[Model, ...] = ()
 
     @property
     def final(self) -> Model:
@@ -93,6 +100,7 @@ def read_inputs(
     baseline: Sequence[str] = (),
     weights: Sequence[float] | None = None,
     subjects: str | None = None,
+    config: str | None = None,
 ) -> ReportInputs:
     """Read the inputs of a report, with all clips in one order.
 
@@ -105,20 +113,22 @@ def read_inputs(
         baseline: One score file or run folder, or one for each input, then fused with the same weights.
         weights: One per input; without them 2 : 3 for one joint and one limb model, else equal weights.
         subjects: CSV file ``video,subject`` that names the person of each clip or video.
+        config: A fusion config in the place of inputs and weights.
 
     Raises:
         InputError: A file is refused, or files do not belong together.
     """
-    if not inputs:
-        raise InputError("expected run folders or score files, got none")
-    files = [find_scores(path) for path in inputs]
-    scores, notes = _probabilities(align([read_scores(file, ann_file, split) for file in files]))
-    share = _shares(files, weights)
-    kinds = unique_modalities(files)
-    roles = [kind or f"part{3 + n % 4}" for n, kind in enumerate(kinds)]
+    if config is not None and (inputs or weights):
+        raise InputError("expected no score files and no weights beside --config, which names them", file=config)
+    given = _given(inputs, weights, ann_file, split) if config is None else _of_config(config, subjects)
+    scores, notes = _probabilities(given.scores)
+    roles = [kind or f"part{3 + n % 4}" for n, kind in enumerate(unique_modalities(given.files))]
+    share = given.share
     parts = tuple(
-        Model(name, role, part, weight, find_history(file))
-        for name, role, part, weight, file in zip(_part_names(files, kinds), roles, scores, share, files, strict=True)
+        Model(name, role, part, weight, find_history(score_file(file)), temperature)
+        for name, role, part, weight, file, temperature in zip(
+            given.names, roles, scores, share, given.files, given.temperatures, strict=True
+        )
     )
     fusion = Model("fusion", "fusion", fuse(scores, share)) if len(parts) > 1 else None
     compared, baseline_notes = _baseline(baseline, scores[0], share, ann_file, split)
@@ -132,9 +142,53 @@ def read_inputs(
         vectors=vectors,
         clips=clips,
         train_sizes=sizes,
-        notes=(*notes, *baseline_notes, *clip_notes),
+        notes=(*given.notes, *notes, *baseline_notes, *clip_notes),
         persons=_persons(subjects, scores[0]),
+        without=_without(parts, given.anew),
     )
+
+
+class _Given(NamedTuple):
+    """Parts as they are given: files and weights, or a fusion config."""
+
+    files: list[str]
+    names: list[str]
+    scores: Sequence[Scores]
+    share: tuple[float, ...]
+    temperatures: tuple[float | None, ...]
+    anew: tuple[Scores, ...]
+    notes: list[str]
+
+
+def _given(inputs: Sequence[str], weights: Sequence[float] | None, ann_file: str | None, split: str | None) -> _Given:
+    if not inputs:
+        raise InputError("expected run folders or score files, got none")
+    files = [find_scores(path) for path in inputs]
+    scores = align([read_scores(file, ann_file, split) for file in files])
+    share = _shares(files, weights)
+    return _Given(files, _part_names(files, unique_modalities(files)), scores, share, (None,) * len(files), (), [])
+
+
+def _of_config(config: str, subjects: str | None) -> _Given:
+    plan = plan_from_config(config)
+    result = fuse_parts(plan, None if subjects is None else read_subjects(subjects))
+    files, names = [part.scores for part in plan.parts], [part.short_name for part in plan.parts]
+    share = normalise_weights(result.weights, len(files))
+    return _Given(files, names, result.parts, share, result.temperatures, result.without_anew, result.notes)
+
+
+def _without(parts: Sequence[Model], anew: Sequence[Scores]) -> tuple[Model, ...]:
+    """The fusion without each of three or more parts that has a weight; with weights searched again, if they were."""
+    models = []
+    for n, part in enumerate(parts if len(parts) > 2 else ()):
+        others = [*parts[:n], *parts[n + 1 :]]
+        rest = [other.weight or 0.0 for other in others]
+        if part.weight and any(rest):
+            scores = fuse([other.scores for other in others], rest)
+            models.append(Model(f"fusion without {part.name}", part.role, scores))
+        if part.weight and anew:
+            models.append(Model(f"fusion without {part.name}, weights searched anew", part.role, anew[n]))
+    return tuple(models)
 
 
 def find_scores(path: AnyPath) -> str:

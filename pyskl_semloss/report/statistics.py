@@ -102,19 +102,24 @@ def headline_table(inputs: ReportInputs) -> dict[str, Any]:
              "high": _percent(span.get(name, (None, None))[1])}
             for name in columns
         ]  # fmt: skip
-        rows.append({"name": model.name, "role": model.role, "weight": model.weight, "cells": cells})
+        row = {"name": model.name, "role": model.role, "weight": model.weight, "temperature": model.temperature}
+        rows.append({**row, "cells": cells})
     return {"columns": [COLUMNS[name] for name in columns], "keys": columns, "rows": rows}
 
 
 def comparison(inputs: ReportInputs) -> list[dict[str, Any]]:
-    """Comparison of the final model with baseline and parts.
+    """Comparison of the final model with baseline, parts, and the fusions without a part.
 
     Differences with intervals in percent points, clips gained and lost, p-value.
     """
     if inputs.final.scores.label.max() < 0:
         return []
     final = inputs.final
-    rivals = [*([inputs.baseline] if inputs.baseline else []), *(inputs.parts if inputs.fusion else ())]
+    rivals = [
+        *([inputs.baseline] if inputs.baseline else []),
+        *(inputs.parts if inputs.fusion else ()),
+        *inputs.without,
+    ]
     rows = []
     for rival in rivals:
         exact = mcnemar(rival.scores, final.scores)

@@ -31,7 +31,8 @@
     for (const row of data.headline.rows) {
       const first = named(row);
       if (row.weight !== null && data.headline.rows.length > 1) {
-        first.append(make("small", { text: `weight ${fixed(row.weight, 2)}` }));
+        const temperature = row.temperature === null ? "" : `, temperature ${fixed(row.temperature, 2)}`;
+        first.append(make("small", { text: `weight ${fixed(row.weight, 2)}${temperature}` }));
       }
       const cells = row.cells.map((cell) => {
         const node = make("td", { text: fixed(cell.value) });

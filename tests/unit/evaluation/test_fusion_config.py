@@ -269,3 +269,18 @@ def test_keys_whose_hashes_may_be_chosen_are_refused(tmp_path, kind):
     (tmp_path / "c.py").write_text("parts = {0x" + "f" * 15_000 + ": 1}")
     with pytest.raises(InputError, match="c.py: field 'parts'"):
         plan_from_config(tmp_path / "c.py")
+
+
+SHIPPED = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").glob("*/*/fusion*.py"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_own_data_get_searched_weights_and_the_papers_data_2_to_3(name):
+    plan = plan_from_config(ROOT / name)
+    assert [part.short_name for part in plan.parts] == ["joint", "limb"]
+    if "/own/" in name:
+        folders = [(Path(part.scores).parent, Path(part.search_on).name[:4]) for part in plan.parts]
+        assert folders == [(Path("work_dirs/own/joint"), "val_"), (Path("work_dirs/own/limb"), "val_")]
+        assert plan.search_split == ("val" if "pyskl" in name else None)
+    else:
+        assert [part.weight for part in plan.parts] == [2, 3]

@@ -11,7 +11,9 @@ from helpers import ROOT
 from pyskl_semloss.annotations.clip import AnnotationSet
 from pyskl_semloss.annotations.pickles import write_annotations
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation.ensemble import fuse_parts
 from pyskl_semloss.evaluation.fusion import fuse
+from pyskl_semloss.evaluation.fusion_config import plan_from_config
 from pyskl_semloss.evaluation.metrics import top_k_accuracy
 from pyskl_semloss.evaluation.resampling import wilson_interval
 from pyskl_semloss.evaluation.scores import Scores
@@ -19,7 +21,7 @@ from pyskl_semloss.report.clips import clip_table, pack_clips
 from pyskl_semloss.report.figures import figures, name_figures, scaled, weight_curve
 from pyskl_semloss.report.inputs import find_history, read_history, read_inputs
 from pyskl_semloss.report.page import json_text, page_data
-from pyskl_semloss.report.statistics import headline_table, intervals, nearest_names, resampling_note
+from pyskl_semloss.report.statistics import comparison, headline_table, intervals, nearest_names, resampling_note
 from pyskl_semloss.synthetic.clips import generate
 
 CLASSES = 32
@@ -92,6 +94,55 @@ def test_logits_are_shown_as_probabilities_with_a_note(tmp_path, material):
     made = read_inputs([str(path)])
     np.testing.assert_allclose(made.final.scores.score, scores.score, atol=1e-6)
     assert "logits.npz" in made.notes[0]
+
+
+@pytest.fixture(scope="module")
+def ensemble(runs):
+    """A fusion config of three models with validation scores, its weights, and the report's material."""
+    label = np.random.default_rng(3).integers(0, CLASSES, 200)
+    ids = np.array([f"val_{n}" for n in range(200)])
+    lines = []
+    for seed, name in enumerate(("joint", "limb", "joint_baseline")):
+        Scores(ids, probabilities(label, 20 + seed, skill=2), label).save(runs / f"val_{name}.npz")
+        path, search_on = str(runs / name / "test_scores.npz"), str(runs / f"val_{name}.npz")
+        lines.append(f"{name}_part=dict(scores={path!r}, search_on={search_on!r})")
+    config = runs / "ensemble.py"
+    config.write_text(f"parts = dict({', '.join(lines)})\ncalibrate = True\n")
+    return fuse_parts(plan_from_config(config)), read_inputs([], config=str(config))
+
+
+def test_a_fusion_config_stands_for_inputs_weights_and_temperatures(ensemble, runs):
+    result, material = ensemble
+    assert [part.name for part in material.parts] == ["joint_part", "limb_part", "joint_baseline_part"]
+    assert [part.weight for part in material.parts] == pytest.approx(result.weights)
+    assert [part.temperature for part in material.parts] == pytest.approx(result.temperatures)
+    np.testing.assert_allclose(material.fusion.scores.score, result.scores.score, atol=1e-6)
+    assert any(note.startswith("Cross-validation") for note in material.notes)
+    assert material.parts[0].history.curves["loss_cls"] == [(1.0, 1.5)]
+    with pytest.raises(InputError, match="ensemble.py: expected no score files and no weights beside --config"):
+        read_inputs([str(runs / "joint")], config=str(runs / "ensemble.py"))
+
+
+def test_what_each_part_adds_is_compared_with_intervals(ensemble, runs):
+    result, material = ensemble
+    rows = {row["name"]: row for row in comparison(material)}
+    final = top_k_accuracy(result.scores.score, result.scores.label, 1)
+    for n, part in enumerate(material.parts):
+        without = f"fusion without {part.name}"
+        anew = f"{without}, weights searched anew"
+        for name, scores in ((without, result.without[n]), (anew, result.without_anew[n])):
+            if not part.weight:
+                assert name not in rows
+                continue
+            value, low, high = rows[name]["top1"]
+            assert value == pytest.approx(100 * (final - top_k_accuracy(scores.score, scores.label, 1)), abs=0.01)
+            assert low is None or low <= value <= high
+    assert any(part.weight for part in material.parts)
+    data = page_data(material, pack_clips([None] * 150), None, title="t", fps=25.0)
+    assert [row["temperature"] for row in data["headline"]["rows"]] == [*map(pytest.approx, result.temperatures), None]
+    by_hand = read_inputs([str(runs / name) for name in ("joint", "limb", "joint_baseline")], weights=[1, 2, 0])
+    assert [model.name for model in by_hand.without] == ["fusion without joint", "fusion without limb"]
+    assert read_inputs([str(runs / "joint"), str(runs / "limb")]).without == ()
 
 
 @pytest.mark.parametrize(
