@@ -96,7 +96,7 @@ def _is_result(done: dict[str, Any]) -> bool:
     return (
         isinstance(done.get("model"), str)
         and isinstance(done.get("vectors"), str)
-        and isinstance(done.get("setting") or "", str)
+        and isinstance(done.get("setting"), (str, type(None)))
         and (alpha is None or _is_number(alpha))
         and type(done.get("seed")) is int
         and isinstance(done.get("score_file", ""), str)
