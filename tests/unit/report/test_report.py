@@ -118,7 +118,7 @@ def test_a_fusion_config_stands_for_inputs_weights_and_temperatures(ensemble, ru
     assert [part.temperature for part in material.parts] == pytest.approx(result.temperatures)
     np.testing.assert_allclose(material.fusion.scores.score, result.scores.score, atol=1e-6)
     assert any(note.startswith("Cross-validation") for note in material.notes)
-    assert material.parts[0].history.curves["loss_cls"] == [(1.0, 1.5)]
+    assert material.parts[0].history["loss_cls"] == [(1.0, 1.5)]
     with pytest.raises(InputError, match="ensemble.py: expected no score files and no weights beside --config"):
         read_inputs([str(runs / "joint")], config=str(runs / "ensemble.py"))
 
