@@ -214,7 +214,7 @@ def csv_text(table: Sequence[Group]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     metrics = [*METRICS, *FURTHER]
-    writer.writerow(["model", "vectors", "alpha", "row", "unseen", *metrics])
+    writer.writerow(["model", "vectors", "alpha", "row", "held_out", *metrics])
     for group in table:
         start = [group.model, group.vectors, number(group.alpha)]
         for place, names in enumerate(group.folds):

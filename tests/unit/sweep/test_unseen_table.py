@@ -96,6 +96,7 @@ def test_the_files_have_every_fold_and_the_confusions(out):
     assert text.index("| given |") < text.index("| shuffled |")
     assert "| swipe left | swipe right | 2 | 2 | yes |" in text and "40.0 % of the mistakes are opposites" in text
     rows = list(csv.DictReader(written[1].read_text().splitlines()))
+    assert rows[0]["held_out"] == "swipe left; draw circle"
     assert [row["row"] for row in rows[:4]] == ["fold 0", "fold 1", "mean", "deviation"]
     assert float(rows[0]["seen"]) == 0.75 and float(rows[2]["seen"]) == 0.875 and rows[0]["unseen"] == "0.25"
     content = json.loads(written[2].read_text())
