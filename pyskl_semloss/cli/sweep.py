@@ -25,10 +25,11 @@ from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.resources import find_config
 from pyskl_semloss.io.results import add_overwrite_option
+from pyskl_semloss.sweep.differences import check_references
 from pyskl_semloss.sweep.plan import KINDS, PAPER_ALPHAS, plan_runs, read_settings, take_shard
 from pyskl_semloss.sweep.runs import Reporting, Tools, check_runs, run_all, test_command, train_command
 from pyskl_semloss.sweep.settings import Describer
-from pyskl_semloss.sweep.table import write_results
+from pyskl_semloss.sweep.table import collect, write_results
 
 
 def parse_args() -> argparse.Namespace:
@@ -89,6 +90,8 @@ def main() -> None:
     if not args.table_only:
         runs = plan_runs(args.config, alphas=args.alpha or PAPER_ALPHAS, seeds=args.seeds, modalities=args.modality,
                          vectors=args.vectors or ("baseline", "given"), settings=settings)  # fmt: skip
+        order = list(dict.fromkeys(run.setting.label for run in runs))
+        check_references(args.against, collect(out), order)
         runs = take_shard(runs, args.shard)
         describer = Describer(out, read_config, args.cfg_options, args.epochs)
         tools = Tools()

@@ -56,7 +56,7 @@ def paired_differences(
         out: The folder of the runs, with their score files.
         references: Names of settings, as in the names of the runs' folders. Without any the baselines are references
             where there are some.
-        order: Names of settings that come first, in this order.
+        order: Names of settings that come first, in this order; a reference among them may have no finished run yet.
 
     Raises:
         InputError: There is no such setting.
@@ -66,11 +66,7 @@ def paired_differences(
         by_model.setdefault(run["model"], {}).setdefault(_label(run), {})[run["seed"]] = run
     if not references:
         references = list(dict.fromkeys(_label(run) for run in results if run["alpha"] is None))
-    known = sorted({name for settings in by_model.values() for name in settings})
-    for name in references:
-        if name not in known:
-            problem = f"no finished run is of the setting {name!r}{did_you_mean(name, known)}"
-            raise InputError(problem, file=out, field="against", fix=f"There are {', '.join(known)}.")
+    check_references(references, results, order)
     position = {name: at for at, name in enumerate(order)}
     load = functools.cache(lambda path: Scores.load(out / path))
     differences, failed = [], []
@@ -90,6 +86,19 @@ def paired_differences(
     if failed:
         warnings.warn(f"{len(failed)} pairs of settings could not be compared: {', '.join(failed[:3])}", stacklevel=2)
     return differences
+
+
+def check_references(references: Sequence[str], results: Sequence[dict[str, Any]], planned: Sequence[str]) -> None:
+    """Check that references are settings that have finished runs or are planned.
+
+    Raises:
+        InputError: One is not.
+    """
+    known = list(dict.fromkeys([*planned, *map(_label, results)]))
+    for name in references:
+        if name not in known:
+            problem = f"there is no setting {name!r}{did_you_mean(name, known)}"
+            raise InputError(problem, field="against", fix=f"There are {', '.join(known)}.")
 
 
 def _label(run: dict[str, Any]) -> str:

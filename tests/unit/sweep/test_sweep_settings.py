@@ -107,8 +107,9 @@ def test_differences_from_a_reference_are_paired_by_seed(tmp_path):
     assert top1.low < clips.low < clips.estimate < clips.high < top1.high
     assert compared[2].metrics[0].estimate == pytest.approx((12 - 3) / 50)
     assert [each.reference for each in paired_differences(results, tmp_path)] == ["none"] * 3, "the baseline, by itself"
-    with pytest.raises(InputError, match="no finished run is of the setting 'c'"):
+    with pytest.raises(InputError, match="there is no setting 'c'"):
         paired_differences(results, tmp_path, ["c"])
+    assert paired_differences(results, tmp_path, ["c"], ["c", "a"]) == [], "it is planned, but no run has finished yet"
     (tmp_path / "b_seed0_joint" / "test_scores.npz").write_bytes(b"PK")
     with pytest.warns(UserWarning, match="1 pairs of settings could not be compared: b and none"):
         assert len(paired_differences(results, tmp_path)) == 2
