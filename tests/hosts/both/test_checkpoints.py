@@ -90,9 +90,7 @@ def test_a_branch_that_is_an_mlp_keeps_its_weights_and_is_not_called_absent(tmp_
     assert list(ours) == list(state) and all(torch.equal(ours[name], state[name]) for name in state)
     other = convert_state_dict(state, VECTORS + 1)
     np.testing.assert_array_equal(other["cls_head.semantic_branch.label_vectors"].numpy(), VECTORS + 1)
-    with pytest.raises(
-        InputError, match="mlp.pth.*an MLP, and the release supports only a linear one"
-    ):
+    with pytest.raises(InputError, match="mlp.pth.*an MLP, and the release supports only a linear one"):
         convert_checkpoint(tmp_path / "mlp.pth", tmp_path / "back.pth", to="release")
     with pytest.raises(InputError, match="predicts 5 dimensions, the label vectors have 3"):
         convert_state_dict(state, VECTORS[:, :3])
