@@ -110,7 +110,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_subparsers(self, **options: Any) -> Any:
         """As in argparse."""
-        return super().add_subparsers(**{"parser_class": _Subcommand, **options})
+        return super().add_subparsers(**{"parser_class": _Subcommand, "action": _Subcommands, **options})
 
     def format_help(self) -> str:
         """As in argparse."""
@@ -137,6 +137,14 @@ class Parser(argparse.ArgumentParser):
             choices = [choice for choice in action.choices or () if isinstance(choice, str)]
             error.message += did_you_mean(str(value), choices)
             raise
+
+
+class _Subcommands(argparse._SubParsersAction):
+    """Subcommands whose help is also their description."""
+
+    def add_parser(self, name: str, *, help: str | None = None, **options: Any) -> Any:
+        description = None if help is None else f"{help[0].upper()}{help[1:]}."
+        return super().add_parser(name, help=help, **{"description": description, **options})
 
 
 class _Subcommand(Parser):

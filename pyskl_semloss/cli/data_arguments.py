@@ -25,14 +25,14 @@ def add_split_arguments(parser: argparse.ArgumentParser, val_fraction: float | N
     add("--split-file", action="append", default=[], metavar="NAME=FILE",
         help="an official list of train, val or test: ids of clips or videos, one a line; or FILE.json")  # fmt: skip
     add("--partial", action="store_true",
-        help="a part of the data set is here: ids of the lists that fit nothing are noted, not refused")  # fmt: skip
+        help="for a part of the data set: unknown ids in the lists are noted, not refused")  # fmt: skip
     add("--subjects", metavar="FILE", help="CSV of video,subject: splits are made by subject")
     default = "what FORMAT says" if val_fraction is None else val_fraction
     parser.set_defaults(default_fractions={"val": val_fraction, "test": 0.25})
     add("--val-fraction", type=float,
-        help=f"of the training videos or subjects, if nothing says (default: {default})")  # fmt: skip
-    add("--test-fraction", type=float, help="if nothing says what tests (default: 0.25)")
-    add("--seed", type=int, default=0, help="of the choice of those parts (default: 0)")
+        help=f"share of the training videos or subjects for val, without such a list (default: {default})")  # fmt: skip
+    add("--test-fraction", type=float, help="share of the videos or subjects for test, likewise (default: 0.25)")
+    add("--seed", type=int, default=0, help="of the random shares (default: 0)")
 
 
 def split_options(args: argparse.Namespace) -> SplitOptions:
@@ -59,13 +59,13 @@ def add_keypoint_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of reading own keypoints; see docs/own_keypoints.md."""
     add = parser.add_argument
     add("--format", choices=FORMATS, help="of the sources (default: by their names)")
-    add("--layout", metavar="LAYOUT", help="what their joints are, a name or a file (default: what the sources say)")
-    add("--to", metavar="LAYOUT", help="the layout to make, a name or a file (default: that of the sources)")
-    add("--alias", action="append", default=[], metavar="TARGET=SOURCE", help="a joint of --to, and what it is there")
-    add("--image-size", metavar="WxH", help="of the video in px, as 1920x1080, where the sources do not say it")
-    add("--fps", type=float, help="frames per second of the video, where the sources do not say it")
+    add("--layout", metavar="LAYOUT", help="of the sources' joints, a name or a file (default: that of the sources)")
+    add("--to", metavar="LAYOUT", help="layout of the result, a name or a file (default: that of the sources)")
+    add("--alias", action="append", default=[], metavar="TARGET=SOURCE", help="a joint of --to, and its source")
+    add("--image-size", metavar="WxH", help="of the video in px, as 1920x1080, if the sources lack it")
+    add("--fps", type=float, help="frames per second of the video, if the sources lack it")
     add_person_arguments(parser)
-    add("--fill-gaps", type=int, default=0, metavar="FRAMES", help="interpolate gaps up to so long (default: none)")
+    add("--fill-gaps", type=int, default=0, metavar="FRAMES", help="interpolate gaps up to this long (default: none)")
     add("--workers", type=int, default=2, help="processes (default: 2)")
 
 
@@ -74,7 +74,7 @@ def add_person_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--person", default="largest", metavar="WHO", help=f"{', '.join(SELECTIONS)}, or a number (default: largest)")
     add("--max-persons", type=int, default=2, metavar="N", help="for --person all (default: 2)")
-    add("--pause", type=int, metavar="FRAMES", help="gone so long, a person is still the same (default: one second)")
+    add("--pause", type=int, metavar="FRAMES", help="longest absence that keeps a person's number (default: 1 s)")
 
 
 def keypoint_options(args: argparse.Namespace) -> KeypointOptions:

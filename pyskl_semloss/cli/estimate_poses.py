@@ -9,8 +9,8 @@ Usage:
 --estimator is mediapipe, mediapipe-lite, mediapipe-heavy or package.module:factory.
 --person, --max-persons and --pause are those of semloss prepare keypoints, for an estimator that finds several persons.
 --overlay writes the video with the skeleton drawn over it, NAME_overlay.mp4, too.
-The same command goes on after an interruption. The exit status is 1 if a video failed; the others are made. A video in
-which nobody is seen is no failure: its recording is made, and it is said.
+After an interruption, give the same command again: it continues. The exit status is 1 if a video failed; the others are
+finished. A video in which nobody is seen is no failure: its recording is written, with a warning.
 """
 
 import sys
@@ -52,14 +52,14 @@ def main() -> None:
     """Estimate the poses in the videos of the command line."""
     parser = argument_parser(__doc__)
     parser.add_argument("videos", nargs="+", metavar="VIDEO")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the recordings; it is made")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the recordings")
     parser.add_argument("--layout", default="openpose22", help="name or file (default: openpose22)")
     parser.add_argument("--estimator", default="mediapipe", help="name, or package.module:factory (default: mediapipe)")
-    parser.add_argument("--max-side", type=int, default=960, metavar="PX", help="of frames to look at (default: 960)")
+    parser.add_argument("--max-side", type=int, default=960, metavar="PX", help="size of frames to use (default: 960)")
     parser.add_argument("--stride", type=int, default=1, metavar="N", help="take each N-th frame (default: 1)")
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="second of the video to begin at")
     parser.add_argument("--end", type=float, metavar="S", help="second of the video to end at")
-    parser.add_argument("--fps", type=float, metavar="F", help="frame rate, where the video does not say it")
+    parser.add_argument("--fps", type=float, metavar="F", help="frame rate, if the video lacks it")
     add_person_arguments(parser)
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument("--overlay", action="store_true", help="write the video with the skeleton drawn over it")

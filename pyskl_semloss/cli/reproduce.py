@@ -234,11 +234,11 @@ def parse_plan(arguments: Sequence[str]) -> Plan:
     add("--split-file", action="append", default=[], metavar="NAME=FILE", help="an official list; may be repeated")
     add("--subjects", metavar="FILE", help="CSV of video,subject: splits are made by subject")
     add("--labels-from", metavar="0|1", help="the number of the first class of a kit")
-    add("--partial", action="store_true", help="a part of the data set is here: ids of the lists may fit nothing")
+    add("--partial", action="store_true", help="for a part of the data set: unknown ids are noted, not refused")
     add("--vectors", default="glove-wiki-gigaword-300", metavar="SOURCE",
         help="word vectors: a file, a name of gensim's downloader (default: %(default)s), or hash")  # fmt: skip
     add("--alias", action="append", default=[], metavar="WORD=WORDS",
-        help="words in the place of one without a vector; may be repeated")  # fmt: skip
+        help="words for a word without a vector; may be repeated")  # fmt: skip
     add("--ids", metavar="FILE", default="",
         help="the official test ids: checked before training; the submission is put into their order")  # fmt: skip
     add("--work-dir", metavar="DIR", help="keep everything there (default: data/SET for the data, work_dirs/SET)")

@@ -15,11 +15,12 @@ from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.resources import find_config
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from pyskl_semloss.hosts.mmaction2.training.run_config import parse_run_args
+    from pyskl_semloss.cli.run_arguments import parse_run_args
 
     parser = argument_parser(__doc__)
     parser.add_argument("config", help="config file, or the name of a shipped config")
@@ -35,6 +36,15 @@ def main() -> None:
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
+    args = parse_args()
+    # Before the host is imported, which takes seconds.
+    if args.out and Path(args.out).suffix != ".npz":
+        raise InputError("expected a name that ends in .npz", file=args.out, field="--out")
+    if Path(args.checkpoint).is_dir():
+        raise InputError("expected a checkpoint file, got a folder", file=args.checkpoint)
+    if not Path(args.checkpoint).is_file():
+        raise InputError("there is no such checkpoint file", file=args.checkpoint)
+    find_config(args.config)
     from mmengine.dist import is_main_process
 
     from pyskl_semloss.evaluation.fusion_plan import is_validation, result_table, validation_notes
@@ -50,13 +60,6 @@ def main() -> None:
     from pyskl_semloss.hosts.mmaction2.training.screen import ScreenRunner
     from pyskl_semloss.io.files import acquire_lock, explain_write_errors
 
-    args = parse_args()
-    if args.out and Path(args.out).suffix != ".npz":
-        raise InputError("expected a name that ends in .npz", file=args.out, field="--out")
-    if Path(args.checkpoint).is_dir():
-        raise InputError("expected a checkpoint file, got a folder", file=args.checkpoint)
-    if not Path(args.checkpoint).is_file():
-        raise InputError("there is no such checkpoint file", file=args.checkpoint)
     config = load_config(
         args.config, uses=["test"], work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options
     )

@@ -4,7 +4,7 @@ semloss train configs/mmaction2/imigue/joint.py
 semloss train CONFIG --work-dir work_dirs/mine --epochs 50 --seed 1 --resume
 semloss train CONFIG --cfg-options train_dataloader.batch_size=8 model.cls_head.alpha=10
 Several processes: torchrun --nproc_per_node 2 -m pyskl_semloss train CONFIG --launcher pytorch
-An interrupted run goes on with --resume and ends as an undisturbed one does, see docs/reliability.md.
+--resume continues an interrupted run, with the result of an uninterrupted one; see docs/reliability.md.
 """
 
 import argparse
@@ -19,11 +19,12 @@ from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.cpu.workers import starter
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.resources import find_config
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from pyskl_semloss.hosts.mmaction2.training.run_config import parse_run_args
+    from pyskl_semloss.cli.run_arguments import parse_run_args
 
     parser = argument_parser(__doc__)
     parser.add_argument("config", help="config file, or the name of a shipped config")
@@ -43,6 +44,9 @@ def main() -> None:
     from pyskl_semloss.hosts.environment import check_mmaction2
 
     check_mmaction2()
+    args = parse_args()
+    # Before the host is imported, which takes seconds.
+    find_config(args.config)
     import torch
     from mmengine.dist import is_main_process
 
@@ -60,7 +64,6 @@ def main() -> None:
     from pyskl_semloss.hosts.mmaction2.training.screen import ScreenRunner
     from pyskl_semloss.io.files import explain_write_errors
 
-    args = parse_args()
     uses = ["train"] if args.no_validate else ["train", "val"]
     config = load_config(
         args.config, uses=uses, work_dir=args.work_dir, launcher=args.launcher, options=args.cfg_options

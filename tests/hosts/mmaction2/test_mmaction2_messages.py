@@ -10,10 +10,10 @@ pytest.importorskip("mmaction")
 from mmaction.registry import MODELS, TRANSFORMS  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 
+from pyskl_semloss.cli.run_arguments import OverrideAction  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.build_errors import naming_config_entry  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.config_files import (  # noqa: E402
-    OverrideAction,
     check_seed,
     check_settings,
     read_config,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
@@ -26,23 +25,6 @@ _KINDS = (".py", ".json", ".yaml", ".yml")
 # Settings that mmengine's runner reads in addition to the arguments of its constructor.
 _MORE = ("activation_checkpointing", "compile", "efficient_conv_bn_eval", "find_unused_parameters", "model_wrapper_cfg")
 _SETTINGS = {*inspect.signature(Runner.__init__).parameters, *_MORE, "sync_bn"} - {"self", "cfg"}
-
-
-class OverrideAction(DictAction):
-    """The host's ``KEY=VALUE`` action, with an error for a missing equals sign."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        """Parse the settings."""
-        for word in values or ():
-            if "=" not in word or word.startswith("="):
-                parser.error(f"argument {OPTION}: expected KEY=VALUE, as model.cls_head.alpha=10, got {word!r}")
-        super().__call__(parser, namespace, values, option_string)
 
 
 def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:

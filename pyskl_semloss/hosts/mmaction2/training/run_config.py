@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import secrets
@@ -21,33 +20,9 @@ from pyskl_semloss.datasets.commands import missing_file
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.checkpoints import LABEL_VECTORS_KEY, first_mismatch, read_state_dict
 from pyskl_semloss.hosts.faults import allow_open_files
-from pyskl_semloss.hosts.mmaction2.model.config_files import OverrideAction, check_settings, embed_layouts, read_config
+from pyskl_semloss.hosts.mmaction2.model.config_files import check_settings, embed_layouts, read_config
 from pyskl_semloss.io.files import atomic_write
 from pyskl_semloss.semantic.label_vectors import LabelVectors
-
-
-def parse_run_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse the command line with the arguments shared by training and testing.
-
-    Args:
-        parser: The command's parser with its own arguments.
-
-    Returns:
-        The arguments. The environment's ``LOCAL_RANK`` is set for launchers that pass the rank as an argument.
-    """
-    parser.add_argument(
-        "--cfg-options", nargs="+", action=OverrideAction, metavar="KEY=VALUE", help="override settings"
-    )
-    parser.add_argument(
-        "--launcher",
-        choices=["none", "pytorch", "slurm"],
-        default="none",
-        help="of several processes (default: none)",
-    )
-    parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
-    return args
 
 
 def load_config(
