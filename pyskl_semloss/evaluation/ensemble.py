@@ -152,14 +152,15 @@ def _fit(plan: FusionPlan, tested: Scores, subjects: Mapping[str, str] | None) -
     validation = _at_temperatures(given, temperatures, plan.softmax)
     weights, table = search_weights(validation, plan.search_step, plan.softmax)
     best, clips = table[0].top1, int((validation[0].label >= 0).sum())
-    shown = " ".join(f"{weight:g}" for weight in weights)
+    shown, searched_on = " ".join(f"{weight:g}" for weight in weights) + " ", ", ".join(files)
     reached = f"reached by {sum(row.top1 == best for row in table)} of {len(table)} weightings"
     if len(files) > GRID_PARTS:
         equal = top_k_accuracy(fuse(validation, [1] * len(files), plan.softmax).score, validation[0].label, 1)
         alone = max(top_k_accuracy(part.score, part.label, 1) or 0 for part in validation)
+        shown, searched_on = "", f"{files[0]} … {files[-1]}"  # the table has them
         reached = f"equal weights {100 * (equal or 0):.2f}, the best part alone {100 * alone:.2f}"
     notes = [
-        f"The weights {shown} were searched on {', '.join(files)} ({clips} clips, step {plan.search_step:g}): Top-1 "
+        f"The weights {shown}were searched on {searched_on} ({clips} clips, step {plan.search_step:g}): Top-1 "
         f"{100 * best:.2f} there, {reached}."
     ]
     if plan.calibrate:
@@ -172,8 +173,7 @@ def _fit(plan: FusionPlan, tested: Scores, subjects: Mapping[str, str] | None) -
 
 
 def _temperature_notes(plan: FusionPlan, temperatures: Sequence[float | None]) -> list[str]:
-    shown = " ".join(f"{value:.4g}" for value in temperatures if value)
-    notes = [f"The temperatures {shown} were fitted on the same clips."]
+    notes = ["The temperatures were fitted on the same clips."]
     ends = [part.name for part, value in zip(plan.parts, temperatures, strict=True) if value in TEMPERATURE_RANGE]
     if ends:
         low, high = TEMPERATURE_RANGE

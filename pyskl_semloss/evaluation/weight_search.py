@@ -26,6 +26,8 @@ GRID_PARTS = 3
 _MOST_WEIGHTINGS = 20_000
 _MOST_SWEEPS = 100
 _EM_STEPS = 200
+_LEAST_WEIGHT = 1e-3
+"""Of the likeliest weights: the steps bring a useless part near 0 and never to it."""
 _LEAST_GAIN = 1e-9
 """Of the likelihood, so that rounding moves nothing."""
 
@@ -300,7 +302,7 @@ def _rivals(stack: Sequence[np.ndarray], label: np.ndarray) -> _Rivals:
 
 
 def _likeliest(own: np.ndarray) -> np.ndarray:
-    """Weights (P,) of the highest likelihood, by expectation maximisation.
+    """Weights (P,) of the highest likelihood, by expectation maximisation; those below 0.001 are 0.
 
     ``w_p <- w_p * mean_n(own_pn / sum_q w_q own_qn)``; the likelihood is concave in the weights. Dempster, Laird,
     Rubin, JRSS B 1977.
@@ -312,6 +314,7 @@ def _likeliest(own: np.ndarray) -> np.ndarray:
     own = np.maximum(own, LEAST_PROBABILITY)
     for _ in range(_EM_STEPS):
         weights = weights * (own / (weights @ own)).mean(axis=1)
+    weights[weights < _LEAST_WEIGHT] = 0
     return weights / weights.sum()
 
 

@@ -180,6 +180,7 @@ def test_likeliest_weights_are_those_of_the_highest_likelihood():
     grid = np.linspace(0, 1, 1001)
     likelihood = np.log(np.outer(grid, own[0]) + np.outer(1 - grid, own[1])).sum(1)
     assert weights[0] == pytest.approx(grid[likelihood.argmax()], abs=2e-3) and weights.sum() == pytest.approx(1)
+    assert weight_search._likeliest(np.stack([own[0], own[0] ** 8])).tolist() == [1, 0]
 
 
 def test_fourteen_parts_take_seconds():
