@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.evaluation.fusion_plan import FusionInput, FusionPlan
 from pyskl_semloss.io.literals import CONFIG_LIMIT, parse_literals
 from pyskl_semloss.io.reading import AnyPath, read_text, short_repr
@@ -53,10 +53,8 @@ def plan_from_config(path: AnyPath, **overrides: Any) -> FusionPlan:
     for name, value in values.items():
         _check_type(path, name, value, _OPTIONS[name])
     values.update({name: value for name, value in overrides.items() if value is not None})
-    try:
+    with located(file=path):
         return FusionPlan(tuple(_part(path, str(name), part) for name, part in parts.items()), **values)
-    except InputError as error:
-        raise error.located(file=path) from None
 
 
 def config_text(plan: FusionPlan, weights: Sequence[float], temperatures: Sequence[float | None]) -> str:
