@@ -321,7 +321,7 @@ class SemanticBranch(nn.Module):
         return self.alpha * error, error.detach()
 
     def scores(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine similarities and distances of the embeddings to each class name, and to each further one.
+        """Cosine similarities and distances of embeddings to class and further names.
 
         Args:
             pooled: (N, in_channels) pooled features.

@@ -218,7 +218,7 @@ def transform(labels: LabelVectors, names: Sequence[str]) -> LabelVectors:
 
 
 def transform_with(labels: LabelVectors, further: np.ndarray, names: Sequence[str]) -> tuple[LabelVectors, np.ndarray]:
-    r"""Label vectors after transforms, and vectors of further names after the same maps.
+    r"""Label vectors and vectors of further names after the same transforms.
 
     The maps are fitted to the label vectors alone: the mean that is taken away is theirs. The other transforms are
     linear, :math:`M = (E - \bar E)^+ E'`, so that of a further vector only what lies in the span of the label vectors

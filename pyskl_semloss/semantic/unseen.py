@@ -55,7 +55,7 @@ class FurtherNames:
 
 
 def further_vectors(labels: LabelVectors, names: Sequence[str], source: str | None = None) -> np.ndarray:
-    """Vectors of further names, built as the label vectors of a model were.
+    """Vectors of further names, built like a model's label vectors.
 
     The vectors of the model's own names are built, too: unless they are those that the model has, but for one factor,
     the source, or the rules, are not those of its training. Transforms are fitted to the model's own names alone.
@@ -145,10 +145,10 @@ def _recorded_source(labels: LabelVectors) -> str:
         fix = "Give the file of label vectors that it was trained with, --label-vectors FILE.npz."
         raise InputError(problem, field="label_vectors", fix=fix)
     encoder = labels.source.startswith(PREFIX)
-    what = f"that text encoder, --vectors {PREFIX}NAME_OR_FOLDER" if encoder else "that file, --vectors FILE"
+    missing = f"that text encoder, --vectors {PREFIX}NAME_OR_FOLDER" if encoder else "that file, --vectors FILE"
     raise InputError(
         f"the model's label vectors were built from {short_repr(labels.source)}, which is not opened by itself",
-        field="vectors", fix=f"Give {what}.",
+        field="vectors", fix=f"Give {missing}.",
     )  # fmt: skip
 
 
@@ -203,7 +203,9 @@ def _sentences(
 
 
 def calibrated(cosine: np.ndarray, seen: Sequence[int] | np.ndarray, bias: float) -> np.ndarray:
-    """Cosines less a bias on the names of trained classes, which embeddings are nearer to than they should be.
+    """Cosines with a bias subtracted for the names of trained classes.
+
+    Embeddings are nearer to these names than they should be.
 
     Calibrated stacking: Chao, Changpinyo, Gong, Sha, "An Empirical Study and Analysis of Generalized Zero-Shot Learning
     for Object Recognition in the Wild", ECCV 2016.

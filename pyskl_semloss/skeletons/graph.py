@@ -114,7 +114,7 @@ def adjacency(
     init_off: float = 0.04,
     rng: np.random.RandomState | None = None,
 ) -> np.ndarray:
-    r"""Adjacency matrices of a graph network, equal to the hosts' to the bit.
+    r"""Adjacency matrices of a graph network, bit-identical to the hosts'.
 
     ``A[k, i, j]`` is the weight of joint i in what joint j receives from its subset k of the joints.
 

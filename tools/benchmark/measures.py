@@ -221,7 +221,7 @@ class Measures:
         return (self.now() - start) / (steps * self.setup.batch)
 
     def inference(self, steps: int = 1, warm_up: int = 0) -> float:
-        """Test step of a clip with all views and predictions on the CPU."""
+        """Test step of a clip with all views; predictions reach the CPU."""
         self.model.eval()
         # As the host's test loop does.
         with torch.no_grad():
