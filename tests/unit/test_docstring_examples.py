@@ -29,6 +29,7 @@ CORE = {
     "heatmap.sparse_convolution": "HeatmapConv3d",
     "keypoint_ops": "compact_crop crop flip resize resized_shape uniform_frame_indices uniform_frame_indices_test "
     "mark_missing normalise rotate bones motion fill_persons",
+    "gcn": "CTRGCN DGSTGCN",
     "skeletons": "get_layout",
     "skeletons.graph": "skeleton_graph adjacency",
     "skeletons.layout": "SkeletonLayout",
@@ -62,7 +63,7 @@ def test_examples_give_what_they_say(name):
 @pytest.mark.parametrize("module", CORE)
 def test_the_functions_of_the_core_have_an_example(module):
     path = f"pyskl_semloss.{module}"
-    if module.endswith(("loss", "torch_engine", "sparse_convolution")):
+    if module.endswith(("loss", "torch_engine", "sparse_convolution", "gcn")):
         pytest.importorskip("torch")
     loaded = importlib.import_module(path)
     for name in CORE[module].split():

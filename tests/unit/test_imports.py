@@ -27,6 +27,7 @@ def test_import_is_light():
         ("synthetic.clips", ()),
         ("evaluation.fusion_plan", ()),
         ("keypoint_ops", ()),
+        ("gcn", ("torch",)),
         ("heatmap", ()),
         ("heatmap.torch_engine", ("torch",)),
         ("heatmap.numba_engine", ("numba",)),
