@@ -164,7 +164,7 @@ def test_a_worker_that_dies_while_it_hands_in_a_batch(read):
 
 
 def test_a_connection_that_ends_without_a_death_stays_what_it_is(read, monkeypatch):
-    monkeypatch.setattr(faults, "_DEATH_IS_KNOWN_AFTER", 0.2)
+    monkeypatch.setattr(faults, "_DEATH_TIMEOUT", 0.2)
     error = read(Clips(CutsOff(lambda: time.sleep(3))))
     assert isinstance(error, OSError) and explain(error) is None
     start = time.monotonic()
