@@ -147,7 +147,7 @@ def test_a_named_checkpoint_must_be_whole_and_is_then_the_latest(run):
 
 def test_a_new_run_over_an_earlier_one_is_never_resumed_as_the_earlier(run):
     folder, config = run
-    with pytest.warns(UserWarning, match=f"goes on with --resume {folder / 'epoch_4.pth'}"):
+    with pytest.warns(UserWarning, match=f"to continue the earlier one, give --resume {folder / 'epoch_4.pth'}"):
         prepare_start(config, None)
     assert latest_whole(config) is None and (folder / "epoch_4.pth").exists()
 
