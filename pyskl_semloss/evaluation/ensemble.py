@@ -145,11 +145,11 @@ def _fit(plan: FusionPlan, tested: Scores, subjects: Mapping[str, str] | None) -
     if fixed:
         return _Fit(tuple(fixed), temperatures, [], [])
     files = [part.search_on for part in plan.parts if part.search_on is not None]
-    given = align([read_part(file, plan.ann_file, plan.search_split) for file in files])
+    validation = align([read_part(file, plan.ann_file, plan.search_split) for file in files])
     if plan.calibrate:
-        _refuse_logits(given, plan.softmax)
-        temperatures = fit_temperatures(given)
-    validation = _at_temperatures(given, temperatures, plan.softmax)
+        _refuse_logits(validation, plan.softmax)
+        temperatures = fit_temperatures(validation)
+    validation = _at_temperatures(validation, temperatures, plan.softmax)
     weights, table = search_weights(validation, plan.search_step, plan.softmax)
     best, clips = table[0].top1, int((validation[0].label >= 0).sum())
     shown, searched_on = " ".join(f"{weight:g}" for weight in weights) + " ", ", ".join(files)
@@ -165,7 +165,7 @@ def _fit(plan: FusionPlan, tested: Scores, subjects: Mapping[str, str] | None) -
     ]
     if plan.calibrate:
         notes += _temperature_notes(plan, temperatures)
-    notes += _cross_validation_notes(plan, given if plan.calibrate else validation, subjects)
+    notes += _cross_validation_notes(plan, validation, subjects)
     seen = len(set(validation[0].sample_id.tolist()) & set(tested.sample_id.tolist()))
     if seen:
         notes.append(f"Caution: {seen} clips of the table were also searched on, so its fusion is too optimistic.")

@@ -104,6 +104,7 @@ def test_ascent_is_never_worse_than_equal_weights_or_a_part_alone(seed, count):
     weights, table = search_weights(parts)
     assert min(weights) >= 0 and sum(weights) == pytest.approx(1)
     assert top1(parts, weights) == table[0].top1
+    assert {tuple(row) for row in np.eye(count).tolist()} < {row.weights for row in table}
     assert table[0].top1 >= max(top1(parts, row) for row in [[1] * count, *np.eye(count)])
     label = fuse(parts, weights).label
     assert table[0].mean_class == pytest.approx(mean_class_accuracy(fuse(parts, weights).score, label))
