@@ -61,7 +61,7 @@ def test_a_host_reads_checkpoints_with_our_reader_alone(tmp_path):
     for prefix in loader._schemes:
         assert loader._schemes[prefix].__module__ == "pyskl_semloss.hosts.checkpoint_loading"
     for address in ("openmmlab://a", "torchvision://resnet50", "s3://a/b", "pavi://a", "mmcls://a"):
-        with pytest.raises(InputError, match="opened by the host"):
+        with pytest.raises(InputError, match="would open a checkpoint at this address"):
             loader.load_checkpoint(address, "cpu")
     talking(path, canary)
     assert loader.load_checkpoint(str(path), "cpu")["meta"]["config"] == "gpu_ids = None"

@@ -10,7 +10,7 @@ pytest.importorskip("mmaction")
 from mmaction.registry import MODELS, TRANSFORMS  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 
-from pyskl_semloss.cli.run_arguments import OverrideAction  # noqa: E402
+from pyskl_semloss.cli.run_arguments import override_action  # noqa: E402
 from pyskl_semloss.errors import InputError  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.build_errors import naming_config_entry  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.config_files import (  # noqa: E402
@@ -89,7 +89,7 @@ def test_overrides_that_are_new_settings_of_the_runner(good):
 
 def test_an_override_without_an_equals_sign(capsys):
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cfg-options", nargs="+", action=OverrideAction)
+    parser.add_argument("--cfg-options", nargs="+", action=override_action())
     assert parser.parse_args(["--cfg-options", "a.b=3", "c=d"]).cfg_options == {"a.b": 3, "c": "d"}
     with pytest.raises(SystemExit):
         parser.parse_args(["--cfg-options", "a.b", "3"])
