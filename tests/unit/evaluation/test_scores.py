@@ -367,8 +367,8 @@ def test_a_table_without_titles_whose_first_scores_are_0_and_1_loses_no_clip(tmp
 
 
 def test_a_table_gets_labels_of_the_annotations_and_may_not_contradict_them(tmp_path, ann_file):
-    text = "id,label,0,1,2,3\n0054_0,,1,2,3,4\n0054_1,3,1,2,3,4\nother,,1,2,3,4\n"
-    assert read_scores(written(tmp_path / "s.csv", text), ann_file, "test").label.tolist() == [0, 3, -1]
+    text = "id,label,0,1,2,3\n0054_0,,1,2,3,4\n0054_1,3,1,2,3,4\nother,2,1,2,3,4\n"
+    assert read_scores(written(tmp_path / "s.csv", text), ann_file, "test").label.tolist() == [0, 3, 2]
     with pytest.raises(InputError, match="s.csv: clip '0054_1': the label in the results is 2, in .* it is 3"):
         read_scores(written(tmp_path / "s.csv", text.replace("_1,3", "_1,2")), ann_file, "test")
 

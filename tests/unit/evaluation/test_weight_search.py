@@ -175,6 +175,11 @@ def test_hits_along_a_line_are_those_of_the_sums():
         np.testing.assert_array_equal(hits + always, right)
 
 
+def test_a_tie_that_no_share_breaks_is_no_hit():
+    rivals = weight_search._rivals(np.full((2, 4, 3), 1 / 3), np.array([0, 1, 2, 2]))
+    assert weight_search._hits_along(*rivals.margin, rivals.start, np.array([0, 0.5, 1])).tolist() == [0, 0, 0]
+
+
 def test_likeliest_weights_are_those_of_the_highest_likelihood():
     own = np.random.default_rng(5).uniform(0.01, 1, (2, 500)) ** [[1], [2]]
     weights = weight_search._likeliest(own)
