@@ -36,8 +36,10 @@ from pyskl_semloss.recordings.keypoint_files import read_keypoints
 from pyskl_semloss.segments.files import read_segments
 from pyskl_semloss.semantic.class_names import read_class_names
 from pyskl_semloss.semantic.label_vectors import LabelVectors, load_matrix
+from pyskl_semloss.semantic.sentence_vectors import read_descriptions
 from pyskl_semloss.semantic.word_vectors import find_word_vectors
 from pyskl_semloss.skeletons import get_layout
+from pyskl_semloss.sweep.plan import read_settings
 
 KEYED_VECTORS = b"\x80\x02cgensim.models.keyedvectors\nKeyedVectors\n)\x81"
 
@@ -262,7 +264,8 @@ def _texts(folder):
     texts = {
         "names.txt": "one\ntwo\n", "ids.csv": "id,other\na,1\nb,2\n", "list.txt": "a\nb\n", "people.csv": "v,s\nw,t\n",
         "lists.json": json.dumps({"train": ["a"], "test": ["b"]}), "layout.json": json.dumps(layout),
-        "format.yaml": FORMAT,
+        "format.yaml": FORMAT, "descriptions.csv": "class,sentence\none,a hand\ntwo,a head\n",
+        "settings.yaml": "none: {vectors: baseline}\nours:\n  alpha: 20\n  transform: [centred]\n  options: {a.b: 1}\n",
         "fusion.py": "parts = dict(joint=dict(scores='s.npz', weight=2))\n",
     }  # fmt: skip
     for name, text in texts.items():
@@ -280,6 +283,10 @@ def _texts(folder):
         "lists of splits": Reader(path["lists.json"], lambda: read_split_files([str(path["lists.json"])])),
         "subjects": Reader(path["people.csv"], lambda: read_subjects(path["people.csv"])),
         "layout": Reader(path["layout.json"], lambda: get_layout(path["layout.json"])),
+        "descriptions": Reader(
+            path["descriptions.csv"], lambda: read_descriptions(path["descriptions.csv"], ["one", "two"])
+        ),
+        "settings of a sweep": Reader(path["settings.yaml"], lambda: read_settings(path["settings.yaml"])),
         "raw data set": Reader(path["format.yaml"], lambda: read_format(path["format.yaml"])),
     }
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from pyskl_semloss.cli.program import exit_on_error
 from pyskl_semloss.gcn import CTRGCN, DGSTGCN
+from pyskl_semloss.hosts.environment import check_pyskl
 from pyskl_semloss.skeletons import adjacency, get_layout, skeleton_graph
 
 JOINTS = 17
@@ -59,6 +60,7 @@ def main() -> None:
     for name, default in (("clips", 16), ("frames", 32), ("base", 64), ("rounds", 7)):
         parser.add_argument(f"--{name}", type=int, default=default)
     args = parser.parse_args()
+    check_pyskl()
     warnings.simplefilter("ignore")
     clips = torch.randn(args.clips, 1, args.frames, JOINTS, 3)
     for name, pair in make_pairs(args.base).items():

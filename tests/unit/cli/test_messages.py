@@ -40,7 +40,13 @@ MISSING = {
     "train": ("nothing", True),
     "unseen": ("nothing", False),
 }
-WITHOUT_FILES = {"benchmark/folding", "benchmark/throughput", "benchmark/store", "check_environment"}
+WITHOUT_FILES = {
+    "benchmark/folding",
+    "benchmark/graph_networks",
+    "benchmark/throughput",
+    "benchmark/store",
+    "check_environment",
+}
 GOES_ON = {"estimate_poses"}
 """With the other videos, and says so: tests/unit/video/test_video_estimate.py."""
 
