@@ -24,8 +24,23 @@ model = dict(
         rescale=True,
     ),
 )
-train_dataloader = dict(dataset=dict(split="xsub_train", **clips))
+# Nothing is mirrored: `swipe left` and `swipe right`, and circles one way and the other, differ in the direction alone.
+train_pipeline = [
+    dict(type="SampleKeypointFrames", clip_len=16),
+    dict(type="CompactKeypoints", hw_ratio=1.0, allow_imgpad=True),
+    dict(type="ResizeKeypoints", scale=(-1, 27)),
+    dict(type="RandomResizedCropKeypoints", area_range=(0.75, 1.0)),
+    dict(type="ResizeKeypoints", scale=(24, 24), keep_ratio=False),
+    dict(type="PackKeypoints"),
+]
+test_pipeline = [
+    dict(type="SampleKeypointFrames", clip_len=16, num_clips=4, test_mode=True),
+    dict(type="CompactKeypoints", hw_ratio=1.0, allow_imgpad=True),
+    dict(type="ResizeKeypoints", scale=(24, 24), keep_ratio=False),
+    dict(type="PackKeypoints"),
+]
+train_dataloader = dict(dataset=dict(split="xsub_train", pipeline=train_pipeline, **clips))
 val_dataloader = dict(dataset=dict(split="xsub_test", **clips))
-test_dataloader = dict(dataset=dict(split="xsub_test", **clips))
+test_dataloader = dict(dataset=dict(split="xsub_test", pipeline=test_pipeline, **clips))
 train_cfg = dict(max_epochs=60, val_interval=20)
 optim_wrapper = dict(optimizer=dict(lr=0.15))
