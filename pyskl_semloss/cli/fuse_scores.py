@@ -71,6 +71,9 @@ def main() -> None:
         raise InputError("expected no files and no weights beside --config, which names them", file=config)
     else:
         plan = plan_from_config(config, **args)
+    if subjects is not None and plan.parts[0].search_on is None:
+        problem = "it names persons for the folds of a search, but no weights are searched"
+        raise InputError(problem, file=subjects, field="subjects", fix="Give --search-on, or leave --subjects out.")
     report = run_fusion(plan, persons)
     print(report.table)
     for note in report.notes:

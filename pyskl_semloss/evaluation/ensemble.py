@@ -145,7 +145,7 @@ def _fit(plan: FusionPlan, tested: Scores, subjects: Mapping[str, str] | None) -
     if fixed:
         return _Fit(tuple(fixed), temperatures, [], [])
     files = [part.search_on for part in plan.parts if part.search_on is not None]
-    validation = align([read_part(file, plan.ann_file, plan.search_split) for file in files])
+    unfitted = validation = align([read_part(file, plan.ann_file, plan.search_split) for file in files])
     if plan.calibrate:
         _refuse_logits(validation, plan.softmax)
         temperatures = fit_temperatures(validation)
@@ -165,7 +165,8 @@ def _fit(plan: FusionPlan, tested: Scores, subjects: Mapping[str, str] | None) -
     ]
     if plan.calibrate:
         notes += _temperature_notes(plan, temperatures)
-    notes += _cross_validation_notes(plan, validation, subjects)
+    # Temperatures that were fitted on all clips would let the held-out ones have a say.
+    notes += _cross_validation_notes(plan, unfitted if plan.calibrate else validation, subjects)
     seen = len(set(validation[0].sample_id.tolist()) & set(tested.sample_id.tolist()))
     if seen:
         notes.append(f"Caution: {seen} clips of the table were also searched on, so its fusion is too optimistic.")

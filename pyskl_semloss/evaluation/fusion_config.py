@@ -66,7 +66,8 @@ def config_text(plan: FusionPlan, weights: Sequence[float], temperatures: Sequen
         temperatures: Those used; None where there is none.
     """
     names = [part.short_name for part in plan.parts]
-    names = [f"{name} {n + 1}" if names.count(name) > 1 else name for n, name in enumerate(names)]
+    if len(set(names)) < len(names):
+        names = [f"{name} {n + 1}" for n, name in enumerate(names)]
     lines = ["# Weights and temperatures as semloss fuse used them.", "parts = {"]
     for name, part, weight, temperature in zip(names, plan.parts, weights, temperatures, strict=True):
         end = "" if temperature is None else f", temperature={float(temperature)!r}"

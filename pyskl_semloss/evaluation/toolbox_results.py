@@ -24,6 +24,7 @@ from pyskl_semloss.io.tables import Spreadsheet, is_index, read_rows, read_sprea
 from pyskl_semloss.untrusted import safe_pickle
 
 TABLES = (".csv", ".tsv", ".txt")
+_NUMBERED_SCORE = re.compile(r"(?:(?:score|prob|probability|p|logit|class|cls)s?_?)?\d{1,9}", re.ASCII)
 _LARGEST = 1e30
 """Of a score; whole numbers of JSON may be too large for a float."""
 
@@ -75,10 +76,11 @@ def read_results(path: AnyPath, ann_file: AnyPath | None, split: str | None) -> 
     dumped = [_label(path, number, result) for number, result in enumerate(results)]
     if all(isinstance(result.get("frame_dir"), str) for result in results):
         ids = [result["frame_dir"] for result in results]
-    else:
-        ids, labels = _clips_of(path, ann_file, split, len(results))
-        _check_order(path, ann_file, ids, dumped, labels)
-        dumped = [known if known >= 0 else annotated for known, annotated in zip(dumped, labels, strict=True)]
+        named = Results(ids, _stack(path, ids, scores), np.asarray(dumped, dtype=np.int64))
+        return _with_labels(named, path, ann_file, split)
+    ids, labels = _clips_of(path, ann_file, split, len(results))
+    _check_order(path, ann_file, ids, dumped, labels)
+    dumped = [known if known >= 0 else annotated for known, annotated in zip(dumped, labels, strict=True)]
     return Results(ids, _stack(path, ids, scores), np.asarray(dumped, dtype=np.int64))
 
 
@@ -90,7 +92,8 @@ def read_score_table(path: AnyPath) -> Results:
     then they must count up by one.
 
     Raises:
-        InputError: A cell is no number, a row is too short or too long, or the titles are numbered in another order.
+        InputError: A cell is no number, a row is too short or too long, there are fewer than two scores a row, or the
+            titles are numbered in another order or only in part.
     """
     table = read_spreadsheet(path)
     titles, rows = table.titles, list(table.rows)
@@ -106,8 +109,9 @@ def read_score_table(path: AnyPath) -> Results:
         n for n, title in enumerate(titles) if n not in (id_column, label_column) and not (n == 0 and is_index(title))
     ]
     names = [titles[n] for n in columns]
-    if not rows or not columns:
-        raise InputError("expected an id and a score for each class in each row, got none", file=path)
+    if not rows or len(columns) < 2:
+        got = "one score" if rows and columns else "none"
+        raise InputError(f"expected an id and a score for each class in each row, got {got}", file=path)
     numbered = _check_numbering(path, names)
     ids, score, label = [], [], []
     for line, cells in rows:
@@ -188,10 +192,20 @@ def _is_number(table: Spreadsheet, cell: str) -> bool:
 
 
 def _check_numbering(path: AnyPath, names: Sequence[str]) -> bool:
-    """Whether the scores are numbered by their titles; refused if those do not count up, as such are no scores."""
+    """Whether the scores are numbered by their titles.
+
+    Refused if those do not count up, or if other columns stand beside ``score_0 score_1``, as such are no scores.
+    """
     ends = [re.fullmatch(r"\D*(\d{1,9})", name, re.ASCII) for name in names]
     numbers = [int(end[1]) for end in ends if end]
     if len(numbers) < len(names):
+        others = [name for name in names if not _NUMBERED_SCORE.fullmatch(title_key(name))]
+        if len(names) - len(others) > 1:
+            raise InputError(
+                f"some scores are numbered by their titles, but {short_repr(others)} not",
+                file=path,
+                fix="Leave out what is no score of a class; the true class is called label.",
+            )
         return False
     if numbers[0] not in (0, 1) or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise InputError(
@@ -286,6 +300,9 @@ def _stack(path: AnyPath, ids: Sequence[str], scores: Sequence[Any]) -> np.ndarr
                 clip=clip,
                 fix="Average the views of a clip when testing (average_clips='prob'), and test one model at a time.",
             )
+    if len(scores[0]) < 2:
+        problem = f"expected a score for each of two classes or more, got {len(scores[0])}"
+        raise InputError(problem, file=path, clip=ids[0], field="score")
     return np.stack(scores)
 
 

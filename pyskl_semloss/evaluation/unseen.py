@@ -21,7 +21,7 @@ _OPPOSITES = (
     "open close", "opening closing", "push pull", "pushing pulling", "raise lower", "raising lowering", "on off",
     "clockwise counterclockwise", "clockwise anticlockwise", "front back", "sit stand", "sitting standing",
 )  # fmt: skip
-_OPPOSITE_OF = {word: pair.split()[1 - place] for pair in _OPPOSITES for place, word in enumerate(pair.split())}
+_OPPOSITE_OF = {word: pair.split()[1 - position] for pair in _OPPOSITES for position, word in enumerate(pair.split())}
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ def are_opposites(name: str, other: str) -> bool:
         return True
     if len(ours) != len(theirs):
         return False
-    differing = [(one, two) for one, two in zip(ours, theirs, strict=True) if one != two]
-    return all(_OPPOSITE_OF.get(one) == two or _OPPOSITE_OF.get(two) == one for one, two in differing)
+    differing = [(our, their) for our, their in zip(ours, theirs, strict=True) if our != their]
+    return all(_OPPOSITE_OF.get(our) == their or _OPPOSITE_OF.get(their) == our for our, their in differing)
 
 
 def _checked(score: np.ndarray, label: np.ndarray, unseen: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

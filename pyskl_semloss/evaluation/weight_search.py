@@ -329,7 +329,8 @@ def _ascend(weights: np.ndarray, own: np.ndarray, rivals: _Rivals, shares: np.nd
     """
     for _ in range(_MOST_SWEEPS):
         before = weights
-        for n, share in enumerate(weights):
+        for n in range(len(weights)):
+            share = weights[n]  # read here: each change of another part changes it
             others = np.where(np.arange(len(weights)) == n, 0.0, weights)
             if not others.sum() > 0:
                 continue  # a part alone: the others have no proportions

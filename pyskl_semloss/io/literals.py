@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.io.reading import AnyPath
+from pyskl_semloss.io.reading import AnyPath, short_repr
 
 CONFIG_LIMIT = 1 << 18
 """Bytes of a config; Python's parser takes some hundred times as many."""
@@ -25,7 +26,8 @@ def parse_literals(text: str, path: AnyPath, fix: str) -> dict[str, Any]:
         fix: What to do where it holds anything else.
 
     Raises:
-        InputError: It is too long, not Python's syntax, or holds anything else. The message gives the line.
+        InputError: It is too long, not Python's syntax, holds anything else, or a name or key twice. The message gives
+            the line.
     """
     if len(text) > CONFIG_LIMIT:
         raise InputError(f"it has {len(text)} characters, more than {CONFIG_LIMIT}", file=path, fix=fix)
@@ -47,19 +49,35 @@ def parse_literals(text: str, path: AnyPath, fix: str) -> dict[str, Any]:
         name = node.targets[0].id
         if name in values:
             raise InputError(f"line {node.lineno}: it is assigned twice", file=path, field=name)
-        try:
-            value = _DictCalls().visit(node.value)
-            if not all(map(_is_key, _keys(value))):
-                raise ValueError
-            values[name] = ast.literal_eval(value)
-        except (ValueError, TypeError, RecursionError, MemoryError):
-            raise InputError(
-                f"line {node.lineno}: expected strings, numbers, True, False, None, lists and dicts only",
-                file=path,
-                field=name,
-                fix=fix,
-            ) from None
+        values[name] = _literal(node, name, path, fix)
     return values
+
+
+def _literal(node: ast.Assign, name: str, path: AnyPath, fix: str) -> Any:
+    """Value of an assignment."""
+    try:
+        tree = _DictCalls().visit(node.value)
+        if not all(map(_is_key, _keys(tree))):
+            raise ValueError
+        value, repeated = ast.literal_eval(tree), _repeated_keys(tree)
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        raise InputError(
+            f"line {node.lineno}: expected strings, numbers, True, False, None, lists and dicts only",
+            file=path,
+            field=name,
+            fix=fix,
+        ) from None
+    if repeated:
+        problem = f"line {node.lineno}: a dict has the key {short_repr(repeated[0])} twice"
+        raise InputError(problem, file=path, field=name, fix="Python would keep the last one only: rename one of them.")
+    return value
+
+
+def _repeated_keys(tree: ast.AST) -> list[Any]:
+    """Keys that a dict has more than once."""
+    dicts = [node.keys for node in ast.walk(tree) if isinstance(node, ast.Dict)]
+    counts = [Counter(ast.literal_eval(key) for key in keys if key is not None) for keys in dicts]
+    return [key for count in counts for key, times in count.items() if times > 1]
 
 
 def _keys(tree: ast.AST) -> Iterator[ast.expr | None]:

@@ -78,6 +78,7 @@ class CompactKeypoints(KeypointTransform):
 
     def transform(self, results: Results) -> Results:
         """Crop one clip."""
+        _check_pixels(results, "CompactKeypoints")
         compact = ops.compact_crop(results["keypoint"], results["img_shape"], **self.arguments)
         results["keypoint"], results["img_shape"] = compact
         return results
@@ -92,6 +93,7 @@ class ResizeKeypoints(KeypointTransform):
 
     def transform(self, results: Results) -> Results:
         """Resize one clip."""
+        _check_pixels(results, "ResizeKeypoints")
         resized = ops.resize(results["keypoint"], results["img_shape"], self.scale, self.keep_ratio)
         results["keypoint"], results["img_shape"] = resized
         return results
@@ -113,6 +115,7 @@ class RandomResizedCropKeypoints(KeypointTransform):
 
     def transform(self, results: Results) -> Results:
         """Crop one clip."""
+        _check_pixels(results, "RandomResizedCropKeypoints")
         box = ops.draw_crop_box(results["img_shape"], self.area_range, self.aspect_ratio_range)
         results["keypoint"], results["img_shape"] = ops.crop(results["keypoint"], box)
         return results
@@ -161,6 +164,7 @@ class FlipKeypoints(KeypointTransform):
 
     def transform(self, results: Results) -> Results:
         """Flip one clip, or leave it."""
+        _check_pixels(results, "FlipKeypoints")
         order = self._order(results)
         results["flip"] = bool(np.random.rand() < self.flip_ratio)
         if results["flip"]:
@@ -185,6 +189,7 @@ class NormaliseKeypoints(KeypointTransform):
 
     def transform(self, results: Results) -> Results:
         """Normalise one clip."""
+        _check_pixels(results, "NormaliseKeypoints")
         ops.check_clip(results["keypoint"], results.get("keypoint_score"), clip=results.get("frame_dir"))
         keypoint, score = ops.mark_missing(results["keypoint"], results.get("keypoint_score"), self.threshold)
         results["keypoint"], results["keypoint_unit"] = ops.normalise(keypoint, score, results["img_shape"], self.by)
@@ -293,6 +298,13 @@ def _layout_of(results: Results, layout: SkeletonLayout | None, problem: str, st
         problem = f"expected the {layout.num_joints} joints of skeleton {layout.name!r}, got {joints}"
         raise InputError(problem, clip=clip, field="keypoint")
     return layout
+
+
+def _check_pixels(results: Results, step: str) -> None:
+    if "keypoint_unit" in results:
+        problem = f"{step} needs points in pixels, got normalised ones"
+        fix = f"Put {step} before NormaliseKeypoints, which is there once."
+        raise InputError(problem, clip=results.get("frame_dir"), field="pipeline", fix=fix)
 
 
 def _unit_of(results: Results, step: str) -> tuple[float, float]:

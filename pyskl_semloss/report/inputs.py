@@ -170,7 +170,8 @@ def _given(inputs: Sequence[str], weights: Sequence[float] | None, ann_file: str
 
 
 def _of_config(config: str, subjects: str | None) -> _Given:
-    plan = plan_from_config(config)
+    # The page shows probabilities: weights are searched on, and parts left out of, sums of these.
+    plan = plan_from_config(config, softmax=True)
     result = fuse_parts(plan, None if subjects is None else read_subjects(subjects))
     files, names = [part.scores for part in plan.parts], [part.short_name for part in plan.parts]
     share = normalise_weights(result.weights, len(files))

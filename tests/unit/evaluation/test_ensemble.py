@@ -7,6 +7,7 @@ import pytest
 
 from pyskl_semloss.cli import fuse_scores
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.evaluation import ensemble
 from pyskl_semloss.evaluation.calibration import fit_temperature, softmax_rows, tempered
 from pyskl_semloss.evaluation.ensemble import fuse_parts, run_fusion
 from pyskl_semloss.evaluation.fusion import fuse
@@ -85,6 +86,20 @@ def test_weights_and_temperatures_are_those_of_the_validation_split(folder, cali
     assert f"equal weights {100 * equal:.2f}, the best part alone {100 * alone:.2f}." in result.notes[0]
 
 
+def test_cross_validation_sees_scores_without_the_temperatures_of_all_clips(folder, monkeypatch):
+    seen = []
+
+    def recorded(parts, *arguments, **options):
+        seen.extend(parts)
+        return cross_validate(parts, *arguments, **options)
+
+    monkeypatch.setattr(ensemble, "cross_validate", recorded)
+    fuse_parts(plan(3, calibrate=True))
+    assert len(seen) == 3
+    for n, part in enumerate(seen):
+        np.testing.assert_array_equal(part.score, model(n, "val_", SHARP[n]).score.astype(np.float32))
+
+
 def test_what_each_part_adds_is_the_fusion_without_it(folder):
     result = fuse_parts(plan())
     tested, validation = ([model(n, prefix, sharp) for n, sharp in enumerate(SHARP)] for prefix in ("", "val_"))
@@ -95,11 +110,11 @@ def test_what_each_part_adds_is_the_fusion_without_it(folder):
         again = search_weights([*validation[:n], *validation[n + 1 :]])[0]
         anew.append(fuse(kept, again if result.weights[n] else rest))
     assert min(result.weights) == 0 or len(set(map(top1, expected))) > 1
-    for found, other in ((result.without, expected), (result.without_anew, anew)):
-        for one, two in zip(found, other, strict=True):
-            np.testing.assert_allclose(one.score, two.score, atol=1e-6)
-    assert column(result.table, "without it") == [*(f"{100 * top1(one):.2f}" for one in expected), ""]
-    assert column(result.table, "searched anew") == [*(f"{100 * top1(one):.2f}" for one in anew), ""]
+    for fusions, references in ((result.without, expected), (result.without_anew, anew)):
+        for fusion, reference in zip(fusions, references, strict=True):
+            np.testing.assert_allclose(fusion.score, reference.score, atol=1e-6)
+    assert column(result.table, "without it") == [*(f"{100 * top1(fusion):.2f}" for fusion in expected), ""]
+    assert column(result.table, "searched anew") == [*(f"{100 * top1(fusion):.2f}" for fusion in anew), ""]
 
 
 def test_given_weights_are_searched_neither_for_nor_without(folder):
@@ -112,12 +127,12 @@ def test_given_weights_are_searched_neither_for_nor_without(folder):
 
 @pytest.mark.parametrize(("name", "softmax"), [("m", False), ("logits", True)])
 def test_the_config_that_is_saved_repeats_the_fusion(folder, name, softmax):
-    found = run_fusion(plan(name=name, softmax=softmax, calibrate=True, out="a.npz", save_config="e.py"))
-    assert found.written == ["a.npz", "e.py"]
+    result = run_fusion(plan(name=name, softmax=softmax, calibrate=True, out="a.npz", save_config="e.py"))
+    assert result.written == ["a.npz", "e.py"]
     repeated = run_fusion(plan_from_config("e.py", out="b.npz"))
-    np.testing.assert_array_equal(repeated.scores.score, found.scores.score)
+    np.testing.assert_array_equal(repeated.scores.score, result.scores.score)
     assert (folder / "a.npz").read_bytes() == (folder / "b.npz").read_bytes()
-    assert repeated.weights == found.weights and repeated.temperatures == found.temperatures
+    assert repeated.weights == result.weights and repeated.temperatures == result.temperatures
     assert [part.name for part in plan_from_config("e.py").parts] == [
         f"{name}{n}.npz ({name}{n}.npz)" for n in range(5)
     ]
@@ -127,6 +142,10 @@ def test_parts_of_one_name_have_names_of_their_own_in_the_config(folder):
     inputs = fusion_inputs(["m0.npz", "m0.npz"], [1, 3])
     run_fusion(FusionPlan(inputs, save_config="e.py"))
     assert [part.weight for part in plan_from_config("e.py").parts] == [1, 3]
+    names = ("a", "a", "a 1", "b")
+    numbered = tuple(replace(part, name=name) for part, name in zip(inputs + inputs, names, strict=True))
+    run_fusion(FusionPlan(numbered, save_config="n.py"))
+    assert [part.weight for part in plan_from_config("n.py").parts] == [1, 3, 1, 3]
     with pytest.raises(InputError, match="one of the inputs"):
         FusionPlan(inputs, out="m0.npz")
     with pytest.raises(InputError, match="ends in .py"):
@@ -167,3 +186,7 @@ def test_the_tool_with_all_of_it(folder, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "Cross-validation (3 folds of persons)" in out and "searched anew" in out.splitlines()[0]
     assert out.splitlines()[-1] == "Wrote e.py."
+    monkeypatch.setattr("sys.argv", ["fuse", "m0.npz", "m1.npz", "--weights", "1", "1", "--subjects", "subjects.csv"])
+    with pytest.raises(SystemExit):
+        fuse_scores.main()
+    assert "no weights are searched" in capsys.readouterr().err

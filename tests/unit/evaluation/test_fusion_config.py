@@ -160,6 +160,8 @@ def test_the_notes_of_a_search_in_full(folder):
         ("x = {[]: 1}", "never executed"),
         ("x = y = 1", "line 1: expected"),
         ("x = 1\nx = 2", "field 'x': line 2: it is assigned twice"),
+        ("y = 1\nx = dict(a=1, b=2, a=3)", "field 'x': line 2: a dict has the key 'a' twice"),
+        ("x = [{'b': {1: 2, True: 3}}]", "field 'x': line 1: a dict has the key 1 twice"),
         ("x = (", "line 1: "),
         ("x = " + "(" * 500 + ")" * 500, "f.py"),
     ],

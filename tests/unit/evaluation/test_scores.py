@@ -231,6 +231,15 @@ def test_a_dump_that_carries_ids_needs_no_annotations(tmp_path):
     assert read.sample_id.tolist() == ["0054_1", "0054_0", "0067_0"] and read.label.tolist() == [3, 0, 2]
 
 
+def test_a_dump_that_carries_ids_may_not_contradict_the_annotations(tmp_path, ann_file):
+    path = tmp_path / "dump.pkl"
+    dump(path, [1, 0, 2], [0, -1, 2], frame_dir=IDS)
+    assert read_scores(path, ann_file, "test").label.tolist() == [3, 0, 2]
+    dump(path, [1, 0, 2], [0, 1, 2], frame_dir=IDS)
+    with pytest.raises(InputError, match="clip '0054_1': the label in the results is 1, in .* it is 3"):
+        read_scores(path, ann_file, "test")
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 def test_dumps_of_newer_versions_hold_the_tensors_directly(tmp_path, ann_file, dtype):
     torch = pytest.importorskip("torch")
@@ -336,6 +345,7 @@ def test_a_dict_of_lists_has_its_ids_and_gets_labels(tmp_path, ann_file):
         ([1, 2, 3], "clip '0054_0': expected a list of numbers, one a class, got int"),
         ([[1, 10**400], [1, 2], [1, 2]], "clip '0054_0': a score is too large"),
         ({"a": [1, 2], "b": 3}, "clip 'b': expected a list of numbers"),
+        ({"a": [1], "b": [3]}, "clip 'a': field 'score': expected a score for each of two classes or more, got 1"),
     ],
 )
 def test_wrong_lists_are_refused(tmp_path, content, message):
@@ -382,7 +392,10 @@ def test_a_table_gets_labels_of_the_annotations_and_may_not_contradict_them(tmp_
         ("id,wave,clap\n", "got none"),
         ("id,wave,clap\na,1\n", "line 2: expected 3 cells, got 2"),
         ("id,wave,clap\na,1,x\n", "field 'clap': line 2: expected a number, got 'x'"),
-        ("id,wave,label\na,1,1.5\n", "line 2: expected a class, a whole number from 0, got '1.5'"),
+        ("a,31\nb,4\n", "expected an id and a score for each class in each row, got one score"),
+        ("id,gt,score_0,score_1\na,1,0.5,0.5\n", "some scores are numbered by their titles, but .'gt'. not"),
+        ("id,frames,0,1\na,40,0.5,0.5\n", "but .'frames'. not"),
+        ("id,wave,clap,label\na,1,1,1.5\n", "line 2: expected a class, a whole number from 0, got '1.5'"),
         ("id,2,1\na,1,1\n", "does not count up from 0 or 1"),
         ("vid,action_pred_1,action_pred_2,body_pred_1\na.mp4,3,4,1\n", "does not count up from 0 or 1"),
         ("id,wave,clap\na,1,nan\n", "clip 'a': field 'score': NaN"),

@@ -53,9 +53,9 @@ def test_of_equal_weightings_the_search_takes_the_one_nearest_to_equal():
 def test_the_order_of_the_table_is_top1_mean_class_and_nearness_to_equal_weights():
     label = np.array([0, 0, 0, 1])
     ids = np.array(list("abcd"))
-    one = Scores(ids, np.eye(2)[[0, 0, 0, 0]], label)
-    two = Scores(ids, np.eye(2)[[0, 0, 1, 1]], label)
-    weights, table = search_weights([one, two], step=0.25)
+    constant = Scores(ids, np.eye(2)[[0, 0, 0, 0]], label)
+    better = Scores(ids, np.eye(2)[[0, 0, 1, 1]], label)
+    weights, table = search_weights([constant, better], step=0.25)
     shown = [(row.weights, row.top1, round(row.mean_class, 4)) for row in table]
     # Half and half is a tie on two clips, and of equal scores the lower class counts.
     assert shown == [
@@ -131,7 +131,7 @@ def test_ascent_depends_neither_on_the_order_of_parts_nor_on_that_of_clips(seed,
 def test_naming_the_classes_otherwise_changes_nothing(seed):
     parts = [model(seed + n, clips=60, skill=1 + 0.2 * n) for n in range(4)]
     classes = np.random.default_rng(seed).permutation(6)
-    renamed = [replace(one, score=one.score[:, classes], label=np.argsort(classes)[one.label]) for one in parts]
+    renamed = [replace(part, score=part.score[:, classes], label=np.argsort(classes)[part.label]) for part in parts]
     assert search_weights(renamed)[0] == pytest.approx(search_weights(parts)[0], abs=1e-9)
 
 
@@ -159,6 +159,25 @@ def test_ascent_finds_the_parts_that_complete_each_other_among_noise():
     weights, table = search_weights(parts)
     assert table[0].top1 == 1 and max(all_metrics(part)["top1"] for part in parts) < 0.6
     assert weights[0] + weights[-1] > 0.8 and weights[0] == pytest.approx(weights[-1], abs=0.06)
+
+
+def test_no_move_of_the_ascent_loses_a_clip(monkeypatch):
+    """The last share tried is the one that the part has at that moment: what is reached there never falls."""
+    hits_along, reached = weight_search._hits_along, []
+
+    def recorded(*arguments):
+        hits = hits_along(*arguments)
+        reached.append(hits[-1])
+        return hits
+
+    monkeypatch.setattr(weight_search, "_hits_along", recorded)
+    for seed in range(20):
+        parts = [model(10 * seed + n, clips=60, skill=0.8 + 0.3 * n) for n in range(5)]
+        stack, label = [part.score for part in parts], parts[0].label
+        own = np.stack([score[np.arange(60), label] for score in stack])
+        reached.clear()
+        weight_search._ascend(np.full(5, 0.2), own, weight_search._rivals(stack, label), np.linspace(0, 1, 21))
+        assert reached == sorted(reached)
 
 
 def test_hits_along_a_line_are_those_of_the_sums():
@@ -291,5 +310,5 @@ def test_clips_without_a_label_are_in_no_fold():
 def test_on_noise_the_gain_is_the_searchs_own():
     """Models that know nothing: a search finds something on its own clips, and nothing on others."""
     gains = [cross_validate([model(100 * k + n, clips=150, skill=0) for n in range(6)], folds=5) for k in range(8)]
-    assert np.mean([one.seen - one.equal for one in gains]) > 0.05
-    assert abs(np.mean([one.searched - one.equal for one in gains])) < 0.03
+    assert np.mean([gain.seen - gain.equal for gain in gains]) > 0.05
+    assert abs(np.mean([gain.searched - gain.equal for gain in gains])) < 0.03

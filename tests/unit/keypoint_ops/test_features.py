@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 from pyskl_semloss import keypoint_ops as ops
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.keypoint_ops.transforms import (
+    CompactKeypoints,
+    FlipKeypoints,
     FormatGraphInput,
     KeypointStream,
     NormaliseKeypoints,
+    RandomResizedCropKeypoints,
     RandomRotateKeypoints,
     RandomScaleKeypoints,
+    ResizeKeypoints,
     SampleKeypointFrames,
 )
 from pyskl_semloss.skeletons import SkeletonGraph, get_layout, skeleton_graph
@@ -229,6 +233,11 @@ def test_a_wrong_order_or_layout_names_the_clip():
         with pytest.raises(InputError, match="clip 'a'.*got pixels. Put NormaliseKeypoints before"):
             step(make_clip())
     normal = NormaliseKeypoints()(make_clip())
+    pixels = (CompactKeypoints(), ResizeKeypoints((64, 64)), RandomResizedCropKeypoints(), NormaliseKeypoints(),
+              FlipKeypoints(flip_ratio=1, skeleton="openpose22"))  # fmt: skip
+    for step in pixels:
+        with pytest.raises(InputError, match="clip 'a'.*needs points in pixels.*before NormaliseKeypoints"):
+            step(dict(normal))
     with pytest.raises(InputError, match="clip 'a'.*no layout says which joints a bone joins.*KeypointStream"):
         KeypointStream("bone")(dict(normal))
     with pytest.raises(InputError, match="clip 'a'.*expected the 25 joints of skeleton 'kinect25', got 22"):

@@ -123,6 +123,19 @@ def test_a_fusion_config_stands_for_inputs_weights_and_temperatures(ensemble, ru
         read_inputs([str(runs / "joint")], config=str(runs / "ensemble.py"))
 
 
+def test_a_fusion_config_of_logits_is_one_of_their_probabilities_throughout(material, runs, tmp_path):
+    for part in material.parts:
+        dataclasses.replace(part.scores, score=np.log(part.scores.score) + 3).save(tmp_path / f"{part.name}.npz")
+    lines = [f"{name}=dict(scores={str(tmp_path / f'{name}.npz')!r}, search_on={str(tmp_path / f'{name}.npz')!r})"
+             for name in ("joint", "limb")]  # fmt: skip
+    config = tmp_path / "logits.py"
+    config.write_text(f"parts = dict({', '.join(lines)})\n")
+    inputs = read_inputs([], config=str(config))
+    assert not any("summed as they are" in note for note in inputs.notes)
+    top1 = 100 * top_k_accuracy(inputs.fusion.scores.score, inputs.fusion.scores.label, 1)
+    assert f"Top-1 {top1:.2f} there" in inputs.notes[0]
+
+
 def test_what_each_part_adds_is_compared_with_intervals(ensemble, runs):
     result, material = ensemble
     rows = {row["name"]: row for row in comparison(material)}
