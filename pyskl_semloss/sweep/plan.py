@@ -112,7 +112,7 @@ def plan_runs(
     """
     configs = _configs(Path(find_config(os.fspath(config))), modalities)
     settings = settings or crossed_settings(alphas, vectors)
-    _check_seeds(seeds)
+    check_seeds(seeds)
     runs = []
     for seed in dict.fromkeys(seeds):
         for path in configs:
@@ -202,6 +202,8 @@ def _options(name: str, row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     options = row.get("options", {})
     if not isinstance(options, Mapping):
         raise InputError(f"expected {{KEY: VALUE}}, got {short_repr(options)}", field=f"{name}.options")
+    if "loss" in row and _LOSS_KEY in options:
+        raise InputError(f"loss and {_LOSS_KEY} say the same", field=name, fix="Leave one of them out.")
     if "loss" in row:
         options = {_LOSS_KEY: row["loss"], **options}
     for key, value in options.items():
@@ -244,7 +246,7 @@ def run_options(run: Run, options: Sequence[str], vectors_file: str | None = Non
         if not equals or not key:
             raise InputError(f"expected KEY=VALUE, got {option!r}", field="--cfg-options")
         if key in _SWEPT:
-            raise InputError(f"{key} is set by the sweep", field="--cfg-options", fix="Use --alpha, --seeds, --out.")
+            raise InputError(f"{key} is set by the sweep", field="--cfg-options", fix="Use the options for alpha, seed and --out.")
     own = [f"{key}={value}" for key, value in run.setting.options]
     if run.setting.alpha is None:
         return [*(option for option in options if option.partition("=")[0] != _VECTORS_KEY), *own]
@@ -293,7 +295,12 @@ def _check_alpha(alpha: float, field: str = "alpha") -> None:
         raise InputError(f"expected numbers that are not negative, got {alpha}", field=field)
 
 
-def _check_seeds(seeds: Sequence[int]) -> None:
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Check that there are seeds, each from 0 to 2**32 - 1.
+
+    Raises:
+        InputError: One is out of range, or there is none.
+    """
     for seed in seeds:
         if not 0 <= seed < 2**32:
             raise InputError(f"expected whole numbers from 0 to {2**32 - 1}, got {seed}", field="seeds")
