@@ -118,12 +118,12 @@ def main() -> None:
             for line in f"error: {outcome.error}".splitlines():
                 say(line, error=True)
             continue
-        found = outcome.segmentation
-        say(f"{outcome.source}: {len(found.segments)} segments in {found.seconds:.1f} s")
+        result = outcome.segmentation
+        say(f"{outcome.source}: {len(result.segments)} segments in {result.seconds:.1f} s")
         print(
-            format_segments(found.segments, found.unseen_names)
-            if found.segments
-            else f"No gesture was found. {found.explanation}"
+            format_segments(result.segments, result.unseen_names)
+            if result.segments
+            else f"No gesture was found. {result.explanation}"
         )
         say(f"Written to {', '.join(outcome.written)}")
         for note in outcome.notes:

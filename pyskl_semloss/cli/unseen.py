@@ -13,6 +13,7 @@ it again after an interruption: finished runs are skipped, the one that was cut 
 
 import argparse
 import functools
+import math
 import shlex
 from pathlib import Path
 
@@ -57,13 +58,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="train for another number of epochs than the config's")
     parser.add_argument("--out", help="folder of all runs (default: work_dirs/FOLDER_OF_THE_CONFIG/unseen)")
     parser.add_argument("--shard", default="1/1", metavar="i/n", help="take every n-th run, from the i-th on")
-    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="for all runs")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE",
+                        help="for all runs; {seed} in a value is the seed of the run")  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="show folds, states and commands; do nothing")
     parser.add_argument("--table-only", action="store_true", help="rebuild the table, run nothing")
     add_overwrite_option(parser)
     args = parser.parse_args()
     if args.config is None and not (args.table_only and args.out):
         parser.error("expected a config; only --table-only with --out needs none")
+    if not math.isfinite(args.seen_bias):
+        parser.error(f"--seen-bias: expected a finite number, got {args.seen_bias}")
     return args
 
 
@@ -74,7 +78,7 @@ def plan(args: argparse.Namespace, out: Path) -> tuple[list[FoldRun], FoldDescri
         InputError: The model has no semantic branch, a class has no training clips, or a number is out of range.
     """
     path = Path(find_config(args.config))
-    config = read_config(str(path), args.cfg_options)
+    config = read_config(str(path), [option.replace("{seed}", str(args.seed)) for option in args.cfg_options])
     vectors, train = read_labels(config, "train", path)
     _, test = read_labels(config, "test", path)
     names = vectors.class_names

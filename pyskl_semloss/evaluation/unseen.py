@@ -1,7 +1,7 @@
 """Generalised zero-shot evaluation: accuracies on classes that were trained on and on classes that were not.
 
 The quantities are those of Xian, Lampert, Schiele, Akata, "Zero-Shot Learning: A Comprehensive Evaluation of the Good,
-the Bad and the Ugly", TPAMI 2019.
+the Bad and the Ugly", TPAMI 2019. Their accuracies are the means over classes, ``…_mean_class``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OPPOSITES = (
     "open close", "opening closing", "push pull", "pushing pulling", "raise lower", "raising lowering", "on off",
     "clockwise counterclockwise", "clockwise anticlockwise", "front back", "sit stand", "sitting standing",
 )  # fmt: skip
-_OPPOSITE_OF = {word: pair.split()[1 - place] for pair in _OPPOSITES for place, word in enumerate(pair.split())}
+_OPPOSITE_OF = {word: pair.split()[1 - side] for pair in _OPPOSITES for side, word in enumerate(pair.split())}
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ def are_opposites(name: str, other: str) -> bool:
         return True
     if len(ours) != len(theirs):
         return False
-    differing = [(one, two) for one, two in zip(ours, theirs, strict=True) if one != two]
-    return all(_OPPOSITE_OF.get(one) == two or _OPPOSITE_OF.get(two) == one for one, two in differing)
+    differing = [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b]
+    return all(_OPPOSITE_OF.get(a) == b or _OPPOSITE_OF.get(b) == a for a, b in differing)
 
 
 def _checked(score: np.ndarray, label: np.ndarray, unseen: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

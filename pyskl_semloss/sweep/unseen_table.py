@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import statistics
 import warnings
 from collections import defaultdict
@@ -60,6 +61,7 @@ class Group:
         model: Such as ``joint``.
         vectors: What the label vectors are.
         alpha: Weight of the semantic loss.
+        runs: Names of the runs' folders.
         folds: The classes that each run held out, by name.
         values: Metric -> its value in each run, as fractions.
         confusions: Zero-shot or not -> (true name, predicted name) -> clips.
@@ -69,6 +71,7 @@ class Group:
     model: str
     vectors: str
     alpha: float
+    runs: list[str] = field(default_factory=list)
     folds: list[list[str]] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     confusions: dict[bool, dict[tuple[str, str], int]] = field(
@@ -117,7 +120,7 @@ def fold_numbers(scores: Scores, unseen: Sequence[int], seen_bias: float = 0.0) 
     numbers = unseen_metrics(calibrated(cosine, np.flatnonzero(~hidden), seen_bias), scores.label, unseen)
     numbers["chance"] = 1 / len(unseen)
     of_seen = (scores.label >= 0) & ~hidden[scores.label]
-    among = np.where(hidden, -1.0, scores.score)
+    among = np.where(hidden, scores.score.min() - 1, scores.score)
     numbers["classifier_seen"] = top_k_accuracy(among[of_seen], scores.label[of_seen], 1) or 0.0
     joined = unseen_metrics(joined_probabilities(scores, hidden, seen_bias), scores.label, unseen)
     return numbers | {f"joined_{name}": joined[name] for name in ("seen", "unseen", "harmonic")}
@@ -138,27 +141,35 @@ def groups(out: Path, seen_bias: float = 0.0) -> list[Group]:
 
     A run whose score file is damaged or gone is left out with a warning.
     """
-    found: dict[tuple[str, str, float], Group] = {}
-    failed = []
-    for done in collect(out):
+    table: dict[tuple[str, str, float], Group] = {}
+    failed: dict[str, str] = {}
+    for done in sorted(collect(out), key=lambda run: _fold_number(run["name"])):
         unseen, names = done.get("unseen"), done.get("class_names")
         try:
             if not (isinstance(unseen, list) and isinstance(names, list) and unseen):
                 raise InputError("it is no run that holds classes out", file=out / done["name"])
             scores = Scores.load(out / done["name"] / done["score_file"])
             numbers = fold_numbers(scores, unseen, seen_bias)
-        except (InputError, KeyError):
-            failed.append(done["name"])
+        except (InputError, KeyError) as error:
+            failed[done["name"]] = str(error)
             continue
         key = (done["model"], done["vectors"], float(done["alpha"] or 0))
-        group = found.setdefault(key, Group(*key))
+        group = table.setdefault(key, Group(*key))
+        group.runs.append(done["name"])
         group.folds.append([names[label] for label in unseen])
         for metric, value in numbers.items():
             group.values[metric].append(value)
         _count(group, scores, unseen, names, seen_bias)
     if failed:
-        warnings.warn(f"{len(failed)} runs are left out: {', '.join(failed[:3])}", stacklevel=2)
-    return sorted(found.values(), key=lambda group: (group.model, group.vectors != "given", group.vectors, group.alpha))
+        shown, reason = ", ".join(list(failed)[:3]), next(iter(failed.values()))
+        warnings.warn(f"{len(failed)} runs are left out: {shown}; the first: {reason}", stacklevel=2)
+    return sorted(table.values(), key=lambda group: (group.model, group.vectors != "given", group.vectors, group.alpha))
+
+
+def _fold_number(run: str) -> int:
+    """Number of the fold in the name of a run's folder; -1 without one."""
+    match = re.match(r"fold(\d+)", run)
+    return int(match[1]) if match else -1
 
 
 def _count(group: Group, scores: Scores, unseen: Sequence[int], names: Sequence[str], seen_bias: float) -> None:
@@ -217,9 +228,9 @@ def csv_text(table: Sequence[Group]) -> str:
     writer.writerow(["model", "vectors", "alpha", "row", "held_out", *metrics])
     for group in table:
         start = [group.model, group.vectors, number(group.alpha)]
-        for place, names in enumerate(group.folds):
-            row = [group.values[metric][place] for metric in metrics]
-            writer.writerow([*start, f"fold {place}", "; ".join(names), *row])
+        for index, (run, names) in enumerate(zip(group.runs, group.folds, strict=True)):
+            row = [group.values[metric][index] for metric in metrics]
+            writer.writerow([*start, f"fold {_fold_number(run)}", "; ".join(names), *row])
         writer.writerow([*start, "mean", "", *(group.mean(metric) for metric in metrics)])
         writer.writerow([*start, "deviation", "", *(group.deviation(metric) for metric in metrics)])
     return stream.getvalue()
@@ -279,5 +290,5 @@ def _as_json(group: Group) -> dict[str, Any]:
     }
     return {
         "model": group.model, "vectors": group.vectors, "alpha": group.alpha, "n": len(group.folds),
-        "unseen": group.folds, "metrics": metrics, "confusions": confusions,
+        "runs": group.runs, "unseen": group.folds, "metrics": metrics, "confusions": confusions,
     }  # fmt: skip
