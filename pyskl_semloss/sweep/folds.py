@@ -28,7 +28,7 @@ KINDS = ("given", *CONTROLS)
 
 @dataclass(frozen=True)
 class FoldRun(Run):
-    """A training without the clips of some classes, and its test on all.
+    """Training without the clips of some classes, and test on all.
 
     Attributes:
         fold: Its number, from 0.
@@ -45,7 +45,9 @@ class FoldRun(Run):
 
 
 def draw_folds(classes: Sequence[int], hold_out: int, folds: int, seed: int = 0) -> list[tuple[int, ...]]:
-    """Which classes each fold holds out; no class is held out again before every other has been.
+    """Held-out classes of each fold.
+
+    No class is held out again before every other has been.
 
     Args:
         classes: Those that may be held out.
@@ -95,7 +97,9 @@ def plan_folds(
     modalities: Sequence[str] = (),
     vectors: Sequence[str] = ("given", "shuffled"),
 ) -> list[FoldRun]:
-    """All runs, fold by fold; the training of fold i has the seed ``seed + i``.
+    """All runs, fold by fold.
+
+    The training of fold i has the seed ``seed + i``.
 
     Args:
         config: See :func:`pyskl_semloss.sweep.plan.plan_runs`.
@@ -143,7 +147,7 @@ class FoldDescriber(Describer):
         self.class_names, self.transforms = list(class_names), list(transforms)
 
     def vectors_file(self, run: Run) -> Path | None:
-        """Where the label vectors that are made for a run lie; None where they are the config's."""
+        """File of a run's own label vectors; None where they are the config's."""
         drawn = run.setting.vectors in CONTROLS or self.transforms
         return self.out / "label_vectors" / f"{run.name}.npz" if drawn else None
 
@@ -252,7 +256,7 @@ def read_labels(config: Mapping[str, Any], use: str, file: Path) -> tuple[LabelV
 
 
 def classes_to_hold_out(names: Sequence[str], train: np.ndarray, test: np.ndarray) -> list[int]:
-    """The classes that have clips to test them with; a class without training clips is refused.
+    """Classes with test clips; a class without training clips is refused.
 
     Args:
         names: The C names.

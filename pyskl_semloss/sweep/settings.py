@@ -184,7 +184,7 @@ def check_folder(folder: Path, settings: Mapping[str, Any]) -> str:
 
 
 def check_others(out: Path, settings: Mapping[str, Any]) -> None:
-    """Refuse a run that another of the same sweep folder cannot be compared with.
+    """Refuse a run that cannot be compared with another of the folder.
 
     Raises:
         InputError: As :func:`check_comparable`.

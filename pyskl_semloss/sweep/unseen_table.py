@@ -55,7 +55,7 @@ _KINDS = {False: "among all names", True: "zero-shot"}
 
 @dataclass
 class Group:
-    """The runs of one model and one kind of label vectors, over the folds.
+    """Runs of a model and a kind of label vectors, over the folds.
 
     Attributes:
         model: Such as ``joint``.
@@ -89,7 +89,10 @@ class Group:
         return statistics.stdev(values) if len(values) > 1 else None
 
     def most_confused(self, zero_shot: bool) -> list[dict[str, Any]]:
-        """Pairs of names by how many clips of the first are taken for the second, most first; then by their share."""
+        """Confused names, the most frequent first.
+
+        Of equally frequent ones the first has the larger share of its class's clips.
+        """
         pairs = sorted(self.confusions[zero_shot].items(), key=lambda item: (-item[1], self.clips[item[0][0]], item[0]))
         return [
             {"true": true, "predicted": best, "count": count, "clips": self.clips[true],
@@ -98,14 +101,16 @@ class Group:
         ]  # fmt: skip
 
     def opposite_share(self, zero_shot: bool) -> float | None:
-        """Share of the mistakes that are of a name for its opposite; None without mistakes."""
+        """Share of opposites among the mistakes; None without mistakes."""
         pairs = self.most_confused(zero_shot)
         total = sum(pair["count"] for pair in pairs)
         return sum(pair["count"] for pair in pairs if pair["opposites"]) / total if total else None
 
 
 def fold_numbers(scores: Scores, unseen: Sequence[int], seen_bias: float = 0.0) -> dict[str, float]:
-    """The numbers of one run, as fractions: by the nearest name, by the classifier on trained classes, and joined.
+    """Numbers of a run, as fractions.
+
+    They are by the nearest name, by the classifier on trained classes, and joined.
 
     Args:
         scores: Of the test, with the cosines to all C names.
@@ -127,7 +132,13 @@ def fold_numbers(scores: Scores, unseen: Sequence[int], seen_bias: float = 0.0) 
 
 
 def joined_probabilities(scores: Scores, hidden: np.ndarray, seen_bias: float = 0.0) -> np.ndarray:
-    """(N, C) as a prediction with further names gives them, if the hidden classes (C,) were those."""
+    """Probabilities (N, C) of a prediction with the hidden classes as further names.
+
+    Args:
+        scores: Of the test, with the cosines to all C names.
+        hidden: (C,) whether a class was held out.
+        seen_bias: Subtracted from the cosines of the trained names.
+    """
     order = np.argsort(hidden, kind="stable")
     trained = scores.score[:, ~hidden].astype(np.float64)
     trained /= np.maximum(trained.sum(1, keepdims=True), 1e-12)
@@ -137,9 +148,9 @@ def joined_probabilities(scores: Scores, hidden: np.ndarray, seen_bias: float = 
 
 
 def groups(out: Path, seen_bias: float = 0.0) -> list[Group]:
-    """The finished runs below a folder by model, label vectors and alpha; the controls behind the given vectors.
+    """Finished runs below a folder by model, label vectors and alpha.
 
-    A run whose score file is damaged or gone is left out with a warning.
+    The given vectors stand before the controls. A run whose score file is damaged or gone is left out with a warning.
     """
     table: dict[tuple[str, str, float], Group] = {}
     failed: dict[str, str] = {}
@@ -190,7 +201,7 @@ def _cosine(scores: Scores) -> np.ndarray:
 
 
 def markdown(table: Sequence[Group], seen_bias: float = 0.0) -> str:
-    """The table as Markdown, in percent, with the most frequent confusions of unseen classes below it."""
+    """Table as Markdown, in percent, and the most frequent confusions below it."""
     head = ["", "label vectors", "alpha", "folds", *METRICS.values()]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for group in table:
@@ -221,7 +232,10 @@ def _confusion_lines(group: Group, zero_shot: bool, title: str) -> list[str]:
 
 
 def csv_text(table: Sequence[Group]) -> str:
-    """The table as CSV, in fractions: a row for each fold, then mean and standard deviation."""
+    """Table as CSV, in fractions.
+
+    Each fold has a row; mean and standard deviation follow.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     metrics = [*METRICS, *FURTHER]

@@ -131,6 +131,7 @@ def test_the_table_of_named_settings(tmp_path):
     assert row["setting"] == "b" and row["seeds"] == "0 1" and float(row["top1_difference"]) == pytest.approx(0.14)
     assert float(row["top1_low"]) == first["metrics"]["top1"]["low"]
     assert write_results(tmp_path)[2].name == "table.json", "without references no differences"
+    assert not (tmp_path / "differences.csv").exists(), "none of an earlier call"
     assert differences_markdown([]) == "" and differences_csv([]).count("\n") == 1
 
 
