@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argument_parser(__doc__)
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="recording (.npz) or video")
-    add_models(parser)
+    add_models(parser, "names, one a line, of further classes; of all classes where the models do not know theirs")
     parser.add_argument("--out", default="predictions", help="folder of the files (default: predictions)")
     parser.add_argument("--format", nargs="+", choices=list(WRITERS), default=["csv"], help="(default: csv)")
     parser.add_argument(

@@ -112,7 +112,8 @@ def test_commands_and_options(place):
     ours = [sys.executable, "-m", "pyskl_semloss"]
     assert train_command(given, settings, Tools())[:5] == [*ours, "train", "j.py"]
     assert test_command(given, settings, Tools(), "c.pth")[:6] == [*ours, "test", "j.py", "c.pth"]
-    assert run_options(base, options) == ["a.b=1"], "a baseline has no label vectors"
+    branch = ["model.cls_head.loss=cosine", "model.cls_head.rescale=True"]
+    assert run_options(base, [*options, *branch]) == ["a.b=1"], "a baseline has no semantic branch"
     assert settings.all_options(shuffled)[-2:] == ["model.cls_head.alpha=0.5", f"model.cls_head.label_vectors={made}"]
     assert train_command(base, describer(place, epochs=None), tools)[-1] == "--resume"
     for option, message in (("model.cls_head.alpha=3", "set by the sweep"), ("work_dir=x", "set by the sweep"),
