@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argument_parser(__doc__)
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="recording (.npz) or video")
-    add_models(parser)
+    add_models(parser, "names, one a line, of further classes; of all classes where the models do not know theirs")
     parser.add_argument("--out", default="predictions", help="folder of the files (default: predictions)")
     parser.add_argument("--format", nargs="+", choices=list(WRITERS), default=["csv"], help="(default: csv)")
     parser.add_argument(
@@ -118,12 +118,12 @@ def main() -> None:
             for line in f"error: {outcome.error}".splitlines():
                 say(line, error=True)
             continue
-        found = outcome.segmentation
-        say(f"{outcome.source}: {len(found.segments)} segments in {found.seconds:.1f} s")
+        result = outcome.segmentation
+        say(f"{outcome.source}: {len(result.segments)} segments in {result.seconds:.1f} s")
         print(
-            format_segments(found.segments, found.unseen_names)
-            if found.segments
-            else f"No gesture was found. {found.explanation}"
+            format_segments(result.segments, result.unseen_names)
+            if result.segments
+            else f"No gesture was found. {result.explanation}"
         )
         say(f"Written to {', '.join(outcome.written)}")
         for note in outcome.notes:

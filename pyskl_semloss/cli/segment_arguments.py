@@ -22,13 +22,20 @@ _RULES = {
 _WINDOWS = {"still": "least movement in body sizes", "seen": "least share of known points"}
 
 
-def add_models(parser: argparse.ArgumentParser) -> None:
-    """Add ``--joint``, ``--limb``, ``--weights`` and ``--names``."""
+def add_models(
+    parser: argparse.ArgumentParser, names: str = "class names, one a line, where the models do not know them"
+) -> None:
+    """Add ``--joint``, ``--limb``, ``--weights`` and ``--names``.
+
+    Args:
+        parser: The command's parser.
+        names: Help of ``--names``.
+    """
     model = "checkpoint, or config and checkpoint where the checkpoint records none"
     parser.add_argument("--joint", nargs="+", metavar="FILE", help=f"joint model: {model}")
     parser.add_argument("--limb", nargs="+", metavar="FILE", help=f"limb model: {model}; one of the two is enough")
     parser.add_argument("--weights", nargs=2, type=float, default=(2, 3), help="of joint and limb (default: 2 3)")
-    parser.add_argument("--names", metavar="FILE", help="class names, one a line, where the models do not know them")
+    parser.add_argument("--names", metavar="FILE", help=names)
 
 
 def parse_with_models(

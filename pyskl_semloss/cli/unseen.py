@@ -13,16 +13,15 @@ it again after an interruption: finished runs are skipped, the one that was cut 
 
 import argparse
 import functools
-import shlex
+import math
 from pathlib import Path
 
 from pyskl_semloss.cli.commands import argument_parser
 from pyskl_semloss.cli.interruption import exit_on_signal
 from pyskl_semloss.cli.outputs import say
 from pyskl_semloss.cli.program import exit_on_error
-from pyskl_semloss.cli.sweep import read_config
+from pyskl_semloss.cli.sweep import parse_with_run_options, read_config, show_results, show_runs
 from pyskl_semloss.io.resources import find_config
-from pyskl_semloss.io.results import add_overwrite_option
 from pyskl_semloss.semantic.targets import TARGETS
 from pyskl_semloss.sweep.folds import (
     KINDS,
@@ -35,7 +34,7 @@ from pyskl_semloss.sweep.folds import (
     read_labels,
 )
 from pyskl_semloss.sweep.plan import take_shard
-from pyskl_semloss.sweep.runs import Reporting, Tools, check_runs, run_all, test_command, train_command
+from pyskl_semloss.sweep.runs import Reporting, Tools, run_all
 from pyskl_semloss.sweep.unseen_table import headline, standing, write_unseen_results
 
 
@@ -54,27 +53,20 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--seen-bias", type=float, default=0.0, metavar="B",
                         help="subtracted from the cosines of the trained names (default: 0)")  # fmt: skip
     parser.add_argument("--modality", nargs="+", choices=("joint", "limb"), default=(), help="default: the config's")
-    parser.add_argument("--epochs", type=int, help="train for another number of epochs than the config's")
-    parser.add_argument("--out", help="folder of all runs (default: work_dirs/FOLDER_OF_THE_CONFIG/unseen)")
-    parser.add_argument("--shard", default="1/1", metavar="i/n", help="take every n-th run, from the i-th on")
-    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="for all runs")
-    parser.add_argument("--dry-run", action="store_true", help="show folds, states and commands; do nothing")
-    parser.add_argument("--table-only", action="store_true", help="rebuild the table, run nothing")
-    add_overwrite_option(parser)
-    args = parser.parse_args()
-    if args.config is None and not (args.table_only and args.out):
-        parser.error("expected a config; only --table-only with --out needs none")
+    args = parse_with_run_options(parser, "unseen")
+    if not math.isfinite(args.seen_bias):
+        parser.error(f"--seen-bias: expected a finite number, got {args.seen_bias}")
     return args
 
 
-def plan(args: argparse.Namespace, out: Path) -> tuple[list[FoldRun], FoldDescriber]:
-    """Draw the folds and plan their runs; the classes without test clips are said.
+def plan(args: argparse.Namespace) -> tuple[list[FoldRun], FoldDescriber]:
+    """Draw the folds and plan their runs; say which classes are never drawn.
 
     Raises:
         InputError: The model has no semantic branch, a class has no training clips, or a number is out of range.
     """
     path = Path(find_config(args.config))
-    config = read_config(str(path), args.cfg_options)
+    config = read_config(str(path), [option.replace("{seed}", str(args.seed)) for option in args.cfg_options])
     vectors, train = read_labels(config, "train", path)
     _, test = read_labels(config, "test", path)
     names = vectors.class_names
@@ -86,7 +78,7 @@ def plan(args: argparse.Namespace, out: Path) -> tuple[list[FoldRun], FoldDescri
     runs = plan_folds(path, folds, alpha=alpha, seed=args.seed, modalities=args.modality, vectors=args.vectors)
     for number, fold in enumerate(folds):
         say(f"fold {number} holds out: {', '.join(names[label] for label in fold)}")
-    return runs, FoldDescriber(out, read_config, names, args.cfg_options, args.epochs, args.transform)
+    return runs, FoldDescriber(args.out, read_config, names, args.cfg_options, args.epochs, args.transform)
 
 
 @exit_on_error
@@ -94,28 +86,15 @@ def plan(args: argparse.Namespace, out: Path) -> tuple[list[FoldRun], FoldDescri
 def main() -> None:
     """Plan, run, and say what was written where."""
     args = parse_args()
-    out = Path(args.out or Path("work_dirs") / Path(find_config(args.config)).resolve().parent.name / "unseen")
     write = functools.partial(write_unseen_results, seen_bias=args.seen_bias)
     problems = {}
     if not args.table_only:
-        runs, describer = plan(args, out)
-        tools = Tools()
-        chosen = take_shard(runs, args.shard)
+        runs, describer = plan(args)
+        runs = take_shard(runs, args.shard)
         if args.dry_run:
-            for run, state in check_runs(chosen, describer).items():
-                say(f"# {run.name}: {state}")
-                say(shlex.join(train_command(run, describer, tools)))
-                say(shlex.join(test_command(run, describer, tools, str(out / run.name / "LAST_CHECKPOINT"))))
+            show_runs(runs, describer)
             return
         reporting = Reporting(write, functools.partial(headline, seen_bias=args.seen_bias),
                               functools.partial(standing, seen_bias=args.seen_bias))  # fmt: skip
-        problems = run_all(chosen, describer, tools, say, reporting)
-    if problems:
-        say(f"{len(problems)} run{'s' * (len(problems) > 1)} did not finish:", error=True)
-        for run, reason in problems.items():
-            say(f"  {run.name}: {reason}", error=True)
-    if not problems or any(out.glob("*/done.json")):
-        written = write(out)
-        print((out / "table.md").read_text(encoding="utf-8"))
-        say(f"Wrote {', '.join(path.name for path in written)} to {out}")
-    raise SystemExit(1 if problems else 0)
+        problems = run_all(runs, describer, Tools(), say, reporting)
+    show_results(args.out, problems, write)

@@ -1,7 +1,7 @@
 """Generalised zero-shot evaluation: accuracies on classes that were trained on and on classes that were not.
 
 The quantities are those of Xian, Lampert, Schiele, Akata, "Zero-Shot Learning: A Comprehensive Evaluation of the Good,
-the Bad and the Ugly", TPAMI 2019.
+the Bad and the Ugly", TPAMI 2019. Their accuracies are the means over classes, ``…_mean_class``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class Confusion:
 
 
 def harmonic_mean(seen: float, unseen: float) -> float:
-    """Harmonic mean of two accuracies, ``2 s u / (s + u)``; 0 where both are.
+    """Harmonic mean of two accuracies.
+
+    It is ``2 s u / (s + u)``, and 0 where both are.
 
     Example:
         >>> harmonic_mean(0.75, 0.25), harmonic_mean(0.9, 0.0)
@@ -89,7 +91,7 @@ def unseen_metrics(score: np.ndarray, label: np.ndarray, unseen: Sequence[int]) 
 def unseen_confusions(
     score: np.ndarray, label: np.ndarray, unseen: Sequence[int], *, zero_shot: bool = False
 ) -> list[Confusion]:
-    """What the clips of unseen classes are taken for, the most frequent first; right ones are left out.
+    """Mistakes on clips of unseen classes, the most frequent first.
 
     Args:
         score: (N, C) scores, the higher the nearer.

@@ -270,7 +270,7 @@ class SemanticBranch(nn.Module):
         self.init_std = init_std
         self.temperature = float(temperature)
         self.log_name, self._loss = _choose_loss(loss, self.temperature)
-        _warn_of_alpha(loss, self.alpha, len(matrix))
+        _warn_of_alpha(loss, self.alpha, len(matrix if seen_classes is None else seen_classes))
         with torch.random.fork_rng(devices=[]):
             self.fc = _layers(branch, in_channels, matrix.shape[1])
         self.register_buffer("label_vectors", matrix)

@@ -193,7 +193,7 @@ def _sentences(
     """Sentences of all names: the recorded ones, and for further names their template, or the names themselves."""
     if descriptions is None:
         return None
-    first = descriptions.get(known[0], [""])[0]
+    first = next(iter(descriptions.get(known[0], ())), "")
     template = first.replace(known[0], "{}") if known[0] in first else ""
     if template.count("{}") == 1 and fill_template(template, known) == {n: descriptions.get(n) for n in known}:
         return dict(fill_template(template, [*known, *names]))

@@ -69,7 +69,8 @@ def paired_differences(
     check_references(references, results, order)
     position = {name: at for at, name in enumerate(order)}
     load = functools.cache(lambda path: Scores.load(out / path))
-    differences, failed = [], []
+    differences: list[PairedDifference] = []
+    failed: dict[str, str] = {}
     for model, settings in by_model.items():
         names = sorted(settings, key=lambda name: (position.get(name, len(position)), name))
         for reference, name in ((reference, name) for reference in references for name in names if name != reference):
@@ -79,12 +80,14 @@ def paired_differences(
             try:
                 a, b = ([load(_score_file(settings[side][seed])) for seed in seeds] for side in (reference, name))
                 metrics = tuple(paired_bootstrap(a, b, metric, over_seeds=True) for metric in METRICS)
-            except (InputError, KeyError):
-                failed.append(f"{name} and {reference}")
+            except (InputError, KeyError) as error:
+                failed[f"{name} and {reference}"] = str(error)
                 continue
             differences.append(PairedDifference(model, reference, name, tuple(seeds), metrics))
     if failed:
-        warnings.warn(f"{len(failed)} pairs of settings could not be compared: {', '.join(failed[:3])}", stacklevel=2)
+        shown, reason = ", ".join(list(failed)[:3]), next(iter(failed.values()))
+        problem = f"{len(failed)} pairs of settings could not be compared: {shown}; the first: {reason}"
+        warnings.warn(problem, stacklevel=2)
     return differences
 
 

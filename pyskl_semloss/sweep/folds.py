@@ -14,11 +14,12 @@ import numpy as np
 from pyskl_semloss.annotations.dataset_clips import StoredClips, dataset_clips
 from pyskl_semloss.datasets.commands import missing_file
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.io.reading import short_repr
 from pyskl_semloss.semantic.controls import CONTROLS
 from pyskl_semloss.semantic.label_vectors import LabelVectors
 from pyskl_semloss.semantic.targets import transform_with
-from pyskl_semloss.sweep.plan import Run, plan_runs
-from pyskl_semloss.sweep.settings import Describer, ReadConfig
+from pyskl_semloss.sweep.plan import Run, check_seeds, plan_runs
+from pyskl_semloss.sweep.settings import Describer, ReadConfig, annotated_dataset
 
 PAPER_ALPHA = 20.0
 """Of a config that names none: the head's own."""
@@ -27,7 +28,7 @@ KINDS = ("given", *CONTROLS)
 
 @dataclass(frozen=True)
 class FoldRun(Run):
-    """A training without the clips of some classes, and its test on all.
+    """Training without the clips of some classes, and test on all.
 
     Attributes:
         fold: Its number, from 0.
@@ -44,7 +45,9 @@ class FoldRun(Run):
 
 
 def draw_folds(classes: Sequence[int], hold_out: int, folds: int, seed: int = 0) -> list[tuple[int, ...]]:
-    """Which classes each fold holds out; no class is held out again before every other has been.
+    """Held-out classes of each fold.
+
+    No class is held out again before every other has been.
 
     Args:
         classes: Those that may be held out.
@@ -56,7 +59,7 @@ def draw_folds(classes: Sequence[int], hold_out: int, folds: int, seed: int = 0)
         The classes of each fold, ascending; disjoint where ``folds * hold_out`` is at most the number of classes.
 
     Raises:
-        InputError: A number is out of range.
+        InputError: A number is out of range, or folds or classes are too few.
 
     Example:
         >>> draw_folds(range(6), hold_out=2, folds=3)
@@ -65,6 +68,7 @@ def draw_folds(classes: Sequence[int], hold_out: int, folds: int, seed: int = 0)
     for name, value in (("hold-out", hold_out), ("folds", folds)):
         if value < 1:
             raise InputError(f"expected at least 1, got {value}", field=f"--{name}")
+    check_seeds([seed])
     if hold_out >= len(classes):
         problem = f"expected fewer than the {len(classes)} classes that have clips to train and to test, got {hold_out}"
         raise InputError(problem, field="--hold-out", fix="Some classes must be left to train on.")
@@ -93,7 +97,9 @@ def plan_folds(
     modalities: Sequence[str] = (),
     vectors: Sequence[str] = ("given", "shuffled"),
 ) -> list[FoldRun]:
-    """All runs, fold by fold; the training of fold i has the seed ``seed + i``.
+    """All runs, fold by fold.
+
+    The training of fold i has the seed ``seed + i``.
 
     Args:
         config: See :func:`pyskl_semloss.sweep.plan.plan_runs`.
@@ -141,7 +147,7 @@ class FoldDescriber(Describer):
         self.class_names, self.transforms = list(class_names), list(transforms)
 
     def vectors_file(self, run: Run) -> Path | None:
-        """Where the label vectors that are made for a run lie; None where they are the config's."""
+        """File of a run's own label vectors; None where they are the config's."""
         drawn = run.setting.vectors in CONTROLS or self.transforms
         return self.out / "label_vectors" / f"{run.name}.npz" if drawn else None
 
@@ -151,9 +157,8 @@ class FoldDescriber(Describer):
         seen = str([label for label in range(len(self.class_names)) if label not in held_out]).replace(" ", "")
         options = [f"model.cls_head.seen_classes={seen}"]
         for use in ("train", "val"):
-            dataset, place = (config.get(f"{use}_dataloader") or {}).get("dataset"), f"{use}_dataloader.dataset"
-            if dataset is not None:
-                options.append(f"{_keypoint_dataset(dataset, place, run.config)[1]}.only_classes={seen}")
+            if (config.get(f"{use}_dataloader") or {}).get("dataset") is not None:
+                options.append(f"{_keypoint_dataset(config, use, run.config)[1]}.only_classes={seen}")
         return [*super().all_options(run), *options]
 
     def describe(self, run: Run) -> dict[str, Any]:
@@ -213,8 +218,9 @@ def read_labels(config: Mapping[str, Any], use: str, file: Path) -> tuple[LabelV
         file: Of the config, for messages.
 
     Raises:
-        InputError: The model has no semantic branch; the label vectors or the clips cannot be read; a label is not
-            below the number of classes; or the data set is none of ours.
+        InputError: The model has no semantic branch; the label vectors or the clips cannot be read; the vectors were
+            transformed with the names of all classes; a label is not below the number of classes; the data set is none
+            of ours; or the config leaves classes out itself.
     """
     head = (config.get("model") or {}).get("cls_head") or {}
     given = head.get("label_vectors")
@@ -224,11 +230,19 @@ def read_labels(config: Mapping[str, Any], use: str, file: Path) -> tuple[LabelV
     if not os.path.isfile(given):
         raise missing_file(given, file, "model.cls_head.label_vectors")
     vectors = LabelVectors.load(given)
-    place = f"{use}_dataloader.dataset"
-    dataset, place = _keypoint_dataset((config.get(f"{use}_dataloader") or {}).get("dataset"), place, file)
+    if transforms := vectors.notes.get("transform"):
+        problem = f"the vectors were transformed ({short_repr(transforms)}) with the names of all classes"
+        fix = "Give them without a transform; --transform fits it to the trained names of each fold."
+        raise InputError(problem, file=given, field="notes.transform", fix=fix)
+    dataset, field = _keypoint_dataset(config, use, file)
+    chosen = (("model.cls_head.seen_classes", head.get("seen_classes")),
+              (f"{field}.only_classes", dataset.get("only_classes")))  # fmt: skip
+    for key, classes in chosen:
+        if classes is not None:
+            raise InputError("each fold sets it", file=file, field=key, fix="Leave it out.")
     path = os.path.join(dataset.get("data_root") or "", dataset.get("ann_file") or "")
     if not os.path.exists(path):
-        raise missing_file(path, file, f"{place}.ann_file")
+        raise missing_file(path, file, f"{field}.ann_file")
     with warnings.catch_warnings():
         # Training and test say it again.
         warnings.simplefilter("ignore")
@@ -242,7 +256,7 @@ def read_labels(config: Mapping[str, Any], use: str, file: Path) -> tuple[LabelV
 
 
 def classes_to_hold_out(names: Sequence[str], train: np.ndarray, test: np.ndarray) -> list[int]:
-    """The classes that have clips to test them with; a class without training clips is refused.
+    """Classes with test clips; a class without training clips is refused.
 
     Args:
         names: The C names.
@@ -263,14 +277,12 @@ def classes_to_hold_out(names: Sequence[str], train: np.ndarray, test: np.ndarra
     return [number for number in range(len(names)) if number in set(test.tolist())]
 
 
-def _keypoint_dataset(dataset: Any, place: str, file: Path) -> tuple[Mapping[str, Any], str]:
-    """The settings of the data set of ours, also within one that repeats it, and their place."""
-    while isinstance(dataset, Mapping):
-        if dataset.get("type") == "KeypointDataset":
-            return dataset, place
-        dataset, place = dataset.get("dataset"), f"{place}.dataset"
-    problem = "expected a KeypointDataset, which can leave classes out"
-    raise InputError(problem, file=file, field=place.removesuffix(".dataset"))
+def _keypoint_dataset(config: Mapping[str, Any], use: str, file: Path) -> tuple[Mapping[str, Any], str]:
+    """The settings of the data set of ours, also within one that repeats it, and their field."""
+    dataset, field = annotated_dataset(config, use)
+    if dataset.get("type") != "KeypointDataset":
+        raise InputError("expected a KeypointDataset, which can leave classes out", file=file, field=field)
+    return dataset, field
 
 
 def _unseen(run: Run) -> tuple[int, ...]:

@@ -25,6 +25,12 @@ _MODALITIES = ("joint", "limb")
 _SWEPT = ("model.cls_head.alpha", "randomness.seed", "work_dir")
 _VECTORS_KEY = "model.cls_head.label_vectors"
 _LOSS_KEY = "model.cls_head.loss"
+_BRANCH_KEYS = (
+    _VECTORS_KEY,
+    _LOSS_KEY,
+    *(f"model.cls_head.{name}" for name in ("branch", "temperature", "rescale", "seen_classes")),
+)
+"""Arguments of the semantic branch, which the head of a baseline refuses."""
 _FIELDS = ("vectors", "alpha", "label_vectors", "transform", "loss", "options")
 
 
@@ -112,7 +118,7 @@ def plan_runs(
     """
     configs = _configs(Path(find_config(os.fspath(config))), modalities)
     settings = settings or crossed_settings(alphas, vectors)
-    _check_seeds(seeds)
+    check_seeds(seeds)
     runs = []
     for seed in dict.fromkeys(seeds):
         for path in configs:
@@ -202,6 +208,8 @@ def _options(name: str, row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     options = row.get("options", {})
     if not isinstance(options, Mapping):
         raise InputError(f"expected {{KEY: VALUE}}, got {short_repr(options)}", field=f"{name}.options")
+    if "loss" in row and _LOSS_KEY in options:
+        raise InputError(f"loss and {_LOSS_KEY} say the same", field=name, fix="Leave one of them out.")
     if "loss" in row:
         options = {_LOSS_KEY: row["loss"], **options}
     for key, value in options.items():
@@ -233,7 +241,7 @@ def run_options(run: Run, options: Sequence[str], vectors_file: str | None = Non
 
     Args:
         run: The run.
-        options: The user's, ``KEY=VALUE``. A baseline has no label vectors, so an option that names them is left out.
+        options: The user's, ``KEY=VALUE``. A baseline has no semantic branch, so its options are left out.
         vectors_file: Label vectors in the place of the config's.
 
     Raises:
@@ -244,10 +252,11 @@ def run_options(run: Run, options: Sequence[str], vectors_file: str | None = Non
         if not equals or not key:
             raise InputError(f"expected KEY=VALUE, got {option!r}", field="--cfg-options")
         if key in _SWEPT:
-            raise InputError(f"{key} is set by the sweep", field="--cfg-options", fix="Use --alpha, --seeds, --out.")
+            fix = "Use the options for alpha, seed and --out."
+            raise InputError(f"{key} is set by the sweep", field="--cfg-options", fix=fix)
     own = [f"{key}={value}" for key, value in run.setting.options]
     if run.setting.alpha is None:
-        return [*(option for option in options if option.partition("=")[0] != _VECTORS_KEY), *own]
+        return [*(option for option in options if option.partition("=")[0] not in _BRANCH_KEYS), *own]
     vectors = [] if vectors_file is None else [f"{_VECTORS_KEY}={vectors_file}"]
     return [*options, *own, f"model.cls_head.alpha={number(run.setting.alpha)}", *vectors]
 
@@ -293,7 +302,12 @@ def _check_alpha(alpha: float, field: str = "alpha") -> None:
         raise InputError(f"expected numbers that are not negative, got {alpha}", field=field)
 
 
-def _check_seeds(seeds: Sequence[int]) -> None:
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Check that there are seeds, each from 0 to 2**32 - 1.
+
+    Raises:
+        InputError: One is out of range, or there is none.
+    """
     for seed in seeds:
         if not 0 <= seed < 2**32:
             raise InputError(f"expected whole numbers from 0 to {2**32 - 1}, got {seed}", field="seeds")

@@ -23,6 +23,7 @@ from pyskl_semloss.sweep.settings import (
     SETTINGS_FILE,
     Describer,
     advice,
+    check_comparable,
     check_folder,
     check_others,
 )
@@ -78,12 +79,15 @@ def check_runs(runs: Sequence[Run], describer: Describer) -> dict[Run, str]:
     """State of every run, as :func:`pyskl_semloss.sweep.settings.check_folder` names it; nothing is written.
 
     Raises:
-        InputError: A config, a file, or a folder of other settings.
+        InputError: A config, a file, a folder of other settings, or runs that cannot be compared with each other.
     """
-    states = {}
+    states: dict[Run, str] = {}
+    first: dict[str, Any] = {}
     for run in runs:
         settings = describer.describe(run)
+        first = first or settings
         states[run] = check_folder(describer.out / run.name, settings)
+        check_comparable(first, settings, describer.out / runs[0].name)
         check_others(describer.out, settings)
     return states
 

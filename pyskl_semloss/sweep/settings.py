@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pyskl_semloss.annotations.store import HEAD, is_store
 from pyskl_semloss.datasets.commands import missing_file
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.io.files import sha256
@@ -33,6 +34,7 @@ _CONTENT = (
 _VECTORS = "model.cls_head.label_vectors"
 _SHARED = ("epochs", "data")
 _OWN = ("model", "setting", "vectors", "alpha", "seed", "label_vectors", "unseen", "transform")
+_OF_VECTORS = ("label_vectors", "transform", "held_out")
 
 
 class Describer:
@@ -75,14 +77,18 @@ class Describer:
             InputError: The config cannot be used, or a file that it names is not there.
         """
         config = self._config(run)
-        data = {}
+        data: dict[str, str] = {}
+        of_seed: list[str] = []
         for key in ("train", "val", "test"):
-            dataset = (config.get(f"{key}_dataloader") or {}).get("dataset") or {}
+            dataset, field = annotated_dataset(config, key)
             if dataset.get("ann_file"):
-                path = fill_seed(os.path.join(dataset.get("data_root") or "", dataset["ann_file"]), run)
-                data[key] = self._hash(path, run, f"{key}_dataloader.dataset.ann_file")
+                path = os.path.join(dataset.get("data_root") or "", dataset["ann_file"])
+                data[key] = self._hash(fill_seed(path, run), run, f"{field}.ann_file")
+                of_seed += [f"data.{key}"] * (fill_seed(path, run) != path)
         content = _without_paths(config)
         setting = run.setting
+        if setting.alpha is not None and fill_seed(given := self._given_template(run), run) != given:
+            of_seed.append("label_vectors")
         return {
             "model": run.model,
             "setting": setting.name or None,
@@ -94,6 +100,7 @@ class Describer:
             "label_vectors": None if setting.alpha is None else self._hash(self._given(run), run, _VECTORS),
             "transform": list(setting.transform) or None,
             "options": [key for key, _ in setting.options],
+            "of_seed": of_seed,
             "config_file": str(run.config),
             "config_sha256": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
             "config": content,
@@ -122,6 +129,10 @@ class Describer:
         return self._configs[key]
 
     def _given(self, run: Run) -> str:
+        return fill_seed(self._given_template(run), run)
+
+    def _given_template(self, run: Run) -> str:
+        """Path of the given label vectors, with ``{seed}`` where they vary with the seed."""
         head = (self._config(run).get("model") or {}).get("cls_head") or {}
         value = head.get("label_vectors")
         if not isinstance(value, str):
@@ -133,14 +144,16 @@ class Describer:
             )
         own = run.setting.label_vectors
         if own is None:
-            return fill_seed(value, run)
+            return value
         return own if os.path.dirname(own) else os.path.join(os.path.dirname(value), own)
 
     def _hash(self, path: str, run: Run, field: str) -> str:
         if path not in self._hashes:
-            if not os.path.isfile(path):
+            # The head of a store has the hash of what it was made of.
+            file = os.path.join(path, HEAD) if is_store(path) else path
+            if not os.path.isfile(file):
                 raise missing_file(path, run.config, field)
-            self._hashes[path] = sha256(path)
+            self._hashes[path] = sha256(file)
         return self._hashes[path]
 
 
@@ -171,25 +184,62 @@ def check_folder(folder: Path, settings: Mapping[str, Any]) -> str:
 
 
 def check_others(out: Path, settings: Mapping[str, Any]) -> None:
-    """Refuse a run that another of the same sweep folder cannot be compared with.
+    """Refuse a run that cannot be compared with another of the folder.
 
     Raises:
-        InputError: A run there has other epochs or data, or the same config with another content.
+        InputError: As :func:`check_comparable`.
     """
     for path in sorted(out.glob(f"*/{SETTINGS_FILE}")):
         other = read_record(path, advice(path.parent)) or {}
-        keys = [*_SHARED, *(["config"] if _same_config(other, settings) else [])]
-        options = {*(other.get("options") or ()), *(settings.get("options") or ())}
-        changes = differences(_without_options(other, options), _without_options(settings, options), keys)
-        if changes:
-            fix = "Give the same settings, or another folder with --out."
-            raise InputError(f"a run there has other settings: {'; '.join(changes)}", file=path.parent, fix=fix)
+        check_comparable(other, settings, path.parent)
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
-    """Differing settings in words, at most four."""
+def check_comparable(other: Mapping[str, Any], settings: Mapping[str, Any], folder: Path) -> None:
+    """Refuse two runs of one table that cannot be compared.
+
+    Files whose path contains the seed may differ between seeds.
+
+    Args:
+        other: Settings of a run.
+        settings: Settings of another.
+        folder: Folder of the first, for the message.
+
+    Raises:
+        InputError: They have other epochs or data; the same config with another content; the same named setting with
+            another meaning; or, without names, other label vectors, transforms or numbers of classes held out.
+    """
+    keys = [*_SHARED, *(["config"] if _same_config(other, settings) else [])]
+    options = {*(other.get("options") or ()), *(settings.get("options") or ())}
+    if settings.get("setting") and _same_name(other, settings):
+        keys += ["vectors", "alpha", *_OF_VECTORS]
+        options = set()
+    elif _same_name(other, settings) and _same_config(other, settings):
+        keys += _OF_VECTORS
+    varying: set[str] = set()
+    if other.get("seed") != settings["seed"]:
+        varying = {*(other.get("of_seed") or ()), *(settings.get("of_seed") or ())}
+    old, new = (
+        {**_without_options(each, options), "held_out": len(each.get("unseen") or ())} for each in (other, settings)
+    )
+    changes = differences(old, new, keys, varying)
+    if changes:
+        fix = "Give the same settings, or another folder with --out."
+        raise InputError(f"a run there has other settings: {'; '.join(changes)}", file=folder, fix=fix)
+
+
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], keys: Sequence[str], varying: Collection[str] = ()
+) -> list[str]:
+    """Differing settings in words, at most four.
+
+    Args:
+        old: Settings of a run.
+        new: Settings of another.
+        keys: What is compared.
+        varying: Dotted keys that may differ.
+    """
     there, now = (flatten({key: settings.get(key) for key in keys}) for settings in (old, new))
-    changed = [key for key in {**there, **now} if there.get(key) != now.get(key)]
+    changed = [key for key in {**there, **now} if key not in varying and there.get(key) != now.get(key)]
     shown = [f"{key} {short_json(there.get(key))} there, {short_json(now.get(key))} now" for key in changed[:4]]
     return shown + ([f"{len(changed) - 4} more"] if len(changed) > 4 else [])
 
@@ -201,6 +251,10 @@ def advice(folder: Path) -> str:
 
 def _same_config(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return old.get("model") == new["model"] and (old.get("alpha") is None) == (new["alpha"] is None)
+
+
+def _same_name(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return old.get("model") == new["model"] and old.get("setting") == new.get("setting")
 
 
 def _without_options(settings: Mapping[str, Any], options: Iterable[str]) -> dict[str, Any]:
@@ -219,7 +273,22 @@ def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
         head.pop(key, None)
     (content.get("randomness") or {}).pop("seed", None)
     for key in ("train", "val", "test"):
-        dataset = (content.get(f"{key}_dataloader") or {}).get("dataset") or {}
+        dataset, _ = annotated_dataset(content, key)
         for path in ("ann_file", "data_root"):
             dataset.pop(path, None)
     return content
+
+
+def annotated_dataset(config: Mapping[str, Any], use: str) -> tuple[dict[str, Any], str]:
+    """Settings of the data set with the annotation file, and their field.
+
+    The data set may stand within one that repeats it.
+
+    Args:
+        config: The config with its bases.
+        use: ``"train"``, ``"val"`` or ``"test"``.
+    """
+    dataset, field = (config.get(f"{use}_dataloader") or {}).get("dataset") or {}, f"{use}_dataloader.dataset"
+    while not dataset.get("ann_file") and isinstance(dataset.get("dataset"), Mapping):
+        dataset, field = dataset["dataset"], f"{field}.dataset"
+    return dataset, field

@@ -213,7 +213,7 @@ def write_results(out: Path, order: Sequence[str] = (), references: Sequence[str
         The files written.
 
     Raises:
-        InputError: There is no finished run, or none of a reference.
+        InputError: There is no finished run, or a reference is neither in ``order`` nor finished.
     """
     results = collect(out)
     if not results:
@@ -224,6 +224,9 @@ def write_results(out: Path, order: Sequence[str] = (), references: Sequence[str
     texts = {"table.md": markdown(table) + differences_markdown(compared), "table.csv": csv_text(table)}
     if compared:
         texts["differences.csv"] = differences_csv(compared)
+    else:
+        # Those of an earlier call are of fewer runs than the table.
+        (out / "differences.csv").unlink(missing_ok=True)
     for name, text in texts.items():
         with result_file(out / name, "w", encoding="utf-8") as stream:
             stream.write(text)

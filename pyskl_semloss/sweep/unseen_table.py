@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import statistics
 import warnings
 from collections import defaultdict
@@ -54,12 +55,13 @@ _KINDS = {False: "among all names", True: "zero-shot"}
 
 @dataclass
 class Group:
-    """The runs of one model and one kind of label vectors, over the folds.
+    """Runs of a model and a kind of label vectors, over the folds.
 
     Attributes:
         model: Such as ``joint``.
         vectors: What the label vectors are.
         alpha: Weight of the semantic loss.
+        runs: Names of the runs' folders.
         folds: The classes that each run held out, by name.
         values: Metric -> its value in each run, as fractions.
         confusions: Zero-shot or not -> (true name, predicted name) -> clips.
@@ -69,6 +71,7 @@ class Group:
     model: str
     vectors: str
     alpha: float
+    runs: list[str] = field(default_factory=list)
     folds: list[list[str]] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     confusions: dict[bool, dict[tuple[str, str], int]] = field(
@@ -86,7 +89,10 @@ class Group:
         return statistics.stdev(values) if len(values) > 1 else None
 
     def most_confused(self, zero_shot: bool) -> list[dict[str, Any]]:
-        """Pairs of names by how many clips of the first are taken for the second, most first; then by their share."""
+        """Confused names, the most frequent first.
+
+        Of equally frequent ones the first has the larger share of its class's clips.
+        """
         pairs = sorted(self.confusions[zero_shot].items(), key=lambda item: (-item[1], self.clips[item[0][0]], item[0]))
         return [
             {"true": true, "predicted": best, "count": count, "clips": self.clips[true],
@@ -95,14 +101,16 @@ class Group:
         ]  # fmt: skip
 
     def opposite_share(self, zero_shot: bool) -> float | None:
-        """Share of the mistakes that are of a name for its opposite; None without mistakes."""
+        """Share of opposites among the mistakes; None without mistakes."""
         pairs = self.most_confused(zero_shot)
         total = sum(pair["count"] for pair in pairs)
         return sum(pair["count"] for pair in pairs if pair["opposites"]) / total if total else None
 
 
 def fold_numbers(scores: Scores, unseen: Sequence[int], seen_bias: float = 0.0) -> dict[str, float]:
-    """The numbers of one run, as fractions: by the nearest name, by the classifier on trained classes, and joined.
+    """Numbers of a run, as fractions.
+
+    They are by the nearest name, by the classifier on trained classes, and joined.
 
     Args:
         scores: Of the test, with the cosines to all C names.
@@ -117,14 +125,20 @@ def fold_numbers(scores: Scores, unseen: Sequence[int], seen_bias: float = 0.0) 
     numbers = unseen_metrics(calibrated(cosine, np.flatnonzero(~hidden), seen_bias), scores.label, unseen)
     numbers["chance"] = 1 / len(unseen)
     of_seen = (scores.label >= 0) & ~hidden[scores.label]
-    among = np.where(hidden, -1.0, scores.score)
+    among = np.where(hidden, scores.score.min() - 1, scores.score)
     numbers["classifier_seen"] = top_k_accuracy(among[of_seen], scores.label[of_seen], 1) or 0.0
     joined = unseen_metrics(joined_probabilities(scores, hidden, seen_bias), scores.label, unseen)
     return numbers | {f"joined_{name}": joined[name] for name in ("seen", "unseen", "harmonic")}
 
 
 def joined_probabilities(scores: Scores, hidden: np.ndarray, seen_bias: float = 0.0) -> np.ndarray:
-    """(N, C) as a prediction with further names gives them, if the hidden classes (C,) were those."""
+    """Probabilities (N, C) of a prediction with the hidden classes as further names.
+
+    Args:
+        scores: Of the test, with the cosines to all C names.
+        hidden: (C,) whether a class was held out.
+        seen_bias: Subtracted from the cosines of the trained names.
+    """
     order = np.argsort(hidden, kind="stable")
     trained = scores.score[:, ~hidden].astype(np.float64)
     trained /= np.maximum(trained.sum(1, keepdims=True), 1e-12)
@@ -134,31 +148,39 @@ def joined_probabilities(scores: Scores, hidden: np.ndarray, seen_bias: float = 
 
 
 def groups(out: Path, seen_bias: float = 0.0) -> list[Group]:
-    """The finished runs below a folder by model, label vectors and alpha; the controls behind the given vectors.
+    """Finished runs below a folder by model, label vectors and alpha.
 
-    A run whose score file is damaged or gone is left out with a warning.
+    The given vectors stand before the controls. A run whose score file is damaged or gone is left out with a warning.
     """
-    found: dict[tuple[str, str, float], Group] = {}
-    failed = []
-    for done in collect(out):
+    table: dict[tuple[str, str, float], Group] = {}
+    failed: dict[str, str] = {}
+    for done in sorted(collect(out), key=lambda run: _fold_number(run["name"])):
         unseen, names = done.get("unseen"), done.get("class_names")
         try:
             if not (isinstance(unseen, list) and isinstance(names, list) and unseen):
                 raise InputError("it is no run that holds classes out", file=out / done["name"])
             scores = Scores.load(out / done["name"] / done["score_file"])
             numbers = fold_numbers(scores, unseen, seen_bias)
-        except (InputError, KeyError):
-            failed.append(done["name"])
+        except (InputError, KeyError) as error:
+            failed[done["name"]] = str(error)
             continue
         key = (done["model"], done["vectors"], float(done["alpha"] or 0))
-        group = found.setdefault(key, Group(*key))
+        group = table.setdefault(key, Group(*key))
+        group.runs.append(done["name"])
         group.folds.append([names[label] for label in unseen])
         for metric, value in numbers.items():
             group.values[metric].append(value)
         _count(group, scores, unseen, names, seen_bias)
     if failed:
-        warnings.warn(f"{len(failed)} runs are left out: {', '.join(failed[:3])}", stacklevel=2)
-    return sorted(found.values(), key=lambda group: (group.model, group.vectors != "given", group.vectors, group.alpha))
+        shown, reason = ", ".join(list(failed)[:3]), next(iter(failed.values()))
+        warnings.warn(f"{len(failed)} runs are left out: {shown}; the first: {reason}", stacklevel=2)
+    return sorted(table.values(), key=lambda group: (group.model, group.vectors != "given", group.vectors, group.alpha))
+
+
+def _fold_number(run: str) -> int:
+    """Number of the fold in the name of a run's folder; -1 without one."""
+    match = re.match(r"fold(\d+)", run)
+    return int(match[1]) if match else -1
 
 
 def _count(group: Group, scores: Scores, unseen: Sequence[int], names: Sequence[str], seen_bias: float) -> None:
@@ -179,7 +201,7 @@ def _cosine(scores: Scores) -> np.ndarray:
 
 
 def markdown(table: Sequence[Group], seen_bias: float = 0.0) -> str:
-    """The table as Markdown, in percent, with the most frequent confusions of unseen classes below it."""
+    """Table as Markdown, in percent, and the most frequent confusions below it."""
     head = ["", "label vectors", "alpha", "folds", *METRICS.values()]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for group in table:
@@ -210,16 +232,19 @@ def _confusion_lines(group: Group, zero_shot: bool, title: str) -> list[str]:
 
 
 def csv_text(table: Sequence[Group]) -> str:
-    """The table as CSV, in fractions: a row for each fold, then mean and standard deviation."""
+    """Table as CSV, in fractions.
+
+    Each fold has a row; mean and standard deviation follow.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     metrics = [*METRICS, *FURTHER]
     writer.writerow(["model", "vectors", "alpha", "row", "held_out", *metrics])
     for group in table:
         start = [group.model, group.vectors, number(group.alpha)]
-        for place, names in enumerate(group.folds):
-            row = [group.values[metric][place] for metric in metrics]
-            writer.writerow([*start, f"fold {place}", "; ".join(names), *row])
+        for index, (run, names) in enumerate(zip(group.runs, group.folds, strict=True)):
+            row = [group.values[metric][index] for metric in metrics]
+            writer.writerow([*start, f"fold {_fold_number(run)}", "; ".join(names), *row])
         writer.writerow([*start, "mean", "", *(group.mean(metric) for metric in metrics)])
         writer.writerow([*start, "deviation", "", *(group.deviation(metric) for metric in metrics)])
     return stream.getvalue()
@@ -279,5 +304,5 @@ def _as_json(group: Group) -> dict[str, Any]:
     }
     return {
         "model": group.model, "vectors": group.vectors, "alpha": group.alpha, "n": len(group.folds),
-        "unseen": group.folds, "metrics": metrics, "confusions": confusions,
+        "runs": group.runs, "unseen": group.folds, "metrics": metrics, "confusions": confusions,
     }  # fmt: skip

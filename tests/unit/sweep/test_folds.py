@@ -18,7 +18,7 @@ from pyskl_semloss.sweep.folds import (
     read_labels,
     transformed_for,
 )
-from pyskl_semloss.sweep.settings import check_folder
+from pyskl_semloss.sweep.settings import check_folder, check_others
 
 NAMES = ["swipe left", "swipe right", "draw x", "draw circle", "sit down"]
 
@@ -53,6 +53,8 @@ def test_numbers_that_cannot_be_are_refused():
     for hold_out, folds, said in ((5, 1, "fewer than the 5 classes"), (0, 1, "at least 1, got 0"), (2, 0, "at least")):
         with pytest.raises(InputError, match=said):
             draw_folds(range(5), hold_out, folds)
+    with pytest.raises(InputError, match=r"seeds.*got -1"):
+        draw_folds(range(5), 2, 1, seed=-1)
 
 
 def test_classes_without_clips():
@@ -156,6 +158,13 @@ def test_a_folder_of_other_classes_or_transforms_is_refused(place):
         check_folder(folder, describer_of(place).describe(other))
     with pytest.raises(InputError, match=r'transform \[\] there, \["centred"\] now'):
         check_folder(folder, describer_of(place, ["centred"]).describe(runs[0]))
+    # Another seed has another folder, but stands in the same row of the table.
+    more = plan_folds(place / "joint.py", [(0, 2), (3,)], alpha=3.0, seed=5, vectors=["given"])
+    check_others(place / "out", describer_of(place).describe(more[0]))
+    with pytest.raises(InputError, match=r'transform \[\] there, \["centred"\] now'):
+        check_others(place / "out", describer_of(place, ["centred"]).describe(more[0]))
+    with pytest.raises(InputError, match="held_out 2 there, 1 now"):
+        check_others(place / "out", describer_of(place).describe(more[1]))
 
 
 def test_labels_are_read_and_what_is_not_there_is_named(place):
@@ -163,6 +172,17 @@ def test_labels_are_read_and_what_is_not_there_is_named(place):
     assert vectors.class_names == tuple(NAMES) and np.bincount(labels).tolist() == [3, 3, 2, 2, 2]
     with pytest.raises(InputError, match="joint.py.*has no semantic branch.*SemanticEmbeddingHead"):
         read_labels(config_of(place, model={"cls_head": {"type": "I3DHead"}}), "train", place / "joint.py")
+    loader = config_of(place)["train_dataloader"]
+    loader["dataset"]["only_classes"] = [0, 1]
+    with pytest.raises(InputError, match=r"train_dataloader\.dataset\.only_classes.*each fold sets it"):
+        read_labels(config_of(place, train_dataloader=loader), "train", place / "joint.py")
+    head = {**config_of(place)["model"]["cls_head"], "seen_classes": [0, 1]}
+    with pytest.raises(InputError, match=r"model\.cls_head\.seen_classes.*each fold sets it"):
+        read_labels(config_of(place, model={"cls_head": head}), "train", place / "joint.py")
+    transform(vectors, ["centred"]).save(place / "centred.npz")
+    head = {**config_of(place)["model"]["cls_head"], "label_vectors": str(place / "centred.npz")}
+    with pytest.raises(InputError, match=r"centred\.npz.*transformed.*with the names of all classes.*--transform"):
+        read_labels(config_of(place, model={"cls_head": head}), "train", place / "joint.py")
     (place / "data.pkl").unlink()
     with pytest.raises(InputError, match="train_dataloader.dataset.ann_file"):
         read_labels(config_of(place), "train", place / "joint.py")

@@ -112,7 +112,8 @@ def test_commands_and_options(place):
     ours = [sys.executable, "-m", "pyskl_semloss"]
     assert train_command(given, settings, Tools())[:5] == [*ours, "train", "j.py"]
     assert test_command(given, settings, Tools(), "c.pth")[:6] == [*ours, "test", "j.py", "c.pth"]
-    assert run_options(base, options) == ["a.b=1"], "a baseline has no label vectors"
+    branch = ["model.cls_head.loss=cosine", "model.cls_head.rescale=True"]
+    assert run_options(base, [*options, *branch]) == ["a.b=1"], "a baseline has no semantic branch"
     assert settings.all_options(shuffled)[-2:] == ["model.cls_head.alpha=0.5", f"model.cls_head.label_vectors={made}"]
     assert train_command(base, describer(place, epochs=None), tools)[-1] == "--resume"
     for option, message in (("model.cls_head.alpha=3", "set by the sweep"), ("work_dir=x", "set by the sweep"),
@@ -207,6 +208,17 @@ def test_foreign_checkpoints_and_exchanged_scores_are_refused(place):
     Scores(np.array(["a"]), rng.dirichlet(np.ones(4), 1), np.array([0])).save(folder / "test_scores.npz")
     with pytest.raises(InputError, match="not the file that the numbers"):
         sweep(place, runs)
+
+
+def test_a_store_counts_by_its_head(place):
+    store = place / "store"
+    store.mkdir()
+    (store / "store.json").write_text('{"sha256": "a"}')
+    loader = {"dataset": {"ann_file": str(store)}}
+    (run,) = plan_runs(place / "joint.py", alphas=[1], seeds=[0], vectors=["given"])
+    before = describer(place, train_dataloader=loader).describe(run)["data"]
+    (store / "store.json").write_text('{"sha256": "b"}')
+    assert before != describer(place, train_dataloader=loader).describe(run)["data"]
 
 
 def test_missing_files_are_named_before_anything_runs(place):
@@ -375,3 +387,48 @@ def test_an_interrupted_sweep_ends_its_training(place):
     pid = int(next(line for line in log if line.startswith("pid ")).split()[1])
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_file_for_each_seed_goes_on_after_an_interruption(place):
+    for seed in (0, 1):
+        (place / f"data{seed}.pkl").write_bytes(b"clips of %d" % seed)
+    dataset = {"type": "RepeatDataset", "dataset": {"ann_file": str(place / "data{seed}.pkl")}}
+    loader = {"dataset": dataset, "batch_size": 16}
+    runs = plan_runs(place / "joint.py", alphas=[1], seeds=[0, 1], vectors=["given"])
+    assert sweep(place, runs[:1], train_dataloader=loader)[0] == {}
+    assert list(check_runs(runs, describer(place, train_dataloader=loader)).values()) == ["finished", "new"]
+    (place / "data0.pkl").write_bytes(b"others")
+    with pytest.raises(InputError, match="data.train"):
+        check_runs(runs[:1], describer(place, train_dataloader=loader))
+
+
+def test_other_seeds_of_a_row_have_its_settings(place):
+    labels = ["touch face", "fold arms", "cross legs", "rub hands"]
+    build_label_vectors(labels, "hash:5:3").save(place / "other.npz")
+    (first,) = plan_runs(place / "joint.py", seeds=[0], settings=settings_of(place, "a: {alpha: 1}"))
+    (plain,) = plan_runs(place / "joint.py", alphas=[1], seeds=[0], vectors=["given"])
+    assert sweep(place, [first, plain])[0] == {}
+    for fields, message in [("alpha: 2", "alpha 1.0 there, 2.0 now"), ("alpha: 1, vectors: random", "vectors"),
+                            ("alpha: 1, transform: [centred]", "transform null there"),
+                            ("alpha: 1, label_vectors: other.npz", "label_vectors")]:  # fmt: skip
+        later = plan_runs(place / "joint.py", seeds=[1], settings=settings_of(place, f"a: {{{fields}}}"))
+        with pytest.raises(InputError, match=f"a run there has other settings: {message}"):
+            check_runs(later, describer(place))
+    another = plan_runs(place / "joint.py", seeds=[1], settings=settings_of(place, "b: {alpha: 2, vectors: random}"))
+    assert list(check_runs(another, describer(place)).values()) == ["new"]
+    build_label_vectors(labels, "hash:5:4").save(place / "v.npz")
+    later = plan_runs(place / "joint.py", alphas=[1], seeds=[1], vectors=["shuffled"])
+    with pytest.raises(InputError, match="a run there has other settings: label_vectors"):
+        check_runs(later, describer(place))
+
+
+def test_settings_that_cannot_be_compared_are_refused_before_anything_runs(place):
+    runs = plan_runs(place / "joint.py", seeds=[0], settings=settings_of(
+        place, "a: {alpha: 1}\nb: {alpha: 1, options: {train_cfg: 7}}"))  # fmt: skip
+    plan = describer(place, epochs=None)
+    read = plan._read_config
+    plan._read_config = lambda path, options: {
+        **read(path, options), "train_cfg": {"max_epochs": 7 if "train_cfg=7" in options else 18}
+    }  # fmt: skip
+    with pytest.raises(InputError, match="a_seed0_joint.*epochs 18 there, 7 now"):
+        check_runs(runs, plan)

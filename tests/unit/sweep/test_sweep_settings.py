@@ -111,7 +111,7 @@ def test_differences_from_a_reference_are_paired_by_seed(tmp_path):
         paired_differences(results, tmp_path, ["c"])
     assert paired_differences(results, tmp_path, ["c"], ["c", "a"]) == [], "it is planned, but no run has finished yet"
     (tmp_path / "b_seed0_joint" / "test_scores.npz").write_bytes(b"PK")
-    with pytest.warns(UserWarning, match="1 pairs of settings could not be compared: b and none"):
+    with pytest.warns(UserWarning, match="1 pairs of settings could not be compared: b and none; the first: .*npz"):
         assert len(paired_differences(results, tmp_path)) == 2
 
 
@@ -131,6 +131,7 @@ def test_the_table_of_named_settings(tmp_path):
     assert row["setting"] == "b" and row["seeds"] == "0 1" and float(row["top1_difference"]) == pytest.approx(0.14)
     assert float(row["top1_low"]) == first["metrics"]["top1"]["low"]
     assert write_results(tmp_path)[2].name == "table.json", "without references no differences"
+    assert not (tmp_path / "differences.csv").exists(), "none of an earlier call"
     assert differences_markdown([]) == "" and differences_csv([]).count("\n") == 1
 
 

@@ -106,11 +106,32 @@ def test_the_files_have_every_fold_and_the_confusions(out):
     assert "joint shuffled 0.0" in standing(out)
 
 
+def test_rows_have_the_number_of_their_fold(out):
+    (out / "fold0" / "done.json").unlink()
+    finish(out, "fold10", scores_of([0, 1], [0, 1]), [0])
+    finish(out, "fold2", scores_of([0, 1], [0, 1]), [1])
+    table, _, _ = write_unseen_results(out)
+    rows = list(csv.DictReader(table.with_suffix(".csv").read_text().splitlines()))
+    assert [(row["row"], row["held_out"]) for row in rows[:3]] == [
+        ("fold 1", "draw x; draw circle"), ("fold 2", "swipe right"), ("fold 10", "swipe left"),
+    ]  # fmt: skip
+
+
+def test_the_classifier_may_have_logits(out):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(-9, 1, (40, 4))
+    label = np.arange(40) % 4
+    scores = Scores(np.array([f"c{n}" for n in range(40)]), logits, label, semantic_cosine=rng.uniform(-1, 1, (40, 4)))
+    seen = np.isin(label, [1, 3])
+    expected = (np.where(logits[:, 1] > logits[:, 3], 1, 3) == label)[seen].mean()
+    assert fold_numbers(scores, [0, 2])["classifier_seen"] == pytest.approx(expected)
+
+
 def test_runs_that_cannot_be_used_are_left_out_and_said(out, tmp_path):
     plain = Scores(np.array(["a", "b"]), np.full((2, 4), 0.25), np.array([0, 1]))
     finish(out, "plain", plain, [0])
     finish(out, "sweep", scores_of([0, 1], [0, 1]), None)
-    with pytest.warns(UserWarning, match="2 runs are left out: plain, sweep"):
+    with pytest.warns(UserWarning, match="2 runs are left out: plain, sweep; the first: .*no semantic branch"):
         (group,) = groups(out)
     assert len(group.folds) == 2
     with pytest.raises(InputError, match="there is no finished run"):

@@ -69,7 +69,10 @@ class Prediction:
         return ranked(self.scores.score, self.class_names, count)
 
     def nearest(self, count: int = 5) -> list[tuple[tuple[str, float], ...]]:
-        """Classes nearest to each clip's embedding with their cosines; empty without branch."""
+        """Classes nearest to each clip's embedding with their cosines; empty without branch.
+
+        A ``seen_bias`` of further names is in the probabilities, not in these cosines.
+        """
         cosine = self.scores.semantic_cosine
         return [() for _ in self.scores.sample_id] if cosine is None else ranked(cosine, self.class_names, count)
 
