@@ -90,11 +90,11 @@ def main() -> None:
     problems = {}
     if not args.table_only:
         runs, describer = plan(args)
-        runs = take_shard(runs, args.shard)
+        chosen = take_shard(runs, args.shard)
         if args.dry_run:
-            show_runs(runs, describer)
+            show_runs(chosen, describer)
             return
         reporting = Reporting(write, functools.partial(headline, seen_bias=args.seen_bias),
                               functools.partial(standing, seen_bias=args.seen_bias))  # fmt: skip
-        problems = run_all(runs, describer, Tools(), say, reporting)
+        problems = run_all(chosen, describer, Tools(), say, reporting)
     show_results(args.out, problems, write)
