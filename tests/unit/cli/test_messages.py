@@ -23,6 +23,7 @@ PROGRAMS = [path.stem for path in TOOLS.glob("*.py")] + [
 MISSING = {
     "animate_clip": ("nothing clip --out a.gif", False),
     "app": ("--joint nothing", True),
+    "benchmark/ensembles": ("nothing", False),
     "benchmark/prediction": ("--joint nothing --limb nothing", True),
     "benchmark/segments": ("--joint nothing", True),
     "build_label_vectors": ("--labels nothing --vectors hash --out v.npz", False),
