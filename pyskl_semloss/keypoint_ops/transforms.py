@@ -237,21 +237,25 @@ class KeypointStream(KeypointTransform):
     """Replace points by one of the four inputs of graph networks; to be put before the sampling of frames.
 
     Args:
-        stream: ``"joint"``, ``"bone"``, ``"joint_motion"`` or ``"bone_motion"``.
+        stream: ``"joint"``, ``"bone"``, ``"joint_motion"`` or ``"bone_motion"``; default that of the dataset.
         skeleton: Name or mapping of the layout whose graph says what a bone is; default that of the dataset.
         centre: Index or name of the joint that the bones lead to; default the graph's own.
     """
 
     def __init__(
-        self, stream: str = "joint", skeleton: str | Mapping[str, Any] | None = None, centre: int | str | None = None
+        self,
+        stream: str | None = None,
+        skeleton: str | Mapping[str, Any] | None = None,
+        centre: int | str | None = None,
     ) -> None:
-        ops.check_stream(stream)
+        if stream is not None:
+            ops.check_stream(stream)
         self.stream, self.centre = stream, centre
         self.layout = None if skeleton is None else get_layout(skeleton)
         self._graphs: dict[SkeletonLayout, SkeletonGraph] = {}
 
-    def _graph(self, results: Results) -> SkeletonGraph | None:
-        if not self.stream.startswith("bone"):
+    def _graph(self, results: Results, stream: str) -> SkeletonGraph | None:
+        if not stream.startswith("bone"):
             return None
         layout = _layout_of(results, self.layout, "no layout says which joints a bone joins", "KeypointStream")
         if layout not in self._graphs:
@@ -261,7 +265,8 @@ class KeypointStream(KeypointTransform):
     def transform(self, results: Results) -> Results:
         """Replace the points of one clip."""
         _unit_of(results, "KeypointStream")
-        points = ops.stream(results["keypoint"], results["keypoint_score"], self.stream, self._graph(results))
+        stream = self.stream or results.get("stream", "joint")
+        points = ops.stream(results["keypoint"], results["keypoint_score"], stream, self._graph(results, stream))
         results["keypoint"], results["keypoint_score"] = points
         return results
 

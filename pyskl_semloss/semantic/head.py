@@ -15,6 +15,9 @@ from pyskl_semloss.io.reading import did_you_mean
 from pyskl_semloss.semantic.label_vectors import load_matrix
 from pyskl_semloss.semantic.loss import PAPER_ALPHA, SemanticBranch, SemanticLoss
 
+SEMANTIC_HEADS = ("SemanticEmbeddingHead", "SemanticGCNHead")
+"""Names of the heads with a semantic branch, on both hosts."""
+
 
 class SemanticHeadMixin:
     """Mixin for classification heads: a semantic branch on the pooled feature.

@@ -16,3 +16,8 @@ def tracked_configs(host):
         else [str(path.relative_to(folder)) for path in folder.glob("*/*.py")]
     )
     return sorted(name for name in names if name.endswith(".py") and name[0] != "_" and "fusion" not in Path(name).name)
+
+
+def is_graph_config(name):
+    """Whether a config is of a graph network, not of PoseC3D."""
+    return "gcn" in Path(name).name

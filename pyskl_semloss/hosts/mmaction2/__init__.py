@@ -23,7 +23,13 @@ from pyskl_semloss.hosts.mmaction2.data.packing import PackKeypoints  # noqa: E4
 from pyskl_semloss.hosts.mmaction2.data.seeding import SeedHook  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.data.transforms import GeneratePoseHeatmap  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.config_files import use_shipped_bases  # noqa: E402
-from pyskl_semloss.hosts.mmaction2.model.head import SemanticEmbeddingHead  # noqa: E402
+from pyskl_semloss.hosts.mmaction2.model.graph import (  # noqa: E402
+    CTRGCN,
+    DGSTGCN,
+    GraphPreprocessor,
+    GraphRecognizer,
+)
+from pyskl_semloss.hosts.mmaction2.model.head import SemanticEmbeddingHead, SemanticGCNHead  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.model.recognizer import PoseRecognizer3D  # noqa: E402
 from pyskl_semloss.hosts.mmaction2.training.atomic_checkpoints import WholeCheckpointHook  # noqa: E402
@@ -47,11 +53,15 @@ use_safe_loaders(CheckpointLoader)
 use_shipped_bases(Config)
 
 __all__ = [
+    "CTRGCN",
+    "DGSTGCN",
     "BestSoFarHook",
     "CompactKeypoints",
     "FlipKeypoints",
     "FormatGraphInput",
     "GeneratePoseHeatmap",
+    "GraphPreprocessor",
+    "GraphRecognizer",
     "KeypointDataset",
     "KeypointStream",
     "NormaliseKeypoints",
@@ -66,5 +76,6 @@ __all__ = [
     "ScoreMetric",
     "SeedHook",
     "SemanticEmbeddingHead",
+    "SemanticGCNHead",
     "WholeCheckpointHook",
 ]

@@ -12,7 +12,8 @@ from mmcv.runner import CheckpointLoader  # noqa: E402
 from pyskl_semloss.hosts.checkpoint_loading import use_safe_loaders  # noqa: E402
 from pyskl_semloss.hosts.checkpoints import log_history_globals  # noqa: E402
 from pyskl_semloss.hosts.pyskl.dataset import KeypointDataset  # noqa: E402
-from pyskl_semloss.hosts.pyskl.head import SemanticEmbeddingHead  # noqa: E402
+from pyskl_semloss.hosts.pyskl.graph import use_layout_graphs  # noqa: E402
+from pyskl_semloss.hosts.pyskl.head import SemanticEmbeddingHead, SemanticGCNHead  # noqa: E402
 from pyskl_semloss.hosts.pyskl.torch_compatibility import patch_distributed  # noqa: E402
 from pyskl_semloss.hosts.pyskl.transforms import GeneratePoseHeatmap  # noqa: E402
 from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
@@ -29,6 +30,7 @@ from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
 )
 
 patch_distributed()
+use_layout_graphs()
 # From torch 2.6 on, the host could not read its own checkpoints with a best accuracy, or those of MMAction2.
 torch.serialization.add_safe_globals(log_history_globals())
 use_safe_loaders(CheckpointLoader)
@@ -47,4 +49,5 @@ __all__ = [
     "ResizeKeypoints",
     "SampleKeypointFrames",
     "SemanticEmbeddingHead",
+    "SemanticGCNHead",
 ]

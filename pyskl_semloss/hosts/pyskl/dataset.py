@@ -17,6 +17,7 @@ from pyskl_semloss.heatmap.channels import MODALITIES
 from pyskl_semloss.hosts.faults import clip_in_hand, watch
 from pyskl_semloss.hosts.pyskl.keypoint_cache import KeypointCache
 from pyskl_semloss.io.files import sha256
+from pyskl_semloss.keypoint_ops import check_stream
 from pyskl_semloss.skeletons import get_layout
 
 
@@ -54,6 +55,7 @@ class KeypointDataset(PoseDataset):
         skeleton: Layout name or mapping; the clips must have its joints. ``FlipKeypoints`` and ``GeneratePoseHeatmap``
             use it.
         modality: Modality of ``GeneratePoseHeatmap``, ``"joint"`` or ``"limb"``.
+        stream: Input of ``KeypointStream``, for graph networks.
         num_classes: Refuse labels that are not below it.
         off_image: ``"drop"`` makes points outside the image missing ones, ``"keep"`` leaves them.
         binary_score: Set the score of every known point to 1 and of every missing one, (0, 0), to 0.
@@ -75,6 +77,7 @@ class KeypointDataset(PoseDataset):
         split: str | None = None,
         skeleton: str | Mapping | None = None,
         modality: str = "joint",
+        stream: str = "joint",
         num_classes: int | None = None,
         off_image: str = "keep",
         binary_score: bool = False,
@@ -85,6 +88,7 @@ class KeypointDataset(PoseDataset):
     ) -> None:
         if modality not in MODALITIES:
             raise InputError(f"expected 'joint' or 'limb', got {modality!r}", field="modality")
+        check_stream(stream)
         for name in ("data_prefix", "valid_ratio", "multi_class"):
             if kwargs.get(name):
                 raise InputError(
@@ -102,7 +106,7 @@ class KeypointDataset(PoseDataset):
             raise HostError("memcached=True needs pymemcache; run: pip install pymemcache")
         # The host's own cache unpickles data of any server on the port, so it stays off.
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, memcached=False, **kwargs)
-        self.modality = modality
+        self.modality, self.stream = modality, stream
         watch(self)
 
     def load_annotations(self) -> Sequence[dict[str, Any]]:
@@ -172,7 +176,8 @@ class KeypointDataset(PoseDataset):
         """Pipeline result of a clip; errors name the clip."""
         with clip_in_hand(self, idx):
             results = self._clip(idx)
-            results |= {"modality": self.modality, "start_index": self.start_index, "test_mode": self.test_mode}
+            results |= {"modality": self.modality, "stream": self.stream}
+            results |= {"start_index": self.start_index, "test_mode": self.test_mode}
             if self.layout is not None:
                 results["skeleton"] = self.layout
             return self.pipeline(results)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from helpers import ROOT
-from helpers.tracked_configs import tracked_configs
+from helpers.tracked_configs import is_graph_config, tracked_configs
 from pyskl_semloss.annotations import AnnotationSet, Clip, write_annotations
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.skeletons import get_layout
+from pyskl_semloss.skeletons import get_layout, skeleton_graph
 
 try:
     import torch
@@ -59,7 +59,42 @@ def test_there_are_configs_for_every_data_set_and_modality():
     assert {"own/joint.py", "own/limb.py"} <= set(CONFIGS) and (FOLDER / "own" / "fusion.py").is_file()
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", [name for name in CONFIGS if is_graph_config(name)])
+def test_every_graph_network_builds_on_our_layout_trains_a_step_and_tests_a_clip(name, tmp_path):
+    config = with_data(read(name), tmp_path)
+    model, layout = build_model(config.model), get_layout(config.clips.skeleton)
+    small, kind = name.startswith(("msr_action3d", "utd_mhad")), Path(name).stem
+    frames, views = (32, 4) if small else (100, 10)
+    graph = model.backbone.graph
+    assert graph.num_node == layout.num_joints and tuple(graph.inward) == skeleton_graph(layout).edges
+    assert graph.mode == {"stgcn": "stgcn_spatial", "dgstgcn": "random"}.get(kind, "spatial")
+    loader = build_dataloader(
+        build_dataset(config.data.train), videos_per_gpu=2, workers_per_gpu=0, persistent_workers=False
+    )
+    batch = next(iter(loader))
+    assert batch["keypoint"].shape == (2, 1, 1, frames, layout.num_joints, 3)
+    out = model.train_step(dict(keypoint=batch["keypoint"][:, :, :, :32], label=batch["label"]), None)
+    assert torch.isfinite(out["loss"]) and ("loss_emb" in out["log_vars"]) == name.startswith("own/")
+    out["loss"].backward()
+    sample = build_dataset(config.data.test, dict(test_mode=True))[0]
+    assert sample["keypoint"].shape == (views, 1, frames, layout.num_joints, 3)
+    model.eval()
+    with torch.no_grad():
+        (scores,) = model(sample["keypoint"][None, :2, :, :32], return_loss=False)
+    assert scores.shape == (config.clips.get("num_classes", 5),) and scores.sum() == pytest.approx(1, abs=1e-5)
+    assert config.work_dir == f"work_dirs/{name.removesuffix('.py')}/joint" and config.pretty_text
+    assert config.total_epochs == {"stgcnpp_strongaug": 120, "dgstgcn": 150}.get(kind, 80)
+
+
+def test_one_setting_chooses_the_stream(monkeypatch):
+    monkeypatch.setenv("STREAM", "bone_motion")
+    for name in ("smg/ctrgcn.py", "own/stgcn.py"):
+        config = read(name)
+        assert {config.data[split].stream for split in ("train", "val", "test")} == {"bone_motion"}
+        assert config.work_dir.endswith("/bone_motion")
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if not is_graph_config(name)])
 @pytest.mark.filterwarnings("ignore:.*release22_with_mistakes")
 def test_every_config_builds_trains_a_step_and_tests_a_clip(name, tmp_path):
     config = with_data(read(name), tmp_path)
@@ -138,11 +173,18 @@ def test_both_hosts_configs_say_the_same():
     for name in CONFIGS:
         mine, other = read(name), Config.fromfile(str(theirs / name), import_custom_modules=False)
         assert (mine.clips.skeleton, mine.clips.ann_file) == (other.clips.skeleton, other.clips.ann_file)
-        if not name.startswith("own/"):  # on the other host they follow from the layout
+        graph = is_graph_config(name)
+        if graph:
+            for key in ("type", "base_channels", "gcn_adaptive", "gcn_with_res", "tcn_type"):
+                assert mine.model.backbone.get(key) == other.model.backbone.get(key)
+            given, set_by_layout = dict(mine.model.backbone.graph_cfg), dict(other.model.backbone.graph_cfg)
+            assert given.pop("layout") == mine.clips.skeleton and given == set_by_layout
+        elif not name.startswith("own/"):  # on the other host they follow from the layout
             assert mine.model.backbone.in_channels == other.model.backbone.in_channels
-        for key in ("num_classes", "in_channels", "label_vectors", "alpha"):
+        for key in ("num_classes", "in_channels", "label_vectors"):
             assert mine.model.cls_head.get(key) == other.model.cls_head.get(key)
-        assert mine.model.cls_head.dropout == other.model.cls_head.dropout_ratio
+        assert mine.model.cls_head.get("alpha", 20.0) == other.model.cls_head.get("alpha", 20.0)
+        assert mine.model.cls_head.get("dropout") == other.model.cls_head.get("dropout_ratio")
         assert mine.total_epochs == other.train_cfg.max_epochs
         for split in ("train", "val", "test"):
             dataset = other[f"{split}_dataloader"].dataset

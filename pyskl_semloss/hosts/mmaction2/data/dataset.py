@@ -15,6 +15,7 @@ from pyskl_semloss.annotations.dataset_clips import StoredClips, dataset_clips
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.faults import clip_in_hand, watch
 from pyskl_semloss.hosts.mmaction2.data.seeding import seed_generators
+from pyskl_semloss.keypoint_ops import check_stream
 from pyskl_semloss.skeletons import get_layout
 
 
@@ -34,6 +35,7 @@ class KeypointDataset(PoseDataset):
         binary_score: Set the score of every known point to 1 and of every missing one, (0, 0), to 0.
         strict: Refuse clips that would otherwise be repaired with a warning.
         only_classes: Read only the clips of these classes; clips without a label are left out.
+        stream: Input of ``KeypointStream``, for graph networks.
         **kwargs: The arguments of :class:`mmaction.datasets.PoseDataset`. With ``test_mode``, clips without points and
             clips without a label are kept, so that every id gets a score.
 
@@ -52,9 +54,11 @@ class KeypointDataset(PoseDataset):
         binary_score: bool = False,
         strict: bool = False,
         only_classes: Sequence[int] | None = None,
+        stream: str = "joint",
         **kwargs: Any,
     ) -> None:
-        self.layout = None if skeleton is None else get_layout(skeleton)
+        check_stream(stream)
+        self.layout, self.stream = None if skeleton is None else get_layout(skeleton), stream
         self.off_image, self.binary_score, self.strict = off_image, binary_score, strict
         self.only_classes = only_classes
         self._seed_and_epoch: torch.Tensor | None = None
@@ -131,6 +135,7 @@ class KeypointDataset(PoseDataset):
         info = super().get_data_info(idx)
         if self.layout is not None:
             info["skeleton"] = self.layout
+        info["stream"] = self.stream
         return info
 
     def prepare_data(self, idx: int) -> Any:

@@ -1,4 +1,4 @@
-"""Packing and collation of clips for models that draw the heat maps."""
+"""Packing and collation of clips for models that take keypoints."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def get_sample_field(sample: Any, name: str) -> Tensor:
 
 @TRANSFORMS.register_module()
 class PackKeypoints(BaseTransform):
-    """Pack a clip's keypoints for a preprocessor that draws the heat maps.
+    """Pack a clip's keypoints for a preprocessor that draws the heat maps, or for a graph network.
 
     ``inputs`` holds the float32 tensors ``keypoint`` (S views, M persons, T frames, V joints, 2), px, and
-    ``keypoint_score`` (S, M, T, V); S is ``num_clips``. ``data_samples`` holds the label, and as metainfo ``sample_id``
-    (``frame_dir``), ``img_shape``, the (h, w) of the heat maps in px, ``skeleton``, the name of the data set's layout,
-    and the given keys.
+    ``keypoint_score`` (S, M, T, V); S is ``num_clips``. After ``FormatGraphInput`` it holds ``keypoint`` alone, as that
+    made it. ``data_samples`` holds the label, and as metainfo ``sample_id`` (``frame_dir``), ``img_shape``, the (h, w)
+    of the heat maps in px, ``skeleton``, the name of the data set's layout, and the given keys.
 
     Args:
         meta_keys: Further results to copy into the metainfo, if a clip has them.
@@ -73,6 +73,8 @@ class PackKeypoints(BaseTransform):
         # Not set_metainfo(), which copies deeply.
         for key, value in meta.items():
             sample.set_field(value, key, field_type="metainfo")
+        if "keypoint_score" not in results:
+            return {"inputs": {"keypoint": torch.from_numpy(results["keypoint"])}, "data_samples": sample}
         inputs = {}
         for key in ("keypoint", "keypoint_score"):
             persons, _, *rest = results[key].shape
@@ -90,13 +92,14 @@ def stack_keypoints(batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         ``inputs`` with ``keypoint`` (N, S, M, T, V, 2) and ``keypoint_score`` (N, S, M, T, V), or lists of N tensors if
-        the clips differ in shape, and the list ``data_samples``. A worker returns tensors in shared memory.
+        the clips differ in shape, and the list ``data_samples``. A worker returns tensors in shared memory. Inputs of
+        graph networks are ``keypoint`` (N, S, P, T, V, 3) alone.
 
     Raises:
         InputError: Shared memory is full.
     """
     inputs: dict[str, Any] = {}
-    for key in ("keypoint", "keypoint_score"):
+    for key in batch[0]["inputs"]:
         values = [item["inputs"][key] for item in batch]
         inputs[key] = torch.stack(values) if len({value.shape for value in values}) == 1 else values
     samples = [item["data_samples"] for item in batch]

@@ -17,6 +17,7 @@ from pyskl_semloss.errors import HostError, InputError
 from pyskl_semloss.hosts.mmaction2.model.build_errors import describe_error, import_error_cause, unknown_type
 from pyskl_semloss.io.reading import closest_names
 from pyskl_semloss.io.resources import PREFIX, find_config
+from pyskl_semloss.semantic.head import SEMANTIC_HEADS
 from pyskl_semloss.semantic.label_vectors import load_matrix
 from pyskl_semloss.skeletons import get_layout, is_layout_file, layout_fields
 
@@ -120,14 +121,14 @@ def fill_num_classes(config: Config, path: str) -> None:
             vectors, or a data set has more classes than the head.
     """
     head = config.model.get("cls_head") or {}
-    if head.get("type") == "SemanticEmbeddingHead" and head.get("label_vectors") is not None:
+    if head.get("type") in SEMANTIC_HEADS and head.get("label_vectors") is not None:
         head["num_classes"] = len(load_matrix(head["label_vectors"], head.get("num_classes")))
     elif "num_classes" in head and head["num_classes"] is None:
         problem = "expected the number of classes: this head has no label vectors to take it from, and it is None"
         raise InputError(problem, file=path, field="model.cls_head.num_classes")
     classes = head.get("num_classes")
     for use in ("train", "val", "test"):
-        for dataset in _keypoint_datasets((config.get(f"{use}_dataloader") or {}).get("dataset")):
+        for dataset in keypoint_datasets((config.get(f"{use}_dataloader") or {}).get("dataset")):
             given = dataset.get("num_classes")
             if given is None:
                 dataset["num_classes"] = classes
@@ -140,13 +141,13 @@ def fill_num_classes(config: Config, path: str) -> None:
                 )
 
 
-def _keypoint_datasets(dataset: Any) -> Iterator[Any]:
+def keypoint_datasets(dataset: Any) -> Iterator[Any]:
     """Settings of every ``KeypointDataset``, also inside wrapping data sets."""
     if isinstance(dataset, Mapping):
         if dataset.get("type") == "KeypointDataset":
             yield dataset
         for each in (dataset.get("dataset"), *(dataset.get("datasets") or ())):
-            yield from _keypoint_datasets(each)
+            yield from keypoint_datasets(each)
 
 
 def _check_known(config: Config, key: str, path: str) -> None:

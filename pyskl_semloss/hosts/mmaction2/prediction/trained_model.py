@@ -27,6 +27,7 @@ from pyskl_semloss.hosts.mmaction2.model.recognizer import check_feature_width
 from pyskl_semloss.hosts.mmaction2.prediction.recorded_config import GIVE_CONFIG, check_outline, recorded_config
 from pyskl_semloss.io.reading import AnyPath, short_repr
 from pyskl_semloss.semantic.class_names import check_class_names
+from pyskl_semloss.semantic.head import SEMANTIC_HEADS
 from pyskl_semloss.semantic.label_vectors import LabelVectors
 from pyskl_semloss.skeletons import SkeletonLayout
 
@@ -174,7 +175,7 @@ def _check_wishes(settings: Any, matrix: Tensor | None, fast: bool, checkpoint: 
     """Refuse unusable options before the model is built."""
     if fast and settings.get("type") != "PoseRecognizer3D":
         raise InputError(f"fast needs a PoseRecognizer3D, the model is a {settings.get('type')}", field="fast")
-    if matrix is None and (settings.get("cls_head") or {}).get("type") == "SemanticEmbeddingHead":
+    if matrix is None and (settings.get("cls_head") or {}).get("type") in SEMANTIC_HEADS:
         fix = "semloss convert adds them to a checkpoint of the release."
         raise InputError("the checkpoint lacks the label vectors", file=checkpoint, field=LABEL_VECTORS_KEY, fix=fix)
 
@@ -182,7 +183,7 @@ def _check_wishes(settings: Any, matrix: Tensor | None, fast: bool, checkpoint: 
 def _build(settings: Any, matrix: Tensor | None, fast: bool, compiled: bool = True) -> torch.nn.Module:
     settings = deepcopy(settings)
     head = settings.get("cls_head") or {}
-    if matrix is not None and ("label_vectors" in head or head.get("type") == "SemanticEmbeddingHead"):
+    if matrix is not None and ("label_vectors" in head or head.get("type") in SEMANTIC_HEADS):
         # The checkpoint holds them: the file that the config names is not needed.
         head["label_vectors"] = matrix.float().numpy()
     if settings.get("type") == "PoseRecognizer3D":

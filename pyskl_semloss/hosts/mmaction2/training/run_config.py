@@ -17,11 +17,17 @@ from mmengine.model import is_model_wrapper
 from pyskl_semloss.annotations.store import is_store
 from pyskl_semloss.cpu.allocator import keep_large_blocks
 from pyskl_semloss.datasets.commands import missing_file
-from pyskl_semloss.errors import InputError
+from pyskl_semloss.errors import InputError, located
 from pyskl_semloss.hosts.checkpoints import LABEL_VECTORS_KEY, first_mismatch, read_state_dict
 from pyskl_semloss.hosts.faults import allow_open_files
-from pyskl_semloss.hosts.mmaction2.model.config_files import check_settings, embed_layouts, read_config
+from pyskl_semloss.hosts.mmaction2.model.config_files import (
+    check_settings,
+    embed_layouts,
+    keypoint_datasets,
+    read_config,
+)
 from pyskl_semloss.io.files import atomic_write
+from pyskl_semloss.keypoint_ops import check_stream
 from pyskl_semloss.semantic.label_vectors import LabelVectors
 
 
@@ -60,6 +66,7 @@ def load_config(
         config.work_dir = work_dir
     elif config.get("work_dir") is None:
         config.work_dir = str(Path("work_dirs") / Path(path).stem)
+    set_stream(config, path, own_folder=work_dir is None)
     _complete(config)
     if launcher == "pytorch" and "RANK" not in os.environ:
         problem = "expected to be started by torchrun, once for each process"
@@ -83,6 +90,29 @@ def _complete(config: Config) -> None:
         loader = config.get(f"{key}_dataloader") or {}
         if loader.get("num_workers") == 0:
             loader["persistent_workers"] = False
+
+
+def set_stream(config: Config, path: str, own_folder: bool = False) -> None:
+    """Give every ``KeypointDataset`` the config's ``stream``, the input of graph networks.
+
+    Args:
+        config: The config; changed in place, if it has a ``stream``.
+        path: Path of the config, for messages.
+        own_folder: Append the stream to ``work_dir``, so that runs on several streams lie side by side.
+
+    Raises:
+        InputError: There is no such stream.
+    """
+    stream = config.get("stream")
+    if stream is None:
+        return
+    with located(file=path):
+        check_stream(stream)
+    for use in ("train", "val", "test"):
+        for dataset in keypoint_datasets((config.get(f"{use}_dataloader") or {}).get("dataset")):
+            dataset["stream"] = stream
+    if own_folder and Path(config.work_dir).name != stream:  # a run's own copy has it already
+        config.work_dir = str(Path(config.work_dir) / stream)
 
 
 def place_among_processes(launcher: str) -> tuple[int, int]:

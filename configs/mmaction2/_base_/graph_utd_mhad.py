@@ -1,0 +1,12 @@
+# UTD-MHAD, cross-subject, 20 Kinect joints, for graph networks; small, for a CPU core.
+_base_ = ["./graph_keypoints_32.py", "./graph_schedule.py", "./runtime.py"]
+clips = dict(
+    ann_file="data/utd_mhad/utd_mhad.pkl",
+    skeleton="kinect20",
+    num_classes=27,
+    off_image="drop",
+    binary_score=True,
+)
+train_dataloader = dict(dataset=dict(split="xsub_train", **clips))
+val_dataloader = dict(dataset=dict(split="xsub_test", **clips))
+test_dataloader = dict(dataset=dict(split="xsub_test", **clips))

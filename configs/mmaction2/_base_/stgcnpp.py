@@ -1,0 +1,13 @@
+# ST-GCN++. The graph is that of the layout; the classifier is the host's, without the semantic branch.
+model = dict(
+    type="GraphRecognizer",
+    data_preprocessor=dict(type="GraphPreprocessor"),
+    backbone=dict(
+        type="STGCN",
+        gcn_adaptive="init",
+        gcn_with_res=True,
+        tcn_type="mstcn",
+        graph_cfg=dict(mode="spatial"),
+    ),
+    cls_head=dict(type="GCNHead", num_classes=None, in_channels=256, average_clips="prob"),
+)

@@ -1,0 +1,19 @@
+# MSR-Action3D, DG-STGCN with half the channels; other inputs by --cfg-options stream=bone.
+#   semloss train configs/mmaction2/msr_action3d/dgstgcn.py
+_base_ = ["../_base_/dgstgcn.py", "../_base_/graph_msr_action3d.py"]
+work_dir = "work_dirs/msr_action3d/dgstgcn"
+model = dict(
+    data_preprocessor=dict(skeleton="kinect20"),
+    backbone=dict(base_channels=32),
+    cls_head=dict(num_classes=20, in_channels=128),
+)
+train_pipeline = [
+    dict(type="NormaliseKeypoints"),
+    dict(type="RandomRotateKeypoints", theta=0.2),
+    dict(type="KeypointStream"),
+    dict(type="SampleKeypointFrames", clip_len=32),
+    dict(type="FormatGraphInput"),
+    dict(type="PackKeypoints"),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+train_cfg = dict(max_epochs=150)

@@ -1,0 +1,9 @@
+# MSR-Action3D, ST-GCN with half the channels; other inputs by --cfg-options stream=bone.
+#   semloss train configs/mmaction2/msr_action3d/stgcn.py
+_base_ = ["../_base_/stgcn.py", "../_base_/graph_msr_action3d.py"]
+work_dir = "work_dirs/msr_action3d/stgcn"
+model = dict(
+    data_preprocessor=dict(skeleton="kinect20"),
+    backbone=dict(base_channels=32),
+    cls_head=dict(num_classes=20, in_channels=128),
+)

@@ -1,0 +1,14 @@
+# Own clips, ST-GCN++ with random scale and rotation; data and layout are those of stgcnpp.py.
+_base_ = "./stgcnpp.py"
+work_dir = "work_dirs/own/stgcnpp_strongaug"
+train_pipeline = [
+    dict(type="NormaliseKeypoints"),
+    dict(type="RandomScaleKeypoints", scale=0.1),
+    dict(type="RandomRotateKeypoints", theta=0.3),
+    dict(type="KeypointStream"),
+    dict(type="SampleKeypointFrames", clip_len=100),
+    dict(type="FormatGraphInput"),
+    dict(type="PackKeypoints"),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+train_cfg = dict(max_epochs=120)

@@ -1,0 +1,17 @@
+# UTD-MHAD, cross-subject, 20 Kinect joints, for graph networks; small, for a CPU.
+import os
+
+_base_ = ["./graph_keypoints_32.py", "./graph_runtime.py"]
+clips = dict(
+    ann_file="data/utd_mhad/utd_mhad.pkl",
+    skeleton="kinect20",
+    stream=os.environ.get("STREAM", "joint"),
+    num_classes=27,
+    off_image="drop",
+    binary_score=True,
+)
+data = dict(
+    train=dict(split="xsub_train", **clips),
+    val=dict(split="xsub_test", **clips),
+    test=dict(split="xsub_test", **clips),
+)

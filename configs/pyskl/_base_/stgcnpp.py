@@ -1,0 +1,13 @@
+# ST-GCN++. The classifier is PySKL's, without the semantic branch. A config names the layout of the graph.
+model = dict(
+    type="RecognizerGCN",
+    backbone=dict(
+        type="STGCN",
+        gcn_adaptive="init",
+        gcn_with_res=True,
+        tcn_type="mstcn",
+        graph_cfg=dict(mode="spatial"),
+    ),
+    cls_head=dict(type="GCNHead", num_classes=None, in_channels=256),
+    test_cfg=dict(average_clips="prob"),
+)

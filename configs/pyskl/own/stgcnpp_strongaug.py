@@ -1,0 +1,17 @@
+# Own clips, ST-GCN++ with random scale and rotation; data and layout are those of stgcnpp.py.
+import os
+
+_base_ = "./stgcnpp.py"
+work_dir = "work_dirs/own/stgcnpp_strongaug/" + os.environ.get("STREAM", "joint")
+train_pipeline = [
+    dict(type="NormaliseKeypoints"),
+    dict(type="RandomScaleKeypoints", scale=0.1),
+    dict(type="RandomRotateKeypoints", theta=0.3),
+    dict(type="KeypointStream"),
+    dict(type="SampleKeypointFrames", clip_len=100),
+    dict(type="FormatGraphInput"),
+    dict(type="Collect", keys=["keypoint", "label"], meta_keys=[]),
+    dict(type="ToTensor", keys=["keypoint", "label"]),
+]
+data = dict(train=dict(pipeline=train_pipeline))
+total_epochs = 120
