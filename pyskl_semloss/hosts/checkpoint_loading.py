@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlparse
@@ -11,23 +12,35 @@ from urllib.parse import urlparse
 import torch
 
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.hosts.checkpoints import read_checkpoint, without_commands
+from pyskl_semloss.hosts.checkpoints import name_graph_head, read_checkpoint, without_commands
 
 _LOCAL, _WEB = "", ("http://", "https://")
 
 
-def use_safe_loaders(loader: Any) -> None:
+def use_safe_loaders(loader: Any, graph_head: str) -> None:
     """Replace a host's checkpoint loaders for every kind of path.
 
     The host's loaders use ``torch.load`` or, for URLs, torch's hub, which unpickles arbitrary objects.
 
     Args:
         loader: The host's ``CheckpointLoader`` (mmengine's or mmcv's).
+        graph_head: The host's name of a graph network's classifier, see
+            :func:`pyskl_semloss.hosts.checkpoints.name_graph_head`.
     """
+
+    def with_hosts_names(load: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        def loaded(filename: str, map_location: Any = None) -> dict[str, Any]:
+            content = load(filename, map_location)
+            if isinstance(state := content.get("state_dict"), dict):
+                return {**content, "state_dict": name_graph_head(state, graph_head)}
+            return name_graph_head(content, graph_head)
+
+        return loaded
+
     # The public API does not list the schemes, and a later version may have more.
     for prefix in loader._schemes:
         load = load_from_local if prefix == _LOCAL else load_from_http if prefix in _WEB else load_from_elsewhere
-        loader.register_scheme(prefix, load, force=True)
+        loader.register_scheme(prefix, with_hosts_names(load), force=True)
 
 
 def use_own_statistics(history: Any) -> None:

@@ -209,6 +209,21 @@ def first_mismatch(model: Mapping[str, Tensor], state: Mapping[str, Tensor], ext
     return f"{differences[0]}{rest}" if differences else None
 
 
+def name_graph_head(state: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Weights of a graph network, with the classifier named as a host does; other weights stay as they are.
+
+    The networks' weights have the same names on both hosts.
+
+    Args:
+        state: Weights by name.
+        name: ``"fc"`` on MMAction2, ``"fc_cls"`` on PySKL.
+    """
+    theirs = f"cls_head.{'fc' if name == 'fc_cls' else 'fc_cls'}."
+    if "backbone.data_bn.running_mean" not in state:
+        return dict(state)
+    return {key.replace(theirs, f"cls_head.{name}.", 1): value for key, value in state.items()}
+
+
 def convert_state_dict(
     state: Mapping[str, Tensor], label_vectors: str | Path | np.ndarray | None = None, to: str = "plugin"
 ) -> dict[str, Tensor]:

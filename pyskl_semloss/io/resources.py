@@ -84,7 +84,7 @@ def config_names(host: str | None = None) -> list[str]:
 
     Example:
         >>> config_names("mmaction2")[0]
-        'mmaction2/imigue/fusion.py'
+        'mmaction2/imigue/aagcn.py'
     """
     names = [name for name in _files() if "/_base_/" not in name]
     hosts = sorted({name.split("/")[0] for name in names})

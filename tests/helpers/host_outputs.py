@@ -1,8 +1,8 @@
-"""Outputs of a host for given clips and weights: ``python tests/helpers/host_outputs.py HOST DATA OUT [CHECKPOINT]``.
+"""Outputs of a host for given clips and weights: ``host_outputs.py HOST DATA OUT [CASE CHECKPOINT]``.
 
 No environment holds both hosts; test_host_parity.py runs this file in the environment of each and compares.
-DATA holds ``<set>.pkl`` and ``<set>.npy`` for each set of CASES. OUT is an npz; beside it the host saves the model of
-the last case. With CHECKPOINT, the host loads it into that model and gives the scores alone.
+DATA holds ``<set>.pkl`` and ``<set>.npy`` for each set of CASES. OUT is an npz; beside it the host saves the models of
+SAVED. With CHECKPOINT, the host loads it into the model of CASE and gives the scores alone.
 """
 
 import random
@@ -14,7 +14,9 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-CASES = ("imigue/joint", "imigue/limb", "msr_action3d/joint")
+GRAPHS = ("msr_action3d/stgcnpp", "msr_action3d/aagcn", "msr_action3d/ctrgcn")
+SAVED = ("msr_action3d/joint", "msr_action3d/stgcnpp", "msr_action3d/ctrgcn")
+CASES = ("imigue/joint", "imigue/limb", "msr_action3d/joint", *GRAPHS)
 CLIPS = (0, 1)
 
 
@@ -27,7 +29,8 @@ def fill(model):
     """Weights that depend on their names alone, of a usual size."""
     state = model.state_dict()
     for name, value in state.items():
-        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        # The classifier of graph networks has another name on each host.
+        rng = np.random.default_rng(zlib.crc32(name.replace("fc_cls", "fc").encode()))
         if name.endswith("label_vectors") or not value.is_floating_point():
             continue
         if name.endswith("running_var") or name.endswith("bn.weight"):
@@ -52,9 +55,12 @@ def mmaction2(name, data):
     for key in ("train_dataloader", "test_dataloader"):
         config[key].dataset.ann_file = f"{data}.pkl"
     config.model.cls_head.label_vectors = f"{data}.npy"
-    config.model.data_preprocessor.score_threshold = 1e-3  # PySKL's
-    config.model.type = "Recognizer3D"
-    config.model.pop("fast")  # PoseRecognizer3D's
+    if name in GRAPHS:
+        config.model.cls_head.type = "SemanticGCNHead"
+    else:
+        config.model.data_preprocessor.score_threshold = 1e-3  # PySKL's
+        config.model.type = "Recognizer3D"
+        config.model.pop("fast")  # PoseRecognizer3D's
     model = MODELS.build(config.model)
     train, test = (DATASETS.build(config[f"{key}_dataloader"].dataset) for key in ("train", "test"))
 
@@ -88,6 +94,9 @@ def pyskl(name, data):
     for split in ("train", "test"):
         config.data[split].ann_file = f"{data}.pkl"
     config.model.cls_head.label_vectors = f"{data}.npy"
+    if name in GRAPHS:
+        config.model.cls_head.type = "SemanticGCNHead"
+    field = "keypoint" if name in GRAPHS else "imgs"
     model = build_model(config.model)
     train, test = build_dataset(config.data.train), build_dataset(config.data.test, dict(test_mode=True))
 
@@ -99,9 +108,9 @@ def pyskl(name, data):
         return model(**batch, return_loss=True)
 
     def scores(batch):
-        return torch.from_numpy(model(batch["imgs"], return_loss=False)[0])
+        return torch.from_numpy(model(batch[field], return_loss=False)[0])
 
-    return model, batches, losses, scores, lambda batch: batch["imgs"]
+    return model, batches, losses, scores, lambda batch: batch[field]
 
 
 def save(host, model, path):
@@ -148,21 +157,24 @@ def outputs(host, name, data, saved=None, checkpoint=None):
     values = losses(trained)
     found |= {key: values[key] for key in ("loss_cls", "loss_emb", "emb_mse")}
     (values["loss_cls"] + values["loss_emb"]).backward()
-    found |= {f"grad/{key}": parameter.grad for key, parameter in model.named_parameters()}
+    found |= {f"grad/{key.replace('fc_cls', 'fc')}": value.grad for key, value in model.named_parameters()}
+    # A parameter that the loss does not reach has no gradient.
+    found = {key: value for key, value in found.items() if value is not None}
     return {f"{name}/{key}": value.detach().numpy() for key, value in found.items()}
 
 
 def main():
     """Write the outputs."""
-    host, data, out, *checkpoint = sys.argv[1:]
+    host, data, out, *loaded = sys.argv[1:]
     torch.set_num_threads(2)
     where = {name: f"{data}/{name.split('/')[0]}" for name in CASES}
-    if checkpoint:
-        found = outputs(host, CASES[-1], where[CASES[-1]], checkpoint=checkpoint[0])
+    if loaded:
+        name, checkpoint = loaded
+        found = outputs(host, name, where[name], checkpoint=checkpoint)
     else:
         found = {}
         for name in CASES:
-            found |= outputs(host, name, where[name], saved=f"{out}.pth" if name == CASES[-1] else None)
+            found |= outputs(host, name, where[name], f"{out}.{Path(name).name}.pth" if name in SAVED else None)
     np.savez(out, **found)
 
 

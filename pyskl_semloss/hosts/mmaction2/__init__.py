@@ -49,7 +49,7 @@ from pyskl_semloss.keypoint_ops.transforms import (  # noqa: E402
 
 torch.serialization.add_safe_globals(log_history_globals(HistoryBuffer))
 use_own_statistics(HistoryBuffer)
-use_safe_loaders(CheckpointLoader)
+use_safe_loaders(CheckpointLoader, graph_head="fc")
 use_shipped_bases(Config)
 
 __all__ = [

@@ -33,7 +33,7 @@ patch_distributed()
 use_layout_graphs()
 # From torch 2.6 on, the host could not read its own checkpoints with a best accuracy, or those of MMAction2.
 torch.serialization.add_safe_globals(log_history_globals())
-use_safe_loaders(CheckpointLoader)
+use_safe_loaders(CheckpointLoader, graph_head="fc_cls")
 
 __all__ = [
     "CompactKeypoints",

@@ -69,19 +69,26 @@ def test_the_same_parameters_and_every_map_score_and_loss(found):
 
 
 def test_every_gradient(found):
-    """Relative to the largest entry of its tensor."""
+    """Relative to the largest entry of its tensor.
+
+    CTR-GCN is our own module on one host: in float32 rounding puts single activations on the other side of a ReLU, so
+    tests/hosts/pyskl/test_pyskl_gcn.py compares it in float64.
+    """
     for key, value in found["pyskl"].items():
-        if "/grad/" in key:
+        if "/grad/" in key and "ctrgcn" not in key:
             scale = np.abs(value).max() + 1e-12
             difference = np.abs(found["mmaction2"][key] - value).max() / scale
             assert difference < 1e-5, (key, difference)
 
 
 @pytest.mark.parametrize(("writer", "reader"), [("mmaction2", "pyskl"), ("pyskl", "mmaction2")])
-@pytest.mark.parametrize("through_the_release", [False, True])
-def test_checkpoints_cross(found, writer, reader, through_the_release):
+@pytest.mark.parametrize(
+    ("case", "through_the_release"),
+    [("joint", False), ("joint", True), ("stgcnpp", False), ("ctrgcn", False)],
+)
+def test_checkpoints_cross(found, writer, reader, case, through_the_release):
     """Directly, and through the release's names and back, which is what the published files need."""
-    folder, checkpoint = found["folder"], f"{writer}.npz.pth"
+    folder, checkpoint = found["folder"], f"{writer}.npz.{case}.pth"
     if through_the_release:
         for old, new, *more in (
             (checkpoint, "release.pth", "--to", "release"),
@@ -89,8 +96,9 @@ def test_checkpoints_cross(found, writer, reader, through_the_release):
         ):
             run(reader, "tools/convert_checkpoint.py", folder / old, folder / new, *more)
         checkpoint = "again.pth"
-    run(reader, "tests/helpers/host_outputs.py", reader, folder, folder / "crossed.npz", folder / checkpoint)
+    loaded = f"msr_action3d/{case}", folder / checkpoint
+    run(reader, "tests/helpers/host_outputs.py", reader, folder, folder / "crossed.npz", *loaded)
     with np.load(folder / "crossed.npz") as file:
-        expected = found[writer]["msr_action3d/joint/scores"]
+        expected = found[writer][f"msr_action3d/{case}/scores"]
         np.testing.assert_allclose(file["scores"], expected, atol=1e-6)
     assert np.ptp(expected) > 5e-3

@@ -169,6 +169,34 @@ def test_compiled_training_and_testing(folder):
     np.testing.assert_allclose(np.stack(compiled), np.stack(plain), atol=1e-5)
 
 
+def test_a_graph_network_on_a_stream_chosen_by_the_environment(folder, monkeypatch):
+    """PySKL's own network and tools, our layout; the stream is in the file of scores' folder and in the clips."""
+    (folder / "graph.py").write_text(f"""
+_base_ = "{ROOT}/configs/pyskl/msr_action3d/stgcnpp.py"
+total_epochs = 1
+evaluation = dict(interval=1, save_best="top1_acc", tmpdir="tmp_graph")
+log_config = dict(interval=1)
+data = dict(
+    workers_per_gpu=1,
+    train=dict(ann_file="a.pkl"), val=dict(ann_file="a.pkl"), test=dict(ann_file="a.pkl"),
+)
+""")
+    losses = {}
+    for stream in ("joint", "bone_motion"):
+        monkeypatch.setenv("STREAM", stream)
+        out = train(folder, "graph.py")
+        losses[stream] = [
+            line.split("loss_cls: ")[1].split(",")[0] for line in out.splitlines() if "loss_cls: " in line
+        ]
+        assert "loss_emb" not in out and "top1_acc:" in out
+        work_dir = folder / "work_dirs" / "msr_action3d" / "stgcnpp" / stream
+        test_(folder, "graph.py", work_dir / "latest.pth")
+        with open(work_dir / "result.pkl", "rb") as stream_:
+            scores = np.stack(pickle.load(stream_))
+        assert scores.shape[1] == 20 and np.allclose(scores.sum(axis=1), 1, atol=1e-5)
+    assert len(losses["joint"]) >= 1 and losses["joint"] != losses["bone_motion"]
+
+
 def test_a_gpu_given_by_its_number_is_understood():
     """What mmcv hands to torch for each batch on a GPU; here there is none, so there is no stream, either."""
     from mmcv.parallel import _functions

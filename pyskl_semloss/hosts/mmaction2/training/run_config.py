@@ -18,7 +18,7 @@ from pyskl_semloss.annotations.store import is_store
 from pyskl_semloss.cpu.allocator import keep_large_blocks
 from pyskl_semloss.datasets.commands import missing_file
 from pyskl_semloss.errors import InputError, located
-from pyskl_semloss.hosts.checkpoints import LABEL_VECTORS_KEY, first_mismatch, read_state_dict
+from pyskl_semloss.hosts.checkpoints import LABEL_VECTORS_KEY, first_mismatch, name_graph_head, read_state_dict
 from pyskl_semloss.hosts.faults import allow_open_files
 from pyskl_semloss.hosts.mmaction2.model.config_files import (
     check_settings,
@@ -186,7 +186,7 @@ def refuse_other_model(model: torch.nn.Module, checkpoint: str) -> None:
         InputError: A weight is missing, or has another shape or type of number.
     """
     unwrapped: Any = model.module if is_model_wrapper(model) else model
-    mismatch = first_mismatch(unwrapped.state_dict(), read_state_dict(checkpoint), extra=True)
+    mismatch = first_mismatch(unwrapped.state_dict(), name_graph_head(read_state_dict(checkpoint), "fc"), extra=True)
     if mismatch is not None:
         raise InputError(
             f"it is of another model than the config's: {mismatch}",
