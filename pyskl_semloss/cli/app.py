@@ -50,9 +50,12 @@ def main() -> None:
     args = parse_args()
     limits, rules, windows = Limits(args.max_megabytes, args.max_minutes), rules_of(args), windows_of(args)
     models = models_of(args)
-    if not (args.joint or args.limb):
-        raise InputError("expected a joint model, a limb model, or both, got none", field="joint, limb")
-    for *config, checkpoint in (files for files in (args.joint, args.limb) if files):
+    named = [("joint", args.joint), ("limb", args.limb), *(("graph", files) for files in args.graph or ())]
+    named = [(name, files) for name, files in named if files]
+    if not named:
+        problem = "expected a joint model, a limb model or a graph network, got none"
+        raise InputError(problem, field="--joint, --limb, --graph")
+    for _, (*config, checkpoint) in named:
         for name in config:
             find_config(name)
         if not os.path.isfile(checkpoint):
@@ -66,8 +69,7 @@ def main() -> None:
         raise HostError(f"the page needs NiceGUI ({error}); run: {pip_install('app')}") from None
     from pyskl_semloss.app.analysis import Analysis
 
-    named = ((name, getattr(args, name)) for name in ("joint", "limb"))
-    models_line = ", ".join(f"{name} {os.path.basename(files[-1])}" for name, files in named if files)
+    models_line = ", ".join(f"{name} {os.path.basename(files[-1])}" for name, files in named)
     serve(
         Analysis(functools.partial(load, **models), rules, windows), about=f"Models: {models_line}",
         limits=limits, host=args.host, port=args.port, show=not args.no_browser, as_typed=as_typed,

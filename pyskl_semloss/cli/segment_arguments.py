@@ -25,7 +25,7 @@ _WINDOWS = {"still": "least movement in body sizes", "seen": "least share of kno
 def add_models(
     parser: argparse.ArgumentParser, names: str = "class names, one a line, where the models do not know them"
 ) -> None:
-    """Add ``--joint``, ``--limb``, ``--weights`` and ``--names``.
+    """Add ``--joint``, ``--limb``, ``--graph``, ``--weights`` and ``--names``.
 
     Args:
         parser: The command's parser.
@@ -33,8 +33,11 @@ def add_models(
     """
     model = "checkpoint, or config and checkpoint where the checkpoint records none"
     parser.add_argument("--joint", nargs="+", metavar="FILE", help=f"joint model: {model}")
-    parser.add_argument("--limb", nargs="+", metavar="FILE", help=f"limb model: {model}; one of the two is enough")
-    parser.add_argument("--weights", nargs=2, type=float, default=(2, 3), help="of joint and limb (default: 2 3)")
+    parser.add_argument("--limb", nargs="+", metavar="FILE", help=f"limb model: {model}")
+    parser.add_argument("--graph", nargs="+", action="append", metavar="FILE",
+                        help=f"graph network: {model}; may be repeated. One model is enough")  # fmt: skip
+    parser.add_argument("--weights", nargs="+", type=float, metavar="WEIGHT", help="of joint and limb (default: 2 3); "
+                        "with graph networks of all given models, in this order (default: equal)")  # fmt: skip
     parser.add_argument("--names", metavar="FILE", help=names)
 
 
@@ -48,9 +51,11 @@ def parse_with_models(
     Args:
         parser: The command's parser, with :func:`add_models` and perhaps :func:`add_rules` and ``--format``.
         words: The command line without the program.
-        is_positional: Whether a value after ``--joint`` or ``--limb``, from the second on, is a positional argument.
+        is_positional: Whether a value after ``--joint``, ``--limb`` or ``--graph``, from the second on, is a
+            positional argument.
     """
-    theirs = {"--joint": is_positional, "--limb": is_positional, "--format": _has_ending, "--background": _is_file}
+    theirs = dict.fromkeys(("--joint", "--limb", "--graph"), is_positional)
+    theirs |= {"--format": _has_ending, "--background": _is_file, "--weights": _is_no_number}
     end = words.index("--") if "--" in words else len(words)
     positional, rest = set_apart(words[:end], theirs)
     if end < len(words):
@@ -87,6 +92,14 @@ def is_no_model(word: str) -> bool:
     return not word.lower().endswith((".pth", ".pt", ".py"))
 
 
+def _is_no_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return True
+    return False
+
+
 def _has_ending(word: str) -> bool:
     return bool(os.path.splitext(word)[1])
 
@@ -102,13 +115,15 @@ def models_of(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         InputError: A model has more than two files.
     """
-    models = {f"{name}": _source(getattr(args, name), f"--{name}") for name in ("joint", "limb")}
-    return {**models, "weights": tuple(args.weights), "class_names": args.names}
+    models: dict[str, Any] = {
+        name: None if files is None else _source(files, f"--{name}")
+        for name, files in (("joint", args.joint), ("limb", args.limb))
+    }
+    models["graphs"] = [_source(files, "--graph") for files in args.graph or ()]
+    return {**models, "weights": args.weights, "class_names": args.names}
 
 
-def _source(files: list[str] | None, field: str) -> str | tuple[str, ...] | None:
-    if files is None:
-        return None
+def _source(files: list[str], field: str) -> str | tuple[str, ...]:
     if len(files) > 2:
         raise InputError(f"expected a checkpoint, or a config and a checkpoint, got {len(files)} files", field=field)
     return files[0] if len(files) == 1 else tuple(files)

@@ -18,9 +18,19 @@ from helpers import ROOT
 from pyskl_semloss import gcn
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.hosts.mmaction2.data.packing import PackKeypoints, get_sample_field, stack_keypoints
+from pyskl_semloss.hosts.mmaction2.export import export_onnx
+from pyskl_semloss.hosts.mmaction2.prediction.predictor import Predictor
+from pyskl_semloss.hosts.mmaction2.prediction.trained_model import load_model
 from pyskl_semloss.hosts.mmaction2.training.run_config import load_config
-from pyskl_semloss.keypoint_ops.transforms import FormatGraphInput, KeypointStream, NormaliseKeypoints
+from pyskl_semloss.keypoint_ops.transforms import (
+    FormatGraphInput,
+    KeypointStream,
+    NormaliseKeypoints,
+    SampleKeypointFrames,
+)
 from pyskl_semloss.skeletons import adjacency, get_layout, skeleton_graph
+from pyskl_semloss.synthetic.clips import generate
+from pyskl_semloss.synthetic.recording import generate_recording
 
 init_default_scope("mmaction")
 VECTORS = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
@@ -189,3 +199,107 @@ def test_one_setting_chooses_the_stream(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="stgcnpp.py.*stream.*joint_motion.*'bnoe'"):
         load_config(path, uses=(), options={"stream": "bnoe"})
     assert "stream" not in Config.fromfile(str(ROOT / "configs" / "mmaction2" / "utd_mhad" / "joint.py"))
+
+
+# Prediction ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clips():
+    """Clips of 22 joints, as an annotation file holds them."""
+    return generate(32, seed=3, subjects=4).clips[:3]
+
+
+def checkpoint(folder, name, fill=0, **data):
+    """A checkpoint of a tracked config of iMiGUE, made small, with random weights; with what a run records."""
+    config = Config.fromfile(str(ROOT / "configs" / "mmaction2" / "imigue" / f"{name}.py"))
+    if "gcn" in name:
+        config.model.backbone.update(base_channels=8)
+        config.model.cls_head.update(in_channels=32)
+    else:
+        config.model.backbone.update(base_channels=4, depth=18, stage_blocks=(1, 1, 1))
+        config.model.cls_head.update(in_channels=16, label_vectors=np.ones((32, 3), np.float32))
+    config.test_dataloader.dataset.update(data)
+    for step in config.test_dataloader.dataset.pipeline:
+        if step.type == "SampleKeypointFrames":
+            step.update(clip_len=16, num_clips=2)
+    torch.manual_seed(fill)
+    model = MODELS.build(copy.deepcopy(config.model))
+    torch.nn.init.normal_(model.cls_head.fc.weight if "gcn" in name else model.cls_head.fc_cls.weight)
+    if "label_vectors" in config.model.cls_head:
+        config.model.cls_head.label_vectors = "v.npz"
+    path = folder / f"{name}{fill}.pth"
+    torch.save({"state_dict": model.state_dict(), "meta": {"cfg": config.pretty_text}}, path)
+    return path
+
+
+def scores_by_hand(path, clips, stream):
+    """Probabilities of a graph network by its pipeline, model and the mean over views, step by step."""
+    loaded = load_model(path, "cpu")
+    result = []
+    for clip in clips:
+        entry = clip.to_dict() | {"skeleton": get_layout("openpose22")}
+        sample = SampleKeypointFrames(16, 2, test_mode=True)
+        for step in (NormaliseKeypoints(), KeypointStream(stream), sample, FormatGraphInput()):
+            entry = step(entry)
+        with torch.no_grad():
+            logits = loaded.model.cls_head(loaded.model.backbone(torch.from_numpy(entry["keypoint"])))
+        result.append(logits.softmax(1).mean(0).numpy())
+    return np.stack(result)
+
+
+def test_prediction_with_graph_networks_alone_and_beside_posec3d(tmp_path, clips):
+    joint, bone = checkpoint(tmp_path, "ctrgcn"), checkpoint(tmp_path, "stgcnpp", stream="bone")
+    again, maps = checkpoint(tmp_path, "stgcnpp", 1, stream="bone"), checkpoint(tmp_path, "joint")
+    alone = Predictor(graphs=[joint]).predict(clips)
+    np.testing.assert_allclose(alone.scores.score, scores_by_hand(joint, clips, "joint"), atol=1e-6)
+    predictor = Predictor(joint=maps, graphs=[joint, bone, again])
+    assert list(predictor.models) == ["joint", "ctrgcn joint", "stgcn bone", "stgcn bone 2"]
+    prediction = predictor.predict(clips)
+    np.testing.assert_allclose(prediction.parts["stgcn bone"].score, scores_by_hand(bone, clips, "bone"), atol=1e-6)
+    assert np.abs(prediction.parts["stgcn bone"].score - scores_by_hand(bone, clips, "joint")).max() > 1e-4
+    parts = [prediction.parts[name].score for name in predictor.models]
+    np.testing.assert_allclose(prediction.scores.score, np.mean(parts, axis=0), atol=1e-6)
+    weighed = Predictor(joint=maps, graphs=[joint], weights=(3, 1)).predict(clips).scores.score
+    np.testing.assert_allclose(weighed, (3 * parts[0] + parts[1]) / 4, atol=1e-6)
+    with pytest.raises(InputError, match="weights.*expected 2, of joint, ctrgcn joint, got 3"):
+        Predictor(joint=maps, graphs=[joint], weights=(1, 2, 3))
+
+
+def test_a_model_given_as_another_kind_is_refused(tmp_path):
+    graph, maps = checkpoint(tmp_path, "stgcn"), checkpoint(tmp_path, "limb")
+    with pytest.raises(InputError, match="stgcn0.pth.*joint.*is a graph network .stgcn joint.*--graph"):
+        Predictor(joint=graph)
+    with pytest.raises(InputError, match="limb0.pth.*graphs.*given as a graph network, but draws limbs"):
+        Predictor(graphs=[maps])
+
+
+def test_segments_of_a_recording(tmp_path):
+    recording, _ = generate_recording(4, seed=1)
+    predictor = Predictor(graphs=[checkpoint(tmp_path, "dgstgcn"), checkpoint(tmp_path, "aagcn")])
+    result = predictor.segments(recording, window=1.0, stride=1.0)
+    (timeline,) = predictor.timelines(recording, predictor.window_rules(window=1.0, stride=1.0))
+    clips = [recording.clip(0, 25), recording.clip(25, 50)]
+    expected = predictor.predict(clips, one_view=True).scores.score
+    assert result.settings["models"] == {"dgstgcn joint": "dgstgcn0.pth", "aagcn joint": "aagcn0.pth"}
+    assert timeline.probability.shape[1] == 32 and expected.shape == (2, 32)
+
+
+def test_the_onnx_file_holds_no_graph_network(tmp_path):
+    pytest.importorskip("onnx")
+    predictor = Predictor(graphs=[checkpoint(tmp_path, "ctrgcn")], device="cpu")
+    with pytest.raises(InputError, match="ctrgcn0.pth.*graph network .ctrgcn joint.*PoseC3D.*semloss predict"):
+        export_onnx(predictor, tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def test_a_checkpoint_of_pyskl_predicts_as_ours(tmp_path, clips):
+    """The other host's name of the classifier."""
+    path = checkpoint(tmp_path, "ctrgcn")
+    content = torch.load(path, weights_only=True)
+    state = content["state_dict"]
+    content["state_dict"] = {name.replace("cls_head.fc.", "cls_head.fc_cls."): value for name, value in state.items()}
+    assert content["state_dict"].keys() != state.keys()
+    torch.save(content, tmp_path / "theirs.pth")
+    ours, theirs = (Predictor(graphs=[file]).predict(clips).scores.score for file in (path, tmp_path / "theirs.pth"))
+    np.testing.assert_array_equal(ours, theirs)

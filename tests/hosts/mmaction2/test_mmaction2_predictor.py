@@ -217,7 +217,7 @@ def test_models_that_do_not_belong_together_are_refused(folder, tmp_path):
     joint, limb = checkpoint(folder, "joint"), checkpoint(folder, "limb")
     with pytest.raises(InputError, match=r"given as the joint model, but draws limbs"):
         Predictor(joint=limb)
-    with pytest.raises(InputError, match="expected a joint model, a limb model, or both"):
+    with pytest.raises(InputError, match="expected a joint model, a limb model or a graph network"):
         Predictor()
     for weights, said in (((1, 2, 3), "expected two"), ((-1, 2), "not negative"), ((0, 0), "not all zero")):
         with pytest.raises(InputError, match=said):
@@ -421,7 +421,10 @@ def test_the_tool_from_the_command_line(folder, recording, tmp_path):
     out, _ = run("tools/predict.py", tmp_path / "film.npz", *models, *strict)
     assert "film.npz: 0 segments" in out and "No gesture was found. No gesture is probable enough: the highest" in out
     out, err = run("tools/predict.py", tmp_path / "film.npz", code=2)
-    assert err == "error: field 'joint, limb': expected a joint model, a limb model, or both, got none.\n"
+    assert (
+        err
+        == "error: field 'joint, limb, graphs': expected a joint model, a limb model or a graph network, got none.\n"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:1 groups of classes have the same vector")

@@ -184,6 +184,6 @@ def test_the_example_of_the_docs_runs_without_torch(exported, tmp_path):
 
 def test_the_tool_says_what_is_wrong(tmp_path):
     assert "ends in .onnx" in tool("tools/export_onnx.py", tmp_path / "out.bin", "--joint", "a.pth", code=2)
-    assert "joint model, a limb model, or both" in tool("tools/export_onnx.py", tmp_path / "out.onnx", code=2)
+    assert "joint model, a limb model or a graph network" in tool("tools/export_onnx.py", tmp_path / "out.onnx", code=2)
     assert "Give --check" in tool("tools/export_onnx.py", tmp_path / "out.onnx", "--benchmark", code=2)
     assert "got 3 files" in tool("tools/export_onnx.py", tmp_path / "out.onnx", "--joint", "a", "b", "c", code=2)

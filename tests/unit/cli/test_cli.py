@@ -80,7 +80,8 @@ def test_the_app_without_a_model_ends_before_it_serves(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["semloss", "app"])
     with pytest.raises(SystemExit) as end:
         main()
-    line = "error: field 'joint, limb': expected a joint model, a limb model, or both, got none.\n"
+    models = "expected a joint model, a limb model or a graph network, got none"
+    line = f"error: field '--joint, --limb, --graph': {models}.\n"
     assert end.value.code == 2 and capsys.readouterr() == ("", line)
 
 

@@ -64,6 +64,9 @@ def view_plan(model: TrainedModel, one_view: bool = False) -> ViewPlan:
     Raises:
         InputError: A step, or a setting of a step, has no counterpart as tensor operations.
     """
+    if model.is_graph_network:
+        problem = f"it is a graph network ({model.modality}), and the file draws heat maps for PoseC3D models alone"
+        _refuse(model, problem, "Leave it out; semloss predict and the app take it.")
     steps = build_steps(model.steps(one_view))
     sample = _only(steps, SampleKeypointFrames, model)
     resize = _only(steps, ResizeKeypoints, model)

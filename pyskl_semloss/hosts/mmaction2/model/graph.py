@@ -43,7 +43,8 @@ def _adjacency(graph_cfg: Settings) -> Tensor:
     if unknown := [name for name in options if name not in known]:
         fix = f"It has layout, mode, {', '.join(known)}."
         raise InputError(f"it has no {unknown[0]!r}", field=f"graph_cfg.{unknown[0]}", fix=fix)
-    return torch.from_numpy(adjacency(graph_of_settings(layout), mode, **options))
+    # Not from_numpy, which keeps to the processor where the model is only outlined.
+    return torch.tensor(adjacency(graph_of_settings(layout), mode, **options))
 
 
 @MODELS.register_module()

@@ -1,4 +1,4 @@
-"""Agreement of two trained models, and their common class names."""
+"""Agreement of trained models, and their common class names."""
 
 from __future__ import annotations
 
@@ -19,18 +19,24 @@ def check_agreement(models: Mapping[str, TrainedModel]) -> None:
     """Refuse swapped models, and models of different joints or classes.
 
     Args:
-        models: Models by the modality that the user gave them as.
+        models: Models by the name that the user gave them, joint and limb first.
 
     Raises:
         InputError: Names both checkpoints and the difference.
     """
     for name, model in models.items():
-        if model.modality != name:
+        if model.is_graph_network and name in ("joint", "limb"):
+            problem = f"it was given as the {name} model, but is a graph network ({model.modality})"
+            raise InputError(problem, file=model.checkpoint, field=name, fix="Give it with --graph, or in graphs.")
+        if not model.is_graph_network and model.modality != name:
             problem = f"it was given as the {name} model, but draws {model.modality}s"
             raise InputError(problem, file=model.checkpoint, field=name)
-    if len(models) < 2:
-        return
-    first, second = models.values()
+    first, *others = models.values()
+    for other in others:
+        _check_pair(first, other)
+
+
+def _check_pair(first: TrainedModel, second: TrainedModel) -> None:
     pairs = [
         ("layout", first.layout.name, second.layout.name, first.layout.joints == second.layout.joints),
         ("classes", first.classes, second.classes, first.classes == second.classes),
@@ -38,19 +44,19 @@ def check_agreement(models: Mapping[str, TrainedModel]) -> None:
     for field, of_first, of_second, same in pairs:
         if not same:
             problem = f"its {field} are {of_second!r}, those of {first.checkpoint} are {of_first!r}"
-            raise InputError(problem, file=second.checkpoint, field=field, fix="Give two models of one data set.")
+            raise InputError(problem, file=second.checkpoint, field=field, fix="Give models of one data set.")
     names = [model.class_names for model in (first, second)]
     if all(names) and names[0] != names[1]:
         label = next(n for n, (a, b) in enumerate(zip(*names, strict=True)) if a != b)
         problem = f"its class {label} is {names[1][label]!r}, that of {first.checkpoint} is {names[0][label]!r}"
-        raise InputError(problem, file=second.checkpoint, field="class_names", fix="Give two models of one data set.")
+        raise InputError(problem, file=second.checkpoint, field="class_names", fix="Give models of one data set.")
     ours, theirs = first.label_vectors, second.label_vectors
     if ours is not None and theirs is not None and not np.array_equal(ours, theirs):
         raise InputError(
             f"it was trained with other label vectors than {first.checkpoint}, so their classes may differ",
             file=second.checkpoint,
             field="label_vectors",
-            fix="Give two models of one data set.",
+            fix="Give models of one data set.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Gesture prediction with a joint model, a limb model, or both fused."""
+"""Gesture prediction with one or several trained models, fused."""
 
 from __future__ import annotations
 
@@ -122,8 +122,10 @@ class Predictor:
 
     Args:
         joint: Joint model: a checkpoint that records its config, or (config, checkpoint).
-        limb: Limb model. Either may be left out.
-        weights: Fusion weights of joint and limb.
+        limb: Limb model.
+        graphs: Graph networks. One model is enough.
+        weights: Fusion weights of joint and limb, 2 and 3 by default; with graph networks of every given model in this
+            order, equal by default.
         device: Device of the models; by default a GPU if there is one.
         class_names: The C names, or a file with a name in each line; by default those of the checkpoint, or of the
             label vectors that a given config names.
@@ -131,7 +133,7 @@ class Predictor:
         batch_size: Clips per batch; by default that of the config's test.
 
     Raises:
-        InputError: No model is given, a checkpoint is unusable, or the two models differ in classes or joints.
+        InputError: No model is given, a checkpoint is unusable, or the models differ in classes or joints.
     """
 
     def __init__(
@@ -139,24 +141,28 @@ class Predictor:
         joint: Source | None = None,
         limb: Source | None = None,
         *,
-        weights: tuple[float, float] = (PAPER_WEIGHTS["joint"], PAPER_WEIGHTS["limb"]),
+        graphs: Sequence[Source] = (),
+        weights: Sequence[float] | None = None,
         device: str | torch.device | None = None,
         class_names: Sequence[str] | AnyPath | None = None,
         fast: bool = False,
         batch_size: int | None = None,
     ) -> None:
         sources = {name: source for name, source in (("joint", joint), ("limb", limb)) if source is not None}
-        if not sources:
-            raise InputError("expected a joint model, a limb model, or both, got none", field="joint, limb")
+        if not sources and not graphs:
+            problem = "expected a joint model, a limb model or a graph network, got none"
+            raise InputError(problem, field="joint, limb, graphs")
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.models = {name: load_model(source, self.device, fast) for name, source in sources.items()}
+        for model in (load_model(source, self.device) for source in graphs):
+            if not model.is_graph_network:
+                problem = f"it was given as a graph network, but draws {model.modality}s"
+                raise InputError(problem, file=model.checkpoint, field="graphs")
+            self.models[_free_name(model.modality, self.models)] = model
         check_agreement(self.models)
         first = next(iter(self.models.values()))
         self.layout, self.classes = first.layout, first.classes
-        if len(weights) != 2:
-            raise InputError(f"expected two, of joint and limb, got {len(weights)}", field="weights")
-        self.weights = [float(weights[index]) for index, name in enumerate(("joint", "limb")) if name in self.models]
-        normalise_weights(self.weights, len(self.weights))
+        self.weights = _weights_of(self.models, weights, bool(graphs))
         self.class_names = names_of_classes(class_names, self.models)
         self.further: FurtherNames | None = None
         self.batch_size = first.batch_size if batch_size is None else batch_size
@@ -334,7 +340,7 @@ class Predictor:
         """Groups of models with the same preprocessing, which runs once per group."""
         groups: list[_Group] = []
         for name, model in self.models.items():
-            way = (model.steps(one_view), model.rules, model.binary_score)
+            way = (model.steps(one_view), model.rules, model.binary_score, model.stream)
             same = next((group for group in groups if group.way == way), None)
             if same is None:
                 groups.append(_Group(way, build_steps(way[0]), model, [name]))
@@ -389,6 +395,28 @@ class Predictor:
         return fuse(list(parts.values()), self.weights) if len(parts) > 1 else next(iter(parts.values()))
 
 
+def _free_name(name: str, models: Mapping[str, TrainedModel]) -> str:
+    """Name of a model that no other has: "stgcn bone", "stgcn bone 2", …."""
+    numbered = (f"{name} {number}" for number in itertools.count(2))
+    return next(free for free in itertools.chain([name], numbered) if free not in models)
+
+
+def _weights_of(models: Mapping[str, TrainedModel], weights: Sequence[float] | None, graphs: bool) -> list[float]:
+    """A weight for each model, in their order."""
+    if graphs:
+        given = [1.0] * len(models) if weights is None else [float(weight) for weight in weights]
+        if len(given) != len(models):
+            problem = f"expected {len(models)}, of {', '.join(models)}, got {len(given)}"
+            raise InputError(problem, field="weights")
+    else:
+        both = tuple(PAPER_WEIGHTS.values()) if weights is None else weights
+        if len(both) != 2:
+            raise InputError(f"expected two, of joint and limb, got {len(both)}", field="weights")
+        given = [float(weight) for name, weight in zip(PAPER_WEIGHTS, both, strict=True) if name in models]
+    normalise_weights(given, len(given))
+    return given
+
+
 class _Group(NamedTuple):
     """Models with the same preprocessing of clips."""
 
@@ -402,7 +430,7 @@ class _Group(NamedTuple):
         results = read_clip(entry, self.model.rules, report).to_dict()
         if self.model.binary_score:
             score_known_points(results)
-        results["skeleton"] = self.model.layout
+        results |= {"skeleton": self.model.layout, "stream": self.model.stream}
         for step in self.steps:
             results = step(results)
         self._check_size(results, entry)
@@ -410,6 +438,8 @@ class _Group(NamedTuple):
 
     def _check_size(self, packed: Mapping[str, Any], entry: ClipEntry) -> None:
         """Refuse a volume above the limit: with keep_ratio an untrusted image size sets the maps' size."""
+        if self.model.is_graph_network:
+            return
         size = len(self.model.model.data_preprocessor.channels), packed["inputs"]["keypoint"].shape[2]
         size += packed["data_samples"].img_shape
         if math.prod(size) > _MOST_NUMBERS:

@@ -16,6 +16,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from pyskl_semloss.errors import InputError
+from pyskl_semloss.hosts.mmaction2.model.graph import GraphPreprocessor
 from pyskl_semloss.hosts.mmaction2.prediction.recorded_values import (
     Kind,
     Part,
@@ -35,7 +36,9 @@ from pyskl_semloss.hosts.mmaction2.prediction.recorded_values import (
     whole,
 )
 from pyskl_semloss.io.literals import parse_literals
+from pyskl_semloss.keypoint_ops.features import STREAMS
 from pyskl_semloss.skeletons import get_layout
+from pyskl_semloss.skeletons.graph import MODES
 
 GIVE_CONFIG = "Give the config beside the checkpoint."
 MOST_NUMBERS = 1 << 27
@@ -101,12 +104,57 @@ _backbone = Part(
         }
     }
 )
+# A layout in it would be that of another skeleton: the graph is that of the preprocessor's.
+_graph_cfg = Settings(
+    {
+        "layout": one_of(None),
+        "mode": one_of(*MODES),
+        "max_hop": whole(1, 64),
+        "num_filter": whole(1, 64),
+        "init_std": number(0, 100),
+        "init_off": number(0, 100),
+    },
+    "graph_cfg",
+)
+_blocks = several(whole(1, 64), 0, 64)
+_graph_network = {
+    "graph_cfg": _graph_cfg,
+    "in_channels": one_of(3),
+    "base_channels": _channels,
+    "num_stages": whole(1, 64),
+    "inflate_stages": _blocks,
+    "down_stages": _blocks,
+    "tcn_dropout": number(0, 1),
+    **_initial,
+}
+_host_network = {
+    **_graph_network,
+    "data_bn_type": one_of("VC", "MVC", "none"),
+    "ch_ratio": one_of(1, 2),
+    "num_person": whole(1, 64),
+    "gcn_adaptive": one_of("init", "offset", "importance"),
+    "gcn_with_res": flag,
+    "gcn_attention": flag,
+    "tcn_type": one_of("unit_tcn", "mstcn"),
+    "pretrained": unread,
+}
+_graph_backbone = Part(
+    {
+        "STGCN": _host_network,
+        "AAGCN": _host_network,
+        "CTRGCN": {
+            **_graph_network,
+            "num_person": whole(1, 64),
+            "kernel_size": whole(1, 63),
+            "dilations": several(whole(1, 64), 1, 8),
+        },
+        "DGSTGCN": {**_graph_network, "ratio": above_0(1)},
+    }
+)
 _weights = {"loss_weight": unread, "class_weight": unread}
-_head = {
+_classifier = {
     "num_classes": _channels,
     "in_channels": _channels,
-    "spatial_type": one_of("avg"),
-    "dropout_ratio": number(0, 1),
     "average_clips": optional(one_of("prob", "score")),
     # Checked but not built: prediction computes no loss.
     "loss_cls": Part(
@@ -119,9 +167,10 @@ _head = {
     **dict.fromkeys(("init_std", "multi_class", "label_smooth_eps", "topk"), unread),
     **_initial,
 }
-# The host's training tool records num_classes=None where the number comes from the label vectors.
-_semantic_head = {
-    **_head,
+_head = {**_classifier, "spatial_type": one_of("avg"), "dropout_ratio": number(0, 1)}
+_graph_head = {**_classifier, "dropout": number(0, 1)}
+_branch = {
+    # The host's training tool records num_classes=None where the number comes from the label vectors.
     "num_classes": optional(_channels),
     "branch": one_of("linear", "mlp"),
     # The label vectors come from the weights, where they are already rescaled.
@@ -140,10 +189,13 @@ _preprocessor = Part(
         }
     }
 )
+_graph_preprocessor = Part(
+    {"GraphPreprocessor": {"skeleton": skeleton, "num_person": whole(1, 64), "non_blocking": flag}}
+)
 _recognizer = {
     "backbone": _backbone,
     # The label vectors are the checkpoint's; the file named here is not opened.
-    "cls_head": Part({"SemanticEmbeddingHead": _semantic_head, "I3DHead": _head}),
+    "cls_head": Part({"SemanticEmbeddingHead": {**_head, **_branch}, "I3DHead": _head}),
     "data_preprocessor": _preprocessor,
     "neck": one_of(None),
     "train_cfg": unread,
@@ -159,6 +211,12 @@ _model = Part(
             "test_memory": optional(above_0(1 << 14)),
         },
         "Recognizer3D": _recognizer,
+        "GraphRecognizer": {
+            **_recognizer,
+            "backbone": _graph_backbone,
+            "cls_head": Part({"SemanticGCNHead": {**_graph_head, **_branch}, "GCNHead": _graph_head}),
+            "data_preprocessor": _graph_preprocessor,
+        },
     }
 )
 _joints = several(whole(0, 1023), 0, 1024)
@@ -189,6 +247,15 @@ _pipeline = Parts(
                 "left_kp": optional(_joints),
                 "right_kp": optional(_joints),
             },
+            "NormaliseKeypoints": {"by": one_of("image", "body"), "threshold": number(0, 1e6)},
+            "RandomRotateKeypoints": {"theta": number(0, 10)},
+            "RandomScaleKeypoints": {"scale": number(0, 1)},
+            "KeypointStream": {
+                "stream": optional(one_of(*STREAMS)),
+                "skeleton": optional(skeleton),
+                "centre": optional(whole(0, 1023)),
+            },
+            "FormatGraphInput": {"num_person": whole(1, 64)},
             "PackKeypoints": {"meta_keys": several(text, 0, 100), "mirrored_views": flag},
         }
     ),
@@ -212,7 +279,12 @@ _loader = Settings(
         "batch_sampler": one_of(None),
         "dataset": Part(
             {
-                "KeypointDataset": {**_dataset, "off_image": one_of("keep", "drop"), "binary_score": flag},
+                "KeypointDataset": {
+                    **_dataset,
+                    "off_image": one_of("keep", "drop"),
+                    "binary_score": flag,
+                    "stream": one_of(*STREAMS),
+                },
                 "PoseDataset": _dataset,
             }
         ),
@@ -247,7 +319,8 @@ def recorded_config(content: Mapping[str, Any], path: str | os.PathLike[str]) ->
             raise InputError(f"the recorded config lacks {' and '.join(missing)}", field="meta.cfg")
         kept = {key: kind.take(values[key], f"meta.cfg: {key}") for key, kind in RECORDED.items()}
         _check_complete(kept)
-        _check_stages(kept["model"]["backbone"])
+        if kept["model"]["type"] != "GraphRecognizer":
+            _check_stages(kept["model"]["backbone"])
         _check_steps(kept)
     except InputError as error:
         raise error.located(file=path, field="meta.cfg", fix=GIVE_CONFIG) from None
@@ -281,19 +354,23 @@ def _check_stages(backbone: Mapping[str, Any]) -> None:
 
 
 def _check_steps(kept: Mapping[str, Any]) -> None:
-    """Refuse pipelines without fixed numbers of frames and pixels, and batches above the memory limit."""
+    """Refuse pipelines without fixed numbers of frames, and pixels or persons, and batches above the memory limit."""
     loader, field = kept["test_dataloader"], "meta.cfg: test_dataloader.dataset.pipeline"
     steps = loader["dataset"]["pipeline"]
     types = [step["type"] for step in steps]
     once = all(types.count(name) == 1 for name in ("SampleKeypointFrames", "PackKeypoints"))
-    if not once or "ResizeKeypoints" not in types or types[-1] != "PackKeypoints":
-        problem = "expected one SampleKeypointFrames, a ResizeKeypoints, and one PackKeypoints as the last step"
+    sizing = "FormatGraphInput" if kept["model"]["type"] == "GraphRecognizer" else "ResizeKeypoints"
+    if not once or sizing not in types or types[-1] != "PackKeypoints":
+        problem = f"expected one SampleKeypointFrames, a {sizing}, and one PackKeypoints as the last step"
         raise InputError(f"{problem}, got {', '.join(types)}", field=field)
     sampling = next(step for step in steps if step["type"] == "SampleKeypointFrames")
     joints = get_layout(kept["model"]["data_preprocessor"]["skeleton"], files=False).num_joints
-    points = joints * sampling.get("clip_len", 1) * sampling.get("num_clips", 1) * loader.get("batch_size", 1)
+    persons = max([step.get("num_person", 1) for step in steps if step["type"] == "FormatGraphInput"], default=1)
+    frames = sampling.get("clip_len", 1) * sampling.get("num_clips", 1)
+    points = joints * persons * frames * loader.get("batch_size", 1)
     if points > _MOST_POINTS:
-        problem = f"a batch has {points} joints (batch_size * num_clips * clip_len * joints), more than {_MOST_POINTS}"
+        of = "batch_size * num_clips * clip_len * persons * joints"
+        problem = f"a batch has {points} joints ({of}), more than {_MOST_POINTS}"
         raise InputError(problem, field="meta.cfg: test_dataloader")
 
 
@@ -312,11 +389,14 @@ def check_outline(model: Any, steps: Sequence[Mapping[str, Any]]) -> None:
     model.eval()
     preprocessor = model.data_preprocessor
     frames = next(step["clip_len"] for step in steps if step["type"] == "SampleKeypointFrames")
-    size = (len(preprocessor.channels), frames, *_map_size(steps))
-    _check_numbers(size)
+    if isinstance(preprocessor, GraphPreprocessor):
+        clip = torch.empty((1, preprocessor.num_person, frames, preprocessor.layout.num_joints, 3), device="meta")
+    else:
+        size = (len(preprocessor.channels), frames, *_map_size(steps))
+        _check_numbers(size)
+        clip = torch.empty((1, *size), device="meta").to(memory_format=torch.channels_last_3d)
     hooks = [part.register_forward_hook(_check_feature) for part in model.modules() if not list(part.children())]
-    volume = torch.empty((1, *size), device="meta").to(memory_format=torch.channels_last_3d)
-    model.cls_head(model.backbone(volume))
+    model.cls_head(model.backbone(clip))
     for hook in hooks:
         hook.remove()
 

@@ -19,9 +19,15 @@ from torch import Tensor
 
 from pyskl_semloss.annotations.mending import ClipRules
 from pyskl_semloss.errors import InputError
-from pyskl_semloss.hosts.checkpoints import LABEL_VECTORS_KEY, read_checkpoint, state_dict_of
+from pyskl_semloss.hosts.checkpoints import (
+    LABEL_VECTORS_KEY,
+    name_graph_head,
+    read_checkpoint,
+    state_dict_of,
+)
 from pyskl_semloss.hosts.mmaction2.model.build_errors import failed_config_entry
 from pyskl_semloss.hosts.mmaction2.model.config_files import read_config
+from pyskl_semloss.hosts.mmaction2.model.graph import GraphPreprocessor
 from pyskl_semloss.hosts.mmaction2.model.preprocessor import PoseHeatmapPreprocessor
 from pyskl_semloss.hosts.mmaction2.model.recognizer import check_feature_width
 from pyskl_semloss.hosts.mmaction2.prediction.recorded_config import GIVE_CONFIG, check_outline, recorded_config
@@ -52,6 +58,7 @@ class TrainedModel:
         label_vectors: Label vectors (C, D), or None without semantic branch.
         clip_frames: Median length of the training clips in frames, or None where it is unknown.
         labels: Label vectors with names, source and notes, or None where the names are unknown.
+        stream: Input of a graph network, ``"joint"``, ``"bone"``, ``"joint_motion"`` or ``"bone_motion"``.
     """
 
     model: Any
@@ -65,6 +72,7 @@ class TrainedModel:
     label_vectors: np.ndarray | None
     clip_frames: float | None
     labels: LabelVectors | None = None
+    stream: str = "joint"
 
     @property
     def layout(self) -> SkeletonLayout:
@@ -72,8 +80,15 @@ class TrainedModel:
         return self.model.data_preprocessor.layout
 
     @property
+    def is_graph_network(self) -> bool:
+        """Whether it takes keypoints, not heat maps."""
+        return isinstance(self.model.data_preprocessor, GraphPreprocessor)
+
+    @property
     def modality(self) -> str:
-        """Modality, ``"joint"`` or ``"limb"``."""
+        """Modality, ``"joint"`` or ``"limb"``, or of a graph network the network and its stream."""
+        if self.is_graph_network:
+            return f"{type(self.model.backbone).__name__.lower()} {self.stream}"
         return self.model.data_preprocessor.channels.modality
 
     @property
@@ -108,7 +123,7 @@ def load_model(source: Source, device: str | torch.device, fast: bool = False) -
     config_source, checkpoint = source if isinstance(source, tuple) else (None, source)
     checkpoint = os.fspath(checkpoint)
     content = read_checkpoint(checkpoint)
-    state = state_dict_of(content, checkpoint)
+    state = name_graph_head(state_dict_of(content, checkpoint), "fc")
     given = None if config_source is None else _read_config(config_source)
     config = recorded_config(content, checkpoint) if given is None else given
     init_default_scope("mmaction")
@@ -204,17 +219,21 @@ def _test_of(loader: Any) -> dict[str, Any]:
         batch_size=max(int(loader.get("batch_size") or 1), 1),
         rules=ClipRules(unknown_labels=True, off_image=dataset.get("off_image", "keep")),
         binary_score=bool(dataset.get("binary_score", False)),
+        stream=dataset.get("stream", "joint"),
     )
 
 
 def _check_kind(model: Any, test: dict[str, Any], checkpoint: str) -> None:
-    drawn = isinstance(getattr(model, "data_preprocessor", None), PoseHeatmapPreprocessor)
-    if not drawn or not any(step.get("type") == "PackKeypoints" for step in test["pipeline"]):
+    known = (PoseHeatmapPreprocessor, GraphPreprocessor)
+    if not isinstance(getattr(model, "data_preprocessor", None), known) or not any(
+        step.get("type") == "PackKeypoints" for step in test["pipeline"]
+    ):
         raise InputError(
             "the model takes volumes, not keypoints",
             file=checkpoint,
             field="model.data_preprocessor, test_dataloader.dataset.pipeline",
-            fix="Prediction needs a config with PoseHeatmapPreprocessor and PackKeypoints; the weights stay the same.",
+            fix="Prediction needs a config with PoseHeatmapPreprocessor or GraphPreprocessor, and PackKeypoints; the "
+            "weights stay the same.",
         )
     if getattr(getattr(model, "cls_head", None), "num_classes", None) is None:
         raise InputError("the model has no head of classes", file=checkpoint, field="model.cls_head")
