@@ -15,7 +15,8 @@ ONE_ENVIRONMENT = """
 endurance exit_on_signal faults full_disk full_disk_training fuzz_corpus hostile_checkpoints hostile_files hostile_hosts
 hostile_names hostile_text interruption messages mmaction2_benchmark mmaction2_ddp mmaction2_messages mmaction2_runs
 other_systems pyskl_runs recorded_config repeatability reproduce reproduce_real reproduce_stages resume resume_deaths
-resources resume_kills resume_malformed run_lock run_tests screen stopped_tools sweep_real tutorial unseen_real wheel
+resources resume_kills resume_malformed run_lock run_tests screen stopped_tools sweep_real table3_real tutorial
+unseen_real wheel
 """.split()
 """Test files of real trainings, of processes that are started and killed, and of all readers with hostile files.
 
@@ -23,8 +24,8 @@ What they look at depends on no version of numpy. They are slow, and so are the 
 """
 
 SLOW = """
-app_server converters_splits mmaction2_configs mmaction2_predictor mmaction2_recognizer onnx_export outputs
-own_keypoints results store sweep video_estimate
+app_server converters_splits mmaction2_configs mmaction2_gcn mmaction2_predictor mmaction2_recognizer onnx_export
+outputs own_keypoints results store sweep video_estimate
 """.split()
 """Other test files that take ten seconds and more, all together."""
 

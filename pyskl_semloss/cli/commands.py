@@ -41,6 +41,7 @@ COMMANDS = {
     "test": Command("test", "Training", "test a checkpoint and write its scores"),
     "sweep": Command("sweep", "Training", "train and test over alpha, label vectors and seeds"),
     "unseen": Command("unseen", "Training", "train without some classes and test whether their names are found"),
+    "table3": Command("table3", "Training", "train and test the methods that the paper compares"),
     "reproduce": Command("reproduce", "Training", "from a downloaded data set to the submission"),
     "convert": Command("convert_checkpoint", "Training", "convert checkpoints from and to the published release"),
     "fuse": Command("fuse_scores", "Results", "fuse scores of several models, write the submission"),

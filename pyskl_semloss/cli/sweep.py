@@ -51,12 +51,15 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def parse_with_run_options(parser: argparse.ArgumentParser, folder: str) -> argparse.Namespace:
+def parse_with_run_options(
+    parser: argparse.ArgumentParser, folder: str, find: Callable[[str], str] = find_config
+) -> argparse.Namespace:
     """Arguments of a command that makes runs, with the options of all such commands.
 
     Args:
         parser: The command's parser, with ``config``.
         folder: Name of the folder of all runs, below that of the config.
+        find: Path of the config.
 
     Returns:
         The arguments; ``out`` is a path.
@@ -72,7 +75,7 @@ def parse_with_run_options(parser: argparse.ArgumentParser, folder: str) -> argp
     args = parser.parse_args()
     if args.config is None and not (args.table_only and args.out):
         parser.error("expected a config; only --table-only with --out needs none")
-    args.out = Path(args.out or Path("work_dirs") / Path(find_config(args.config)).resolve().parent.name / folder)
+    args.out = Path(args.out or Path("work_dirs") / Path(find(args.config)).resolve().parent.name / folder)
     return args
 
 
@@ -107,9 +110,8 @@ def show_results(out: Path, problems: Mapping[Run, str], write: Callable[[Path],
 
 def read_config(path: str, options: Sequence[str]) -> dict[str, Any]:
     """Config with its bases and the options merged, without importing what it registers."""
-    from pyskl_semloss.hosts.environment import check_mmaction2
-
-    check_mmaction2()
+    # With it, bases by the name of a shipped config are found.
+    import pyskl_semloss.hosts.mmaction2  # noqa: F401, I001
     from mmengine.config import Config, DictAction
 
     parser = argparse.ArgumentParser()
