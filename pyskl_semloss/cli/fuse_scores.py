@@ -25,6 +25,8 @@ from pyskl_semloss.evaluation.fusion_plan import FusionPlan, fusion_inputs
 from pyskl_semloss.evaluation.scores import check_score_file
 from pyskl_semloss.io.results import add_overwrite_option
 
+_OF_SEARCH = ("search_step", "search_split", "folds")
+
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
@@ -71,6 +73,10 @@ def main() -> None:
         raise InputError("expected no files and no weights beside --config, which names them", file=config)
     else:
         plan = plan_from_config(config, **args)
+    of_search = [f"--{name.replace('_', '-')}" for name in _OF_SEARCH if args[name] is not None]
+    if of_search and plan.parts[0].search_on is None:
+        fix = f"Give --search-on, or leave {of_search[0]} out."
+        raise InputError("it is of a search, but no weights are searched", field=of_search[0], fix=fix)
     if subjects is not None and plan.parts[0].search_on is None:
         problem = "it names persons for the folds of a search, but no weights are searched"
         raise InputError(problem, file=subjects, field="subjects", fix="Give --search-on, or leave --subjects out.")

@@ -62,7 +62,7 @@ def read_results(path: AnyPath, ann_file: AnyPath | None, split: str | None) -> 
     suffix = Path(path).suffix.lower()
     if suffix in TABLES:
         return _with_labels(read_score_table(path), path, ann_file, split)
-    results = read_json(path) if suffix == ".json" else safe_pickle.load(path, extra=_TENSOR_GLOBALS)
+    results = read_json(path, unique_keys=True) if suffix == ".json" else safe_pickle.load(path, extra=_TENSOR_GLOBALS)
     if suffix == ".json" and isinstance(results, dict) and results:
         score = _stack(path, list(results), _rows(path, list(results), list(results.values())))
         return _with_labels(Results(list(results), score, np.full(len(score), -1)), path, ann_file, split)

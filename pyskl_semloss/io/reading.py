@@ -180,8 +180,12 @@ def refuse_binary_text(data: bytes, path: AnyPath) -> None:
             raise InputError(f"expected UTF-8 text, got {kind}", file=path, fix=_EXCEL)
 
 
-def read_json(path: AnyPath) -> Any:
+def read_json(path: AnyPath, unique_keys: bool = False) -> Any:
     """Content of a JSON file.
+
+    Args:
+        path: The file.
+        unique_keys: Refuse an object with a repeated key, of which JSON's reader keeps the last.
 
     Raises:
         InputError: As :func:`read_text`; the file is no JSON, is nested too deeply, or holds NaN, infinity or a number
@@ -189,11 +193,22 @@ def read_json(path: AnyPath) -> Any:
     """
     text = read_text(path)
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(
+            text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys if unique_keys else None
+        )
     except RecursionError:
         raise InputError("expected JSON, but it is nested too deeply", file=path) from None
     except ValueError as error:
         raise InputError(f"expected JSON, but it cannot be read ({error})", file=path) from None
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        seen: set[str] = set()
+        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"{short_repr(repeated)} is in it twice")
+    return content
 
 
 def _refuse_constant(name: str) -> None:

@@ -190,3 +190,12 @@ def test_the_tool_with_all_of_it(folder, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         fuse_scores.main()
     assert "no weights are searched" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--folds", "3"], ["--search-step", "0.1"]])
+def test_an_option_of_a_search_without_one_is_refused(folder, monkeypatch, capsys, option):
+    monkeypatch.setattr("sys.argv", ["fuse", "m0.npz", "m1.npz", "--weights", "1", "1", *option])
+    with pytest.raises(SystemExit):
+        fuse_scores.main()
+    words = f"field '{option[0]}': it is of a search, but no weights are searched. Give --search-on"
+    assert words in capsys.readouterr().err

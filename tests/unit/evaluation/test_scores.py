@@ -339,6 +339,7 @@ def test_a_dict_of_lists_has_its_ids_and_gets_labels(tmp_path, ann_file):
         ([], "expected a list of results, got a list of 0"),
         ({}, "expected a list of results, got a dict with"),
         ("[[1, NaN]]", "NaN is no number of JSON"),
+        ('{"a": [1, 2], "b": [1, 2], "a": [2, 1]}', "'a' is in it twice"),
         ([[1, 2], [3]] + [[1, 2]], "clip '0054_1': expected one score per class, as in the first clip"),
         ([[1, True], [1, 2], [1, 2]], "clip '0054_0': expected a list of numbers"),
         ([[1, "2"], [1, 2], [1, 2]], "clip '0054_0': expected a list of numbers"),
