@@ -15,7 +15,7 @@ ONE_ENVIRONMENT = """
 endurance exit_on_signal faults full_disk full_disk_training fuzz_corpus hostile_checkpoints hostile_files hostile_hosts
 hostile_names hostile_text interruption messages mmaction2_benchmark mmaction2_ddp mmaction2_messages mmaction2_runs
 other_systems pyskl_runs recorded_config repeatability reproduce reproduce_real reproduce_stages resume resume_deaths
-resources resume_kills resume_malformed run_lock run_tests screen stopped_tools sweep_real table3_real tutorial
+resources resume_kills resume_malformed run_lock run_tests screen stopped_tools sweep_real graph_runs tutorial
 unseen_real wheel
 """.split()
 """Test files of real trainings, of processes that are started and killed, and of all readers with hostile files.
