@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from pyskl_semloss.io.results import result_file
 from pyskl_semloss.keypoint_ops.features import STREAMS
 from pyskl_semloss.sweep.plan import Run, Setting, check_seeds
 from pyskl_semloss.sweep.settings import SETTINGS_FILE, Describer, advice
-from pyskl_semloss.sweep.table import METRICS, Row, collect, rows
+from pyskl_semloss.sweep.table import METRICS, Row, collect, mean_and_deviation, rows
 
 RELEASE_LAYOUT = "release22_with_mistakes"
 INPUTS = (*STREAMS, "limb")
@@ -156,7 +155,9 @@ def write_methods(out: Path, data: str) -> list[Path]:
         raise InputError("there is no finished run in it", file=out)
     keys = list(METHODS)
     table = sorted(rows(results), key=lambda row: (_place(row.model, keys), INPUTS.index(_input(row.setting))))
-    facts = {(run["model"], run["setting"]): _facts(out / run["name"], run) for run in results}
+    # The runs of a row differ in the seed alone, and a checkpoint is read for each that is looked at.
+    last = {(run["model"], run["setting"]): run for run in results}
+    facts = {key: _facts(out / run["name"], run) for key, run in last.items()}
     lines = [
         "| method | input | n | Top-1 | Top-5 | mean-class | epochs | frames | weights | published Top-1 / Top-5 |",
         "|---|---|---|---|---|---|---|---|---|---|",
@@ -164,7 +165,7 @@ def write_methods(out: Path, data: str) -> list[Path]:
     for row in table:
         fact = facts[row.model, row.setting]
         cells = [_title(row.model), row.setting, str(len(row.seeds))]
-        cells += [_mean(row, metric) for metric in ("top1", "top5", "mean_class")]
+        cells += [mean_and_deviation(row, metric) for metric in ("top1", "top5", "mean_class")]
         cells += [str(fact[key] or "-") for key in ("epochs", "frames")]
         cells += [f"{fact['weights'] / 1e6:.2f} M" if fact["weights"] else "-", _published(row, data)]
         lines.append(f"| {' | '.join(cells)} |")
@@ -218,14 +219,6 @@ def _title(model: str) -> str:
     method = METHODS.get(_key(model))
     name = model if method is None else method.name
     return f"{name}, published graph" if model != _key(model) else name
-
-
-def _mean(row: Row, metric: str) -> str:
-    values = [100 * value for value in row.values.get(metric, ())]
-    if not values:
-        return "-"
-    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.2f}{spread}"
 
 
 def _published(row: Row, data: str) -> str:

@@ -177,7 +177,7 @@ def markdown(table: Sequence[Row]) -> str:
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in table:
         cells = [row.model, row.setting, "-" if row.alpha is None else number(row.alpha), str(len(row.seeds))]
-        numbers = [_cell(row, metric) for metric in shown]
+        numbers = [mean_and_deviation(row, metric) for metric in shown]
         numbers.insert(1, _percent(row.best()))
         lines.append(f"| {' | '.join([*cells, *numbers])} |")
     return "\n".join([*lines, "", NOTE]) + "\n"
@@ -255,7 +255,8 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.2f}"
 
 
-def _cell(row: Row, metric: str) -> str:
+def mean_and_deviation(row: Row, metric: str) -> str:
+    """Mean over the seeds in percent, with the deviation where there are several."""
     deviation = row.deviation(metric)
     return _percent(row.mean(metric)) + ("" if deviation is None else f" ± {100 * deviation:.2f}")
 
