@@ -33,7 +33,9 @@ def parse_args() -> argparse.Namespace:
     parser = argument_parser(__doc__)
     parser.add_argument("files", nargs="*", help="score files; with ':semantic' at the end, their semantic scores")
     parser.add_argument("--config", help="a fusion config in the place of files and weights; never executed")
-    parser.add_argument("--weights", nargs="+", type=float, help="one per file; joint limb alone means 2 3")
+    parser.add_argument(
+        "--weights", nargs="+", type=float, help="one per file; joint and limb of iMiGUE or SMG alone mean 2 3"
+    )
     parser.add_argument("--search-on", nargs="+", metavar="FILE", help="validation scores, in the order of the files")
     parser.add_argument("--search-step", type=float, help="grid step of the search (default 0.05)")
     parser.add_argument(

@@ -25,7 +25,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--config", help="a fusion config in the place of inputs and weights")
     parser.add_argument("--out", default="report", help="folder for index.html (default: report)")
     parser.add_argument(
-        "--weights", nargs="+", type=float, help="one per input; one joint and one limb alone mean 2 : 3"
+        "--weights",
+        nargs="+",
+        type=float,
+        help="one per input (default: 2 : 3 for joint and limb of iMiGUE or SMG, else equal)",
     )
     parser.add_argument("--baseline", nargs="+", default=[], metavar="RUN_OR_SCORES", help="one, or one per input")
     parser.add_argument("--names", metavar="FILE", help="class names, one a line")

@@ -36,8 +36,8 @@ def add_models(
     parser.add_argument("--limb", nargs="+", metavar="FILE", help=f"limb model: {model}")
     parser.add_argument("--graph", nargs="+", action="append", metavar="FILE",
                         help=f"graph network: {model}; may be repeated. One model is enough")  # fmt: skip
-    parser.add_argument("--weights", nargs="+", type=float, metavar="WEIGHT", help="of joint and limb (default: 2 3); "
-                        "with graph networks of all given models, in this order (default: equal)")  # fmt: skip
+    parser.add_argument("--weights", nargs="+", type=float, metavar="WEIGHT", help="of joint, limb, then graph "
+                        "networks (default: 2 3 for joint and limb of iMiGUE or SMG, else equal)")  # fmt: skip
     parser.add_argument("--names", metavar="FILE", help=names)
 
 

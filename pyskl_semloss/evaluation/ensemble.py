@@ -11,7 +11,7 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.calibration import TEMPERATURE_RANGE, at_temperature
 from pyskl_semloss.evaluation.fusion import align, fuse
 from pyskl_semloss.evaluation.fusion_config import config_text
-from pyskl_semloss.evaluation.fusion_plan import FusionPlan, read_part
+from pyskl_semloss.evaluation.fusion_plan import FusionPlan, modality, paper_weights, read_part
 from pyskl_semloss.evaluation.metrics import accuracy_table, probability_rows, top_k_accuracy
 from pyskl_semloss.evaluation.resampling import match_persons
 from pyskl_semloss.evaluation.scores import Scores
@@ -142,6 +142,8 @@ class _Fit(NamedTuple):
 def _fit(plan: FusionPlan, tested: Scores, subjects: Mapping[str, str] | None) -> _Fit:
     fixed = [part.weight for part in plan.parts if part.weight is not None]
     temperatures: tuple[float | None, ...] = tuple(part.temperature for part in plan.parts)
+    if plan.of_the_paper:
+        fixed = _paper_weights(plan, tested)
     if fixed:
         return _Fit(tuple(fixed), temperatures, [], [])
     files = [part.search_on for part in plan.parts if part.search_on is not None]
@@ -171,6 +173,15 @@ def _fit(plan: FusionPlan, tested: Scores, subjects: Mapping[str, str] | None) -
     if seen:
         notes.append(f"Caution: {seen} clips of the table were also searched on, so its fusion is too optimistic.")
     return _Fit(weights, temperatures, validation, notes)
+
+
+def _paper_weights(plan: FusionPlan, tested: Scores) -> list[float]:
+    weights = paper_weights([modality(part.scores) for part in plan.parts], tested.class_names, tested.score.shape[1])
+    if weights is None:
+        problem = "expected one weight per score file, got none; 2 3 is assumed for the classes of iMiGUE and SMG alone"
+        fix = "Search them on a validation split with --search-on, or give --weights."
+        raise InputError(problem, file=tested.source or None, field="weights", fix=fix)
+    return list(weights)
 
 
 def _temperature_notes(plan: FusionPlan, temperatures: Sequence[float | None]) -> list[str]:

@@ -15,10 +15,13 @@ from pyskl_semloss.evaluation.fusion import as_semantic, normalise_weights
 from pyskl_semloss.evaluation.metrics import accuracy_table, probability_rows
 from pyskl_semloss.evaluation.scores import Scores, read_scores
 from pyskl_semloss.evaluation.weight_search import search_weights
+from pyskl_semloss.io.resources import resource_path
+from pyskl_semloss.semantic.class_names import read_class_names
 
 _SEMANTIC = ":semantic"
 PAPER_WEIGHTS = {"joint": 2.0, "limb": 3.0}
-"""Of the paper's fusion."""
+"""Of the paper's fusion, on its data sets."""
+_PAPER_NAMES = ("imigue_labels", "imigue_labels_full", "smg_labels")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class FusionInput:
     Args:
         name: What the table calls it.
         scores: Its score file; with ``:semantic`` at the end its semantic scores are meant.
-        weight: Its weight; None where weights are searched.
+        weight: Its weight; None where weights are searched, or the paper's are asked for.
         search_on: Its validation scores, on which weights are searched.
         temperature: Divides its logits before fusing; None leaves its scores as they are.
     """
@@ -94,8 +97,18 @@ class FusionPlan:
             problem = "it is read for the results of other programs (.pkl, .json, .csv) only, and no part is one"
             raise InputError(problem, file=self.ann_file, field="ann_file")
 
+    @property
+    def of_the_paper(self) -> bool:
+        """Whether joint and limb alone are fused, without a word about weights."""
+        return [modality(part.scores) for part in self.parts] == list(PAPER_WEIGHTS) and all(
+            part.weight is None and part.search_on is None and not part.scores.endswith(_SEMANTIC)
+            for part in self.parts
+        )
+
     def _check_weights(self) -> None:
         searched = [part for part in self.parts if part.search_on is not None]
+        if not searched and self.of_the_paper:
+            return
         for part in self.parts:
             if searched and part.search_on is None:
                 raise InputError(
@@ -151,8 +164,8 @@ def fusion_inputs(
 ) -> tuple[FusionInput, ...]:
     """Fusion inputs from parallel lists; the names come from the paths.
 
-    Without weights and validation scores, two files get the paper's 2 : 3 if their paths say ``joint`` and ``limb``, in
-    this order.
+    Without weights and validation scores the two paths must say ``joint`` and ``limb``, in this order. They are then
+    fused by :func:`paper_weights`.
 
     Raises:
         InputError: A list has another length than ``files``, both kinds of weights are given, or none that is needed.
@@ -163,7 +176,7 @@ def fusion_inputs(
         raise InputError("expected weights, or validation scores to search them on, got both", field="weights")
     kinds = [modality(file) for file in files]
     if weights is None and search_on is None:
-        weights = _default_weights(files, kinds)
+        _check_joint_and_limb(files, kinds)
     for name, values in (("weights", weights), ("search_on", search_on)):
         if values is not None and len(values) != len(files):
             raise InputError(f"expected one per score file, got {len(values)} for {len(files)}", field=name)
@@ -244,15 +257,36 @@ def is_validation(split: str | None) -> bool:
     return split is not None and re.search(r"(?<![a-z])val(id(ation)?)?(?![a-z])", split.lower()) is not None
 
 
-def _default_weights(files: Sequence[str], kinds: Sequence[str | None]) -> list[float]:
-    if list(kinds) == list(PAPER_WEIGHTS) and not any(file.endswith(_SEMANTIC) for file in files):
-        return list(PAPER_WEIGHTS.values())
-    raise InputError(
-        "expected one weight per score file, got none; 2 3 is assumed only for two files whose paths say joint and "
-        f"limb, in this order, and these say {', '.join(kind or 'neither' for kind in kinds)}",
-        field="weights",
-        fix="Give --weights, or --search-on with validation scores.",
-    )
+def paper_weights(kinds: Sequence[str | None], class_names: Sequence[str], classes: int) -> tuple[float, ...] | None:
+    """The paper's 2 : 3 for a joint and a limb model of iMiGUE or SMG; None for everything else.
+
+    On other data limb may be the weaker model, and 2 : 3 worse than joint alone.
+
+    Args:
+        kinds: Modality of each part.
+        class_names: C names; empty where they are unknown, so that their number decides.
+        classes: The number C.
+
+    Example:
+        >>> paper_weights(["limb", "joint"], (), 32), paper_weights(["joint", "limb"], ["wave", "clap"], 2)
+        ((3.0, 2.0), None)
+    """
+    if sorted(map(str, kinds)) != sorted(PAPER_WEIGHTS):
+        return None
+    lists = [tuple(read_class_names(resource_path(f"data/{name}.txt"))) for name in _PAPER_NAMES]
+    names = tuple(name.strip().lower() for name in class_names)
+    known = names in lists if names else classes in map(len, lists)
+    return tuple(PAPER_WEIGHTS[str(kind)] for kind in kinds) if known else None
+
+
+def _check_joint_and_limb(files: Sequence[str], kinds: Sequence[str | None]) -> None:
+    if list(kinds) != list(PAPER_WEIGHTS) or any(file.endswith(_SEMANTIC) for file in files):
+        raise InputError(
+            "expected one weight per score file, got none; 2 3 is assumed only for two files whose paths say joint and "
+            f"limb, in this order, and these say {', '.join(kind or 'neither' for kind in kinds)}",
+            field="weights",
+            fix="Give --weights, or --search-on with validation scores.",
+        )
 
 
 def score_file(spec: str) -> str:

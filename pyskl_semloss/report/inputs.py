@@ -15,11 +15,11 @@ import numpy as np
 from pyskl_semloss.annotations import AnnotationSet, Clip, read_annotations
 from pyskl_semloss.datasets.splits import read_subjects
 from pyskl_semloss.errors import InputError, located
-from pyskl_semloss.evaluation.calibration import softmax_rows
+from pyskl_semloss.evaluation.calibration import at_temperature, softmax_rows
 from pyskl_semloss.evaluation.ensemble import fuse_parts
 from pyskl_semloss.evaluation.fusion import align, fuse, normalise_weights
 from pyskl_semloss.evaluation.fusion_config import plan_from_config
-from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS, modality, score_file, unique_modalities
+from pyskl_semloss.evaluation.fusion_plan import modality, paper_weights, score_file, unique_modalities
 from pyskl_semloss.evaluation.metrics import probability_rows
 from pyskl_semloss.evaluation.resampling import match_persons
 from pyskl_semloss.evaluation.scores import Scores, first_ids, read_scores
@@ -111,7 +111,7 @@ def read_inputs(
         split: Its split that was tested; without it, clips are looked up in the whole file.
         label_vectors: File of label vectors.
         baseline: One score file or run folder, or one for each input, then fused with the same weights.
-        weights: One per input; without them 2 : 3 for one joint and one limb model, else equal weights.
+        weights: One per input; without them 2 : 3 for joint and limb of iMiGUE or SMG, else equal weights.
         subjects: CSV file ``video,subject`` that names the person of each clip or video.
         config: A fusion config in the place of inputs and weights.
 
@@ -131,7 +131,7 @@ def read_inputs(
         )
     )
     fusion = Model("fusion", "fusion", fuse(scores, share)) if len(parts) > 1 else None
-    compared, baseline_notes = _baseline(baseline, scores[0], share, ann_file, split)
+    compared, baseline_notes = _baseline(baseline, scores[0], given, ann_file, split)
     vectors, vector_names = _vectors(label_vectors, scores[0].score.shape[1])
     clips, sizes, clip_notes = _clips(ann_file, split, scores[0])
     return ReportInputs(
@@ -165,8 +165,8 @@ def _given(inputs: Sequence[str], weights: Sequence[float] | None, ann_file: str
         raise InputError("expected run folders or score files, got none")
     files = [find_scores(path) for path in inputs]
     scores = align([read_scores(file, ann_file, split) for file in files])
-    share = _shares(files, weights)
-    return _Given(files, _part_names(files, unique_modalities(files)), scores, share, (None,) * len(files), (), [])
+    share, notes = _shares(files, weights, scores[0])
+    return _Given(files, _part_names(files, unique_modalities(files)), scores, share, (None,) * len(files), (), notes)
 
 
 def _of_config(config: str, subjects: str | None) -> _Given:
@@ -208,12 +208,15 @@ def find_scores(path: AnyPath) -> str:
     return str(inside)
 
 
-def _shares(files: Sequence[str], weights: Sequence[float] | None) -> tuple[float, ...]:
-    if weights is None:
-        kinds = [modality(file) for file in files]
-        paper = sorted(str(kind) for kind in kinds) == sorted(PAPER_WEIGHTS)
-        weights = [PAPER_WEIGHTS[str(kind)] for kind in kinds] if paper else [1.0] * len(files)
-    return normalise_weights(weights, len(files))
+def _shares(
+    files: Sequence[str], weights: Sequence[float] | None, scores: Scores
+) -> tuple[tuple[float, ...], list[str]]:
+    """Weights that add up to 1, and what is to be said of them."""
+    if weights is not None:
+        return normalise_weights(weights, len(files)), []
+    paper = paper_weights([modality(file) for file in files], scores.class_names, scores.score.shape[1])
+    notes = [] if paper or len(files) == 1 else [f"The {len(files)} inputs weigh alike: no weights were given."]
+    return normalise_weights(paper or [1.0] * len(files), len(files)), notes
 
 
 def _part_names(files: Sequence[str], kinds: Sequence[str | None]) -> list[str]:
@@ -239,19 +242,23 @@ def _probabilities(parts: Sequence[Scores]) -> tuple[list[Scores], list[str]]:
 
 
 def _baseline(
-    paths: Sequence[str], first: Scores, share: Sequence[float], ann_file: str | None, split: str | None
+    paths: Sequence[str], first: Scores, given: _Given, ann_file: str | None, split: str | None
 ) -> tuple[Model | None, list[str]]:
     if not paths:
         return None, []
+    share = given.share
     if len(paths) not in (1, len(share)):
         raise InputError(f"expected one file, or one per input ({len(share)}), got {len(paths)}", field="baseline")
     files = [find_scores(path) for path in paths]
     aligned = align([first, *(read_scores(file, ann_file, split) for file in files)])[1:]
     aligned, notes = _probabilities(aligned)
+    if len(aligned) == len(share):
+        aligned = [at_temperature(part, value) for part, value in zip(aligned, given.temperatures, strict=True)]
     scores = fuse(aligned, share) if len(aligned) > 1 else aligned[0]
     history = find_history(files[0]) if len(files) == 1 else None
     if len(files) > 1:
-        notes.append("The baseline is fused with the same weights.")
+        same = "weights and temperatures" if any(given.temperatures) else "weights"
+        notes.append(f"The baseline is fused with the same {same}.")
     return Model("baseline", "baseline", scores, None, history), notes
 
 

@@ -219,7 +219,11 @@ def test_models_that_do_not_belong_together_are_refused(folder, tmp_path):
         Predictor(joint=limb)
     with pytest.raises(InputError, match="expected a joint model, a limb model or a graph network"):
         Predictor()
-    for weights, said in (((1, 2, 3), "expected two"), ((-1, 2), "not negative"), ((0, 0), "not all zero")):
+    for weights, said in (
+        ((1, 2, 3), "expected 2, of joint, limb, got 3"),
+        ((-1, 2), "not negative"),
+        ((0, 0), "not all zero"),
+    ):
         with pytest.raises(InputError, match=said):
             Predictor(joint, limb, weights=weights)
     content = torch.load(limb, weights_only=True)

@@ -13,9 +13,11 @@ from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.ensemble import run_fusion
 from pyskl_semloss.evaluation.fusion import fuse
 from pyskl_semloss.evaluation.fusion_config import plan_from_config, read_literals
-from pyskl_semloss.evaluation.fusion_plan import FusionPlan, fusion_inputs, modality
+from pyskl_semloss.evaluation.fusion_plan import FusionPlan, fusion_inputs, modality, paper_weights
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.evaluation.weight_search import cross_validate, search_weights
+from pyskl_semloss.io.resources import resource_path
+from pyskl_semloss.semantic.class_names import read_class_names
 
 TOOL = ROOT / "tools" / "fuse_scores.py"
 
@@ -65,10 +67,26 @@ def test_the_modality_is_read_from_whole_words(path, expected):
 
 
 def test_the_papers_weights_are_given_by_name_only():
-    assert [part.weight for part in fusion_inputs(["x/joint/s.npz", "x/limb/s.npz"])] == [2, 3]
+    assert FusionPlan(fusion_inputs(["x/joint/s.npz", "x/limb/s.npz"])).of_the_paper
     for files in (["limb.npz", "joint.npz"], ["a.npz", "b.npz"], ["joint.npz"], ["joint.npz:semantic", "limb.npz"]):
         with pytest.raises(InputError, match="expected one weight per score file"):
             fusion_inputs(files)
+
+
+def test_the_papers_weights_are_for_its_own_classes_alone(folder):
+    names = read_class_names(resource_path("data/smg_labels.txt"))
+    for kinds, expected in ((["joint", "limb"], (2, 3)), (["limb", "joint"], (3, 2)), (["joint", "stgcn"], None)):
+        assert paper_weights(kinds, names, 17) == paper_weights(kinds, (), 32) == expected
+    assert paper_weights(["joint", "limb"], [f"my {name}" for name in names], 17) is None
+    plan = FusionPlan(fusion_inputs(["joint.npz", "limb.npz"]), out="fused.npz")
+    with pytest.raises(InputError, match="for the classes of iMiGUE and SMG alone.*--search-on"):
+        run_fusion(plan)
+    assert not Path("fused.npz").exists()
+    for name in ("joint", "limb"):
+        scores = Scores.load(f"{name}.npz")
+        wide = np.pad(scores.score, ((0, 0), (0, 11)))
+        replace(scores, score=wide, class_names=tuple(names)).save(f"{name}.npz")
+    assert run_fusion(plan).weights == (2, 3)
 
 
 def test_a_plan_that_contradicts_itself_is_refused(tmp_path):
@@ -96,7 +114,7 @@ def test_a_config_and_the_arguments_mean_the_same(folder):
     Path("fusion.py").write_text(CONFIG)
     report = run_fusion(plan_from_config("fusion.py"))
     assert report.written == ["work/fused.npz", "work/Submission.zip"] and report.weights == (2, 3)
-    by_hand = run_fusion(FusionPlan(fusion_inputs(["joint.npz", "limb.npz"]), out="other.npz"))
+    by_hand = run_fusion(FusionPlan(fusion_inputs(["joint.npz", "limb.npz"], [2, 3]), out="other.npz"))
     assert Path("other.npz").read_bytes() == Path("work/fused.npz").read_bytes()
     assert by_hand.table.splitlines()[0] == report.table.splitlines()[0]
     np.testing.assert_array_equal(Scores.load("other.npz").score, fuse([model(1), model(2)], [2, 3]).score)
@@ -213,7 +231,7 @@ def test_lists_of_other_lengths_are_refused_and_plans_are_frozen(folder):
             fusion_inputs(["joint.npz", "limb.npz"], given)
         with pytest.raises(InputError, match=f"'search_on': expected one per score file, got {got} for 2"):
             fusion_inputs(["joint.npz", "limb.npz"], None, ["v.npz"] * got)
-    plan = FusionPlan(fusion_inputs(["joint.npz", "limb.npz"]))
+    plan = FusionPlan(fusion_inputs(["joint.npz", "limb.npz"], [2, 3]))
     for one in (plan, plan.parts[0], run_fusion(plan)):
         with pytest.raises(FrozenInstanceError):
             one.scores = "other.npz"
@@ -243,7 +261,9 @@ def test_the_tool(folder):
     def tool(*arguments):
         return subprocess.run([sys.executable, TOOL, *arguments], capture_output=True, text=True)
 
-    done = tool("joint.npz", "limb.npz", "--submission", "Submission.zip")
+    done = tool("joint.npz", "limb.npz")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "iMiGUE and SMG alone" in done.stderr
+    done = tool("joint.npz", "limb.npz", "--weights", "2", "3", "--submission", "Submission.zip")
     assert done.returncode == 0 and "2 (0.40)" in done.stdout and "3 (0.60)" in done.stdout
     assert done.stdout.splitlines()[-1] == "Wrote Submission.zip."
     done = tool("limb.npz", "joint.npz")

@@ -85,6 +85,18 @@ def test_default_weights_follow_the_modality_and_not_the_position(runs):
     same = read_inputs([str(runs / "joint"), str(runs / "joint_baseline" / "test_scores.npz")])
     assert [part.weight for part in same.parts] == [0.5, 0.5]
     assert [part.role for part in same.parts] == ["part3", "part4"]
+    assert any("weigh alike" in note for note in same.notes) and not any("alike" in note for note in turned.notes)
+
+
+def test_joint_and_limb_of_own_classes_weigh_alike(runs, tmp_path):
+    files = []
+    for name in ("joint", "limb"):
+        scores = Scores.load(runs / name / "test_scores.npz")
+        own = tuple(f"own {n}" for n in range(scores.score.shape[1]))
+        files.append(str(tmp_path / f"{name}.npz"))
+        dataclasses.replace(scores, class_names=own).save(files[-1])
+    assert [part.weight for part in read_inputs(files).parts] == [0.5, 0.5]
+    assert [part.weight for part in read_inputs(files, weights=[1, 3]).parts] == [0.25, 0.75]
 
 
 def test_logits_are_shown_as_probabilities_with_a_note(tmp_path, material):

@@ -21,7 +21,7 @@ from pyskl_semloss.annotations.findings import ReadReport
 from pyskl_semloss.annotations.mending import read_clip
 from pyskl_semloss.errors import InputError
 from pyskl_semloss.evaluation.fusion import fuse, normalise_weights
-from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS
+from pyskl_semloss.evaluation.fusion_plan import PAPER_WEIGHTS, paper_weights
 from pyskl_semloss.evaluation.scores import Scores
 from pyskl_semloss.hosts.mmaction2.data.packing import get_sample_field
 from pyskl_semloss.hosts.mmaction2.model.folding import fold_batch_norm
@@ -124,8 +124,8 @@ class Predictor:
         joint: Joint model: a checkpoint that records its config, or (config, checkpoint).
         limb: Limb model.
         graphs: Graph networks. One model is enough.
-        weights: Fusion weights of joint and limb, 2 and 3 by default; with graph networks of every given model in this
-            order, equal by default.
+        weights: Fusion weights of joint and limb; with graph networks of every given model in this order. By default
+            2 and 3 for joint and limb of iMiGUE or SMG, else equal.
         device: Device of the models; by default a GPU if there is one.
         class_names: The C names, or a file with a name in each line; by default those of the checkpoint, or of the
             label vectors that a given config names.
@@ -162,8 +162,10 @@ class Predictor:
         check_agreement(self.models)
         first = next(iter(self.models.values()))
         self.layout, self.classes = first.layout, first.classes
-        self.weights = _weights_of(self.models, weights, bool(graphs))
         self.class_names = names_of_classes(class_names, self.models)
+        named = class_names is not None or any(model.class_names for model in self.models.values())
+        paper = paper_weights(list(self.models), self.class_names if named else (), self.classes)
+        self.weights = _weights_of(self.models, weights, bool(graphs), paper)
         self.further: FurtherNames | None = None
         self.batch_size = first.batch_size if batch_size is None else batch_size
         if self.batch_size < 1:
@@ -401,18 +403,19 @@ def _free_name(name: str, models: Mapping[str, TrainedModel]) -> str:
     return next(free for free in itertools.chain([name], numbered) if free not in models)
 
 
-def _weights_of(models: Mapping[str, TrainedModel], weights: Sequence[float] | None, graphs: bool) -> list[float]:
-    """A weight for each model, in their order."""
-    if graphs:
-        given = [1.0] * len(models) if weights is None else [float(weight) for weight in weights]
-        if len(given) != len(models):
-            problem = f"expected {len(models)}, of {', '.join(models)}, got {len(given)}"
-            raise InputError(problem, field="weights")
-    else:
-        both = tuple(PAPER_WEIGHTS.values()) if weights is None else weights
-        if len(both) != 2:
-            raise InputError(f"expected two, of joint and limb, got {len(both)}", field="weights")
-        given = [float(weight) for name, weight in zip(PAPER_WEIGHTS, both, strict=True) if name in models]
+def _weights_of(
+    models: Mapping[str, TrainedModel],
+    weights: Sequence[float] | None,
+    graphs: bool,
+    default: Sequence[float] | None,
+) -> list[float]:
+    """A weight for each model, in their order; of joint and limb alone two, even where one of them is missing."""
+    if weights is None:
+        return [float(weight) for weight in default or [1.0] * len(models)]
+    names = list(models) if graphs else list(PAPER_WEIGHTS)
+    if len(weights) != len(names):
+        raise InputError(f"expected {len(names)}, of {', '.join(names)}, got {len(weights)}", field="weights")
+    given = [float(weight) for name, weight in zip(names, weights, strict=True) if name in models]
     normalise_weights(given, len(given))
     return given
 
